@@ -1,0 +1,126 @@
+"""The one seam to AWS: every call the operator makes goes through :class:`AwsApi`.
+
+Sweeps, batches, rate limits and writers are above this line, so that they run unchanged in tests and simulations; the
+boto3 implementation below it sends exactly one request per call (``total_max_attempts=1``: the SDK's own retry would
+report "already exists" about our own record).
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from mailegress.reconcile.model import Change, NatGateway, Ptr, RecordSet, Zone
+
+T = TypeVar("T")
+
+
+class Service(enum.Enum):
+    ROUTE53 = "route53"
+    EC2 = "ec2"
+    STS = "sts"
+
+
+class AwsError(Exception):
+    """A refused or unanswered call. ``code`` is AWS's, or ``Timeout``/``ConnectionError`` when nothing came back."""
+
+    def __init__(
+        self, service: Service, operation: str, code: str, message: str, http_status: int = 0, *, sent: bool = True
+    ) -> None:
+        super().__init__(f"{operation}: {code}: {message}")
+        self.service = service
+        self.operation = operation
+        self.code = code
+        self.message = message
+        self.http_status = http_status
+        self.sent = sent
+        """False only when it is certain that the request never reached AWS (no credentials, connection refused)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    items: tuple[T, ...]
+    next: str = ""
+    """The next page's token or marker; empty = this was the last page."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordCursor:
+    """StartRecordName, StartRecordType, StartRecordIdentifier."""
+
+    name: str
+    type: str = ""
+    identifier: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordPage:
+    items: tuple[RecordSet, ...]
+    next: RecordCursor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AddressRow:
+    """One item of DescribeAddresses."""
+
+    allocation_id: str
+    public_ip: str
+    instance_id: str = ""
+    network_interface_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PtrRow:
+    """One item of DescribeAddressesAttribute; names are normalised."""
+
+    allocation_id: str
+    public_ip: str
+    ptr: Ptr
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeInfo:
+    id: str
+    """Without the ``/change/`` prefix."""
+    status: str
+    """``PENDING`` or ``INSYNC``."""
+
+
+class AwsApi(Protocol):
+    """One request per call, :class:`AwsError` on failure. Names come back normalised, values sorted."""
+
+    async def get_caller_identity(self, service: Service, region: str) -> str:
+        """The 12-digit account in which that service's calls are made."""
+
+    async def describe_addresses(
+        self, region: str, allocation_ids: Sequence[str] | None = None
+    ) -> tuple[AddressRow, ...]:
+        """All EIPs, or those of a filter (``Filters=[allocation-id]``: unknown IDs are simply missing)."""
+
+    async def describe_addresses_attribute(
+        self, region: str, allocation_ids: Sequence[str] | None = None, token: str = ""
+    ) -> Page[PtrRow]:
+        """Pages of 1,000. With IDs, one unknown ID fails the whole call."""
+
+    async def describe_nat_gateways(
+        self, region: str, ids: Sequence[str] | None = None, token: str = ""
+    ) -> Page[NatGateway]: ...
+
+    async def modify_address_attribute(self, region: str, allocation_id: str, domain_name: str) -> Ptr: ...
+
+    async def reset_address_attribute(self, region: str, allocation_id: str) -> Ptr: ...
+
+    async def list_hosted_zones(self, marker: str = "") -> Page[Zone]: ...
+
+    async def get_hosted_zone(self, zone_id: str) -> frozenset[str]:
+        """The delegation set's name-server names."""
+
+    async def list_resource_record_sets(
+        self, zone_id: str, start: RecordCursor | None, max_items: int
+    ) -> RecordPage: ...
+
+    async def change_resource_record_sets(self, zone_id: str, changes: Sequence[Change]) -> ChangeInfo: ...
+
+    async def get_change(self, change_id: str) -> ChangeInfo: ...

@@ -1,0 +1,1 @@
+"""Authoritative and recursive look-ups. The only importer of dnspython."""

@@ -1,0 +1,1 @@
+"""Slim objects, the keyed queue and its workers."""

@@ -1,0 +1,1 @@
+"""The API server: watch adapter, writes, events. The only importer of kopf."""

@@ -1,0 +1,168 @@
+"""The ports of the reconciler.
+
+Reads are shared: ``x.get(...)`` returns what is known now (a :class:`Fact` with its age) without waiting, and
+``x.request(key, ...)`` asks for a newer reading. Writes are handed over: ``submit`` returns at once. In both cases the
+implementation stores the outcome where ``get``/``state`` find it and then calls the wake-up it was built with for every
+key that asked, so that a worker never waits for a batch, a token, a poll or a look-up.
+
+``not_before`` is a loop time: a reading that *began* at or after it satisfies the request; requests for the same thing
+share one reading. A request for something that is being backed off after a failure is served when the back-off ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from mailegress.reconcile.model import (
+    Absence,
+    AuthorityReport,
+    Change,
+    Delegation,
+    Fact,
+    NameView,
+    RegionView,
+    ResolverReport,
+    ServerAnswer,
+    WriteState,
+    Zone,
+)
+
+Key = str
+"""``namespace/name`` of a MailEgress."""
+
+Wake = Callable[[Key], None]
+
+
+class AddressBook(Protocol):
+    """EIPs, NAT gateways and PTRs of the configured account, region by region."""
+
+    @property
+    def regions(self) -> Sequence[str]:
+        """The configured regions; the first is the default."""
+
+    def get(self, region: str) -> Fact[RegionView]: ...
+
+    def request(self, key: Key, region: str, not_before: float) -> None:
+        """Sweep the region (DescribeAddresses, paged DescribeAddressesAttribute, NAT gateways)."""
+
+    def request_ptr(self, key: Key, region: str, allocation_id: str, not_before: float) -> None:
+        """Re-read one EIP's PTR; pending ones of a region are polled together."""
+
+    def watch_absence(self, key: Key, region: str, allocation_id: str) -> Absence:
+        """What is known of an EIP that this CR used and the newest sweep does not show.
+
+        Asking makes the book look twice, filtered, at least ``lost_confirm_seconds`` apart.
+        """
+
+
+class PtrWriter(Protocol):
+    """ModifyAddressAttribute and ResetAddressAttribute. Choke points ``ec2.set_ptr`` and ``ec2.reset_ptr``."""
+
+    def set_ptr(self, key: Key, region: str, allocation_id: str, hostname: str) -> None: ...
+
+    def reset_ptr(self, key: Key, region: str, allocation_id: str) -> None: ...
+
+    def state(self, region: str, allocation_id: str) -> WriteState | None: ...
+
+
+class Zones(Protocol):
+    """Hosted zones of the configured account."""
+
+    def get(self) -> Fact[tuple[Zone, ...]]: ...
+
+    def request(self, key: Key, not_before: float) -> None: ...
+
+    def name_servers(self, zone_id: str) -> Fact[frozenset[str]]:
+        """The zone's delegation set (GetHostedZone)."""
+
+    def request_name_servers(self, key: Key, zone_id: str, not_before: float) -> None: ...
+
+
+
+
+class Records(Protocol):
+    """Record sets at hostnames and their ownership names."""
+
+    def get(self, zone_id: str, hostname: str) -> Fact[NameView]: ...
+
+    def request(self, key: Key, zone_id: str, hostname: str, not_before: float) -> None:
+        """A sweep of the zone or a point look-up, whichever costs fewer calls for all that wait."""
+
+    def marked(self, uid: str) -> Sequence[tuple[str, str]]:
+        """``(zone_id, hostname)`` of every name read so far whose ownership TXT carries this CR UID."""
+
+    def holder(self, hostname: str) -> Sequence[tuple[str, NameView]]:
+        """``(zone_id, view)`` of every reading of this hostname that shows a mark, whatever the zone."""
+
+    def all_swept(self) -> Fact[bool]:
+        """Whether every editable public zone was swept since the process started."""
+
+    def request_all_swept(self, key: Key) -> None: ...
+
+
+class ZoneWriter(Protocol):
+    """ChangeResourceRecordSets, batched per hosted zone. Choke point ``route53.change``."""
+
+    def submit(self, key: Key, zone_id: str, hostname: str, changes: Sequence[Change]) -> None:
+        """Hand over the changes of one hostname; they travel in one atomic batch and are never split."""
+
+    def state(self, zone_id: str, hostname: str) -> WriteState | None: ...
+
+
+class Dns(Protocol):
+    """The world's view. Nothing here uses the pod's own resolver."""
+
+    @property
+    def resolvers(self) -> Sequence[str]:
+        """The configured public resolvers; empty = switched off."""
+
+    def authorities(self, hostname: str) -> Fact[AuthorityReport]: ...
+
+    def request_authorities(self, key: Key, hostname: str, not_before: float) -> None: ...
+
+    def spot(self, hostname: str) -> Fact[ServerAnswer]:
+        """One authority's answer, in rotation: the idle drift check."""
+
+    def request_spot(self, key: Key, hostname: str, not_before: float) -> None: ...
+
+    def delegation(self, zone: str) -> Fact[Delegation]: ...
+
+    def request_delegation(self, key: Key, zone: str, not_before: float) -> None: ...
+
+    def public(self, hostname: str) -> Fact[ResolverReport]: ...
+
+    def request_public(self, key: Key, hostname: str, addresses: frozenset[str], not_before: float) -> None: ...
+
+
+class Kube(Protocol):
+    """Writes to the API server. Choke points ``kube.status``, ``kube.finalizer`` and ``kube.event``.
+
+    Errors: :class:`KubeConflict` for a stale resourceVersion, :class:`KubeGone` for an object that is not there,
+    :class:`KubeError` for anything else.
+    """
+
+    async def set_finalizers(
+        self, namespace: str, name: str, resource_version: str, finalizers: Sequence[str]
+    ) -> Mapping[str, Any]:
+        """JSON patch with a test on the resourceVersion; the object as stored comes back."""
+
+    async def replace_status(self, body: Mapping[str, Any], status: Mapping[str, Any]) -> Mapping[str, Any]:
+        """PUT …/status of ``body`` (its metadata and spec) with the resourceVersion it was computed from."""
+
+    async def emit(
+        self, involved: Mapping[str, Any], *, warning: bool, reason: str, message: str, action: str
+    ) -> None:
+        """One Event. Failures are logged, never raised: an Event is a courtesy."""
+
+
+class KubeError(Exception):
+    """The API server refused or did not answer."""
+
+
+class KubeConflict(KubeError):
+    """409: the object moved on; a newer one is on its way."""
+
+
+class KubeGone(KubeError):
+    """404: the object is not there any more."""

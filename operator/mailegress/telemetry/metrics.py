@@ -1,0 +1,110 @@
+"""Prometheus metrics. Labels are bounded by construction: never a hostname, an address or an object's name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+_SECONDS = (0.005, 0.025, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 1800)
+_SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+
+
+class Metrics:
+    """Every metric of the operator on one registry.
+
+    ``registry`` is injected so that several operators can live in one process (tests, simulation).
+    """
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry or CollectorRegistry()
+        reg = self.registry
+        self._reconciles = Counter(
+            "mailegress_reconciles_total", "Passes over a MailEgress by outcome.", ["outcome"], registry=reg
+        )
+        self._reconcile_seconds = Histogram(
+            "mailegress_reconcile_duration_seconds", "Duration of one pass.", buckets=_SECONDS, registry=reg
+        )
+        self._aws_calls = Counter(
+            "mailegress_aws_calls_total",
+            "Requests sent to AWS by service, operation and result code (OK or AWS's error code).",
+            ["service", "operation", "code"],
+            registry=reg,
+        )
+        self._aws_seconds = Histogram(
+            "mailegress_aws_call_duration_seconds",
+            "Duration of one AWS request.",
+            ["service"],
+            buckets=_SECONDS,
+            registry=reg,
+        )
+        self._throttles = Counter(
+            "mailegress_aws_throttles_total", "Requests that AWS throttled.", ["service"], registry=reg
+        )
+        self._batch_sizes = Histogram(
+            "mailegress_change_batch_names",
+            "Hostnames in one Route 53 change batch.",
+            buckets=_SIZES,
+            registry=reg,
+        )
+        self._dns_queries = Counter(
+            "mailegress_dns_queries_total",
+            "DNS queries by role of the server asked and result.",
+            ["role", "result"],
+            registry=reg,
+        )
+        self._edit_to_ready = Histogram(
+            "mailegress_edit_to_ready_seconds",
+            "Seconds from seeing a new generation to Ready=True for it.",
+            buckets=_SECONDS,
+            registry=reg,
+        )
+        self._status_writes = Counter(
+            "mailegress_api_writes_total", "Writes to the API server by kind and result.", ["kind", "result"], registry=reg
+        )
+
+    def reconcile(self, outcome: str, seconds: float) -> None:
+        self._reconciles.labels(outcome).inc()
+        self._reconcile_seconds.observe(seconds)
+
+    def aws_call(self, service: str, operation: str, code: str, seconds: float) -> None:
+        self._aws_calls.labels(service, operation, code).inc()
+        self._aws_seconds.labels(service).observe(seconds)
+
+    def throttled(self, service: str) -> None:
+        self._throttles.labels(service).inc()
+
+    def batch(self, names: int) -> None:
+        self._batch_sizes.observe(names)
+
+    def dns_query(self, role: str, result: str) -> None:
+        """``role``: root, parent, authority, resolver. ``result``: an ``AnswerKind`` value."""
+        self._dns_queries.labels(role, result).inc()
+
+    def edit_to_ready(self, seconds: float) -> None:
+        self._edit_to_ready.observe(seconds)
+
+    def api_write(self, kind: str, result: str) -> None:
+        """``kind``: status, finalizer, event. ``result``: ok, conflict, gone, error."""
+        self._status_writes.labels(kind, result).inc()
+
+    def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
+        """A gauge read at scrape time: queue depth, age of the oldest key, writes due, last sign of life."""
+        Gauge(name, text, registry=self.registry).set_function(read)
+
+    def gauge_by(self, name: str, text: str, label: str, read: Callable[[], Mapping[str, float]]) -> None:
+        """A gauge with one bounded label read at scrape time: MailEgresses by Ready reason."""
+        self.registry.register(_Family(name, text, label, read))
+
+
+class _Family(Collector):
+    def __init__(self, name: str, text: str, label: str, read: Callable[[], Mapping[str, float]]) -> None:
+        self._name, self._text, self._label, self._read = name, text, label, read
+
+    def collect(self) -> list[GaugeMetricFamily]:
+        family = GaugeMetricFamily(self._name, self._text, labels=[self._label])
+        for value, number in sorted(self._read().items()):
+            family.add_metric([value], number)
+        return [family]
