@@ -1,14 +1,19 @@
-"""Prometheus metrics. Labels are bounded by construction: never a hostname, an address or an object's name."""
+"""Prometheus metrics. Labels are bounded by construction: never a hostname, an address or an object's
+name.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 _SECONDS = (0.005, 0.025, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 1800)
+_MOST_CODES = 100
+_CODE = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
@@ -21,6 +26,9 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
         reg = self.registry
+        # Memory, CPU, open files of the process: process_resident_memory_bytes and its kin.
+        ProcessCollector(registry=reg)
+        self._codes = _Bounded(_MOST_CODES)
         self._reconciles = Counter(
             "mailegress_reconciles_total", "Passes over a MailEgress by outcome.", ["outcome"], registry=reg
         )
@@ -62,7 +70,10 @@ class Metrics:
             registry=reg,
         )
         self._status_writes = Counter(
-            "mailegress_api_writes_total", "Writes to the API server by kind and result.", ["kind", "result"], registry=reg
+            "mailegress_api_writes_total",
+            "Writes to the API server by kind and result.",
+            ["kind", "result"],
+            registry=reg,
         )
 
     def reconcile(self, outcome: str, seconds: float) -> None:
@@ -70,7 +81,7 @@ class Metrics:
         self._reconcile_seconds.observe(seconds)
 
     def aws_call(self, service: str, operation: str, code: str, seconds: float) -> None:
-        self._aws_calls.labels(service, operation, code).inc()
+        self._aws_calls.labels(service, operation, self._codes(code)).inc()
         self._aws_seconds.labels(service).observe(seconds)
 
     def throttled(self, service: str) -> None:
@@ -97,6 +108,24 @@ class Metrics:
     def gauge_by(self, name: str, text: str, label: str, read: Callable[[], Mapping[str, float]]) -> None:
         """A gauge with one bounded label read at scrape time: MailEgresses by Ready reason."""
         self.registry.register(_Family(name, text, label, read))
+
+
+class _Bounded:
+    """Keeps a label's values few and plain although another party (AWS) chooses them; the rest is
+    ``Other``.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._known: set[str] = set()
+
+    def __call__(self, value: str) -> str:
+        if value in self._known:
+            return value
+        if len(self._known) >= self._most or not _CODE.fullmatch(value):
+            return "Other"
+        self._known.add(value)
+        return value
 
 
 class _Family(Collector):

@@ -1,0 +1,34 @@
+"""Bounds of the MailEgress schema. Equal to those of the CRD (a test compares them); lengths are in
+characters.
+"""
+
+from typing import Final
+
+# spec. HOSTNAME_LENGTH leaves room for the label `_mailegress.` in a name of at most 253 characters (RFC
+# 1035, section 2.3.4).
+HOSTNAME_LENGTH: Final = 241
+DNS_NAME_LENGTH: Final = 253
+SELECTORS: Final = 16
+IDENTIFIER_LENGTH: Final = 64
+MIN_TTL_SECONDS: Final = 1
+MAX_TTL_SECONDS: Final = 86_400
+
+# Together, after resolution; not expressible in the schema (a NAT gateway stands for all addresses it has).
+ADDRESSES: Final = 64
+
+# status. An address list entry for every Elastic IP and one for every selector that resolved to none.
+STATUS_ADDRESSES: Final = ADDRESSES + SELECTORS
+# During a change of addresses the record holds old and new ones together.
+FORWARD_VALUES: Final = 2 * ADDRESSES
+STATUS_NAME_LENGTH: Final = 255
+SELECTOR_LENGTH: Final = 160
+ATTACHED_TO_LENGTH: Final = 128
+WORD_LENGTH: Final = 16
+REASON_LENGTH: Final = 64
+MESSAGE_LENGTH: Final = 1024
+CONDITIONS: Final = 8
+RECONCILE_REQUEST_LENGTH: Final = 256
+# A TTL on the wire is 32 bits (RFC 2181, section 8, would stop at 31; what is shown is what was seen).
+MAX_STATUS_TTL_SECONDS: Final = 4_294_967_295
+# Kubernetes stores generations as signed 64-bit integers.
+MAX_GENERATION: Final = 2**63 - 1

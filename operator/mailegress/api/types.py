@@ -1,0 +1,261 @@
+"""The custom resource as the operator sees it: metadata and spec as typed values, read from API objects."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, NoReturn, TypeVar
+
+from mailegress.api import limits, validation
+from mailegress.api.names import RECONCILE_ANNOTATION
+from mailegress.api.status import Status
+from mailegress.api.text import clean_text
+from mailegress.api.validation import InvalidObject
+
+_E = TypeVar("_E", bound=StrEnum)
+
+
+class SelectorKind(StrEnum):
+    """What an entry of `spec.elasticIPs` goes by; the values are the names of its fields."""
+
+    ALLOCATION_ID = "allocationID"
+    PUBLIC_IP = "publicIP"
+    NAT_GATEWAY_ID = "natGatewayID"
+    INSTANCE_ID = "instanceID"
+
+
+class Management(StrEnum):
+    """Who writes the A record: the operator (Route 53), or somebody else in another DNS."""
+
+    MANAGED = "Managed"
+    OBSERVED = "Observed"
+
+
+class Adoption(StrEnum):
+    """What to do with an A record or PTR that is already there and already right."""
+
+    NEVER = "Never"
+    MATCHING = "Matching"
+
+
+class DeletionPolicy(StrEnum):
+    """What deleting the object does to the DNS."""
+
+    DELETE = "Delete"
+    RETAIN = "Retain"
+
+
+@dataclass(frozen=True, slots=True)
+class EipSelector:
+    """One entry of `spec.elasticIPs`. `region` None: the operator's default region."""
+
+    kind: SelectorKind
+    value: str
+    region: str | None = None
+
+    def __str__(self) -> str:
+        """As shown in `status.addresses[].selector`."""
+        return f"{self.kind.value}={self.value}" + (f"@{self.region}" if self.region else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """Where the A record lives. None: the operator finds the zone, and uses its default TTL (in seconds)."""
+
+    management: Management = Management.MANAGED
+    hosted_zone_id: str | None = None
+    ttl_seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What is wanted."""
+
+    hostname: str
+    elastic_ips: tuple[EipSelector, ...]
+    forward: Forward = Forward()
+    adoption: Adoption = Adoption.MATCHING
+    deletion_policy: DeletionPolicy = DeletionPolicy.DELETE
+    suspend: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """The metadata that the operator uses. Timestamps are RFC 3339 text as the API server wrote it."""
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    resource_version: str
+    creation_timestamp: str
+    deletion_timestamp: str | None = None
+    finalizers: tuple[str, ...] = ()
+    reconcile_requested_at: str | None = None
+    """Value of the annotation, printable and cut as `status.lastHandledReconcileAt` is, so that the two
+    compare equal.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class MailEgress:
+    """One custom resource. `status` is what is stored: output of an earlier pass or anyone's, to be trusted
+    with nothing.
+    """
+
+    meta: Meta
+    spec: Spec
+    status: Status
+
+
+_SELECTOR_RULES: Final[Mapping[SelectorKind, tuple[Callable[[str], bool], str]]] = {
+    SelectorKind.ALLOCATION_ID: (
+        validation.is_allocation_id,
+        "an allocation ID, e.g. eipalloc-0123456789abcdef0",
+    ),
+    SelectorKind.PUBLIC_IP: (validation.is_public_ipv4, "a public IPv4 address, e.g. 203.0.113.10"),
+    SelectorKind.NAT_GATEWAY_ID: (
+        validation.is_nat_gateway_id,
+        "a NAT gateway ID, e.g. nat-0123456789abcdef0",
+    ),
+    SelectorKind.INSTANCE_ID: (validation.is_instance_id, "an instance ID, e.g. i-0123456789abcdef0"),
+}
+
+
+def parse_object(body: Mapping[str, object]) -> MailEgress:
+    """Read a MailEgress as the API server gives it. Raises InvalidObject for metadata or spec; any status is
+    taken leniently.
+    """
+    return MailEgress(parse_meta(body), parse_spec(body.get("spec")), Status.from_dict(body.get("status")))
+
+
+def parse_meta(body: Mapping[str, object]) -> Meta:
+    """Read the metadata alone, which an object with an unusable spec still has. Raises InvalidObject."""
+    meta = _mapping(body.get("metadata"), "metadata")
+    annotations = meta.get("annotations")
+    requested = annotations.get(RECONCILE_ANNOTATION) if isinstance(annotations, Mapping) else None
+    finalizers = meta.get("finalizers")
+    deletion_timestamp = meta.get("deletionTimestamp")
+    generation = meta.get("generation")
+    if type(generation) is not int:
+        raise InvalidObject("metadata.generation", generation, "a number")
+    return Meta(
+        namespace=_text(meta, "namespace", "metadata"),
+        name=_text(meta, "name", "metadata"),
+        uid=_text(meta, "uid", "metadata"),
+        generation=generation,
+        resource_version=_text(meta, "resourceVersion", "metadata"),
+        creation_timestamp=_text(meta, "creationTimestamp", "metadata"),
+        deletion_timestamp=deletion_timestamp
+        if isinstance(deletion_timestamp, str) and deletion_timestamp
+        else None,
+        finalizers=tuple(f for f in finalizers if isinstance(f, str)) if isinstance(finalizers, list) else (),
+        reconcile_requested_at=(clean_text(requested, limits.RECONCILE_REQUEST_LENGTH) or None)
+        if isinstance(requested, str)
+        else None,
+    )
+
+
+def parse_spec(value: object) -> Spec:
+    """Read a spec. Raises InvalidObject naming the first field that breaks a rule of the schema."""
+    spec = _mapping(value, "spec")
+    hostname = _text(spec, "hostname", "spec")
+    if not validation.is_hostname(hostname):
+        raise InvalidObject(
+            "spec.hostname",
+            hostname,
+            "a lower-case host name of at most 241 characters, e.g. mta.example.com",
+        )
+    suspend = spec.get("suspend")
+    if suspend is None:
+        suspend = False
+    if not isinstance(suspend, bool):
+        raise InvalidObject("spec.suspend", suspend, "true or false")
+    return Spec(
+        hostname=hostname,
+        elastic_ips=_parse_selectors(spec.get("elasticIPs")),
+        forward=_parse_forward(spec.get("forward")),
+        adoption=_choice(spec, "adoption", "spec", Adoption.MATCHING),
+        deletion_policy=_choice(spec, "deletionPolicy", "spec", DeletionPolicy.DELETE),
+        suspend=suspend,
+    )
+
+
+def _parse_selectors(value: object) -> tuple[EipSelector, ...]:
+    if not isinstance(value, list) or not 1 <= len(value) <= limits.SELECTORS:
+        raise InvalidObject("spec.elasticIPs", value, f"a list of 1 to {limits.SELECTORS} entries")
+    selectors = tuple(
+        _parse_selector(entry, f"spec.elasticIPs[{index}]") for index, entry in enumerate(value)
+    )
+    # The same thing in two regions is one thing as well: IDs and public addresses are unique over all
+    # regions.
+    duplicate = validation.first_duplicate([selector.value for selector in selectors])
+    if duplicate is not None:
+        raise InvalidObject("spec.elasticIPs", duplicate, "named by one entry only")
+    return selectors
+
+
+def _parse_selector(value: object, field: str) -> EipSelector:
+    entry = _mapping(value, field)
+    kinds = [kind for kind in SelectorKind if kind.value in entry]
+    if len(kinds) != 1:
+        raise InvalidObject(field, dict(entry), "exactly one of " + ", ".join(SelectorKind))
+    kind = kinds[0]
+    text = _text(entry, kind.value, field)
+    fits, wanted = _SELECTOR_RULES[kind]
+    if not fits(text):
+        raise InvalidObject(f"{field}.{kind.value}", text, wanted)
+    region = _optional_text(entry, "region", field)
+    if region is not None and not validation.is_region(region):
+        raise InvalidObject(f"{field}.region", region, "an AWS region, e.g. eu-west-1")
+    return EipSelector(kind, text, region)
+
+
+def _parse_forward(value: object) -> Forward:
+    if value is None:
+        return Forward()
+    forward = _mapping(value, "spec.forward")
+    management = _choice(forward, "management", "spec.forward", Management.MANAGED)
+    zone = _optional_text(forward, "hostedZoneID", "spec.forward")
+    if zone is not None and not validation.is_hosted_zone_id(zone):
+        raise InvalidObject("spec.forward.hostedZoneID", zone, "a hosted zone ID, e.g. Z0123456789ABCDEFGHIJ")
+    ttl = forward.get("ttlSeconds")
+    if ttl is not None and not (type(ttl) is int and limits.MIN_TTL_SECONDS <= ttl <= limits.MAX_TTL_SECONDS):
+        raise InvalidObject(
+            "spec.forward.ttlSeconds", ttl, f"{limits.MIN_TTL_SECONDS} to {limits.MAX_TTL_SECONDS} seconds"
+        )
+    if management is Management.OBSERVED:
+        for name, given in (("hostedZoneID", zone), ("ttlSeconds", ttl)):
+            if given is not None:
+                raise InvalidObject(f"spec.forward.{name}", given, "absent under management Observed")
+    return Forward(management, zone, ttl if isinstance(ttl, int) else None)
+
+
+def _mapping(value: object, field: str) -> Mapping[str, object]:
+    if isinstance(value, Mapping):
+        return value
+    raise InvalidObject(field, value, "an object")
+
+
+def _text(parent: Mapping[str, object], name: str, field: str) -> str:
+    return _optional_text(parent, name, field) or _missing(f"{field}.{name}", parent.get(name))
+
+
+def _missing(field: str, value: object) -> NoReturn:
+    raise InvalidObject(field, value, "given")
+
+
+def _optional_text(parent: Mapping[str, object], name: str, field: str) -> str | None:
+    value = parent.get(name)
+    if value is None or isinstance(value, str):
+        return value
+    raise InvalidObject(f"{field}.{name}", value, "a string")
+
+
+def _choice(parent: Mapping[str, object], name: str, field: str, default: _E) -> _E:
+    value = parent.get(name)
+    if value is None:
+        return default
+    kind = type(default)
+    if isinstance(value, str) and value in {member.value for member in kind}:
+        return kind(value)
+    raise InvalidObject(f"{field}.{name}", value, " or ".join(kind))

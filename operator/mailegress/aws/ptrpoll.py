@@ -1,0 +1,176 @@
+"""PTRs on their way: those of a region are looked at together, at growing pauses."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from mailegress.api import reasons
+from mailegress.aws.api import AwsError, PtrRow, Service
+from mailegress.aws.bucket import Priority
+from mailegress.aws.errors import classify
+from mailegress.aws.runtime import Runtime
+from mailegress.reconcile.model import NEVER, Fault, Ptr
+from mailegress.reconcile.ports import Key
+
+_FORGET = 600.0
+"""Seconds after which the pace of a PTR that nobody asks for any more is forgotten."""
+
+
+@dataclass(slots=True)
+class _Watched:
+    due: float
+    looked_at: float
+    looks: int = 0
+    waiting: dict[Key, float] = field(default_factory=dict)
+
+
+class PtrPoller:
+    """One region's poll.
+
+    ``pending(id)`` tells whether the PTR known last is in flight and since when it is known; ``store(ptrs, began)``
+    takes what a look saw; ``sweep(key, not_before)`` reads the whole region instead, for when an ID is unknown to
+    AWS: one such ID fails a look at all of them.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        region: str,
+        pending: Callable[[str], tuple[bool, float]],
+        store: Callable[[Mapping[str, Ptr], float], None],
+        sweep: Callable[[Key, float], None],
+    ) -> None:
+        self._rt = runtime
+        self._region = region
+        self._pending = pending
+        self._store = store
+        self._sweep = sweep
+        self._watched: dict[str, _Watched] = {}
+        self._signal = runtime.signal()
+        self._backoff = runtime.backoff()
+        self._not_until = NEVER
+        self._running = False
+        self.faults: dict[str, tuple[Fault, float]] = {}
+        """The last look's failure and when it began, by allocation ID."""
+
+    def request(self, key: Key, allocation_id: str, not_before: float) -> None:
+        now = self._rt.clock()
+        watched = self._watched.get(allocation_id)
+        pending, since = self._pending(allocation_id)
+        if watched is None:
+            watched = self._watched[allocation_id] = _Watched(due=now, looked_at=since)
+        if not watched.waiting:
+            pause = self._pause(watched.looks) if pending else 0.0
+            watched.due = max(not_before, watched.looked_at + pause)
+        watched.waiting[key] = max(not_before, watched.waiting.get(key, NEVER))
+        self._signal.set()
+        if not self._running:
+            self._running = True
+            self._rt.tasks.spawn(self._run(), f"ptr-poll-{self._region}")
+
+    def written(self, allocation_id: str) -> None:
+        """A write was accepted: looks start again at the shortest pause."""
+        watched = self._watched.get(allocation_id)
+        if watched is not None:
+            watched.looks, watched.looked_at = 0, self._rt.clock()
+            watched.due = watched.looked_at + self._pause(0)
+            self._signal.set()
+
+    def swept(self, began: float) -> None:
+        """A sweep saw all PTRs as of ``began``."""
+        now = self._rt.clock()
+        for allocation_id, watched in list(self._watched.items()):
+            pending, _ = self._pending(allocation_id)
+            if not pending:
+                self._tell(watched, began)
+            if not watched.waiting and (not pending or now - watched.looked_at > _FORGET):
+                del self._watched[allocation_id]
+
+    def _pause(self, looks: int) -> float:
+        pauses = self._rt.settings.ptr_polls
+        return pauses[min(looks, len(pauses) - 1)]
+
+    async def _run(self) -> None:
+        spacing = self._rt.settings.ptr_poll_spacing
+        try:
+            while True:
+                due = min((w.due for w in self._watched.values() if w.waiting), default=None)
+                if due is None:
+                    return
+                pause = max(due, self._not_until) - self._rt.clock()
+                if pause > 0:
+                    await self._signal.wait(pause)
+                    continue
+                await self._look()
+                self._not_until = max(self._not_until, self._rt.clock() + spacing)
+        finally:
+            self._running = False
+
+    async def _look(self) -> None:
+        settings = self._rt.settings
+        began = self._rt.clock()
+        soon = began + settings.ptr_poll_spacing
+        due = sorted((w.due, a) for a, w in self._watched.items() if w.waiting and w.due <= soon)
+        ids = [allocation_id for _, allocation_id in due[: settings.ptr_poll_ids]]
+        try:
+            rows = await self._rows(ids)
+        except AwsError as error:
+            self._failed(ids, error, began)
+            return
+        self._backoff.reset()
+        self._not_until = NEVER
+        found = {row.allocation_id: row.ptr for row in rows}
+        # An EIP without PTR is absent from the answer, not empty in it.
+        seen = {allocation_id: found.get(allocation_id, Ptr()) for allocation_id in ids}
+        self._store(seen, began)
+        for allocation_id in ids:
+            self.faults.pop(allocation_id, None)
+            watched = self._watched.get(allocation_id)
+            if watched is None or watched.looked_at > began:
+                continue
+            watched.looks += 1
+            watched.looked_at = began
+            pending = seen[allocation_id].pending
+            self._tell(watched, began)
+            if watched.waiting:
+                newest = min(watched.waiting.values())
+                watched.due = max(newest, began + self._pause(watched.looks) if pending else newest)
+            elif not pending:
+                del self._watched[allocation_id]
+
+    async def _rows(self, ids: list[str]) -> list[PtrRow]:
+        rows: list[PtrRow] = []
+        token = ""
+        while True:
+            call = functools.partial(self._rt.api.describe_addresses_attribute, self._region, ids, token)
+            page = await self._rt.read(Service.EC2, Priority.POLL, self._region, call)
+            rows.extend(page.items)
+            token = page.next
+            if not token:
+                return rows
+
+    def _failed(self, ids: list[str], error: AwsError, began: float) -> None:
+        fault = classify(error)
+        gone = fault.reason == reasons.ADDRESS_NOT_FOUND.name
+        if not gone:
+            self._not_until = self._rt.clock() + self._backoff.next()
+        woken: dict[Key, None] = {}
+        for allocation_id in ids:
+            watched = self._watched.pop(allocation_id, None)
+            if watched is None:
+                continue
+            woken.update(dict.fromkeys(watched.waiting))
+            if not gone:
+                self.faults[allocation_id] = (fault, began)
+        for key in woken:
+            if gone:
+                self._sweep(key, began)
+            else:
+                self._rt.wake(key)
+
+    def _tell(self, watched: _Watched, began: float) -> None:
+        for key in [k for k, not_before in watched.waiting.items() if not_before <= began]:
+            del watched.waiting[key]
+            self._rt.wake(key)

@@ -1,0 +1,128 @@
+"""What every part of this layer is built with, and the paced call."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from mailegress.aws.api import AwsApi, AwsError, Service
+from mailegress.aws.bucket import Bucket, Pace, Priority
+from mailegress.aws.errors import is_throttle
+from mailegress.aws.settings import AwsSettings
+from mailegress.aws.tasks import Clock, Signal, Sleep, Tasks
+from mailegress.reconcile.choke import Choke
+from mailegress.reconcile.ports import Wake
+from mailegress.telemetry.metrics import Metrics
+
+T = TypeVar("T")
+
+
+class Backoff:
+    """Exponential with jitter: between half and all of ``base · 2ⁿ`` seconds, at most ``cap``."""
+
+    def __init__(self, base: float, cap: float, rng: random.Random) -> None:
+        self._base, self._cap, self._rng = base, cap, rng
+        self.failures = 0
+
+    def next(self) -> float:
+        ceiling: float = min(self._cap, self._base * 2.0 ** min(self.failures, 30))
+        self.failures += 1
+        return ceiling * (0.5 + self._rng.random() / 2)
+
+    def reset(self) -> None:
+        self.failures = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """Shared by all parts; one per operator."""
+
+    api: AwsApi
+    settings: AwsSettings
+    wake: Wake
+    metrics: Metrics
+    choke: Choke
+    clock: Clock
+    sleep: Sleep
+    rng: random.Random
+    tasks: Tasks
+    route53: Bucket
+    changes: Bucket
+    ec2_reads: Bucket
+    ec2_writes: Bucket
+
+    def signal(self) -> Signal:
+        return Signal(self.sleep)
+
+    def backoff(self) -> Backoff:
+        return Backoff(self.settings.backoff_base, self.settings.backoff_cap, self.rng)
+
+    def note_throttle(self, service: Service, *buckets: Bucket) -> None:
+        """AWS throttled: slow these buckets down and count it."""
+        self.metrics.throttled(service.value)
+        for bucket in buckets:
+            bucket.throttled()
+
+    async def read(
+        self,
+        service: Service,
+        priority: Priority,
+        who: str,
+        call: Callable[[], Awaitable[T]],
+    ) -> T:
+        """A read paced by its service's bucket.
+
+        A throttled request was certainly refused, so it is sent again a few times: a sweep of many pages would never
+        end in an account that throttles one request in three if every refusal threw the pages before it away.
+        """
+        bucket = self.route53 if service is Service.ROUTE53 else self.ec2_reads
+        pause = self.backoff()
+        while True:
+            await bucket.take(priority, who=who)
+            try:
+                return await call()
+            except AwsError as error:
+                if not is_throttle(error):
+                    raise
+                self.note_throttle(service, bucket)
+                if pause.failures >= self.settings.throttle_retries:
+                    raise
+            await self.sleep(min(pause.next(), 20.0))
+
+
+def build_runtime(
+    api: AwsApi,
+    settings: AwsSettings,
+    wake: Wake,
+    metrics: Metrics,
+    choke: Choke,
+    clock: Clock,
+    sleep: Sleep,
+    rng: random.Random,
+) -> Runtime:
+    """The runtime with its buckets."""
+    tasks = Tasks()
+
+    def bucket(name: str, rate: float, burst: float) -> Bucket:
+        pace = Pace(
+            rate, burst, settings.slow_down_factor, settings.slow_down_floor, settings.recovery_per_second
+        )
+        return Bucket(pace, clock, sleep, tasks, name)
+
+    return Runtime(
+        api=api,
+        settings=settings,
+        wake=wake,
+        metrics=metrics,
+        choke=choke,
+        clock=clock,
+        sleep=sleep,
+        rng=rng,
+        tasks=tasks,
+        route53=bucket("route53", settings.route53_rate, settings.route53_burst),
+        changes=bucket("route53-changes", settings.change_rate, settings.change_burst),
+        ec2_reads=bucket("ec2-reads", settings.ec2_read_rate, settings.ec2_read_burst),
+        ec2_writes=bucket("ec2-writes", settings.ec2_write_rate, settings.ec2_write_burst),
+    )

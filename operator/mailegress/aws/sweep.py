@@ -1,0 +1,145 @@
+"""One sweep of an account's region: EIPs, their PTRs and the NAT gateways, in three calls as a rule."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeVar
+
+from mailegress.api import reasons
+from mailegress.aws.api import AddressRow, AwsError, Page, Service
+from mailegress.aws.bucket import Priority
+from mailegress.aws.errors import classify
+from mailegress.aws.runtime import Runtime
+from mailegress.reconcile.model import NEVER, Eip, NatGateway, Ptr, RegionView
+
+T = TypeVar("T")
+
+_SETTLED_NAT_STATUS = "succeeded"
+
+
+class Identity:
+    """The account that the EC2 credentials belong to; asked again hourly and after credentials failed."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._rt = runtime
+        self._account = ""
+        self._at = NEVER
+
+    async def account(self, region: str, *, fresh: bool = False) -> str:
+        """The 12-digit account. ``fresh``: whatever was known, ask now."""
+        now = self._rt.clock()
+        if fresh or not self._account or now - self._at > self._rt.settings.identity_max_age:
+            self.forget()
+            self._account = await self._rt.api.get_caller_identity(Service.EC2, region)
+            self._at = now
+        return self._account
+
+    def forget(self) -> None:
+        self._account = ""
+
+    def note(self, error: AwsError) -> None:
+        """A call failed: if it was the credentials, those that come next may be another account's."""
+        if classify(error).reason == reasons.CREDENTIALS_UNAVAILABLE.name:
+            self.forget()
+
+
+class Sweeper:
+    """Reads one region. NAT gateways and "no PTRs here" are remembered between sweeps, to keep the calls few."""
+
+    def __init__(self, runtime: Runtime, region: str, identity: Identity) -> None:
+        self._rt = runtime
+        self._region = region
+        self._identity = identity
+        self._gateways: dict[str, NatGateway] = {}
+        self._gateways_at = NEVER
+        self._associations: frozenset[tuple[str, str, str]] | None = None
+        self._unsupported_at = NEVER
+
+    async def sweep(self, demand: float) -> RegionView:
+        """``demand``: the newest moment that somebody wants everything to be read after."""
+        try:
+            return await self._sweep(demand)
+        except AwsError as error:
+            self._identity.note(error)
+            raise
+
+    async def _sweep(self, demand: float) -> RegionView:
+        began = self._rt.clock()
+        account = await self._identity.account(self._region)
+        rows = await self._call(functools.partial(self._rt.api.describe_addresses, self._region))
+        ptrs = await self._ptrs(began)
+        gateways = await self._nat_gateways(rows, began, demand)
+        holder = {
+            address.allocation_id: gateway.id
+            for gateway in gateways.values()
+            if gateway.state not in ("deleted", "failed")
+            for address in gateway.addresses
+            if address.allocation_id
+        }
+        eips = {
+            row.allocation_id: Eip(
+                allocation_id=row.allocation_id,
+                public_ip=row.public_ip,
+                account_id=account,
+                region=self._region,
+                ptr=(ptrs or {}).get(row.allocation_id, Ptr()),
+                instance_id=row.instance_id,
+                network_interface_id=row.network_interface_id,
+                nat_gateway_id=holder.get(row.allocation_id, ""),
+            )
+            for row in rows
+            if row.allocation_id
+        }
+        return RegionView(self._region, account, eips, gateways, ptr_supported=ptrs is not None)
+
+    async def _call(self, call: Callable[[], Awaitable[T]]) -> T:
+        return await self._rt.read(Service.EC2, Priority.SWEEP, self._region, call)
+
+    async def _ptrs(self, began: float) -> dict[str, Ptr] | None:
+        """Every PTR of the region; None where there is no API for it (GovCloud, ISO)."""
+        if began - self._unsupported_at < self._rt.settings.unsupported_retry:
+            return None
+        found: dict[str, Ptr] = {}
+        token = ""
+        while True:
+            call = functools.partial(self._rt.api.describe_addresses_attribute, self._region, None, token)
+            try:
+                page = await self._call(call)
+            except AwsError as error:
+                if classify(error).reason == reasons.REVERSE_UNSUPPORTED.name:
+                    self._unsupported_at = began
+                    return None
+                raise
+            found.update((row.allocation_id, row.ptr) for row in page.items)
+            token = page.next
+            if not token:
+                self._unsupported_at = NEVER
+                return found
+
+    async def _nat_gateways(
+        self, rows: Iterable[AddressRow], began: float, demand: float
+    ) -> dict[str, NatGateway]:
+        """As remembered, unless they are old, moving, wanted fresh, or an address changed its place."""
+        settings = self._rt.settings
+        associations = frozenset((r.allocation_id, r.network_interface_id, r.instance_id) for r in rows)
+        moving = any(
+            gateway.state in ("pending", "deleting")
+            or any(address.status != _SETTLED_NAT_STATUS for address in gateway.addresses)
+            for gateway in self._gateways.values()
+        )
+        wanted_fresh = demand > self._gateways_at and demand >= began - settings.fresh_window
+        old = began - self._gateways_at > settings.nat_max_age
+        if not (moving or wanted_fresh or old or associations != self._associations):
+            return self._gateways
+        found: dict[str, NatGateway] = {}
+        token = ""
+        while True:
+            call = functools.partial(self._rt.api.describe_nat_gateways, self._region, None, token)
+            page: Page[NatGateway] = await self._call(call)
+            found.update((gateway.id, gateway) for gateway in page.items)
+            token = page.next
+            if not token:
+                break
+        self._gateways, self._gateways_at, self._associations = found, began, associations
+        return found

@@ -1,0 +1,281 @@
+"""ChangeResourceRecordSets: one writer per hosted zone, one batch in flight, outcomes per hostname."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from mailegress.aws.api import AwsError, ChangeInfo, Service
+from mailegress.aws.batch import Batch, Intent, IntentQueue, cost_of, halves, split
+from mailegress.aws.bucket import Priority
+from mailegress.aws.errors import classify, is_throttle
+from mailegress.aws.insync import ChangePoller
+from mailegress.aws.records import RecordCache
+from mailegress.aws.runtime import Runtime
+from mailegress.aws.tasks import Signal
+from mailegress.reconcile.choke import ROUTE53_CHANGE
+from mailegress.reconcile.model import Change, Fault, WritePhase, WriteState
+from mailegress.reconcile.ports import Key
+
+_HOPELESS = 7
+"""Refusals without a success between them after which a batch is not divided further: three rounds of halving."""
+_MOST_CALLS = 40
+"""Calls spent on one batch's refusals; a culprit in 500 names takes 18 by bisection and 2 when it is named."""
+
+
+@dataclass(slots=True)
+class _Lane:
+    queue: IntentQueue
+    signal: Signal
+    in_flight: dict[str, Intent] = field(default_factory=dict)
+    running: bool = False
+    denied: bool = False
+    """Every name of the last batch was denied: the next denial is believed at once."""
+
+
+class BatchWriter:
+    """Implements the ``ZoneWriter`` port."""
+
+    def __init__(self, runtime: Runtime, records: RecordCache) -> None:
+        self._rt = runtime
+        self._records = records
+        self._lanes: dict[str, _Lane] = {}
+        self._states: dict[tuple[str, str], WriteState] = {}
+        self._pruned_at = runtime.clock()
+        self._poller = ChangePoller(runtime, self._polled)
+
+    # ---------------------------------------------------------------- the port
+
+    def submit(self, key: Key, zone_id: str, hostname: str, changes: Sequence[Change]) -> None:
+        """Queue, or replace what is queued for the hostname. While a change of it is in flight nothing is taken.
+
+        ``ValueError``: no changes, or more than fit one batch.
+        """
+        if not changes:
+            raise ValueError("nothing to change")
+        lane = self._lane(zone_id)
+        flying = lane.in_flight.get(hostname)
+        if flying is not None:
+            flying.keys[key] = None
+            return
+        now = self._rt.clock()
+        lane.queue.put(key.partition("/")[0], Intent(hostname, tuple(changes), {key: None}, now))
+        known = self._states.get((zone_id, hostname))
+        attempts = 0 if known is None else known.attempts
+        self._states[zone_id, hostname] = WriteState(WritePhase.QUEUED, now, attempts=attempts)
+        self._prune(now)
+        lane.signal.set()
+        if not lane.running:
+            lane.running = True
+            self._rt.tasks.spawn(self._run(zone_id, lane), f"writer-{zone_id}")
+
+    def state(self, zone_id: str, hostname: str) -> WriteState | None:
+        return self._states.get((zone_id, hostname))
+
+    # ---------------------------------------------------------------- gauges
+
+    @property
+    def due(self) -> int:
+        """Hostnames whose change is queued or in flight."""
+        return sum(len(lane.queue) + len(lane.in_flight) for lane in self._lanes.values())
+
+    @property
+    def polled(self) -> int:
+        """Change IDs that are not INSYNC yet."""
+        return self._poller.pending
+
+    # ---------------------------------------------------------------- collecting
+
+    def _lane(self, zone_id: str) -> _Lane:
+        lane = self._lanes.get(zone_id)
+        if lane is None:
+            settings = self._rt.settings
+            queue = IntentQueue(settings.batch_records, settings.batch_characters)
+            lane = self._lanes[zone_id] = _Lane(queue, self._rt.signal())
+        return lane
+
+    async def _run(self, zone_id: str, lane: _Lane) -> None:
+        try:
+            while len(lane.queue):
+                await self._collect(lane)
+                await self._rt.route53.take(Priority.WRITE, who=zone_id)
+                budget = await self._throughput(lane)
+                batch = lane.queue.take(budget)
+                self._rt.changes.spend(cost_of(batch))
+                lane.in_flight = {intent.hostname: intent for intent in batch}
+                self._enter(zone_id, batch, WritePhase.IN_FLIGHT)
+                await self._deliver(zone_id, lane, batch)
+                lane.in_flight = {}
+        finally:
+            lane.running = False
+
+    async def _collect(self, lane: _Lane) -> None:
+        """Until the batch is full, or nothing came for a moment, or the first one has waited long enough."""
+        settings = self._rt.settings
+        latest = lane.queue.oldest + settings.batch_longest
+        while not lane.queue.full:
+            left = latest - self._rt.clock()
+            if left <= 0 or not await lane.signal.wait(min(settings.batch_quiet, left)):
+                return
+
+    async def _throughput(self, lane: _Lane) -> float:
+        """Wait until the account may change enough records; the answer is how many.
+
+        All that wait, if need be after a pause. But with several namespaces nobody waits longer than a collection
+        does: then what may be sent is sent, each namespace in turn.
+        """
+        bucket = self._rt.changes
+        shared_since: float | None = None
+        while True:
+            level, wanted = bucket.level(), min(float(lane.queue.wanted), bucket.burst)
+            if level + 1e-9 >= wanted:
+                return max(level, wanted)
+            now = self._rt.clock()
+            pause = (wanted - level) / bucket.rate()
+            if lane.queue.namespaces > 1:
+                shared_since = now if shared_since is None else shared_since
+                left = shared_since + self._rt.settings.batch_longest - now
+                if left <= 0 and level + 1e-9 >= min(lane.queue.smallest, bucket.burst):
+                    return level
+                pause = min(pause, left if left > 0 else lane.queue.smallest / bucket.rate())
+            await lane.signal.wait(pause)
+
+    # ---------------------------------------------------------------- sending
+
+    async def _deliver(self, zone_id: str, lane: _Lane, batch: Batch) -> None:
+        """Send a batch; when AWS refuses its content, everything but the culprits goes through in this round."""
+        parts: deque[Batch] = deque([batch])
+        calls = refusals = 0
+        self._rt.metrics.batch(len(batch))
+        while parts:
+            part = parts.popleft()
+            if calls:
+                await self._rt.route53.take(Priority.WRITE, who=zone_id)
+                await self._rt.changes.take(Priority.WRITE, cost_of(part), who=zone_id)
+            calls += 1
+            try:
+                info = await self._send(zone_id, part)
+            except AwsError as error:
+                fault = classify(error)
+                refusals += 1
+                hopeless = refusals >= _HOPELESS or calls >= _MOST_CALLS
+                if error.code == "InvalidChangeBatch":
+                    culprits, rest = split(part, error)
+                    for intent, own in culprits:
+                        self._fail(zone_id, lane, [intent], own, stale=True)
+                    if culprits and rest and calls < _MOST_CALLS:
+                        parts.appendleft(rest)
+                    elif not culprits and len(part) > 1 and not hopeless:
+                        parts.extend(halves(part))
+                    else:
+                        self._fail(zone_id, lane, rest, fault, stale=True)
+                elif error.code in ("AccessDenied", "InvalidInput") and len(part) > 1 and not hopeless:
+                    # IAM can allow some names of a zone only, and then denies the whole batch.
+                    if lane.denied:
+                        self._fail(zone_id, lane, part, fault)
+                    else:
+                        parts.extend(halves(part))
+                else:
+                    self._fail(zone_id, lane, part, fault, stale=fault.unknown_outcome)
+                lane.denied = lane.denied or (error.code == "AccessDenied" and hopeless)
+            else:
+                refusals = 0
+                lane.denied = False
+                self._succeed(zone_id, lane, part, info)
+
+    async def _send(self, zone_id: str, part: Batch) -> ChangeInfo:
+        """One batch, sent again unchanged as long as AWS certainly refused it for its rate or timing only."""
+        changes = [change for intent in part for change in intent.changes]
+        pause = self._rt.backoff()
+        give_up = self._rt.clock() + self._rt.settings.batch_patience
+        while True:
+            try:
+                async with self._rt.choke.point(ROUTE53_CHANGE):
+                    return await self._rt.api.change_resource_record_sets(zone_id, changes)
+            except AwsError as error:
+                if not is_throttle(error):
+                    raise
+                if error.code != "PriorRequestNotComplete":
+                    self._rt.note_throttle(Service.ROUTE53, self._rt.route53, self._rt.changes)
+                if self._rt.clock() >= give_up:
+                    raise
+            await self._rt.sleep(min(pause.next(), 20.0))
+            await self._rt.route53.take(Priority.WRITE, who=zone_id)
+
+    # ---------------------------------------------------------------- outcomes
+
+    def _enter(
+        self,
+        zone_id: str,
+        intents: Iterable[Intent],
+        phase: WritePhase,
+        fault: Fault | None = None,
+        change_id: str = "",
+    ) -> None:
+        now = self._rt.clock()
+        for intent in intents:
+            place = (zone_id, intent.hostname)
+            known = self._states.get(place)
+            attempts = 0 if known is None else known.attempts
+            if phase in (WritePhase.FAILED, WritePhase.UNKNOWN):
+                attempts += 1
+            elif phase is WritePhase.APPLIED:
+                attempts = 0
+            self._states[place] = WriteState(phase, now, fault, change_id, attempts)
+
+    def _succeed(self, zone_id: str, lane: _Lane, part: Batch, info: ChangeInfo) -> None:
+        done = info.status == "INSYNC"
+        self._enter(zone_id, part, WritePhase.INSYNC if done else WritePhase.APPLIED, change_id=info.id)
+        for intent in part:
+            lane.in_flight.pop(intent.hostname, None)
+            self._records.applied(zone_id, intent.hostname, intent.changes)
+        if not done:
+            places = [((zone_id, intent.hostname), tuple(intent.keys)) for intent in part]
+            self._poller.watch(info.id, places)
+        self._wake(part)
+
+    def _fail(self, zone_id: str, lane: _Lane, part: Batch, fault: Fault, *, stale: bool = False) -> None:
+        """``stale``: what was read of these names may be wrong and must be read again."""
+        phase = WritePhase.UNKNOWN if fault.unknown_outcome else WritePhase.FAILED
+        self._enter(zone_id, part, phase, fault)
+        for intent in part:
+            lane.in_flight.pop(intent.hostname, None)
+            if stale:
+                created = intent.changes if fault.unknown_outcome else ()
+                self._records.doubt(zone_id, intent.hostname, created)
+        self._wake(part)
+
+    def _wake(self, intents: Iterable[Intent]) -> None:
+        for key in dict.fromkeys(key for intent in intents for key in intent.keys):
+            self._rt.wake(key)
+
+    def _polled(self, change_id: str, places: Iterable[tuple[tuple[str, str], tuple[Key, ...]]]) -> None:
+        """A change ID's state is known: INSYNC, unknown to Route 53, or not to be learned for now."""
+        outcome = self._poller.outcome(change_id)
+        now = self._rt.clock()
+        woken: dict[Key, None] = {}
+        for place, keys in places:
+            state = self._states.get(place)
+            if state is None or state.change_id != change_id or state.phase is not WritePhase.APPLIED:
+                continue
+            if outcome.insync:
+                self._states[place] = replace(state, phase=WritePhase.INSYNC, at=now, fault=None)
+            elif outcome.lost:
+                self._states[place] = replace(state, change_id="", at=now, fault=None)
+            else:
+                self._states[place] = replace(state, fault=outcome.fault)
+            woken.update(dict.fromkeys(keys))
+        for key in woken:
+            self._rt.wake(key)
+
+    def _prune(self, now: float) -> None:
+        """Forget what was finished long ago; whoever asks then finds out from the world, as after a restart."""
+        keep = self._rt.settings.forget_writes
+        if now - self._pruned_at < keep / 4:
+            return
+        self._pruned_at = now
+        for place, state in list(self._states.items()):
+            waiting = state.phase is WritePhase.APPLIED and bool(state.change_id)
+            if not state.busy and not waiting and now - state.at > keep:
+                del self._states[place]

@@ -1,0 +1,181 @@
+"""Start, stop and exit codes of the process.
+
+Exit 0 only for a stop that was asked for. Anything that ends by itself ends the process with 1, so that
+Kubernetes restarts it: a half-dead operator that looks alive is the worse failure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any
+
+_log = logging.getLogger(__name__)
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_CANCEL_SECONDS = 0.3
+"""How long a cancelled task may take to clean up."""
+_HARD_SECONDS = 0.8
+"""After shutdown_seconds and this, the process is gone, whatever still runs: 4.8 s with the default of 4."""
+
+
+async def supervise(
+    stop: asyncio.Event, components: Mapping[str, Awaitable[object]], *, shutdown_seconds: float = 4.0
+) -> int:
+    """Run the components until ``stop`` is set; return the process's exit code.
+
+    Every component must watch ``stop`` and return once it is set. Those that have not after
+    ``shutdown_seconds`` are cancelled. A component that returns or raises before ``stop`` was set is a
+    failure: the others are stopped and the code is 1. Cancelling this coroutine cancels the components.
+    """
+    tasks: dict[asyncio.Future[Any], str] = {
+        asyncio.ensure_future(work): name for name, work in components.items()
+    }
+    asked: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
+    code = 0
+    try:
+        done, _ = await asyncio.wait({asked, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+        # A component that ends in the same turn of the loop as the stop may have seen the stop first.
+        if not stop.is_set():
+            code = 1
+            for task in done & tasks.keys():
+                _report_early_end(tasks[task], task)
+            stop.set()
+        pending = {task for task in tasks if not task.done()}
+        if pending:
+            _, pending = await asyncio.wait(pending, timeout=shutdown_seconds)
+        for task in pending:
+            _log.warning("%s did not stop within %g s and is abandoned", tasks[task], shutdown_seconds)
+    finally:
+        await _cancel({asked, *tasks})
+    if code == 0:
+        for task, name in tasks.items():
+            error = None if not task.done() or task.cancelled() else task.exception()
+            if error is not None:
+                _log.error("%s failed while stopping", name, exc_info=error)
+    return code
+
+
+def _report_early_end(name: str, task: asyncio.Future[Any]) -> None:
+    if task.cancelled():
+        _log.error("%s was cancelled; the process ends so that it is started afresh", name)
+    elif (error := task.exception()) is not None:
+        _log.error("%s failed; the process ends so that it is started afresh", name, exc_info=error)
+    else:
+        _log.error("%s ended by itself; the process ends so that it is started afresh", name)
+
+
+async def _cancel(
+    tasks: Iterable[asyncio.Future[Any]],
+) -> None:
+    waiting = [task for task in tasks if not task.done()]
+    for task in waiting:
+        task.cancel()
+    if waiting:
+        await asyncio.wait(waiting, timeout=_CANCEL_SECONDS)
+
+
+class _Exit:
+    """The last resort: ends the process from a daemon thread when the orderly way takes too long.
+
+    A thread pool that waits for AWS, or a task that swallows its cancellation, would otherwise hold the
+    interpreter.
+    """
+
+    def __init__(self, leave: Callable[[int], None]) -> None:
+        self._leave = leave
+        self._timers: list[threading.Timer] = []
+
+    def within(self, seconds: float, code: int) -> None:
+        timer = threading.Timer(seconds, self._go, (code,))
+        timer.daemon = True
+        timer.start()
+        self._timers.append(timer)
+
+    def call_off(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
+
+    def _go(self, code: int) -> None:
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except (OSError, ValueError):
+                continue
+        self._leave(code)
+
+
+def run(
+    main: Callable[[asyncio.Event], Awaitable[int]],
+    *,
+    shutdown_seconds: float = 4.0,
+    leave: Callable[[int], None] = os._exit,
+) -> int:
+    """Run ``main(stop)`` in a new event loop with signal handling; return the exit code.
+
+    The first SIGTERM or SIGINT sets ``stop``; ``main`` is expected to return within ``shutdown_seconds`` (see
+    :func:`supervise`) and is cancelled afterwards; the code is then 0. A second signal ends the process at
+    once with 128 + its number. Once a stop was asked for, the process is gone after ``shutdown_seconds`` +
+    0.8 s. An exception out of ``main`` is logged, the code is 1. Must be called from the main thread, as the
+    last thing the process does.
+    """
+    last_resort = _Exit(leave)
+    code = asyncio.run(_run(main, shutdown_seconds, last_resort))
+    # Threads that are not daemons hold the interpreter at its end; without any, nothing is left to force.
+    if all(thread.daemon or thread is threading.main_thread() for thread in threading.enumerate()):
+        last_resort.call_off()
+    return code
+
+
+async def _run(
+    main: Callable[[asyncio.Event], Awaitable[int]], shutdown_seconds: float, last_resort: _Exit
+) -> int:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    signalled: list[int] = []
+    forced = asyncio.Event()
+
+    def on_signal(number: int) -> None:
+        signalled.append(number)
+        if len(signalled) == 1:
+            _log.info("%s: stopping", signal.Signals(number).name)
+            last_resort.within(shutdown_seconds + _HARD_SECONDS, 0)
+            stop.set()
+        elif not forced.is_set():
+            _log.warning("%s again: leaving at once", signal.Signals(number).name)
+            last_resort.within(_CANCEL_SECONDS, 128 + number)
+            forced.set()
+
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, on_signal, number)
+    work = asyncio.ensure_future(main(stop))
+    force = asyncio.ensure_future(forced.wait())
+    overdue = asyncio.ensure_future(_overdue(stop, shutdown_seconds + _CANCEL_SECONDS))
+    try:
+        await asyncio.wait({work, force, overdue}, return_when=asyncio.FIRST_COMPLETED)
+        # main sets `stop` itself when a component failed; then nobody has started the clock yet.
+        if not signalled:
+            last_resort.within(shutdown_seconds + _HARD_SECONDS, 1)
+        finished = work.done()
+        await _cancel({work, force, overdue})
+    finally:
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
+    if forced.is_set():
+        return 128 + signalled[-1]
+    if not finished or work.cancelled():
+        return 0 if signalled else 1
+    if (error := work.exception()) is not None:
+        _log.error("the operator failed", exc_info=error)
+        return 1
+    return work.result()
+
+
+async def _overdue(stop: asyncio.Event, seconds: float) -> None:
+    await stop.wait()
+    await asyncio.sleep(seconds)

@@ -1,0 +1,112 @@
+"""The command line: ``mailegress run``, ``check``, ``version``."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import os
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from mailegress import __version__
+from mailegress.cli.loading import SettingsError, load_settings, shown_value, unknown_variables
+from mailegress.cli.settings import Settings, specs
+from mailegress.telemetry import logs
+
+EXIT_USAGE = 2
+
+app = typer.Typer(
+    name="mailegress",
+    help="Keeps the forward and reverse DNS of AWS mail egress addresses in agreement.",
+    no_args_is_help=True,
+    add_completion=False,
+    # A traceback with the values of local variables could print credentials.
+    pretty_exceptions_enable=False,
+)
+
+
+def _with_settings(command: Callable[[Settings], None]) -> Callable[..., None]:
+    """Give a command one option per setting, and call it with the validated settings.
+
+    Every option arrives as text: the parsers of :mod:`mailegress.cli.settings` judge them all at once, while
+    typer would stop at the first.
+    """
+
+    def wrapper(**texts: str | None) -> None:
+        try:
+            settings = load_settings(texts, os.environ)
+        except SettingsError as error:
+            typer.echo(f"mailegress: {error}", err=True)
+            raise typer.Exit(EXIT_USAGE) from None
+        command(settings)
+
+    parameters = [
+        inspect.Parameter(
+            spec.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=spec.default or None,
+            annotation=Annotated[
+                str | None,
+                typer.Option(
+                    spec.flag,
+                    envvar=spec.env,
+                    help=spec.help + ("" if spec.default else f" Default: {spec.shown_default}."),
+                    show_default=bool(spec.default),
+                    metavar=_metavar(spec.name),
+                    rich_help_panel=spec.panel,
+                ),
+            ],
+        )
+        for spec in specs()
+    ]
+    vars(wrapper)["__signature__"] = inspect.Signature(parameters)
+    wrapper.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    wrapper.__doc__ = command.__doc__
+    wrapper.__name__ = command.__name__
+    return wrapper
+
+
+def _metavar(name: str) -> str:
+    suffix = name.rpartition("_")[2].upper()
+    known = {"SECONDS", "MS", "RATE", "PERCENT", "ARN", "ADDRESS", "PORT"}
+    return suffix if suffix in known else "VALUE"
+
+
+def _run(settings: Settings) -> None:
+    """Run the operator until SIGTERM.
+
+    Credentials come from the AWS SDK's own chain (IRSA, Pod Identity, variables), endpoints from
+    AWS_ENDPOINT_URL*.
+    """
+    logs.configure(settings.log_format, settings.log_level)
+    for line in unknown_variables(os.environ):
+        logging.getLogger(__name__).warning(line)
+    # Imported late, so that --help, version and a wrong setting do not wait for the SDKs.
+    from mailegress.cli.run import run_operator
+
+    raise typer.Exit(run_operator(settings))
+
+
+def _check(settings: Settings) -> None:
+    """Validate the settings and print them. Contacts neither AWS nor the API server."""
+    width = max(len(spec.flag) for spec in specs())
+    for spec in specs():
+        value: Any = getattr(settings, spec.name)
+        shown = shown_value(spec, value) or f"({spec.shown_default})"
+        typer.echo(f"{spec.flag:<{width}}  {shown}")
+    for line in unknown_variables(os.environ):
+        typer.echo(f"warning: {line}", err=True)
+    typer.echo("The settings are valid. Neither AWS nor the API server was contacted.")
+
+
+app.command("run")(_with_settings(_run))
+app.command("check")(_with_settings(_check))
+
+
+@app.command("version")
+def version() -> None:
+    """Print the version."""
+    typer.echo(f"mailegress {__version__} (Python {sys.version_info.major}.{sys.version_info.minor})")

@@ -1,0 +1,74 @@
+"""The settings of each layer, from those of the user."""
+
+from __future__ import annotations
+
+from mailegress.aws.settings import AwsSettings, BotoSettings, RoleSettings
+from mailegress.cli.loading import join_address
+from mailegress.cli.settings import RESYNC_JITTER, Settings
+from mailegress.dns.settings import ROOT_HINTS, DnsSettings, parse_server
+from mailegress.reconcile.settings import ReconcileSettings
+
+
+def aws_settings(settings: Settings) -> AwsSettings:
+    return AwsSettings(
+        regions=settings.regions,
+        route53_rate=settings.route53_rate,
+        change_rate=settings.route53_changes_rate,
+        ec2_write_rate=settings.ec2_write_rate,
+        ec2_read_rate=settings.ec2_read_rate,
+        batch_quiet=settings.batch_idle_ms / 1000,
+        batch_longest=settings.batch_max_seconds,
+        change_polls=_scaled(AwsSettings().change_polls, settings.insync_poll_seconds),
+        ptr_polls=_scaled(AwsSettings().ptr_polls, settings.ptr_poll_seconds),
+        # Looks that share one request may not be further apart than the looks themselves.
+        ptr_poll_spacing=min(AwsSettings().ptr_poll_spacing, settings.ptr_poll_seconds / 2),
+        lost_confirm=settings.lost_confirm_seconds,
+        mass_count=settings.mass_loss_count,
+        mass_share=settings.mass_loss_percent / 100,
+    )
+
+
+def _scaled(pauses: tuple[float, ...], first: float) -> tuple[float, ...]:
+    """The same growth from another first pause."""
+    return tuple(pause * first / pauses[0] for pause in pauses)
+
+
+def boto_settings(settings: Settings) -> BotoSettings:
+    return BotoSettings(
+        region=settings.regions[0],
+        route53=RoleSettings(settings.zone_role_arn, settings.zone_external_id),
+        ec2=RoleSettings(settings.eip_role_arn, settings.eip_external_id),
+    )
+
+
+def dns_settings(settings: Settings) -> DnsSettings:
+    return DnsSettings(
+        roots=tuple(parse_server(join_address(address)) for address in settings.dns_roots) or ROOT_HINTS,
+        authority_port=settings.dns_authority_port,
+        resolvers=tuple(parse_server(join_address(address)) for address in settings.dns_resolvers),
+        timeout_seconds=settings.dns_timeout_seconds,
+        max_queries=settings.dns_in_flight,
+    )
+
+
+def reconcile_settings(settings: Settings, owner_id: str) -> ReconcileSettings:
+    """``owner_id``: the configured one, else the one derived from the cluster."""
+    return ReconcileSettings(
+        owner_id=owner_id,
+        accept_owner_ids=settings.accept_owner_ids,
+        resync_seconds=settings.resync_seconds,
+        resync_jitter=RESYNC_JITTER,
+        address_sweep_seconds=settings.ec2_sweep_seconds,
+        record_sweep_seconds=settings.route53_sweep_seconds,
+        public_seconds=settings.resolver_check_seconds,
+        stalled_after_seconds=settings.stalled_after_seconds,
+        ptr_ttl_seconds=settings.ptr_ttl_seconds,
+        ptr_refused_seconds=settings.ptr_refused_seconds,
+        heals_per_hour=settings.ptr_heals_per_hour,
+        confirmations=settings.confirmations,
+        poll_seconds=settings.dns_poll_seconds,
+        poll_max_seconds=settings.dns_poll_max_seconds,
+        retry_seconds=settings.retry_seconds,
+        retry_max_seconds=settings.retry_max_seconds,
+        blocked_seconds=settings.blocked_seconds,
+    )

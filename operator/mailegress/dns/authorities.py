@@ -1,0 +1,167 @@
+"""Every authoritative server's answer to ``hostname A``."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import dns.name
+import dns.rdatatype
+
+from mailegress.dns.asking import Asker
+from mailegress.dns.query import DnsTimeout
+from mailegress.dns.replies import Statement, absolute, read_authority, shown
+from mailegress.dns.walk import Cut, Walker
+from mailegress.reconcile.model import AnswerKind, AuthorityReport, ServerAnswer
+
+_SERVERS = 32
+"""Name servers of one zone that are asked; the rest count as silent, so that no such zone passes unseen."""
+
+_ADDRESSES = 3
+"""Addresses of one name server tried before it counts as silent."""
+
+_ALIASES = 8
+"""Length of a CNAME chain; also the number of referrals followed below the cut."""
+
+_SILENT = Statement(AnswerKind.TIMEOUT)
+
+
+@dataclass(frozen=True, slots=True)
+class _Survey:
+    """One zone's servers on one name, each by its name."""
+
+    cut: Cut
+    said: tuple[tuple[str, Statement], ...]
+
+
+class Authorities:
+    """Asks servers that the walk found; no recursion is ever desired and only AA is believed."""
+
+    def __init__(self, walker: Walker, ask: Asker) -> None:
+        self._walker = walker
+        self._ask = ask
+
+    async def report(self, hostname: str) -> AuthorityReport:
+        """Ask every server of the zone cut.
+
+        Where the name is an alias, the servers of its target are asked too and stand in ``answers`` as
+        ``<server> for <target>``; an alias's own answer holds only addresses on which all answering servers
+        of the target agree. A cut that the answers do not bear out is forgotten.
+
+        Errors: :class:`DnsTimeout` if the zone cut cannot be found.
+        """
+        name = absolute(hostname)
+        survey = await self._survey(name)
+        answers = await self._answers(survey, (name,))
+        names = frozenset(self._walker.server_name(survey.cut, n) for n in survey.cut.name_servers)
+        return AuthorityReport(hostname, shown(survey.cut.zone), names, answers)
+
+    async def spot(self, hostname: str, turn: int) -> ServerAnswer:
+        """Ask one server, the ``turn``-th in rotation; of an alias's target one server, too.
+
+        Errors: :class:`DnsTimeout` if the zone cut cannot be found.
+        """
+        name = absolute(hostname)
+        answer, cut = await self._spot(name, turn, (name,))
+        if answer.kind is not AnswerKind.ANSWER:
+            self._walker.forget(name, cut)
+        return answer
+
+    async def _spot(
+        self, name: dns.name.Name, turn: int, seen: tuple[dns.name.Name, ...]
+    ) -> tuple[ServerAnswer, Cut]:
+        cut = (await self._walker.find_cut(name)).cut
+        for _ in range(_ALIASES):
+            name_server = cut.name_servers[turn % len(cut.name_servers)]
+            server, said = await self._ask_server(cut, name_server, name)
+            if said.referral is None:
+                break
+            cut = self._walker.learn(said.referral)
+        target: tuple[ServerAnswer, ...] = ()
+        if said.alias is not None and not _endless(said.alias, seen):
+            answer, _ = await self._spot(said.alias, turn, (*seen, said.alias))
+            target = (answer,)
+        return _server_answer(server, said, target), cut
+
+    async def _survey(self, name: dns.name.Name) -> _Survey:
+        cut = (await self._walker.find_cut(name)).cut
+        stragglers: tuple[tuple[str, Statement], ...] = ()
+        for _ in range(_ALIASES):
+            said = await asyncio.gather(
+                *(self._ask_server(cut, n, name) for n in cut.name_servers[:_SERVERS])
+            )
+            said += [(self._walker.server_name(cut, n), _SILENT) for n in cut.name_servers[_SERVERS:]]
+            deeper = next((s.referral for _, s in said if s.referral is not None), None)
+            if deeper is None:
+                break
+            # A server that does not know the delegation yet answers for itself, and resolvers believe it.
+            stragglers += tuple((server, s) for server, s in said if s.kind.answered)
+            cut = self._walker.learn(deeper)
+        return _Survey(cut, (*said, *stragglers))
+
+    async def _answers(self, survey: _Survey, seen: tuple[dns.name.Name, ...]) -> tuple[ServerAnswer, ...]:
+        targets: dict[dns.name.Name, tuple[ServerAnswer, ...]] = {}
+        for _, said in survey.said:
+            alias = said.alias
+            if alias is None or alias in targets or _endless(alias, seen):
+                continue
+            try:
+                inner = await self._answers(await self._survey(alias), (*seen, alias))
+            except DnsTimeout:
+                inner = (ServerAnswer("every server", AnswerKind.TIMEOUT),)
+            targets[alias] = inner
+        answers = [
+            _server_answer(server, said, targets.get(said.alias, ()) if said.alias is not None else ())
+            for server, said in survey.said
+        ]
+        if any(a.kind is not AnswerKind.ANSWER or a.addresses != answers[0].addresses for a in answers):
+            self._walker.forget(seen[-1], survey.cut)
+        for alias, inner in targets.items():
+            for answer in inner:
+                label = answer.server if " for " in answer.server else f"{answer.server} for {shown(alias)}"
+                answers.append(ServerAnswer(label, answer.kind, answer.addresses, answer.ttl, answer.cname))
+        return tuple(answers)
+
+    async def _ask_server(
+        self, cut: Cut, name_server: dns.name.Name, name: dns.name.Name
+    ) -> tuple[str, Statement]:
+        label = self._walker.server_name(cut, name_server)
+        try:
+            servers = await self._walker.servers(cut, name_server)
+        except DnsTimeout:
+            return label, _SILENT
+        if not servers:
+            return label, Statement(AnswerKind.LAME)  # delegated to a name that has no address
+        for server in servers[:_ADDRESSES]:
+            try:
+                reply = await self._ask("authority", server, name, dns.rdatatype.A)
+            except DnsTimeout:
+                continue
+            said = read_authority(reply, name, cut.zone)
+            self._ask.count("authority", said.kind)
+            return label, said
+        return label, _SILENT
+
+
+def _endless(alias: dns.name.Name, seen: tuple[dns.name.Name, ...]) -> bool:
+    return alias in seen or len(seen) > _ALIASES
+
+
+def _server_answer(server: str, said: Statement, target: tuple[ServerAnswer, ...]) -> ServerAnswer:
+    """One server's answer; behind an alias, what the target's servers agree on.
+
+    An alias without any target answer (a circle, a chain that is too long) has no address: NODATA.
+    """
+    if said.alias is None:
+        return ServerAnswer(server, said.kind, frozenset(said.values), said.ttl)
+    cname = shown(said.alias)
+    positive = [a for a in target if a.kind is AnswerKind.ANSWER]
+    if positive:
+        agreed = frozenset[str].intersection(*(a.addresses for a in positive))
+        return ServerAnswer(
+            server, AnswerKind.ANSWER, agreed, min(said.ttl, *(a.ttl for a in positive)), cname
+        )
+    negative = next((a for a in target if a.kind.answered), None)
+    if negative is not None:
+        return ServerAnswer(server, negative.kind, ttl=min(said.ttl, negative.ttl), cname=cname)
+    return ServerAnswer(server, target[0].kind if target else AnswerKind.NODATA, ttl=said.ttl, cname=cname)

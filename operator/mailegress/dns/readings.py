@@ -1,0 +1,229 @@
+"""Shared facts: many ask, one reading serves them, all are woken."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from typing import Generic, TypeVar
+
+from mailegress.reconcile.model import NEVER, Fact, Fault
+from mailegress.reconcile.ports import Key, Wake
+
+T = TypeVar("T")
+
+Clock = Callable[[], float]
+Sleep = Callable[[float], Awaitable[None]]
+OnError = Callable[[str, BaseException], None]
+
+
+class ReadingFailed(Exception):
+    """Nothing usable was learned; the last good value stands."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.message)
+        self.fault = fault
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Durations in seconds. After the n-th failure in a row: ``first * 2**(n-1)``, at most ``longest``, of
+    which a random half to all is waited.
+    """
+
+    first: float = 1.0
+    longest: float = 60.0
+    forget: float = 3600.0
+
+    def pause(self, failures: int, rng: random.Random) -> float:
+        return min(self.longest, self.first * 2.0 ** min(failures - 1, 32)) * (0.5 + rng.random() / 2)
+
+
+@dataclass(frozen=True, slots=True)
+class _Want:
+    not_before: float
+    detail: frozenset[str]
+
+
+@dataclass(slots=True)
+class _Entry(Generic[T]):
+    fact: Fact[T] = field(default_factory=Fact)
+    wants: dict[Key, _Want] = field(default_factory=dict)
+    task: asyncio.Task[None] | None = None
+    poke: asyncio.Event = field(default_factory=asyncio.Event)
+    retry_at: float = NEVER
+    touched: float = NEVER
+
+
+class Readings(Generic[T]):
+    """The facts of one kind, by name.
+
+    ``read(name, detail)`` makes one reading, or raises :class:`ReadingFailed`; ``covers(value, detail)``
+    tells whether a value answers a request that asked for ``detail``. ``places`` bounds the readings in
+    progress. An unexpected exception of ``read`` is given to ``on_error`` and backed off like a failure, so
+    that one bad name neither stops the others nor spins.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[str, frozenset[str]], Awaitable[T]],
+        *,
+        wake: Wake,
+        clock: Clock,
+        sleep: Sleep,
+        rng: random.Random,
+        places: asyncio.Semaphore,
+        pace: Pace,
+        on_error: OnError,
+        broken: Callable[[BaseException], Fault],
+        covers: Callable[[T, frozenset[str]], bool] = lambda value, detail: True,
+    ) -> None:
+        self._read = read
+        self._wake = wake
+        self._clock = clock
+        self._sleep = sleep
+        self._rng = rng
+        self._places = places
+        self._pace = pace
+        self._on_error = on_error
+        self._broken = broken
+        self._covers = covers
+        # Least recently asked about first.
+        self._entries: OrderedDict[str, _Entry[T]] = OrderedDict()
+        self._closed = False
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def get(self, name: str) -> Fact[T]:
+        entry = self._entries.get(name)
+        if entry is None:
+            return Fact()
+        self._touch(name, entry)
+        return entry.fact
+
+    def request(self, key: Key, name: str, not_before: float, detail: frozenset[str] = frozenset()) -> None:
+        """Ask for a reading that begins at or after ``not_before``; ``key`` is woken when it is there or
+        failed.
+
+        If what is known will do, ``key`` is woken at once. Requests of one key for one name merge.
+        """
+        if self._closed:
+            return
+        entry = self._entries.get(name)
+        if entry is None:
+            entry = self._entries[name] = _Entry()
+        self._touch(name, entry)
+        self._forget_old()
+        want = _Want(not_before, detail)
+        if self._satisfied(entry, want):
+            self._wake(key)
+            return
+        earlier = entry.wants.get(key)
+        if earlier is not None:
+            want = _Want(max(not_before, earlier.not_before), detail)
+        entry.wants[key] = want
+        entry.poke.set()
+        if entry.task is None:
+            entry.task = asyncio.get_running_loop().create_task(self._serve(name, entry), name=f"dns:{name}")
+
+    async def close(self) -> None:
+        """Stop every reading; later requests are ignored."""
+        self._closed = True
+        tasks = [entry.task for entry in self._entries.values() if entry.task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _touch(self, name: str, entry: _Entry[T]) -> None:
+        entry.touched = self._clock()
+        self._entries.move_to_end(name)
+
+    def _forget_old(self) -> None:
+        limit = self._clock() - self._pace.forget
+        while self._entries:
+            name, entry = next(iter(self._entries.items()))
+            if entry.touched >= limit:
+                return
+            if entry.task is not None:
+                self._touch(name, entry)  # somebody waits for it
+                continue
+            del self._entries[name]
+
+    def _satisfied(self, entry: _Entry[T], want: _Want) -> bool:
+        value = entry.fact.value
+        return value is not None and entry.fact.fresh(want.not_before) and self._covers(value, want.detail)
+
+    async def _serve(self, name: str, entry: _Entry[T]) -> None:
+        try:
+            while entry.wants:
+                await self._until_due(entry)
+                async with self._places:
+                    # Begun only now: whatever was written while this waited for its place is seen, too.
+                    at = self._clock()
+                    detail = frozenset[str]().union(
+                        *(w.detail for w in entry.wants.values() if w.not_before <= at)
+                    )
+                    failed = await self._once(name, entry, at, detail)
+                self._tell(entry, at, failed)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            self._on_error(name, error)
+        finally:
+            entry.task = None
+
+    async def _until_due(self, entry: _Entry[T]) -> None:
+        """Sleep until the earliest request is due and no back-off holds it; an earlier one shortens it."""
+        while True:
+            entry.poke.clear()
+            due = max(entry.retry_at, min(w.not_before for w in entry.wants.values()))
+            delay = due - self._clock()
+            if delay <= 0:
+                return
+            waits = [
+                asyncio.ensure_future(self._sleep(delay)),
+                asyncio.ensure_future(entry.poke.wait()),
+            ]
+            try:
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for wait in waits:
+                    wait.cancel()
+                await asyncio.gather(*waits, return_exceptions=True)
+
+    async def _once(self, name: str, entry: _Entry[T], at: float, detail: frozenset[str]) -> bool:
+        """One reading, stored. True if it failed."""
+        try:
+            value = await self._read(name, detail)
+        except ReadingFailed as failure:
+            fault = failure.fault
+        except Exception as error:
+            with contextlib.suppress(Exception):
+                self._on_error(name, error)
+            fault = self._broken(error)
+        else:
+            entry.fact = Fact(value=value, at=at, tried_at=at)
+            entry.retry_at = NEVER
+            return False
+        misses = entry.fact.misses + 1
+        entry.fact = replace(entry.fact, fault=fault, misses=misses, tried_at=at)
+        entry.retry_at = self._clock() + self._pace.pause(misses, self._rng)
+        return True
+
+    def _tell(self, entry: _Entry[T], at: float, failed: bool) -> None:
+        served = [
+            key
+            for key, want in entry.wants.items()
+            if (want.not_before <= at if failed else self._satisfied(entry, want))
+        ]
+        for key in served:
+            del entry.wants[key]
+        for key in served:
+            try:
+                self._wake(key)
+            except Exception as error:
+                self._on_error(key, error)

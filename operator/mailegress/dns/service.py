@@ -1,0 +1,191 @@
+"""The reconciler's :class:`~mailegress.reconcile.ports.Dns`: shared facts over this package's look-ups."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Sequence
+
+from mailegress.api.limits import MESSAGE_LENGTH
+from mailegress.api.reasons import AUTHORITIES_UNREACHABLE, INTERCEPTED, RESOLVERS_UNREACHABLE
+from mailegress.api.text import clean_text
+from mailegress.dns.authorities import Authorities
+from mailegress.dns.query import DnsTimeout
+from mailegress.dns.readings import Clock, OnError, Pace, ReadingFailed, Readings, Sleep
+from mailegress.dns.replies import absolute
+from mailegress.dns.resolvers import Resolvers
+from mailegress.dns.settings import DnsSettings
+from mailegress.dns.walk import Walker, WalkIntercepted
+from mailegress.reconcile.model import (
+    AnswerKind,
+    AuthorityReport,
+    Delegation,
+    ErrorKind,
+    Fact,
+    Fault,
+    ResolverReport,
+    ServerAnswer,
+)
+from mailegress.reconcile.ports import Key, Wake
+
+_log = logging.getLogger(__name__)
+
+_NOTHING = frozenset({AnswerKind.TIMEOUT, AnswerKind.SERVFAIL})
+"""Kinds from which nothing is learned: the server could not say, and may say anything next time."""
+
+
+def log_error(name: str, error: BaseException) -> None:
+    """The default ``on_error``: a defect in this package, not a failure of the network."""
+    _log.error("DNS look-up of %s failed unexpectedly", clean_text(name, 255), exc_info=error)
+
+
+class DnsService:
+    """Answers from memory, reads in the background.
+
+    A reading in which at least one server said something is a value even if others were silent; one in which
+    every server was silent or answered SERVFAIL is a failure: the old value stands, ``misses`` counts it, and
+    the name is backed off. Failures of one kind of reading do not hold up the others.
+    """
+
+    def __init__(
+        self,
+        settings: DnsSettings,
+        walker: Walker,
+        authorities: Authorities,
+        resolvers: Resolvers,
+        *,
+        wake: Wake,
+        clock: Clock,
+        sleep: Sleep,
+        rng: random.Random,
+        on_error: OnError = log_error,
+    ) -> None:
+        self._walker = walker
+        self._authorities_of = authorities
+        self._resolvers_of = resolvers
+        self._resolvers = tuple(str(server) for server in settings.resolvers)
+        self._clock = clock
+        self._turns: dict[str, int] = {}
+        self._rng = rng
+        pace = Pace(settings.backoff_seconds, settings.max_backoff_seconds, settings.forget_seconds)
+        places = asyncio.Semaphore(settings.max_readings)
+
+        def internal(error: BaseException) -> Fault:
+            return _fault(AUTHORITIES_UNREACHABLE.name, f"the DNS look-up failed: {type(error).__name__}")
+
+        self._authorities: Readings[AuthorityReport] = Readings(
+            self._read_authorities, wake=wake, clock=clock, sleep=sleep, rng=rng, places=places, pace=pace,
+            on_error=on_error, broken=internal,
+        )  # fmt: skip
+        self._spots: Readings[ServerAnswer] = Readings(
+            self._read_spot, wake=wake, clock=clock, sleep=sleep, rng=rng, places=places, pace=pace,
+            on_error=on_error, broken=internal,
+        )  # fmt: skip
+        self._delegations: Readings[Delegation] = Readings(
+            self._read_delegation, wake=wake, clock=clock, sleep=sleep, rng=rng, places=places, pace=pace,
+            on_error=on_error, broken=internal,
+        )  # fmt: skip
+        self._public: Readings[ResolverReport] = Readings(
+            self._read_public, wake=wake, clock=clock, sleep=sleep, rng=rng, places=places, pace=pace,
+            on_error=on_error, broken=internal, covers=lambda report, wanted: wanted <= report.addresses,
+        )  # fmt: skip
+
+    @property
+    def resolvers(self) -> Sequence[str]:
+        return self._resolvers
+
+    def authorities(self, hostname: str) -> Fact[AuthorityReport]:
+        return self._authorities.get(hostname)
+
+    def request_authorities(self, key: Key, hostname: str, not_before: float) -> None:
+        self._authorities.request(key, hostname, not_before)
+
+    def spot(self, hostname: str) -> Fact[ServerAnswer]:
+        return self._spots.get(hostname)
+
+    def request_spot(self, key: Key, hostname: str, not_before: float) -> None:
+        self._spots.request(key, hostname, not_before)
+
+    def delegation(self, zone: str) -> Fact[Delegation]:
+        return self._delegations.get(zone)
+
+    def request_delegation(self, key: Key, zone: str, not_before: float) -> None:
+        self._delegations.request(key, zone, not_before)
+
+    def public(self, hostname: str) -> Fact[ResolverReport]:
+        """The report covers at least the addresses of the newest served request; see ``report.addresses``."""
+        return self._public.get(hostname)
+
+    def request_public(self, key: Key, hostname: str, addresses: frozenset[str], not_before: float) -> None:
+        """Without configured resolvers there is nothing to read: nobody is woken and no fact appears."""
+        if self._resolvers:
+            self._public.request(key, hostname, not_before, addresses)
+
+    async def close(self) -> None:
+        """Stop all background readings."""
+        for readings in (self._authorities, self._spots, self._delegations, self._public):
+            await readings.close()
+
+    def facts(self) -> int:
+        """How many facts are held."""
+        return len(self._authorities) + len(self._spots) + len(self._delegations) + len(self._public)
+
+    async def _read_authorities(self, hostname: str, _: frozenset[str]) -> AuthorityReport:
+        try:
+            report = await self._authorities_of.report(hostname)
+        except DnsTimeout as error:
+            raise _failed(error) from error
+        if all(answer.kind in _NOTHING for answer in report.answers):
+            said = ", ".join(f"{a.server}: {a.kind.value}" for a in report.answers)
+            raise ReadingFailed(
+                _fault(
+                    AUTHORITIES_UNREACHABLE.name,
+                    f"no authoritative server of {report.zone} answers for {hostname} ({said})",
+                )
+            )
+        return report
+
+    async def _read_spot(self, hostname: str, _: frozenset[str]) -> ServerAnswer:
+        # Started anywhere, so that many names do not all ask the same server first.
+        turn = self._turns.pop(hostname, None)
+        turn = self._rng.randrange(1 << 16) if turn is None else turn + 1
+        self._turns[hostname] = turn
+        while len(self._turns) > len(self._spots):
+            self._turns.pop(next(iter(self._turns)))
+        try:
+            answer = await self._authorities_of.spot(hostname, turn)
+        except DnsTimeout as error:
+            raise _failed(error) from error
+        if answer.kind in _NOTHING:
+            raise ReadingFailed(
+                _fault(
+                    AUTHORITIES_UNREACHABLE.name,
+                    f"authority {answer.server} does not answer for {hostname} ({answer.kind.value})",
+                )
+            )
+        return answer
+
+    async def _read_delegation(self, zone: str, _: frozenset[str]) -> Delegation:
+        try:
+            return Delegation(zone, frozenset(await self._walker.delegation(absolute(zone), self._clock())))
+        except DnsTimeout as error:
+            raise _failed(error) from error
+
+    async def _read_public(self, hostname: str, addresses: frozenset[str]) -> ResolverReport:
+        report = await self._resolvers_of.report(hostname, addresses)
+        if all(answer.forward.kind in _NOTHING for answer in report.answers):
+            said = ", ".join(f"{a.resolver}: {a.forward.kind.value}" for a in report.answers)
+            raise ReadingFailed(
+                _fault(RESOLVERS_UNREACHABLE.name, f"no public resolver answers for {hostname} ({said})")
+            )
+        return report
+
+
+def _failed(error: DnsTimeout) -> ReadingFailed:
+    reason = INTERCEPTED if isinstance(error, WalkIntercepted) else AUTHORITIES_UNREACHABLE
+    return ReadingFailed(_fault(reason.name, str(error)))
+
+
+def _fault(reason: str, message: str) -> Fault:
+    return Fault(reason, clean_text(message, MESSAGE_LENGTH), ErrorKind.TRANSIENT)

@@ -1,0 +1,55 @@
+"""Puts the DNS layer together."""
+
+from __future__ import annotations
+
+import random
+
+from mailegress.dns.asking import Asker, QueryMetrics
+from mailegress.dns.authorities import Authorities
+from mailegress.dns.query import DnsQuery
+from mailegress.dns.readings import Clock, OnError, Sleep
+from mailegress.dns.resolvers import Resolvers
+from mailegress.dns.service import DnsService, log_error
+from mailegress.dns.settings import DnsSettings
+from mailegress.dns.udp import UdpQuery
+from mailegress.dns.walk import Walker
+from mailegress.reconcile.ports import Wake
+
+
+def wire_query(settings: DnsSettings) -> UdpQuery:
+    """The query that goes over the network."""
+    return UdpQuery(
+        timeout=settings.timeout_seconds,
+        max_queries=settings.max_queries,
+        max_waiting=settings.max_waiting,
+        tcp_retry=settings.tcp_retry,
+    )
+
+
+def build_dns(
+    settings: DnsSettings,
+    query: DnsQuery,
+    wake: Wake,
+    metrics: QueryMetrics,
+    clock: Clock,
+    sleep: Sleep,
+    rng: random.Random,
+    on_error: OnError = log_error,
+) -> DnsService:
+    """The ``Dns`` port over ``query`` (:func:`wire_query` in production). ``clock`` and ``sleep`` in seconds.
+
+    ``on_error(name, error)`` hears of unexpected exceptions of background readings.
+    """
+    asker = Asker(query, metrics)
+    walker = Walker(settings, asker, clock, rng)
+    return DnsService(
+        settings,
+        walker,
+        Authorities(walker, asker),
+        Resolvers(settings.resolvers, asker),
+        wake=wake,
+        clock=clock,
+        sleep=sleep,
+        rng=rng,
+        on_error=on_error,
+    )

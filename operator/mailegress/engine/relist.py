@@ -1,0 +1,87 @@
+"""Full lists of our own: one before the workers start, then one an hour.
+
+kopf does not tell its handlers when its list ends, and a claim must not be judged before every rival is
+known. And a watch never tells of a deletion that happened while nobody watched.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mailegress.engine.feed import Feed
+from mailegress.engine.queue import Priority
+from mailegress.engine.store import Store, object_key
+from mailegress.reconcile.ports import KubeError
+
+_log = logging.getLogger(__name__)
+
+Pages = Callable[[], AsyncIterator[Sequence[Mapping[str, Any]]]]
+
+
+@dataclass(frozen=True, slots=True)
+class RelistSettings:
+    """Times in seconds."""
+
+    interval: float = 3600.0
+    jitter: float = 0.1
+    """Share of the interval by which a list may come later: replicas and clusters do not list in step."""
+    retry: float = 30.0
+    """After a list that failed."""
+
+
+class Relister:
+    """Feeds full lists. ``pages`` yields the objects of a fresh, consistent list page by page."""
+
+    def __init__(
+        self,
+        pages: Pages,
+        store: Store,
+        feed: Feed,
+        *,
+        sleep: Callable[[float], Awaitable[None]],
+        rng: random.Random,
+        settings: RelistSettings | None = None,
+    ) -> None:
+        self._pages = pages
+        self._store = store
+        self._feed = feed
+        self._sleep = sleep
+        self._rng = rng
+        self._settings = settings or RelistSettings()
+
+    async def once(self) -> int:
+        """List everything, take in what is news, remove what is absent; how many objects there are.
+
+        Raises :class:`KubeError`; then nothing is removed.
+        """
+        since = self._store.mark()
+        listed: set[str] = set()
+        async for page in self._pages():
+            for body in page:
+                listed.add(object_key(body))
+                self._feed.seen(body, Priority.RESYNC)
+        self._feed.prune(listed, since)
+        return len(listed)
+
+    async def run(self) -> None:
+        """List for ever, beginning one interval from now. A failed list is tried again; it does not end the
+        operator.
+        """
+        settings = self._settings
+        delay = self._next()
+        while True:
+            await self._sleep(delay)
+            try:
+                await self.once()
+            except KubeError as error:
+                _log.warning("full list failed error=%s retry_in_s=%g", error, settings.retry)
+                delay = settings.retry
+            else:
+                delay = self._next()
+
+    def _next(self) -> float:
+        return self._settings.interval * (1 + self._settings.jitter * self._rng.random())

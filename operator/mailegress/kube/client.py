@@ -1,0 +1,320 @@
+"""Our own requests to the API server: lists, finalizers, status, Events, the owner ID. No cache, no magic.
+
+What this module and :mod:`mailegress.kube.lease` ask of RBAC (kopf's watch included; discovery is open to
+every authenticated identity):
+
+====================  ==========================  ====================  =============================
+API group             resource                    verbs                 for
+====================  ==========================  ====================  =============================
+mailegress.io         mailegresses                list, watch, patch    lists, the watch, our finalizer
+mailegress.io         mailegresses/status         update                the status, replaced whole
+events.k8s.io         events                      create                Events on transitions
+(core)                namespaces `kube-system`    get                   the default owner ID
+coordination.k8s.io   leases, own namespace       get, create, update   ``--leader-elect``
+====================  ==========================  ====================  =============================
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import aiohttp
+
+from mailegress.api.names import API_VERSION, GROUP, KIND, PLURAL, VERSION
+from mailegress.api.text import clean_text
+from mailegress.kube.credentials import CredentialsError
+from mailegress.kube.events import Recent, event_body
+from mailegress.kube.transport import Response, SignOfLife, Transport
+from mailegress.reconcile.choke import Choke, OpenChoke
+from mailegress.reconcile.ports import KubeConflict, KubeError, KubeGone
+from mailegress.telemetry.metrics import Metrics
+
+_log = logging.getLogger(__name__)
+
+JSON = "application/json"
+JSON_PATCH = "application/json-patch+json"
+
+_LONGEST_MESSAGE = 500
+
+
+class KubeRefused(KubeError):
+    """Any other refusal, with its HTTP status."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class KubeNoAnswer(KubeError):
+    """No connection, or no answer in time: it is not known whether a write was carried out."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """Times in seconds."""
+
+    timeout: float = 30.0
+    throttle_retries: int = 4
+    """How often one request is repeated after a 429 (API priority and fairness)."""
+    retry_after_most: float = 10.0
+    """A longer Retry-After is not waited for in place: the queue's back-off takes over."""
+    event_repeat: float = 300.0
+    """The same Event about the same object is sent once in this time."""
+
+
+class KubeClient:
+    """Implements :class:`mailegress.reconcile.ports.Kube`.
+
+    ``clock`` gives seconds, monotonic; ``wall`` the date, for Events; ``instance`` names this replica in
+    Events.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        wall: Callable[[], datetime] = lambda: datetime.now(UTC),
+        namespaces: Sequence[str] = (),
+        instance: str = "mailegress",
+        choke: Choke | None = None,
+        metrics: Metrics | None = None,
+        life: SignOfLife | None = None,
+        settings: ClientSettings | None = None,
+    ) -> None:
+        self._transport = transport
+        self._sleep = sleep
+        self._wall = wall
+        self._namespaces = tuple(namespaces)
+        self._instance = instance
+        self._choke: Choke = choke or OpenChoke()
+        self._metrics = metrics
+        self._life = life
+        self._settings = settings or ClientSettings()
+        self._recent = Recent(clock, self._settings.event_repeat)
+
+    # ------------------------------------------------------------ requests
+
+    async def request(
+        self, method: str, path: str, body: object | None = None, content_type: str = JSON
+    ) -> dict[str, Any]:
+        """One request; the JSON object of the answer.
+
+        Raises :class:`KubeConflict` (409), :class:`KubeGone` (404), :class:`KubeRefused` (any other refusal)
+        and :class:`KubeNoAnswer`. A 429 is repeated as often as the settings allow.
+        """
+        for attempt in range(self._settings.throttle_retries + 1):
+            status, headers, text = await self._once(method, path, body, content_type)
+            if status == 429 and attempt < self._settings.throttle_retries:
+                delay = _retry_after(headers, fallback=float(2**attempt))
+                if delay <= self._settings.retry_after_most:
+                    await self._sleep(delay)
+                    continue
+            break
+        if status == 401:
+            self._transport.refused()
+        if status >= 400:
+            raise _refusal(method, path, status, text)
+        try:
+            answer = json.loads(text)
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
+            raise KubeNoAnswer(f"{method} {_where(path)}: the answer is no JSON object")
+        return answer
+
+    async def _once(
+        self, method: str, path: str, body: object | None, content_type: str
+    ) -> tuple[int, Mapping[str, str], str]:
+        headers = {"Accept": JSON} if body is None else {"Accept": JSON, "Content-Type": content_type}
+        try:
+            async with asyncio.timeout(self._settings.timeout):
+                response: Response = await self._transport.request(method, path, json=body, headers=headers)
+                try:
+                    return response.status, response.headers, await response.text()
+                finally:
+                    response.close()
+        except TimeoutError:
+            raise KubeNoAnswer(
+                f"{method} {_where(path)}: no answer in {self._settings.timeout:g} s"
+            ) from None
+        except (aiohttp.ClientError, OSError, UnicodeDecodeError, CredentialsError) as error:
+            text = clean_text(str(error) or type(error).__name__, _LONGEST_MESSAGE)
+            raise KubeNoAnswer(f"{method} {_where(path)}: {text}") from error
+
+    # ------------------------------------------------------------ reads
+
+    async def list_all(self, limit: int = 500) -> AsyncIterator[Sequence[Mapping[str, Any]]]:
+        """Every MailEgress of the configured namespaces (none configured: of the cluster), page by page.
+
+        A quorum read: no resourceVersion is sent, so what was deleted before the call is absent. Raises
+        :class:`KubeError`; :class:`KubeGone` means that the CRD is not installed.
+        """
+        for collection in [_collection(ns) for ns in self._namespaces] or [_collection(None)]:
+            token, restarts = "", 0
+            while True:
+                query = {"limit": str(limit)} | ({"continue": token} if token else {})
+                try:
+                    answer = await self.request("GET", f"{collection}?{urlencode(query)}")
+                except KubeRefused as error:
+                    # 410: the continue token outlived etcd's history (5 minutes). What was read is good;
+                    # start again.
+                    if error.code != 410 or not token or restarts >= 3:
+                        raise
+                    token, restarts = "", restarts + 1
+                    continue
+                if self._life is not None:
+                    self._life.beat()
+                items = [item for item in answer.get("items") or () if isinstance(item, dict)]
+                for item in items:
+                    # Items of a list come without these two.
+                    item.setdefault("apiVersion", API_VERSION)
+                    item.setdefault("kind", KIND)
+                yield items
+                token = (answer.get("metadata") or {}).get("continue") or ""
+                if not token:
+                    break
+
+    async def get_namespace_uid(self, name: str = "kube-system") -> str:
+        """The UID of a namespace; that of kube-system serves as the cluster's. Raises :class:`KubeError`."""
+        answer = await self.request("GET", f"/api/v1/namespaces/{quote(name, safe='')}")
+        return str(answer["metadata"]["uid"])
+
+    # ------------------------------------------------------------ writes
+
+    async def set_finalizers(
+        self, namespace: str, name: str, resource_version: str, finalizers: Sequence[str]
+    ) -> Mapping[str, Any]:
+        """Put ``finalizers`` in place of the object's, if it is still at ``resource_version``; the object
+        comes back.
+        """
+        patch = [
+            {"op": "test", "path": "/metadata/resourceVersion", "value": resource_version},
+            # `add` also replaces (RFC 6902, 4.1), and the member may be missing.
+            {"op": "add", "path": "/metadata/finalizers", "value": list(finalizers)},
+        ]
+        async with self._choke.point("kube.finalizer"):
+            return await self._counted("finalizer", "PATCH", _object(namespace, name), patch, JSON_PATCH)
+
+    async def replace_status(self, body: Mapping[str, Any], status: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Replace the status of the version of the object that ``body`` is; the object comes back.
+
+        Only the identity travels: the API server takes metadata and spec from what it stores, and a body
+        without managedFields leaves them as they are.
+        """
+        meta = body["metadata"]
+        identity = {field: meta[field] for field in ("name", "namespace", "uid", "resourceVersion")}
+        payload = {"apiVersion": API_VERSION, "kind": KIND, "metadata": identity, "status": dict(status)}
+        path = f"{_object(identity['namespace'], identity['name'])}/status"
+        async with self._choke.point("kube.status"):
+            return await self._counted("status", "PUT", path, payload, JSON)
+
+    async def emit(
+        self, involved: Mapping[str, Any], *, warning: bool, reason: str, message: str, action: str
+    ) -> None:
+        """One Event about ``involved``. Failures are logged, never raised: an Event is a courtesy."""
+        meta = involved["metadata"]
+        namespace, name = str(meta["namespace"]), str(meta["name"])
+        identity = (str(meta["uid"]), reason, message)
+        if self._recent.seen(identity):
+            return
+        event = event_body(
+            involved,
+            warning=warning,
+            reason=reason,
+            message=message,
+            action=action,
+            instance=self._instance,
+            now=self._wall(),
+        )
+        path = f"/apis/events.k8s.io/v1/namespaces/{quote(namespace, safe='')}/events"
+        async with self._choke.point("kube.event"):
+            try:
+                await self._counted("event", "POST", path, event, JSON)
+            except KubeRefused as error:
+                # A namespace that is being deleted takes no new objects (admission plugin
+                # NamespaceLifecycle).
+                level = logging.DEBUG if error.code == 403 and "terminat" in str(error) else logging.WARNING
+                _log.log(
+                    level,
+                    "event not recorded object=%s/%s reason=%s error=%s",
+                    namespace,
+                    name,
+                    reason,
+                    error,
+                )
+            except KubeError as error:
+                _log.warning(
+                    "event not recorded object=%s/%s reason=%s error=%s", namespace, name, reason, error
+                )
+
+    async def _counted(
+        self, kind: str, method: str, path: str, body: object, content_type: str
+    ) -> dict[str, Any]:
+        result = "error"
+        try:
+            answer = await self.request(method, path, body, content_type)
+            result = "ok"
+            return answer
+        except KubeConflict:
+            result = "conflict"
+            raise
+        except KubeGone:
+            result = "gone"
+            raise
+        finally:
+            if self._metrics is not None:
+                self._metrics.api_write(kind, result)
+
+
+def _collection(namespace: str | None) -> str:
+    scope = f"/namespaces/{quote(namespace, safe='')}" if namespace is not None else ""
+    return f"/apis/{GROUP}/{VERSION}{scope}/{PLURAL}"
+
+
+def _object(namespace: str, name: str) -> str:
+    return f"{_collection(namespace)}/{quote(name, safe='')}"
+
+
+def _where(path: str) -> str:
+    return path.partition("?")[0]
+
+
+def _retry_after(headers: Mapping[str, str], fallback: float) -> float:
+    """Seconds; the API server sends a number, a proxy may send a date (RFC 9110, 10.2.3), which is not worth
+    a clock.
+    """
+    value = next((v for k, v in headers.items() if k.lower() == "retry-after"), "")
+    return float(value) if value.isdecimal() else fallback
+
+
+def _refusal(method: str, path: str, status: int, text: str) -> KubeError:
+    try:
+        answer = json.loads(text)
+    except ValueError:
+        answer = None
+    # Only a Status object is quoted: anything else may be a proxy's page, or hold what belongs in no log.
+    known = isinstance(answer, dict) and answer.get("kind") == "Status"
+    details = answer if known and isinstance(answer, dict) else {}
+    reason = clean_text(str(details.get("reason") or "no reason given"), 100)
+    said = clean_text(str(details.get("message") or ""), _LONGEST_MESSAGE)
+    message = f"{method} {_where(path)}: {status} {reason}" + (f": {said}" if said else "")
+    if status == 404:
+        return KubeGone(message)
+    if status == 409 or (status == 422 and method == "PATCH" and not _names_a_field(details)):
+        # 422 to a JSON patch: its `test` failed. A validation error is a 422 too, but names fields.
+        return KubeConflict(message)
+    return KubeRefused(message, status)
+
+
+def _names_a_field(details: Mapping[str, Any]) -> bool:
+    causes = (details.get("details") or {}).get("causes") or ()
+    return any(isinstance(cause, Mapping) and cause.get("field") for cause in causes)

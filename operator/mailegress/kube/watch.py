@@ -1,0 +1,275 @@
+"""kopf as list/watch and nothing more: every change of a MailEgress reaches ``on_change``, and kopf writes
+nothing.
+
+This module is the only one that imports kopf. What it relies on is pinned down in
+``tests/kube/test_watch.py``: no write at all, our finalizer left alone, an exit instead of deafness on a
+fatal watch error, reconnection after silence, a re-list after 410, DELETED delivered, one failing handler
+harming no other, a quick stop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import kopf
+
+from mailegress.api.names import GROUP, PLURAL, VERSION
+from mailegress.kube.transport import SignOfLife, Transport
+
+_log = logging.getLogger(__name__)
+
+OnChange = Callable[[str | None, Mapping[str, Any]], None]
+"""Type of the event (ADDED, MODIFIED, DELETED; None: from a list) and the object."""
+
+
+class WatchEnded(Exception):
+    """kopf gave up. The process must end too: kopf's tasks cannot be trusted to have left everything in
+    order.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class WatchSettings:
+    """Times in seconds. The defaults are for production; tests shorten them."""
+
+    server_timeout: int = 300
+    client_timeout: float = 310.0
+    connect_timeout: float = 30.0
+    inactivity_timeout: float = 70.0
+    """The API server sends a bookmark about once a minute; a stream that is silent for longer is dead."""
+    reconnect_backoff: float = 1.0
+    request_timeout: float = 30.0
+    error_backoffs: tuple[float, ...] = (1, 1, 2, 3, 5, 8, 13, 21)
+    """After these kopf gives up and the process is restarted."""
+    idle_timeout: float = 1.0
+    exit_timeout: float = 1.0
+    chunk_size: int = 500
+    login_backoff_most: float = 30.0
+
+
+class _NoProgress(kopf.ProgressStorage):
+    """Nothing is stored on the object; without change handlers kopf needs nothing."""
+
+    def fetch(self, **_: Any) -> Any:
+        return None
+
+    def store(self, **_: Any) -> None:
+        return None
+
+    def purge(self, **_: Any) -> None:
+        return None
+
+    def touch(self, **_: Any) -> None:
+        return None
+
+    def clear(self, *, essence: Any) -> Any:
+        # kopf's own deep-copies here, twice per event.
+        return essence
+
+
+class _NoDiffBase(kopf.DiffBaseStorage):
+    """Every object looks unchanged: no cause to handle, and no deep copy of each body."""
+
+    def build(self, **_: Any) -> Any:
+        return {}
+
+    def fetch(self, **_: Any) -> Any:
+        return {}
+
+    def store(self, **_: Any) -> None:
+        return None
+
+
+class _Heard:
+    """A response body that tells of every chunk: kopf's handlers never see bookmarks, signs of life too."""
+
+    def __init__(self, content: Any, life: SignOfLife) -> None:
+        self._content = content
+        self._life = life
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._content, name)
+
+    async def iter_chunked(self, size: int) -> Any:
+        async for chunk in self._content.iter_chunked(size):
+            self._life.beat()
+            yield chunk
+
+
+class _KopfSession:
+    """What kopf takes for an aiohttp session: the shared transport, which kopf must not close."""
+
+    def __init__(self, transport: Transport, life: SignOfLife | None) -> None:
+        self.headers = {"User-Agent": "mailegress-watch"}
+        self.closed = False
+        self._transport = transport
+        self._life = life
+
+    async def request(self, method: str, url: str, **options: Any) -> Any:
+        if self.closed:
+            raise RuntimeError("Session is closed")  # what aiohttp says, and kopf understands
+        options["headers"] = {**self.headers, **(options.get("headers") or {})}
+        response = await self._transport.request(method, url, **options)
+        if self._life is not None:
+            if response.status < 400:
+                self._life.beat()
+            response.content = _Heard(response.content, self._life)
+        return response
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+class _Login:
+    """kopf asks for a new session after every 401; without a pause it would do so in a tight loop."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        life: SignOfLife | None,
+        sleep: Callable[[float], Awaitable[None]],
+        clock: Callable[[], float],
+        most: float,
+    ) -> None:
+        self._transport, self._life, self._sleep, self._clock, self._most = (
+            transport,
+            life,
+            sleep,
+            clock,
+            most,
+        )
+        self._failures = 0
+        self._last: float | None = None
+
+    async def __call__(self, **_: Any) -> kopf.AiohttpSession:
+        if self._last is not None:
+            self._transport.refused()
+            calm = self._clock() - self._last > 2 * self._most
+            self._failures = 1 if calm else self._failures + 1
+            delay = min(self._most, 2.0 ** (self._failures - 1))
+            _log.warning("the API server refused our credentials, trying again retry_in_s=%g", delay)
+            await self._sleep(delay)
+        self._last = self._clock()
+        session: Any = _KopfSession(self._transport, self._life)
+        return kopf.AiohttpSession(server=self._transport.server, aiohttp_session=session)
+
+
+class _NotOfKopf:
+    """Tasks that kopf must neither wait for nor cancel when it ends.
+
+    kopf takes every task created after its own start for one of its own (`kopf.run_tasks`), our workers
+    included. Its own run coroutines from its own package.
+    """
+
+    def __init__(self) -> None:
+        self._home = str(Path(kopf.__file__).parent)
+
+    def __contains__(self, task: object) -> bool:
+        if not isinstance(task, asyncio.Task) or task.get_name() == "stop-flag waiter":
+            # Of its own making, but it ends only with our flag, and kopf would wait 5 s for it after a
+            # failure.
+            return True
+        code = getattr(task.get_coro(), "cr_code", None)
+        return code is None or not code.co_filename.startswith(self._home)
+
+
+async def watch(
+    transport: Transport,
+    on_change: OnChange,
+    stop: asyncio.Event,
+    *,
+    namespaces: Sequence[str] = (),
+    life: SignOfLife | None = None,
+    settings: WatchSettings | None = None,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    on_started: Callable[[], None] | None = None,
+) -> None:
+    """Deliver every change until ``stop`` is set. Raises :class:`WatchEnded` if kopf ends before.
+
+    The CRD must exist: kopf, told not to scan, waits for ever for a resource that it does not find at the
+    start. ``on_started`` is called when kopf has started: kopf takes SIGINT and SIGTERM for itself, and
+    whoever wants to stop the workers first must install handlers then.
+    """
+    chosen = settings or WatchSettings()
+    registry = kopf.OperatorRegistry()
+    login = _Login(transport, life, sleep, asyncio.get_running_loop().time, chosen.login_backoff_most)
+
+    @kopf.on.login(registry=registry)
+    async def credentials(**_: Any) -> kopf.AiohttpSession:
+        return await login()
+
+    @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
+    async def observe(event: Mapping[str, Any], **_: Any) -> None:
+        if life is not None:
+            life.beat()
+        on_change(event["type"], event["object"])
+
+    flag = asyncio.Event()
+    relay = asyncio.create_task(_relay(stop, flag), name="stop-relay")
+    try:
+        tasks = await kopf.spawn_tasks(
+            registry=registry,
+            settings=_kopf_settings(chosen),
+            standalone=True,
+            clusterwide=not namespaces,
+            namespaces=list(namespaces),
+            stop_flag=flag,
+            identity=None,
+        )
+        if on_started is not None:
+            on_started()
+        ignored: Any = _NotOfKopf()
+        await kopf.run_tasks(tasks, ignored=ignored)
+    except Exception as error:
+        if stop.is_set():
+            _log.warning("the watch ended with an error while stopping error=%r", error)
+            return
+        raise WatchEnded(f"the watch ended: {type(error).__name__}: {error}") from error
+    finally:
+        relay.cancel()
+        flag.set()
+    if not stop.is_set():
+        raise WatchEnded("the watch ended without an error")
+
+
+async def _relay(stop: asyncio.Event, flag: asyncio.Event) -> None:
+    await stop.wait()
+    flag.set()
+
+
+def _kopf_settings(chosen: WatchSettings) -> kopf.OperatorSettings:
+    settings = kopf.OperatorSettings()
+    # Whatever this name is, kopf removes it from every object it sees: it must not be ours.
+    settings.persistence.finalizer = f"kopf.{GROUP}/unused"
+    settings.persistence.progress_storage = _NoProgress()
+    settings.persistence.diffbase_storage = _NoDiffBase()
+    settings.posting.enabled = False
+    # No list and watch of CRDs and namespaces: neither needed nor permitted.
+    settings.scanning.disabled = True
+    settings.process.ultimate_exiting_timeout = None
+    settings.watching.server_timeout = chosen.server_timeout
+    settings.watching.client_timeout = chosen.client_timeout
+    settings.watching.connect_timeout = chosen.connect_timeout
+    settings.watching.inactivity_timeout = chosen.inactivity_timeout
+    settings.watching.reconnect_backoff = chosen.reconnect_backoff
+    # initial_streaming stays off: a break in the middle of it makes kopf skip the rest of the objects.
+    settings.watching.chunk_size = chosen.chunk_size
+    settings.networking.request_timeout = chosen.request_timeout
+    settings.networking.connect_timeout = chosen.connect_timeout
+    settings.networking.error_backoffs = chosen.error_backoffs
+    # One worker per object for this long after its last event; no worker_limit, or throughput is limit /
+    # idle_timeout.
+    settings.queueing.idle_timeout = chosen.idle_timeout
+    settings.queueing.exit_timeout = chosen.exit_timeout
+    return settings
+
+
+def quiet_kopf(names: Iterable[str] = ("kopf", "kopf.objects", "kopf.activities", "aiohttp.access")) -> None:
+    """Let kopf's loggers speak from WARNING on: it reports success for every event of every object."""
+    for name in names:
+        logging.getLogger(name).setLevel(logging.WARNING)

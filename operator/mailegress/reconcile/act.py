@@ -1,0 +1,108 @@
+"""Carrying out a step: readings are asked for, writes are handed over."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from mailegress.api.names import FINALIZER
+from mailegress.api.types import MailEgress
+from mailegress.reconcile.model import Verb
+from mailegress.reconcile.ports import Kube, Wake
+from mailegress.reconcile.situation import Memory, World
+from mailegress.reconcile.step import (
+    AddFinalizer,
+    ChangeRecords,
+    NeedAuthorities,
+    NeedDelegation,
+    NeedName,
+    NeedNameServers,
+    NeedPtr,
+    NeedPublic,
+    NeedRegion,
+    NeedSpot,
+    NeedSweep,
+    NeedZones,
+    RemoveFinalizer,
+    ResetPtr,
+    SetPtr,
+    Step,
+)
+from mailegress.telemetry.logs import decision
+
+if TYPE_CHECKING:
+    from mailegress.reconcile.reconciler import Objects
+
+logger = logging.getLogger("mailegress.reconcile")
+
+
+class Actor:
+    def __init__(self, world: World, kube: Kube, objects: Objects, wake: Wake) -> None:
+        self._world = world
+        self._kube = kube
+        self._objects = objects
+        self._wake = wake
+
+    def request(self, key: str, step: Step) -> None:
+        """Ask for the readings that the plan wants; the key is woken when they are there."""
+        world = self._world
+        for need in step.needs:
+            match need:
+                case NeedRegion(region, not_before):
+                    world.book.request(key, region, not_before)
+                case NeedPtr(region, allocation_id, not_before):
+                    world.book.request_ptr(key, region, allocation_id, not_before)
+                case NeedZones(not_before):
+                    world.zones.request(key, not_before)
+                case NeedNameServers(zone_id, not_before):
+                    world.zones.request_name_servers(key, zone_id, not_before)
+                case NeedName(zone_id, hostname, not_before):
+                    world.records.request(key, zone_id, hostname, not_before)
+                case NeedSweep():
+                    world.records.request_all_swept(key)
+                case NeedAuthorities(hostname, not_before):
+                    world.dns.request_authorities(key, hostname, not_before)
+                case NeedSpot(hostname, not_before):
+                    world.dns.request_spot(key, hostname, not_before)
+                case NeedDelegation(zone, not_before):
+                    world.dns.request_delegation(key, zone, not_before)
+                case NeedPublic(hostname, addresses, not_before):
+                    world.dns.request_public(key, hostname, addresses, not_before)
+
+    async def act(self, key: str, obj: MailEgress, step: Step, memory: Memory, now: float) -> None:
+        """Hand over the one write of this step."""
+        action = step.action
+        match action:
+            case AddFinalizer():
+                finalizers = (*obj.meta.finalizers, FINALIZER)
+                await self._finalizers(obj, finalizers)
+                decision(logger, object=key, action="add finalizer", outcome="done")
+            case RemoveFinalizer(why):
+                await self._finalizers(obj, tuple(f for f in obj.meta.finalizers if f != FINALIZER))
+                decision(logger, object=key, action="remove finalizer", outcome="done", reason=why)
+            case ChangeRecords(zone_id, hostname, changes, why):
+                creates_mark = any(c.verb is Verb.CREATE and c.record_set.type == "TXT" for c in changes)
+                deletes_mark = any(c.verb is Verb.DELETE and c.record_set.type == "TXT" for c in changes)
+                if deletes_mark and not creates_mark:
+                    memory.marks.pop((zone_id, hostname), None)
+                self._world.writer.submit(key, zone_id, hostname, changes)
+                decision(logger, object=key, action=why, outcome="submitted", zone=zone_id, hostname=hostname)
+            case SetPtr(region, allocation_id, public_ip, hostname, heal):
+                if heal:
+                    memory.heals.setdefault(allocation_id, []).append(now)
+                self._world.ptrs.set_ptr(key, region, allocation_id, hostname)
+                decision(
+                    logger, object=key, action="set PTR", outcome="submitted", address=public_ip, hostname=hostname, heal=heal
+                )
+            case ResetPtr(region, allocation_id, public_ip, hostname):
+                self._world.ptrs.reset_ptr(key, region, allocation_id)
+                decision(
+                    logger, object=key, action="reset PTR", outcome="submitted", address=public_ip, hostname=hostname
+                )
+            case None:
+                return
+
+    async def _finalizers(self, obj: MailEgress, finalizers: tuple[str, ...]) -> None:
+        meta = obj.meta
+        stored = await self._kube.set_finalizers(meta.namespace, meta.name, meta.resource_version, finalizers)
+        self._objects.seen(stored)

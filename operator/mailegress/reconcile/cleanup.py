@@ -1,0 +1,127 @@
+"""What an object owns besides the record its spec asks for: old names, old zones, a mark under Observed."""
+
+from __future__ import annotations
+
+from mailegress.api.types import Management
+from mailegress.reconcile import marks, verify
+from mailegress.reconcile.forward import Forward, mark_set, swap
+from mailegress.reconcile.marks import Mark
+from mailegress.reconcile.model import Change, NameView, RecordSet, Verb, WritePhase
+from mailegress.reconcile.reverse import Reverse, reset
+from mailegress.reconcile.situation import Draft, Situation
+from mailegress.reconcile.step import ChangeRecords, NeedName
+from mailegress.reconcile.targets import Targets
+
+
+def retire(
+    situation: Situation, draft: Draft, targets: Targets, forward: Forward, reverse: Reverse
+) -> tuple[str, ...]:
+    """Look after what is owned elsewhere and remove it when its successor is proved; what is still owed comes back.
+
+    Make before break: new A, visible, PTRs switched and confirmed, the old PTR's TTL passed, then the old A goes.
+    """
+    hostname = situation.obj.spec.hostname
+    managed = situation.obj.spec.forward.management is Management.MANAGED
+    current = (forward.zone.id, hostname) if managed and forward.zone is not None else None
+    owed: list[str] = []
+    for zone_id, name in situation.owned():
+        if (zone_id, name) == current or (managed and current is None and name == hostname):
+            continue
+        fact = situation.world.records.get(zone_id, name)
+        if fact.value is None:
+            draft.need(NeedName(zone_id, name, situation.memory.first_seen))
+            owed.append(f"{name} (zone {zone_id}) is being read")
+            continue
+        mark = own_mark(situation, fact.value)
+        if mark is None:
+            continue
+        owed.append(_retire_one(situation, draft, targets, forward, reverse, zone_id, fact.value, mark))
+    return tuple(owed)
+
+
+def own_mark(situation: Situation, view: NameView) -> Mark | None:
+    mark = marks.parse(view.mark.values) if view.mark is not None else None
+    return mark if mark is not None and mark.uid == situation.obj.meta.uid and situation.settings.mine(mark.owner) else None
+
+
+def _retire_one(
+    situation: Situation,
+    draft: Draft,
+    targets: Targets,
+    forward: Forward,
+    reverse: Reverse,
+    zone_id: str,
+    view: NameView,
+    mark: Mark,
+) -> str:
+    s, hostname, name = situation, situation.obj.spec.hostname, view.hostname
+    if blocked := writing(situation, draft, zone_id, name):
+        return blocked
+    simple = simple_a(view)
+    lost = frozenset(simple.values) & targets.lost if simple else frozenset()
+    if simple is not None and lost and (shrunk := without(s, view, simple, mark, lost)):
+        draft.act(ChangeRecords(zone_id, name, shrunk, f"take lost addresses {verify.listing(lost)} out of {name}"))
+        return f"{name} loses {verify.listing(lost)}"
+    if s.obj.spec.forward.management is Management.OBSERVED and name == hostname:
+        draft.act(ChangeRecords(zone_id, name, remove(view, mark, keep_record=True), f"hand {name} over: remove the mark"))
+        return f"the mark at {name} is being removed"
+    if not (forward.finding.ok and reverse.settled):
+        return f"{name} stays until {hostname} is right"
+    if name != hostname:
+        for address in sorted(simple.values) if simple else ():
+            eip = targets.find(s, address)
+            if eip is None or name not in (eip.ptr.name, eip.ptr.update):
+                continue
+            step = reset(s, draft, eip, name)
+            if step is not None:
+                return step.message
+        if name in s.memory.pointed or not s.memory.complete:
+            due = reverse.switched_at + s.settings.ptr_ttl_seconds
+            if s.now < due:
+                draft.later(due - s.now)
+                return f"{name} stays while receivers may still hold the old PTR"
+    draft.act(ChangeRecords(zone_id, name, remove(view, mark), f"retire {name}"))
+    return f"{name} is being removed"
+
+
+def writing(situation: Situation, draft: Draft, zone_id: str, name: str) -> str:
+    """Text if a write to this name is under way or being backed off, else empty."""
+    write = situation.world.writer.state(zone_id, name)
+    if write is None:
+        return ""
+    if write.busy:
+        return f"{name} is being written"
+    if write.phase is WritePhase.FAILED and write.fault is not None:
+        due = write.at + situation.settings.backoff(write.attempts)
+        if situation.now < due:
+            draft.later(due - situation.now)
+            return f"{name}: {write.fault.message}"
+    return ""
+
+
+def simple_a(view: NameView) -> RecordSet | None:
+    return next((r for r in view.of_type("A") if r.simple), None)
+
+
+def remove(view: NameView, mark: Mark, *, keep_record: bool = False) -> tuple[Change, ...]:
+    """DELETE of exactly what is stored: A and TXT if we created the A, else the TXT alone (adopted is left as found)."""
+    changes: list[Change] = []
+    simple = simple_a(view)
+    if simple is not None and not mark.adopted and not keep_record:
+        changes.append(Change(Verb.DELETE, simple))
+    if view.mark is not None:
+        changes.append(Change(Verb.DELETE, view.mark))
+    return tuple(changes)
+
+
+def without(
+    situation: Situation, view: NameView, simple: RecordSet, mark: Mark, lost: frozenset[str]
+) -> tuple[Change, ...]:
+    """The record without lost addresses; an adopted record that would end up empty is left alone."""
+    rest = tuple(v for v in simple.values if v not in lost)
+    if not rest:
+        return () if mark.adopted else remove(view, mark)
+    changes = swap(simple, RecordSet(simple.name, "A", simple.ttl, rest))
+    if mark.adopted and view.mark is not None:
+        changes += swap(view.mark, mark_set(view.hostname, Mark(False, situation.settings.owner_id, mark.uid)))
+    return tuple(changes)

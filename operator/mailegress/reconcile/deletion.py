@@ -1,0 +1,236 @@
+"""Deletion: PTRs that hold our name are reset and seen gone, then A and TXT go, then the finalizer."""
+
+from __future__ import annotations
+
+from mailegress.api import reasons
+from mailegress.api.conditions import ACCEPTED, FORWARD_READY, RESOLVED, REVERSE_READY
+from mailegress.api.names import FINALIZER, is_within
+from mailegress.api.status import AddressStatus, PtrOrigin
+from mailegress.api.types import DeletionPolicy, Management
+from mailegress.reconcile.cleanup import own_mark, remove, simple_a, writing
+from mailegress.reconcile.model import Eip, WritePhase
+from mailegress.reconcile.situation import Draft, Situation
+from mailegress.reconcile.step import (
+    ChangeRecords,
+    Finding,
+    NeedName,
+    NeedPtr,
+    NeedRegion,
+    NeedSweep,
+    NeedZones,
+    Notice,
+    RemoveFinalizer,
+    ResetPtr,
+    Step,
+    bad,
+    from_fault,
+)
+
+
+def plan(situation: Situation) -> Step:
+    """One step of the clean-up, or the finalizer's removal once nothing that is ours can be left."""
+    draft = Draft()
+    obj = situation.obj
+    if FINALIZER not in obj.meta.finalizers:
+        return _step(situation, draft, None, settled=True)
+    if obj.spec.deletion_policy is DeletionPolicy.RETAIN:
+        draft.act(RemoveFinalizer("deletionPolicy is Retain: DNS stays as it is"))
+        return _step(situation, draft, None)
+    blocker = _clean(situation, draft)
+    if blocker is None:
+        draft.act(RemoveFinalizer("nothing that is ours is left"))
+    return _step(situation, draft, blocker)
+
+
+def _clean(situation: Situation, draft: Draft) -> Finding | None:
+    blocker = _read(situation, draft)
+    if blocker is not None:
+        return blocker
+    ptrs = _ptrs(situation, draft)
+    if ptrs is not None:
+        return ptrs
+    return _records(situation, draft)
+
+
+def _read(situation: Situation, draft: Draft) -> Finding | None:
+    """Everything that could still be ours must have been read since the deletion was seen."""
+    s = situation
+    since = s.memory.deleting_at
+    zones = s.world.zones.get()
+    if zones.value is None:
+        draft.need(NeedZones(s.memory.first_seen))
+        return from_fault(zones.fault) if zones.fault else bad(reasons.DELETING, "Reading the hosted zones.")
+    if not (s.memory.complete or s.fits()):
+        swept = s.world.records.all_swept()
+        if not swept.value:
+            draft.need(NeedSweep())
+            return from_fault(swept.fault) if swept.fault else bad(
+                reasons.DELETING, "Looking through the hosted zones for records of this object."
+            )
+    places = set(s.owned())
+    hostname = s.obj.spec.hostname
+    fitting = [z for z in zones.value if z.editable and is_within(hostname, z.name)]
+    longest = max((len(z.name) for z in fitting), default=0)
+    named = {s.obj.spec.forward.hosted_zone_id, s.obj.status.zone.id if s.obj.status.zone else None}
+    if s.obj.spec.forward.management is Management.MANAGED:
+        places |= {(z.id, hostname) for z in fitting if len(z.name) == longest or z.id in named}
+    for zone_id, name in sorted(places):
+        fact = s.world.records.get(zone_id, name)
+        if fact.value is None or not fact.fresh(since):
+            if blocked := writing(s, draft, zone_id, name):
+                return bad(reasons.DELETING, blocked)
+            draft.need(NeedName(zone_id, name, since))
+            return from_fault(fact.fault) if fact.fault else bad(reasons.DELETING, f"Reading {name}.")
+    for region in _regions(situation):
+        fact_region = s.world.book.get(region)
+        if not fact_region.fresh(since):
+            draft.need(NeedRegion(region, since))
+            return from_fault(fact_region.fault) if fact_region.fault else bad(reasons.DELETING, f"Reading the Elastic IPs in {region}.")
+    return None
+
+
+def _regions(situation: Situation) -> tuple[str, ...]:
+    """All regions if addresses are known only from a record, else those of the recorded EIPs."""
+    book = situation.world.book
+    named = {selector.region or book.regions[0] for selector in situation.obj.spec.elastic_ips}
+    named |= {a.region for a in situation.recorded() if a.region}
+    return tuple(r for r in book.regions if r in named or not situation.memory.complete)
+
+
+def _candidates(situation: Situation) -> list[tuple[Eip, str, bool]]:
+    """EIPs that may hold one of our names: (EIP, name, ours unless written down otherwise)."""
+    s = situation
+    found: dict[tuple[str, str], tuple[Eip, str, bool]] = {}
+    views = [v for r in s.world.book.regions if (v := s.world.book.get(r).value) is not None]
+    for zone_id, name in s.owned():
+        fact = s.world.records.get(zone_id, name)
+        view = fact.value
+        mark = own_mark(s, view) if view is not None else None
+        simple = simple_a(view) if view is not None else None
+        if mark is None or simple is None:
+            continue
+        for region in views:
+            for address in simple.values:
+                eip = region.by_ip(address)
+                if eip is not None:
+                    found[(eip.allocation_id, name)] = (eip, name, not mark.adopted)
+    # Written down as set by us: also where the record is gone or never was ours (Observed).
+    names = s.own_names() | {s.obj.spec.hostname, s.obj.status.hostname or s.obj.spec.hostname}
+    for entry in s.recorded():
+        for region in views:
+            recorded = region.eips.get(entry.allocation_id or "")
+            if recorded is None or entry.ptr_origin is None:
+                continue
+            for name in names:
+                if name in (recorded.ptr.name, recorded.ptr.update):
+                    found[(recorded.allocation_id, name)] = (recorded, name, entry.ptr_origin is PtrOrigin.MANAGED)
+    return [found[key] for key in sorted(found)]
+
+
+def _ptrs(situation: Situation, draft: Draft) -> Finding | None:
+    s = situation
+    blocker: Finding | None = None
+    for eip, name, ours in _candidates(s):
+        recorded = s.recorded_for(eip.allocation_id)
+        if recorded is not None and recorded.ptr_origin is not None:
+            ours = recorded.ptr_origin is PtrOrigin.MANAGED
+        write = s.world.ptrs.state(eip.region, eip.allocation_id)
+        if write is not None and write.busy:
+            blocker = blocker or bad(reasons.DELETING, f"The PTR of {eip.public_ip} is being written.")
+            continue
+        if write is not None and write.phase is WritePhase.UNKNOWN:
+            draft.need(NeedPtr(eip.region, eip.allocation_id, write.at))
+            blocker = blocker or (from_fault(write.fault) if write.fault else bad(reasons.DELETING, "Reading a PTR again."))
+            continue
+        if not ours or name not in (eip.ptr.name, eip.ptr.update):
+            continue
+        view = s.world.book.get(eip.region).value
+        if view is not None and not view.ptr_supported:
+            draft.notices.append(
+                Notice(
+                    reasons.REVERSE_UNSUPPORTED.name,
+                    f"The PTR {name} of {eip.public_ip} is left: AWS has no API for it in {eip.region}. Ask AWS Support.",
+                )
+            )
+            continue
+        blocker = blocker or bad(reasons.DELETING, f"Resetting the PTR of {eip.public_ip}.")
+        if eip.ptr.pending:
+            draft.need(NeedPtr(eip.region, eip.allocation_id, s.now))
+            continue
+        if write is not None and write.phase is WritePhase.FAILED and write.fault is not None:
+            due = write.at + s.settings.backoff(write.attempts)
+            if s.now < due:
+                draft.later(due - s.now)
+                blocker = from_fault(write.fault)
+                continue
+        draft.act(ResetPtr(eip.region, eip.allocation_id, eip.public_ip, name))
+    return blocker
+
+
+def _records(situation: Situation, draft: Draft) -> Finding | None:
+    s = situation
+    blocker: Finding | None = None
+    for zone_id, name in s.owned():
+        if blocked := writing(s, draft, zone_id, name):
+            write = s.world.writer.state(zone_id, name)
+            fault = write.fault if write is not None else None
+            blocker = blocker or (from_fault(fault) if fault else bad(reasons.DELETING, blocked))
+            continue
+        view = s.world.records.get(zone_id, name).value
+        mark = own_mark(s, view) if view is not None else None
+        if view is None or mark is None:
+            continue
+        blocker = blocker or bad(reasons.DELETING, f"Removing the records of {name}.")
+        draft.act(ChangeRecords(zone_id, name, remove(view, mark), f"remove {name}"))
+    # A claim that is on its way may still land.
+    hostname = s.obj.spec.hostname
+    for zone in s.world.zones.get().value or ():
+        if is_within(hostname, zone.name):
+            write = s.world.writer.state(zone.id, hostname)
+            if write is not None and write.busy:
+                blocker = blocker or bad(reasons.DELETING, f"{hostname} is being written.")
+    return blocker
+
+
+def _step(situation: Situation, draft: Draft, blocker: Finding | None, *, settled: bool = False) -> Step:
+    status = situation.obj.status
+    going = blocker or bad(reasons.DELETING, "Deleting.")
+    if going.reason != reasons.DELETING.name:
+        going = Finding(
+            "False",
+            reasons.DELETION_BLOCKED.name,
+            f"Deletion waits: {going.message} Set spec.deletionPolicy to Retain to let the object go and leave the DNS as it is.",
+        )
+    rest = bad(reasons.DELETING, "The object is being deleted.")
+    return Step(
+        findings={ACCEPTED: rest, FORWARD_READY: going, REVERSE_READY: rest, RESOLVED: rest},
+        action=draft.action,
+        needs=tuple(draft.needs),
+        wait=min(draft.wait, situation.settings.blocked_seconds),
+        hostname=status.hostname or situation.obj.spec.hostname,
+        addresses=_kept(situation),
+        public_ips=status.public_ips,
+        zone=status.zone,
+        forward=status.forward,
+        notices=tuple(dict.fromkeys(draft.notices)) if isinstance(draft.action, RemoveFinalizer) else (),
+        deleting=True,
+        settled=settled,
+    )
+
+
+def _kept(situation: Situation) -> tuple[AddressStatus, ...]:
+    """Origins stay written down until the end; what AWS shows now replaces what it showed."""
+    kept = []
+    for entry in situation.obj.status.addresses:
+        view = situation.world.book.get(entry.region or "").value if entry.region in situation.world.book.regions else None
+        eip = view.eips.get(entry.allocation_id or "") if view is not None else None
+        if eip is None:
+            kept.append(entry)
+        else:
+            kept.append(
+                AddressStatus(
+                    entry.selector, eip.public_ip, eip.allocation_id, eip.account_id, eip.region,
+                    eip.attached_to or None, eip.ptr.name, entry.ptr_origin, None, None,
+                )
+            )
+    return tuple(kept)

@@ -1,0 +1,429 @@
+"""The A record and its ownership mark under management Managed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mailegress.api import reasons
+from mailegress.api.names import ownership_name
+from mailegress.api.types import Adoption
+from mailegress.reconcile import marks, verify
+from mailegress.reconcile.contest import Contest, Hold
+from mailegress.reconcile.marks import Mark
+from mailegress.reconcile.model import (
+    NEVER,
+    Change,
+    Eip,
+    NameView,
+    RecordSet,
+    Verb,
+    WritePhase,
+    WriteState,
+    Zone,
+)
+from mailegress.reconcile.situation import Draft, Situation
+from mailegress.reconcile.step import (
+    ChangeRecords,
+    Finding,
+    NeedAuthorities,
+    NeedName,
+    NeedSpot,
+    bad,
+    from_fault,
+    good,
+    unknown,
+)
+from mailegress.reconcile.targets import Targets
+from mailegress.reconcile.verify import Seen
+from mailegress.reconcile.zonechoice import Choice
+
+MARK_TTL = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """What is known of the A record of ``spec.hostname``."""
+
+    finding: Finding
+    values: frozenset[str] = frozenset()
+    """As read from Route 53 (Observed: as answered by the authorities), our mark beside them or not."""
+    ttl: int | None = None
+    mine: bool = False
+    """The mark is ours, so the addresses in ``values`` have joined (Observed: the record holds them)."""
+    adopted: bool = False
+    complete: bool = False
+    """The record holds exactly what is wanted and nothing is under way."""
+    verified: bool = False
+    """Every authoritative server was heard to say so after our last write, recently enough to open the gate (S1)."""
+    wanted: frozenset[str] = frozenset()
+    """What the record is to hold now, old addresses in transition included."""
+    final: frozenset[str] = frozenset()
+    """What it is to hold in the end."""
+    change_id: str | None = None
+    zone: Zone | None = None
+
+
+def assess(situation: Situation, draft: Draft, targets: Targets, contest: Contest, choice: Choice) -> Forward:
+    """Compare the record with what is wanted; propose at most one change batch."""
+    zone, hostname = choice.zone, situation.obj.spec.hostname
+    if zone is None:
+        return Forward(choice.finding or unknown(reasons.PROGRESSING, "Choosing the hosted zone."))
+    fact = situation.world.records.get(zone.id, hostname)
+    write = situation.world.writer.state(zone.id, hostname)
+    floor = _floor(situation, fact.at)
+    if not draft.have(fact, floor, NeedName(zone.id, hostname, floor)) and fact.value is None:
+        if fact.fault is not None:
+            return Forward(from_fault(fact.fault, f"Reading {hostname} in zone {zone.id}: "), zone=zone)
+        if write is not None and write.fault is not None:
+            return Forward(from_fault(write.fault), zone=zone)
+        return Forward(unknown(reasons.PROGRESSING, f"Reading {hostname} in zone {zone.id}.", soft=True), zone=zone)
+    view = fact.value
+    assert view is not None
+    return _Record(situation, draft, targets, contest, choice, zone, view, write, fact.at).judge()
+
+
+def _floor(situation: Situation, at: float) -> float:
+    """How new the reading of the record must be."""
+    idle = max(situation.now - situation.settings.record_sweep_seconds, situation.memory.token_at)
+    if situation.memory.ready_generation == situation.obj.meta.generation or situation.fits():
+        return idle
+    return max(idle, situation.edit_floor)
+
+
+@dataclass(slots=True)
+class _Record:
+    situation: Situation
+    draft: Draft
+    targets: Targets
+    contest: Contest
+    choice: Choice
+    zone: Zone
+    view: NameView
+    write: WriteState | None
+    read_at: float
+
+    def judge(self) -> Forward:
+        s, hostname = self.situation, self.situation.obj.spec.hostname
+        simple = next((r for r in self.view.of_type("A") if r.simple), None)
+        values = frozenset(simple.values) if simple else frozenset()
+        mark = marks.parse(self.view.mark.values) if self.view.mark else None
+        mine = mark is not None and mark.uid == s.obj.meta.uid and s.settings.mine(mark.owner)
+        final = self._final(values, mine)
+        wanted = final | self._leaving(values, final, mine)
+        base = Forward(
+            finding=unknown(reasons.PROGRESSING, "Preparing the A record."),
+            values=values,
+            ttl=simple.ttl if simple else None,
+            mine=mine,
+            adopted=mine and mark is not None and mark.adopted,
+            wanted=frozenset(wanted),
+            final=frozenset(final),
+            zone=self.zone,
+            change_id=self.write.change_id if self.write and self.write.phase is WritePhase.APPLIED else None,
+        )
+        if self.contest.hostname is not Hold.MINE:
+            return self._with(base, self.contest.finding or base.finding)
+        if self.write is not None and self.write.busy:
+            self.draft.busy = True
+            return self._with(base, self._pending(f"Writing the A record of {hostname}."))
+        conflict = self._conflict(simple, mark, mine, values, frozenset(wanted))
+        if conflict is not None:
+            return self._with(base, conflict)
+        if not self.targets.known:
+            fault = self.targets.fault
+            return self._with(base, from_fault(fault) if fault else unknown(reasons.PROGRESSING, "Finding the Elastic IPs.", soft=True))
+        changes, why = self._changes(simple, mark, mine, values, frozenset(wanted))
+        if changes:
+            return self._with(base, self._propose(changes, why, wanted))
+        if not wanted and not values:
+            return self._with(base, self._nothing_to_publish())
+        return self._settled(base)
+
+    @staticmethod
+    def _with(base: Forward, finding: Finding, *, complete: bool = False, verified: bool = False) -> Forward:
+        return Forward(
+            finding, base.values, base.ttl, base.mine, base.adopted, complete, verified, base.wanted, base.final,
+            base.change_id, base.zone,
+        )
+
+    def _pending(self, message: str) -> Finding:
+        return bad(reasons.CHANGE_PENDING, message)
+
+    # ------------------------------------------------ what the record is to hold
+
+    def _final(self, values: frozenset[str], mine: bool) -> set[str]:
+        final = {
+            e.public_ip
+            for e in self.targets.wanted.values()
+            if self.contest.allows(e.allocation_id) and self.joins(e, values if mine else frozenset())
+        }
+        if self.targets.mass or not self.targets.known or any(e.eip is None for e in self.targets.entries):
+            # A selector that resolves to none never shrinks the set; what cannot be told apart stays, unless lost.
+            final |= self._unexplained(values) if mine else set()
+        return final - self.targets.lost
+
+    def _unexplained(self, values: frozenset[str]) -> set[str]:
+        """Addresses in our record that no EIP of the account explains."""
+        return {ip for ip in values if self.targets.find(self.situation, ip) is None}
+
+    def _leaving(self, values: frozenset[str], final: set[str], mine: bool) -> set[str]:
+        """Old addresses whose PTR still shows the hostname: they stay until the PTR is reset (make before break)."""
+        if not mine:
+            return set()
+        hostname = self.situation.obj.spec.hostname
+        stay = set()
+        for ip in values - final - self.targets.lost:
+            eip = self.targets.find(self.situation, ip)
+            if eip is not None and hostname in (eip.ptr.name, eip.ptr.update) and not left_alone(self.situation, eip):
+                stay.add(ip)
+        return stay
+
+    def joins(self, eip: Eip, joined: frozenset[str]) -> bool:
+        """A foreign PTR keeps an EIP from joining; once joined its PTR is healed instead."""
+        if eip.public_ip in joined:
+            return True
+        return ptr_problem(self.situation, eip) is None
+
+    # ------------------------------------------------ conflicts and changes
+
+    def _conflict(
+        self, simple: RecordSet | None, mark: Mark | None, mine: bool, values: frozenset[str], wanted: frozenset[str]
+    ) -> Finding | None:
+        s, hostname = self.situation, self.situation.obj.spec.hostname
+        foreign = [r for r in self.view.records if r.type == "CNAME" or (r.type == "A" and not r.simple)]
+        if foreign:
+            what = "a CNAME" if foreign[0].type == "CNAME" else "an alias" if foreign[0].alias else "a routed A record set"
+            return bad(reasons.RECORD_CONFLICT, f"{hostname} has {what} that this operator did not make. {reasons.RECORD_CONFLICT.remedy}")
+        if mine:
+            return None
+        if self.view.mark is not None:
+            if mark is None:
+                return bad(
+                    reasons.RECORD_CONFLICT,
+                    f"The TXT record set {ownership_name(hostname)} is not an ownership mark of this operator. {reasons.RECORD_CONFLICT.remedy}",
+                )
+            if not s.settings.mine(mark.owner):
+                return bad(
+                    reasons.RECORD_CONFLICT,
+                    f"{hostname} is marked by another operator (owner ID {mark.owner}). Delete it there, or add the ID to "
+                    "--accept-owner-ids if that operator is gone for good.",
+                )
+            if not s.world.claims.live(mark.uid) and values and values != wanted:
+                return bad(
+                    reasons.RECORD_CONFLICT,
+                    f"{hostname} carries the mark of a MailEgress that is gone and holds {verify.listing(values)}, wanted "
+                    f"{verify.listing(wanted)}. Make the two equal, or delete the A record and the TXT {ownership_name(hostname)}.",
+                )
+            return None
+        if simple is None or (values == wanted and self._remembered() is not None):
+            return None
+        if values != wanted:
+            return bad(
+                reasons.RECORD_CONFLICT,
+                f"{hostname} has an A record that this operator did not make: {verify.listing(values)}, wanted "
+                f"{verify.listing(wanted)}. {reasons.RECORD_CONFLICT.remedy}",
+            )
+        if s.obj.spec.adoption is Adoption.NEVER:
+            return bad(
+                reasons.RECORD_NOT_ADOPTED,
+                f"{hostname} already has the right A record, made by somebody else. {reasons.RECORD_NOT_ADOPTED.remedy}",
+            )
+        return None
+
+    def _remembered(self) -> Mark | None:
+        """Our mark as this process last saw it, should somebody have deleted it."""
+        return self.situation.memory.marks.get((self.zone.id, self.situation.obj.spec.hostname))
+
+    def _changes(
+        self, simple: RecordSet | None, mark: Mark | None, mine: bool, values: frozenset[str], wanted: frozenset[str]
+    ) -> tuple[tuple[Change, ...], str]:
+        s, hostname = self.situation, self.situation.obj.spec.hostname
+        if not wanted:
+            return self._withdraw(simple, mark, mine)
+        remembered = None if self.view.mark is not None else self._remembered()
+        adopted = mark.adopted if mark is not None else remembered.adopted if remembered else simple is not None
+        ttl = s.obj.spec.forward.ttl_seconds or s.settings.default_ttl_seconds
+        if adopted and simple is not None and values == wanted:
+            ttl = simple.ttl if simple.ttl is not None else ttl
+        target = RecordSet(hostname, "A", ttl, tuple(sorted(wanted)))
+        record_differs = simple is None or frozenset(simple.values) != wanted or simple.ttl != ttl
+        if record_differs:
+            # Our first change of an adopted set's values makes it ours.
+            adopted = False
+        new_mark = mark_set(hostname, Mark(adopted, s.settings.owner_id, s.obj.meta.uid))
+        changes: list[Change] = []
+        if record_differs:
+            changes += swap(simple, target)
+        if self.view.mark is None or self.view.mark.values != new_mark.values:
+            changes += swap(self.view.mark, new_mark)
+        if simple is None:
+            why = f"create A {verify.listing(wanted)}"
+        elif record_differs:
+            why = f"change A from {verify.listing(values)} to {verify.listing(wanted)}, TTL {ttl}"
+        elif self.view.mark is None:
+            why = "adopt the A record" if remembered is None else "restore the ownership mark"
+        else:
+            why = "take over the ownership mark"
+        return tuple(changes), why
+
+    def _withdraw(self, simple: RecordSet | None, mark: Mark | None, mine: bool) -> tuple[tuple[Change, ...], str]:
+        """Nothing may be published: what is ours goes, what was adopted stays."""
+        if not mine or mark is None or mark.adopted or simple is None:
+            return (), ""
+        changes = [Change(Verb.DELETE, simple)]
+        if self.view.mark is not None:
+            changes.append(Change(Verb.DELETE, self.view.mark))
+        return tuple(changes), f"withdraw A {verify.listing(simple.values)}"
+
+    def _propose(self, changes: tuple[Change, ...], why: str, wanted: set[str]) -> Finding:
+        s, hostname = self.situation, self.situation.obj.spec.hostname
+        if self.write is not None and self.write.phase is WritePhase.FAILED and self.write.fault is not None:
+            due = self.write.at + s.settings.backoff(self.write.attempts)
+            if s.now < due:
+                self.draft.later(due - s.now)
+                return from_fault(self.write.fault)
+        self.draft.act(ChangeRecords(self.zone.id, hostname, changes, why))
+        if s.obj.spec.suspend:
+            return bad(reasons.SUSPENDED, f"Suspended; would {why}. {reasons.SUSPENDED.remedy}")
+        return self._pending(f"Writing the A record of {hostname}: {verify.listing(wanted)}.")
+
+    def _nothing_to_publish(self) -> Finding:
+        entry = self.targets.problem
+        if entry is not None and entry.reason is not None:
+            return bad(entry.reason, f"{entry.detail}. {entry.reason.remedy}")
+        if self.contest.finding is not None:
+            return self.contest.finding
+        for eip in self.targets.wanted.values():
+            problem = ptr_problem(self.situation, eip)
+            if problem is not None:
+                return bad(reasons.WAITING_FOR_FORWARD, f"No address can join the A record yet: {problem.message}")
+        return unknown(reasons.PROGRESSING, "Finding the Elastic IPs.", soft=True)
+
+    # ------------------------------------------------ proof by DNS
+
+    def _settled(self, base: Forward) -> Forward:
+        s, hostname = self.situation, self.situation.obj.spec.hostname
+        wrote_at = NEVER
+        if self.write is not None and self.write.phase in (WritePhase.APPLIED, WritePhase.INSYNC):
+            wrote_at = self.write.at
+            if self.write.phase is WritePhase.APPLIED and self.write.change_id:
+                return self._with(base, self._pending(f"Route 53 is publishing the A record of {hostname}."))
+        if self.choice.servers is None:
+            servers = s.world.zones.name_servers(self.zone.id)
+            if servers.fault is not None:
+                return self._with(base, from_fault(servers.fault))
+            return self._with(base, unknown(reasons.PROGRESSING, f"Reading the name servers of {self.zone.name}.", soft=True))
+        finding, verified = prove(
+            s, self.draft, base.values, wrote_at, exact=True, zone=self.zone.name, servers=self.choice.servers
+        )
+        if finding.ok:
+            entry = self.targets.problem
+            if self.choice.finding is not None:
+                finding = self.choice.finding
+            elif base.values != base.final:
+                finding = bad(
+                    reasons.PROGRESSING,
+                    f"{verify.listing(base.values - base.final)} leaves the A record of {hostname} when its PTR is reset.",
+                )
+            elif entry is not None and entry.reason is not None:
+                finding = bad(entry.reason, f"{entry.detail}. {entry.reason.remedy}")
+        return self._with(base, finding, complete=base.values == base.wanted, verified=verified)
+
+
+def prove(
+    situation: Situation,
+    draft: Draft,
+    wanted: frozenset[str],
+    wrote_at: float,
+    *,
+    exact: bool,
+    zone: str | None = None,
+    servers: frozenset[str] | None = None,
+) -> tuple[Finding, bool]:
+    """Do the authoritative servers say so? All of them are asked after a write or an edit, one of them in idle times."""
+    s, hostname = situation, situation.obj.spec.hostname
+    previous = s.obj.status.condition("ForwardReady")
+    stands = (
+        previous is not None
+        and previous.status == "True"
+        and previous.observed_generation == s.obj.meta.generation
+        and s.obj.status.hostname == hostname
+    )
+    reading = s.world.dns.authorities(hostname)
+    floor = max(wrote_at, s.memory.token_at)
+    report = reading.value if reading.fresh(floor) else None
+    spot = s.world.dns.spot(hostname)
+    text = f"Asking every authoritative server for {hostname}."
+    if stands:
+        idle = max(s.now - s.settings.resync_seconds / 2, floor)
+        heard_at = max(spot.at, reading.at)
+        if heard_at < idle and s.now >= s.memory.first_seen + s.spread(s.settings.resync_seconds / 2):
+            draft.need(NeedSpot(hostname, idle))
+        if spot.value is not None and spot.at >= max(floor, reading.at):
+            if not verify.right(spot.value, wanted, exact=exact):
+                draft.need(NeedAuthorities(hostname, spot.at))
+                return unknown(reasons.AUTHORITIES_DISAGREE, text, soft=True), False
+        if report is None:
+            return unknown(reasons.PROGRESSING, text, soft=True), False
+    if report is None:
+        draft.need(NeedAuthorities(hostname, floor))
+        if reading.fault is not None and reading.tried_at >= floor:
+            draft.ask_again(s, "authorities", reading, lambda due: NeedAuthorities(hostname, due))
+            soft = reading.misses < s.settings.confirmations
+            return bad(reasons.AUTHORITIES_UNREACHABLE, f"{reading.fault.message}. {reasons.AUTHORITIES_UNREACHABLE.remedy}", soft=soft), False
+        return unknown(reasons.PROGRESSING, text, soft=True), False
+    verdict = verify.authorities(report, wanted, exact=exact, zone=zone, servers=servers)
+    if verdict.seen is Seen.AGREE:
+        message = f"Every authoritative server answers {verify.listing(wanted)} for {hostname}."
+        return good(reasons.RECORD_IN_SYNC, message), reading.at >= s.now - s.settings.gate_seconds
+    streak = draft.ask_again(s, "authorities", reading, lambda due: NeedAuthorities(hostname, due))
+    confirm = s.settings.confirmations if verdict.dissent != 1 else 2 * s.settings.confirmations
+    reason = {
+        Seen.SILENT: reasons.AUTHORITIES_UNREACHABLE,
+        Seen.UNDELEGATED: reasons.ZONE_NOT_DELEGATED,
+        Seen.INTERCEPTED: reasons.INTERCEPTED,
+    }.get(verdict.seen, reasons.AUTHORITIES_DISAGREE if exact else reasons.WAITING_FOR_FORWARD)
+    return bad(reason, f"For {hostname}: {verdict.text}. {reason.remedy}", soft=streak < confirm), False
+
+
+# ---------------------------------------------------------------- shared with the PTR side
+
+
+def ptr_problem(situation: Situation, eip: Eip) -> Finding | None:
+    """Why an EIP that has not joined may not: its PTR is somebody else's, or may not be adopted."""
+    hostname = situation.obj.spec.hostname
+    shown = eip.ptr.update if eip.ptr.pending and eip.ptr.update else eip.ptr.name
+    if shown is None or shown in situation.own_names() - {hostname}:
+        return None
+    if shown == hostname:
+        if situation.obj.spec.adoption is Adoption.NEVER and not known_origin(situation, eip):
+            return bad(
+                reasons.PTR_NOT_ADOPTED,
+                f"{eip.public_ip} already has the PTR {hostname}, set by somebody else. {reasons.PTR_NOT_ADOPTED.remedy}",
+            )
+        return None
+    return bad(
+        reasons.PTR_CONFLICT,
+        f"{eip.public_ip} has the PTR {shown}, which this operator did not set. {reasons.PTR_CONFLICT.remedy}",
+    )
+
+
+def known_origin(situation: Situation, eip: Eip) -> bool:
+    recorded = situation.recorded_for(eip.allocation_id)
+    return recorded is not None and recorded.ptr_origin is not None
+
+
+def left_alone(situation: Situation, eip: Eip) -> bool:
+    """A PTR that was adopted is left as it was found."""
+    recorded = situation.recorded_for(eip.allocation_id)
+    return recorded is not None and recorded.ptr_origin is not None and recorded.ptr_origin.value == "Adopted"
+
+
+def mark_set(hostname: str, mark: Mark) -> RecordSet:
+    return RecordSet(ownership_name(hostname), "TXT", MARK_TTL, (marks.encode(mark),))
+
+
+def swap(old: RecordSet | None, new: RecordSet) -> list[Change]:
+    """DELETE of the exact stored set and CREATE of the new one: compare-and-swap in one atomic batch."""
+    removal = [Change(Verb.DELETE, old)] if old is not None else []
+    return [*removal, Change(Verb.CREATE, new)]

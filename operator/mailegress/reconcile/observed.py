@@ -1,0 +1,67 @@
+"""The A record under management Observed: it lives in another DNS; it is waited for, never written."""
+
+from __future__ import annotations
+
+from mailegress.api import reasons
+from mailegress.reconcile import verify
+from mailegress.reconcile.contest import Contest, Hold
+from mailegress.reconcile.forward import Forward, prove, ptr_problem
+from mailegress.reconcile.model import NEVER
+from mailegress.reconcile.situation import Draft, Situation
+from mailegress.reconcile.step import bad, from_fault, unknown
+from mailegress.reconcile.targets import Targets
+
+
+def assess(situation: Situation, draft: Draft, targets: Targets, contest: Contest) -> Forward:
+    """The record must contain every address that may join; more values, and a CNAME in between, are fine."""
+    if contest.hostname is not Hold.MINE:
+        return Forward(contest.finding or unknown(reasons.PROGRESSING, "Finding out who holds the hostname."))
+    if not targets.known:
+        fault = targets.fault
+        return Forward(
+            from_fault(fault) if fault else unknown(reasons.PROGRESSING, "Finding the Elastic IPs.", soft=True)
+        )
+    joining = frozenset(
+        e.public_ip
+        for e in targets.wanted.values()
+        if contest.allows(e.allocation_id) and (_had(situation, e.allocation_id) or ptr_problem(situation, e) is None)
+    ) - targets.lost
+    if not joining:
+        entry = targets.problem
+        if entry is not None and entry.reason is not None:
+            return Forward(bad(entry.reason, f"{entry.detail}. {entry.reason.remedy}"))
+        return Forward(contest.finding or bad(reasons.WAITING_FOR_FORWARD, "No address may join yet."))
+    finding, verified = prove(situation, draft, joining, NEVER, exact=False)
+    entry = targets.problem
+    holds = finding.ok
+    if holds and entry is not None and entry.reason is not None:
+        finding = bad(entry.reason, f"{entry.detail}. {entry.reason.remedy}")
+    report = situation.world.dns.authorities(situation.obj.spec.hostname).value
+    seen: frozenset[str] = frozenset()
+    ttl = None
+    if report is not None and report.answers:
+        seen = frozenset.intersection(*(a.addresses for a in report.answers))
+        ttl = max((a.ttl for a in report.answers if verify.right(a, joining, exact=False)), default=None)
+    previous = situation.obj.status.forward
+    if report is None and previous is not None:
+        seen, ttl = frozenset(previous.values), previous.ttl_seconds
+    return Forward(
+        finding,
+        values=seen,
+        ttl=ttl,
+        mine=holds or finding.soft,
+        adopted=True,
+        complete=holds,
+        verified=verified and holds,
+        wanted=joining,
+        final=joining,
+    )
+
+
+def _had(situation: Situation, allocation_id: str) -> bool:
+    recorded = situation.recorded_for(allocation_id)
+    return (
+        recorded is not None
+        and recorded.ptr_origin is not None
+        and situation.obj.status.hostname == situation.obj.spec.hostname
+    )

@@ -1,0 +1,230 @@
+"""The plan: from a situation to one next step. Pure: it reads, it never writes and never waits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from mailegress.api import reasons
+from mailegress.api.conditions import ACCEPTED, FORWARD_READY, RESOLVED, REVERSE_READY
+from mailegress.api.names import FINALIZER
+from mailegress.api.status import AddressStatus, ForwardStatus, ZoneStatus
+from mailegress.api.types import Management
+from mailegress.reconcile import cleanup, contest, deletion, forward, observed, reverse, targets, verify, zonechoice
+from mailegress.reconcile.contest import Contest
+from mailegress.reconcile.forward import Forward
+from mailegress.reconcile.model import Fact
+from mailegress.reconcile.reverse import Reverse
+from mailegress.reconcile.situation import Draft, Situation
+from mailegress.reconcile.step import (
+    AddFinalizer,
+    ChangeRecords,
+    Finding,
+    NeedSweep,
+    ResetPtr,
+    SetPtr,
+    Step,
+    bad,
+    from_fault,
+    good,
+    unknown,
+)
+from mailegress.reconcile.targets import Targets
+
+
+def plan(situation: Situation) -> Step:
+    """``(spec, observed, owned, memory, now) -> one next action | wait | done | blocked``."""
+    obj = situation.obj
+    if obj.meta.deletion_timestamp is not None:
+        return deletion.plan(situation)
+    draft = Draft()
+    aims = targets.resolve(situation, draft)
+    managed = obj.spec.forward.management is Management.MANAGED
+    choice = zonechoice.choose(situation, draft) if managed else zonechoice.Choice()
+    claim = contest.decide(situation, draft, aims, choice.zone)
+    refusal = _refusal(situation, aims)
+    _remember_sweep(situation, draft)
+    if refusal is not None:
+        ahead = Forward(_pending(refusal), zone=choice.zone)
+        behind = Reverse(_pending(refusal), {}, settled=False)
+    else:
+        if managed:
+            ahead = forward.assess(situation, draft, aims, claim, choice)
+        else:
+            ahead = observed.assess(situation, draft, aims, claim)
+        behind = reverse.assess(situation, draft, aims, claim, ahead)
+    owed = cleanup.retire(situation, draft, aims, ahead, behind)
+    if (outage := _outage(situation, ahead)) is not None:
+        ahead = replace(ahead, finding=outage) if ahead.finding.ok else ahead
+        behind = replace(behind, finding=outage) if behind.finding.ok else behind
+    resolved = reverse.public_finding(situation, draft, ahead, behind)
+    findings = {
+        ACCEPTED: refusal or claim.finding or _accepted(situation),
+        FORWARD_READY: ahead.finding,
+        REVERSE_READY: behind.finding,
+        RESOLVED: resolved,
+    }
+    return _step(situation, draft, aims, claim, ahead, behind, findings, owed)
+
+
+def _outage(situation: Situation, ahead: Forward) -> Finding | None:
+    """What was right when last read may stay so for a few readings without an answer, not for ever."""
+    facts: list[Fact[Any]] = [situation.world.book.get(r) for r in situation.world.book.regions]
+    if ahead.zone is not None:
+        facts.append(situation.world.records.get(ahead.zone.id, situation.obj.spec.hostname))
+    for fact in facts:
+        if fact.fault is not None and fact.misses >= situation.settings.confirmations:
+            return replace(from_fault(fact.fault), soft=False)
+    return None
+
+
+def _accepted(situation: Situation) -> Finding:
+    return good(reasons.ACCEPTED, f"This object holds {situation.obj.spec.hostname} and its addresses.")
+
+
+def _pending(refusal: Finding) -> Finding:
+    return unknown(reasons.PENDING, f"Waits until the object is accepted: {refusal.message}")
+
+
+def _refusal(situation: Situation, aims: Targets) -> Finding | None:
+    if aims.outside:
+        regions = ", ".join(situation.world.book.regions)
+        return bad(
+            reasons.REGION_NOT_CONFIGURED,
+            f"Region {', '.join(aims.outside)} is not one of the operator's regions ({regions}). "
+            f"{reasons.REGION_NOT_CONFIGURED.remedy}",
+        )
+    if len(aims.wanted) > situation.settings.max_addresses:
+        return bad(
+            reasons.TOO_MANY_ADDRESSES,
+            f"The selectors resolve to {len(aims.wanted)} Elastic IPs, at most {situation.settings.max_addresses} share "
+            f"one name. {reasons.TOO_MANY_ADDRESSES.remedy}",
+        )
+    return None
+
+
+def _remember_sweep(situation: Situation, draft: Draft) -> None:
+    """An object that may own more than its spec names, and whose past this process did not see, costs one sweep."""
+    memory = situation.memory
+    if memory.complete or FINALIZER not in situation.obj.meta.finalizers or situation.fits():
+        return
+    if not situation.world.records.all_swept().value:
+        draft.need(NeedSweep())
+
+
+def _step(
+    situation: Situation,
+    draft: Draft,
+    aims: Targets,
+    claim: Contest,
+    ahead: Forward,
+    behind: Reverse,
+    findings: dict[str, Finding],
+    owed: tuple[str, ...],
+) -> Step:
+    s = situation
+    action = draft.action
+    external = isinstance(action, ChangeRecords | SetPtr | ResetPtr)
+    if s.obj.spec.suspend:
+        action = None
+    elif FINALIZER not in s.obj.meta.finalizers and (external or s.owned()):
+        # Before the first external write; and again if somebody took it off.
+        action = AddFinalizer()
+    addresses = _addresses(s, draft, aims, claim, ahead, behind)
+    settled = action is None and not owed and not draft.needs and all(f.ok for f in findings.values())
+    resync = s.settings.resync_seconds * (1 - s.settings.resync_jitter * s.spread(1.0))
+    wait = min(draft.wait, resync)
+    if not settled and draft.wait == float("inf"):
+        wait = min(resync, s.settings.blocked_seconds)
+    return Step(
+        findings=findings,
+        action=action,
+        needs=tuple(draft.needs),
+        wait=wait,
+        hostname=s.obj.spec.hostname,
+        addresses=addresses,
+        public_ips=tuple(dict.fromkeys(a.public_ip for a in addresses if a.public_ip)),
+        zone=ZoneStatus(ahead.zone.id, ahead.zone.name) if ahead.zone is not None else None,
+        forward=_forward(s, ahead),
+        notices=tuple(draft.notices),
+        blocked_on=frozenset(draft.blocked_on),
+        suspended=s.obj.spec.suspend and external,
+        settled=settled,
+        owed=owed,
+        unsatisfied=tuple(draft.unsatisfied.items()),
+    )
+
+
+def _forward(situation: Situation, ahead: Forward) -> ForwardStatus | None:
+    if not ahead.values and ahead.change_id is None and ahead.finding.soft:
+        return situation.obj.status.forward
+    if not ahead.values and ahead.change_id is None:
+        return None
+    ordered = sorted(ahead.values, key=lambda ip: tuple(int(p) for p in ip.split(".")))
+    return ForwardStatus(tuple(ordered), ahead.ttl, ahead.change_id)
+
+
+def _addresses(
+    situation: Situation, draft: Draft, aims: Targets, claim: Contest, ahead: Forward, behind: Reverse
+) -> tuple[AddressStatus, ...]:
+    """One entry for every EIP, every selector that resolved to none, and every old EIP that is still ours to tidy."""
+    s = situation
+    report = s.world.dns.public(s.obj.spec.hostname).value
+    entries: dict[str, AddressStatus] = {}
+    for entry in aims.entries:
+        eip = entry.eip
+        if eip is None:
+            recorded = [a for a in s.obj.status.addresses if a.selector == entry.selector]
+            keep = recorded if entry.reason is None else [a for a in recorded if a.allocation_id]
+            for old in keep:
+                entries.setdefault(
+                    old.allocation_id or old.selector,
+                    _replaced(old, entry.reason.name if entry.reason else old.reason),
+                )
+            if not keep:
+                missing = entry.reason.name if entry.reason else reasons.PENDING.name
+                entries.setdefault(entry.selector, AddressStatus(entry.selector, region=entry.region, reason=missing))
+            continue
+        finding = behind.by_eip.get(eip.allocation_id)
+        reason = entry.reason.name if entry.reason else finding.reason if finding and not finding.ok else None
+        entries.setdefault(
+            eip.allocation_id,
+            AddressStatus(
+                entry.selector,
+                eip.public_ip,
+                eip.allocation_id,
+                eip.account_id,
+                eip.region,
+                eip.attached_to or None,
+                eip.ptr.name,
+                reverse.origin(s, draft, ahead, eip),
+                verify.iprev_of(report, eip.public_ip),
+                reason,
+            ),
+        )
+    tidy = ahead.values | _old_values(s)
+    vanished = {a.allocation_id for a in targets.vanished(s)}
+    for old in s.recorded():
+        if old.allocation_id in entries or old.allocation_id is None:
+            continue
+        eip = aims.find(s, old.public_ip or "")
+        ours = eip is not None and s.own_names() | {s.obj.spec.hostname} >= {eip.ptr.name or ""}
+        if (old.allocation_id in vanished and old.public_ip not in aims.lost) or old.public_ip in tidy or ours:
+            entries[old.allocation_id] = _replaced(old, reasons.PROGRESSING.name, ptr=eip.ptr.name if eip else old.ptr)
+    return tuple(entries.values())
+
+
+def _old_values(situation: Situation) -> frozenset[str]:
+    values: set[str] = set()
+    for zone_id, name in situation.owned():
+        view = situation.world.records.get(zone_id, name).value
+        simple = cleanup.simple_a(view) if view is not None else None
+        values |= set(simple.values) if simple else set()
+    return frozenset(values)
+
+
+def _replaced(old: AddressStatus, reason: str | None, ptr: str | None = None) -> AddressStatus:
+    return AddressStatus(
+        old.selector, old.public_ip, old.allocation_id, old.account_id, old.region, old.attached_to,
+        ptr if ptr is not None else old.ptr, old.ptr_origin, old.iprev, reason,
+    )

@@ -1,0 +1,249 @@
+"""One pass over one object: observe, plan, summarise, write the status, act.
+
+The status is written *before* the act: what is about to change is never shown as verified, and whose PTR it is stands
+written down before it is touched. A pass waits for the API server only; everything else is handed over.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from mailegress.api import reasons
+from mailegress.api.conditions import ACCEPTED, FALSE, READY, TRUE, UNKNOWN
+from mailegress.api.names import FINALIZER
+from mailegress.api.reasons import ALL_REASONS
+from mailegress.api.status import Condition, Status
+from mailegress.api.types import MailEgress, parse_meta, parse_object
+from mailegress.api.validation import InvalidObject
+from mailegress.reconcile import remember, summarise, targets
+from mailegress.reconcile.act import Actor
+from mailegress.reconcile.plan import plan
+from mailegress.reconcile.ports import Kube, KubeConflict, KubeGone, Wake
+from mailegress.reconcile.settings import ReconcileSettings
+from mailegress.reconcile.situation import Memory, Situation, World
+from mailegress.reconcile.step import RemoveFinalizer, Step
+from mailegress.telemetry.logs import decision
+from mailegress.telemetry.metrics import Metrics
+
+logger = logging.getLogger("mailegress.reconcile")
+
+CONFLICT_RETRY = 0.2
+"""Seconds: the newer version is on its way through the watch."""
+
+
+class Objects(Protocol):
+    """The store of objects, as far as a pass needs it."""
+
+    def body(self, key: str) -> dict[str, Any] | None:
+        """A fresh copy of the newest version known."""
+
+    def seen(self, body: Mapping[str, Any]) -> None:
+        """A version that the API server returned to a write of ours."""
+
+    def gone(self, key: str, uid: str) -> None:
+        """The API server says that the object is no more."""
+
+
+class Reconciler:
+    """Passes over objects; one at a time per key (the queue sees to that)."""
+
+    def __init__(
+        self,
+        world: World,
+        objects: Objects,
+        kube: Kube,
+        settings: ReconcileSettings,
+        metrics: Metrics,
+        *,
+        wake: Wake,
+        clock: Callable[[], float],
+        timestamp: Callable[[], str],
+    ) -> None:
+        self._world = world
+        self._objects = objects
+        self._kube = kube
+        self._settings = settings
+        self._metrics = metrics
+        self._wake = wake
+        self._clock = clock
+        self._timestamp = timestamp
+        self._actor = Actor(world, kube, objects, wake)
+        self._memories: dict[str, Memory] = {}
+        self._ready_reasons: dict[str, str] = {}
+
+    # ------------------------------------------------ what others ask
+
+    def forget(self, uid: str) -> None:
+        """The object is gone for good."""
+        self._memories.pop(uid, None)
+        self._ready_reasons.pop(uid, None)
+
+    def by_reason(self) -> dict[str, float]:
+        """Objects by the reason of their Ready condition, for the gauge."""
+        counts: dict[str, float] = {}
+        for reason in self._ready_reasons.values():
+            counts[reason] = counts.get(reason, 0.0) + 1.0
+        return counts
+
+    def used(self, region: str) -> set[str]:
+        """Allocation IDs that objects use in a region: the base of the mass-loss rule."""
+        found: set[str] = set()
+        for memory in self._memories.values():
+            found |= memory.watched
+        return found
+
+    # ------------------------------------------------ the pass
+
+    async def process(self, key: str) -> float | None:
+        """One pass. Seconds until the next one come back, or None to wait for an event."""
+        began = self._clock()
+        body = self._objects.body(key)
+        if body is None:
+            return None
+        try:
+            obj = parse_object(body)
+        except InvalidObject as error:
+            return await self._invalid(key, body, error)
+        outcome = "error"
+        try:
+            delay = await self._pass(key, body, obj)
+            outcome = "ok"
+            return delay
+        except KubeConflict:
+            outcome = "conflict"
+            return CONFLICT_RETRY
+        except KubeGone:
+            outcome = "gone"
+            self._objects.gone(key, obj.meta.uid)
+            return None
+        finally:
+            self._metrics.reconcile(outcome, self._clock() - began)
+
+    async def _pass(self, key: str, body: dict[str, Any], obj: MailEgress) -> float | None:
+        now = self._clock()
+        memory = self._memories.get(obj.meta.uid)
+        if memory is None:
+            memory = self._memories[obj.meta.uid] = remember.new_memory(obj, now)
+        remember.observe(memory, obj, self._world, now)
+        situation = self._situate(key, obj, memory, now)
+        step = plan(situation)
+        remember.after(memory, step, now)
+        for other in self._world.claims.set_blocked(obj.meta.uid, step.blocked_on):
+            self._wake(other)
+        self._released(memory, situation)
+        self._actor.request(key, step)
+        if step.deleting and FINALIZER not in obj.meta.finalizers:
+            return None
+        if isinstance(step.action, RemoveFinalizer):
+            await self._actor.act(key, obj, step, memory, now)
+            return None
+        found = summarise.verdicts(obj, step)
+        progress = summarise.progress_key(obj, step, found)
+        if progress != memory.progress:
+            memory.progress, memory.progress_at = progress, now
+        deadline = memory.progress_at + self._settings.stalled_after_seconds
+        status = summarise.compose(
+            obj, step, found, self._timestamp(), stuck=now >= deadline, handled=self._handled(obj, memory, step)
+        )
+        self._count(obj, memory, status, now)
+        if not status.matches(body.get("status")):
+            stored = await self._kube.replace_status(body, status.to_dict())
+            self._objects.seen(stored)
+            self._log(key, obj, status, step)
+            await self._tell(body, obj, status, step)
+        if step.action is not None:
+            await self._actor.act(key, obj, step, memory, now)
+            return 0.0
+        waits = step.wait
+        if found[READY].status != TRUE and now < deadline:
+            waits = min(waits, deadline - now)
+        return waits
+
+    def _situate(self, key: str, obj: MailEgress, memory: Memory, now: float) -> Situation:
+        bare = Situation(now, obj, memory, self._world, self._settings)
+        absences = {
+            (a.region or "", a.allocation_id or ""): self._world.book.watch_absence(key, a.region or "", a.allocation_id or "")
+            for a in targets.vanished(bare)
+        }
+        return Situation(now, obj, memory, self._world, self._settings, absences)
+
+    def _released(self, memory: Memory, situation: Situation) -> None:
+        """Somebody may be waiting for a name that is ours no more."""
+        owned = frozenset(situation.owned())
+        for _, hostname in memory.owned - owned:
+            for claimant in self._world.claims.wanting_hostname(hostname):
+                if claimant.uid != memory.uid:
+                    self._wake(claimant.key)
+        memory.owned = owned
+
+    def _handled(self, obj: MailEgress, memory: Memory, step: Step) -> str | None:
+        """The request counts as handled when everything was read again and nothing more is wanted."""
+        if memory.token is None:
+            return obj.status.last_handled_reconcile_at
+        return memory.token if not step.needs else obj.status.last_handled_reconcile_at
+
+    def _count(self, obj: MailEgress, memory: Memory, status: Status, now: float) -> None:
+        ready = status.condition(READY)
+        if ready is None:
+            return
+        self._ready_reasons[obj.meta.uid] = ready.reason
+        if ready.status == TRUE and memory.ready_generation != obj.meta.generation:
+            memory.ready_generation = obj.meta.generation
+            previous = obj.status.condition(READY)
+            if previous is None or previous.status != TRUE or previous.observed_generation != obj.meta.generation:
+                self._metrics.edit_to_ready(now - memory.generation_at)
+
+    # ------------------------------------------------ telling
+
+    def _log(self, key: str, obj: MailEgress, status: Status, step: Step) -> None:
+        ready = status.condition(READY)
+        before = obj.status.condition(READY)
+        if ready is not None and (before is None or (before.status, before.reason) != (ready.status, ready.reason)):
+            decision(
+                logger, object=key, action="observe", outcome=f"Ready={ready.status}", reason=ready.reason, message=ready.message
+            )
+
+    async def _tell(self, body: Mapping[str, Any], obj: MailEgress, status: Status, step: Step) -> None:
+        """Events on transitions only; the reason is the condition's."""
+        for condition in status.conditions:
+            before = obj.status.condition(condition.type)
+            if not _worth_telling(condition, before):
+                continue
+            warning = condition.status != TRUE and condition.reason not in summarise.TRANSITIONAL
+            await self._kube.emit(
+                body, warning=warning, reason=condition.reason, message=condition.message, action="Reconcile"
+            )
+        for notice in step.notices:
+            await self._kube.emit(body, warning=notice.warning, reason=notice.reason, message=notice.message, action="Reconcile")
+
+    async def _invalid(self, key: str, body: dict[str, Any], error: InvalidObject) -> float | None:
+        """A stored spec that this version cannot read: said in the status, nothing else is done."""
+        meta = parse_meta(body)
+        old = Status.from_dict(body.get("status"))
+        conditions = []
+        for kind in (READY, ACCEPTED):
+            before = old.condition(kind)
+            since = before.last_transition_time if before is not None and before.status == FALSE else self._timestamp()
+            conditions.append(
+                Condition(kind, FALSE, reasons.INVALID_SPEC.name, str(error), meta.generation, since)
+            )
+        status = Status(observed_generation=meta.generation, conditions=tuple(conditions))
+        if not status.matches(body.get("status")):
+            self._objects.seen(await self._kube.replace_status(body, status.to_dict()))
+        decision(logger, object=key, action="parse", outcome="refused", reason=reasons.INVALID_SPEC.name, message=str(error))
+        return self._settings.resync_seconds
+
+
+def _worth_telling(condition: Condition, before: Condition | None) -> bool:
+    if condition.type == READY:
+        if before is not None and (before.status, before.reason) == (condition.status, condition.reason):
+            return False
+        return condition.status == TRUE or (
+            condition.reason in ALL_REASONS and condition.reason not in (reasons.PENDING.name, reasons.PROGRESSING.name)
+        )
+    if condition.type in ("Reconciling", "Stalled"):
+        return False
+    flipped = before is None or before.status != condition.status
+    return flipped and condition.status == TRUE and (before is None or before.status != UNKNOWN or condition.type != ACCEPTED)

@@ -1,0 +1,68 @@
+"""Keeping one object's memory up to date with what is seen."""
+
+from __future__ import annotations
+
+from mailegress.api.names import FINALIZER
+from mailegress.api.types import MailEgress
+from mailegress.reconcile import marks
+from mailegress.reconcile.situation import Memory, World
+from mailegress.reconcile.step import Step
+
+HOUR = 3600.0
+
+
+def new_memory(obj: MailEgress, now: float) -> Memory:
+    """First sight. Without our finalizer nothing can be owned yet: the finalizer comes before the first write."""
+    return Memory(uid=obj.meta.uid, first_seen=now, complete=FINALIZER not in obj.meta.finalizers, progress_at=now)
+
+
+def observe(memory: Memory, obj: MailEgress, world: World, now: float) -> None:
+    """Take in the object and what the shared readings say of it."""
+    if memory.generation != obj.meta.generation:
+        memory.generation, memory.generation_at = obj.meta.generation, now
+        memory.heals.clear()
+        memory.asked.clear()
+    token = obj.meta.reconcile_requested_at
+    if token != memory.token:
+        memory.token = token
+        if token is not None and token != obj.status.last_handled_reconcile_at:
+            memory.token_at = now
+            memory.asked.clear()
+    if obj.meta.deletion_timestamp is not None and memory.deleting_at == float("-inf"):
+        memory.deleting_at = now
+    for place in world.records.marked(obj.meta.uid):
+        view = world.records.get(*place).value
+        mark = marks.parse(view.mark.values) if view is not None and view.mark is not None else None
+        if mark is not None and mark.uid == obj.meta.uid:
+            memory.marks[place] = mark
+    _settled(memory, world, now)
+
+
+def _settled(memory: Memory, world: World, now: float) -> None:
+    names = {name for _, name in memory.marks}
+    seen: dict[tuple[str, str], float] = {}
+    for region in world.book.regions:
+        view = world.book.get(region).value
+        if view is None:
+            continue
+        for place in memory.watched:
+            eip = view.eips.get(place)
+            if eip is None or eip.ptr.name is None:
+                continue
+            if eip.ptr.name in names:
+                memory.pointed.add(eip.ptr.name)
+            if not eip.ptr.status:
+                seen[(place, eip.ptr.name)] = memory.settled.get((place, eip.ptr.name), now)
+    memory.settled = seen
+
+
+def after(memory: Memory, step: Step, now: float) -> None:
+    """Pace the questions that were not answered to satisfaction."""
+    asked: dict[str, tuple[int, float]] = {}
+    for question, at in step.unsatisfied:
+        count, last = memory.asked.get(question, (0, float("-inf")))
+        asked[question] = (count + 1, at) if at > last else (count, last)
+    memory.asked = asked
+    memory.watched = frozenset(a.allocation_id for a in step.addresses if a.allocation_id)
+    for allocation_id, times in list(memory.heals.items()):
+        memory.heals[allocation_id] = [t for t in times if t > now - HOUR]

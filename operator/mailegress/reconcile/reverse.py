@@ -1,0 +1,261 @@
+"""The PTRs: each EIP's reverse DNS is to be the hostname, once the A record is proved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mailegress.api import reasons
+from mailegress.api.status import PtrOrigin
+from mailegress.reconcile import verify
+from mailegress.reconcile.contest import Contest
+from mailegress.reconcile.forward import Forward, left_alone, ptr_problem
+from mailegress.reconcile.model import Eip, Iprev, WritePhase
+from mailegress.reconcile.situation import Draft, Situation
+from mailegress.reconcile.step import (
+    Finding,
+    NeedAuthorities,
+    NeedPtr,
+    NeedPublic,
+    ResetPtr,
+    SetPtr,
+    bad,
+    from_fault,
+    good,
+    unknown,
+)
+from mailegress.reconcile.targets import Targets
+
+HOUR = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reverse:
+    finding: Finding
+    by_eip: dict[str, Finding]
+    """By allocation ID."""
+    settled: bool
+    """Every wanted EIP has joined and shows the hostname."""
+    switched_at: float = float("-inf")
+    """When the last of them was first seen to do so."""
+
+
+def assess(situation: Situation, draft: Draft, targets: Targets, contest: Contest, forward: Forward) -> Reverse:
+    """Judge every wanted EIP's PTR; propose at most one write."""
+    by_eip: dict[str, Finding] = {}
+    for allocation_id, eip in targets.wanted.items():
+        by_eip[allocation_id] = _judge(situation, draft, contest, forward, eip)
+    settled = bool(by_eip) and all(f.ok for f in by_eip.values())
+    switched = max(
+        (situation.memory.settled.get((a, situation.obj.spec.hostname), situation.now) for a in by_eip),
+        default=situation.now,
+    )
+    if settled:
+        _reset_leaving(situation, draft, targets, forward)
+    finding = next((f for f in by_eip.values() if not f.ok and not f.soft), None) or next(
+        (f for f in by_eip.values() if not f.ok), None
+    )
+    if finding is None:
+        finding = (
+            good(reasons.PTR_IN_SYNC, f"Every address has the PTR {situation.obj.spec.hostname}.")
+            if by_eip
+            else _nothing(situation, targets)
+        )
+    return Reverse(finding, by_eip, settled, switched)
+
+
+def _nothing(situation: Situation, targets: Targets) -> Finding:
+    entry = targets.problem
+    if entry is not None and entry.reason is not None:
+        return bad(entry.reason, f"{entry.detail or entry.selector}. {entry.reason.remedy}")
+    if targets.fault is not None:
+        return from_fault(targets.fault)
+    return unknown(reasons.PROGRESSING, "Finding the Elastic IPs.", soft=True)
+
+
+def _judge(situation: Situation, draft: Draft, contest: Contest, forward: Forward, eip: Eip) -> Finding:
+    hostname = situation.obj.spec.hostname
+    joined = forward.mine and eip.public_ip in forward.values
+    if not contest.allows(eip.allocation_id):
+        return bad(reasons.PENDING, f"The PTR of {eip.public_ip} waits until the claim on the address is decided.")
+    if not joined and (problem := ptr_problem(situation, eip)) is not None:
+        return problem
+    view = situation.world.book.get(eip.region).value
+    if view is not None and not view.ptr_supported:
+        return _unsupported(situation, draft, forward, eip)
+    if eip.ptr.settled_to(hostname):
+        if not joined:
+            return bad(reasons.WAITING_FOR_FORWARD, f"{eip.public_ip} has the PTR {hostname}; its A record is not there yet.")
+        return good(reasons.PTR_IN_SYNC, f"{eip.public_ip} has the PTR {hostname}.")
+    write = situation.world.ptrs.state(eip.region, eip.allocation_id)
+    if write is not None and write.busy:
+        return bad(reasons.PTR_PENDING, f"Asking AWS for the PTR {hostname} of {eip.public_ip}.")
+    if write is not None and write.phase is WritePhase.UNKNOWN:
+        draft.need(NeedPtr(eip.region, eip.allocation_id, write.at))
+        return from_fault(write.fault) if write.fault else bad(reasons.PTR_PENDING, "Reading the PTR again.")
+    if eip.ptr.pending:
+        draft.need(NeedPtr(eip.region, eip.allocation_id, situation.now))
+        return bad(reasons.PTR_PENDING, f"AWS is setting the PTR of {eip.public_ip} to {eip.ptr.update or 'none'}.")
+    if not joined:
+        return bad(
+            reasons.WAITING_FOR_FORWARD,
+            f"The PTR of {eip.public_ip} waits until the A record of {hostname} holds the address.",
+        )
+    return _set(situation, draft, forward, eip)
+
+
+def _set(situation: Situation, draft: Draft, forward: Forward, eip: Eip) -> Finding:
+    s, hostname = situation, situation.obj.spec.hostname
+    write = s.world.ptrs.state(eip.region, eip.allocation_id)
+    if eip.ptr.failed:
+        due = (write.at if write else s.memory.first_seen) + s.settings.ptr_refused_seconds
+        text = f"AWS reports the PTR update of {eip.public_ip} as {eip.ptr.status}: {eip.ptr.reason or 'no reason given'}"
+        if s.now < due:
+            draft.later(due - s.now)
+            return bad(reasons.PTR_REJECTED, f"{text}. {reasons.PTR_REJECTED.remedy}")
+    elif write is not None and write.phase is WritePhase.FAILED and write.fault is not None:
+        refused = write.fault.reason == reasons.PTR_REJECTED.name
+        pause = max(s.settings.ptr_refused_seconds, float(forward.ttl or 0)) if refused else s.settings.backoff(write.attempts)
+        if s.now < write.at + pause:
+            draft.later(write.at + pause - s.now)
+            return from_fault(write.fault)
+    shown = eip.ptr.name or "none"
+    heal = _was_right(s, eip)
+    if heal:
+        recent = [t for t in s.memory.heals.get(eip.allocation_id, ()) if t > s.now - HOUR]
+        if len(recent) >= s.settings.heals_per_hour:
+            draft.later(min(recent) + HOUR - s.now)
+            return bad(
+                reasons.PTR_CONTESTED,
+                f"The PTR of {eip.public_ip} was changed to {shown} again; it was set back {len(recent)} times within an "
+                f"hour. {reasons.PTR_CONTESTED.remedy}",
+            )
+    if not forward.verified:
+        if forward.complete:
+            draft.need(NeedAuthorities(hostname, s.now - s.settings.gate_seconds))
+        return bad(
+            reasons.WAITING_FOR_FORWARD,
+            f"The PTR of {eip.public_ip} waits until every authoritative server answers {hostname} with it.",
+        )
+    draft.act(SetPtr(eip.region, eip.allocation_id, eip.public_ip, hostname, heal))
+    if s.obj.spec.suspend:
+        return bad(reasons.SUSPENDED, f"Suspended; would set the PTR of {eip.public_ip} from {shown} to {hostname}. {reasons.SUSPENDED.remedy}")
+    return bad(reasons.PTR_PENDING, f"Asking AWS for the PTR {hostname} of {eip.public_ip}.")
+
+
+def _was_right(situation: Situation, eip: Eip) -> bool:
+    """It showed the hostname before and does not any more: somebody else's act."""
+    recorded = situation.recorded_for(eip.allocation_id)
+    return (eip.allocation_id in situation.memory.heals) or (
+        recorded is not None
+        and recorded.ptr == situation.obj.spec.hostname
+        and situation.obj.status.hostname == situation.obj.spec.hostname
+    )
+
+
+def _unsupported(situation: Situation, draft: Draft, forward: Forward, eip: Eip) -> Finding:
+    """GovCloud and ISO: AWS Support sets the PTR; it counts when it is seen in DNS."""
+    s, hostname = situation, situation.obj.spec.hostname
+    fact = s.world.dns.public(hostname)
+    if forward.finding.ok and s.world.dns.resolvers:
+        addresses = frozenset(forward.wanted)
+        floor = max(s.memory.generation_at, s.memory.token_at, s.now - s.settings.public_seconds)
+        if fact.value is None or not fact.fresh(floor) or not addresses <= fact.value.addresses:
+            draft.need(NeedPublic(hostname, addresses, floor))
+        elif fact.value is not None:
+            results = [a.reverse[eip.public_ip] for a in fact.value.answers if eip.public_ip in a.reverse]
+            seen = [r for r in results if r.result is not Iprev.TEMPERROR]
+            if seen and all(r.result is Iprev.PASS and r.names == (hostname,) for r in seen):
+                return good(reasons.PTR_IN_SYNC, f"{eip.public_ip} has the PTR {hostname} in DNS.")
+            draft.ask_again(s, "reverse", fact, lambda due: NeedPublic(hostname, addresses, due))
+    return bad(
+        reasons.REVERSE_UNSUPPORTED,
+        f"AWS has no API for the PTR of {eip.public_ip} in {eip.region}: ask AWS Support to set it to {hostname}.",
+    )
+
+
+def _reset_leaving(situation: Situation, draft: Draft, targets: Targets, forward: Forward) -> None:
+    """The new addresses are right: the PTRs of those that leave may go, then the record shrinks."""
+    if not forward.mine:
+        return
+    for address in sorted(forward.wanted - forward.final):
+        eip = targets.find(situation, address)
+        if eip is not None:
+            reset(situation, draft, eip, situation.obj.spec.hostname)
+
+
+def reset(situation: Situation, draft: Draft, eip: Eip, hostname: str) -> Finding | None:
+    """Take our name off an EIP. None once it is gone (or was never ours to take)."""
+    if left_alone(situation, eip) or hostname not in (eip.ptr.name, eip.ptr.update):
+        return None
+    view = situation.world.book.get(eip.region).value
+    if view is not None and not view.ptr_supported:
+        return None
+    write = situation.world.ptrs.state(eip.region, eip.allocation_id)
+    text = f"Resetting the PTR of {eip.public_ip}."
+    if write is not None and write.busy:
+        return bad(reasons.PTR_PENDING, text)
+    if write is not None and write.phase is WritePhase.UNKNOWN:
+        draft.need(NeedPtr(eip.region, eip.allocation_id, write.at))
+        return from_fault(write.fault) if write.fault else bad(reasons.PTR_PENDING, text)
+    if eip.ptr.pending:
+        draft.need(NeedPtr(eip.region, eip.allocation_id, situation.now))
+        return bad(reasons.PTR_PENDING, f"AWS is changing the PTR of {eip.public_ip}.")
+    if write is not None and write.phase is WritePhase.FAILED and write.fault is not None:
+        due = write.at + situation.settings.backoff(write.attempts)
+        if situation.now < due:
+            draft.later(due - situation.now)
+            return from_fault(write.fault)
+    draft.act(ResetPtr(eip.region, eip.allocation_id, eip.public_ip, hostname))
+    return bad(reasons.PTR_PENDING, text)
+
+
+def origin(situation: Situation, draft: Draft, forward: Forward, eip: Eip) -> PtrOrigin | None:
+    """Whose PTR it is, to be written down before it is touched."""
+    hostname = situation.obj.spec.hostname
+    recorded = situation.recorded_for(eip.allocation_id)
+    known = recorded.ptr_origin if recorded is not None else None
+    action = draft.action
+    if isinstance(action, SetPtr) and action.allocation_id == eip.allocation_id and not action.heal:
+        return PtrOrigin.MANAGED
+    if known is not None:
+        return known
+    if hostname in (eip.ptr.name, eip.ptr.update):
+        return PtrOrigin.MANAGED if forward.mine and not forward.adopted else PtrOrigin.ADOPTED
+    return None
+
+
+def public_finding(situation: Situation, draft: Draft, forward: Forward, reverse: Reverse) -> Finding:
+    """What independent resolvers see; asked only after the authorities have it (negative caching, RFC 2308)."""
+    s, hostname = situation, situation.obj.spec.hostname
+    resolvers = s.world.dns.resolvers
+    if not resolvers:
+        return unknown(reasons.RESOLVERS_DISABLED, "Public resolvers are switched off; Ready does not depend on them.")
+    previous = s.obj.status.condition("Resolved")
+    stands = previous is not None and previous.status == "True" and previous.observed_generation == s.obj.meta.generation
+    if not (forward.finding.ok and reverse.settled):
+        soft = stands and (forward.finding.ok or forward.finding.soft) and (reverse.finding.ok or reverse.finding.soft)
+        return unknown(reasons.PENDING, "Public resolvers are asked when A record and PTRs are right.", soft=soft)
+    wanted = forward.final
+    fact = s.world.dns.public(hostname)
+    authorities = s.world.dns.authorities(hostname)
+    floor = s.memory.token_at
+    if not stands:
+        floor = max(floor, reverse.switched_at, authorities.at)
+    idle = s.now - s.settings.public_seconds
+    report = fact.value if fact.fresh(floor) else None
+    if report is not None and not wanted <= report.addresses:
+        report = None
+    if report is None or (stands and not fact.fresh(idle)):
+        if not stands or s.now >= s.memory.first_seen + s.spread(s.settings.public_seconds) or floor > s.memory.first_seen:
+            draft.need(NeedPublic(hostname, wanted, max(floor, idle)))
+        if report is None:
+            return unknown(reasons.PROGRESSING, f"Asking public resolvers for {hostname}.", soft=True)
+    verdict = verify.public(report, wanted, hostname, len(resolvers))
+    if verdict.seen is verify.Seen.AGREE:
+        return good(reasons.FCRDNS_PASS, f"{verdict.heard} resolvers see {hostname} and every PTR agree (iprev=pass).")
+    streak = draft.ask_again(s, "public", fact, lambda due: NeedPublic(hostname, wanted, due))
+    soft = streak < s.settings.confirmations
+    if verdict.seen is verify.Seen.SILENT:
+        return unknown(reasons.RESOLVERS_UNREACHABLE, f"{verdict.text}. {reasons.RESOLVERS_UNREACHABLE.remedy}", soft=soft)
+    reason = reasons.NOT_PROPAGATED if verdict.forward_missing or not stands else reasons.FCRDNS_FAIL
+    return bad(reason, f"{verdict.text}. {reason.remedy}", soft=soft)

@@ -1,0 +1,50 @@
+"""What the reconciler may be told. Every duration is in seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ReconcileSettings:
+    owner_id: str
+    accept_owner_ids: tuple[str, ...] = ()
+    """Owner IDs of former clusters whose marks may be taken over."""
+    resync_seconds: float = 600
+    resync_jitter: float = 0.1
+    address_sweep_seconds: float = 690
+    """Idle age at which EIPs and PTRs are read again."""
+    record_sweep_seconds: float = 4500
+    """Idle age at which record sets are read again; one authority is asked at every resync besides."""
+    public_seconds: float = 3600
+    """Idle age at which public resolvers are asked again."""
+    reuse_seconds: float = 60
+    """A shared reading of at most this age serves a new or edited object."""
+    gate_seconds: float = 60
+    """Age at which the authorities' agreement no longer opens the gate to a PTR write."""
+    stalled_after_seconds: float = 1800
+    ptr_ttl_seconds: float = 300
+    """How long receivers may hold a PTR that was replaced (EC2 publishes PTRs with 300)."""
+    ptr_refused_seconds: float = 900
+    """Wait after AWS refused a PTR although the authorities are right: its resolver may hold a negative answer
+    (Route 53's default SOA allows 900)."""
+    heals_per_hour: int = 3
+    confirmations: int = 3
+    """Readings in a row before no answer, or a wrong DNS answer, ends a condition that was True."""
+    default_ttl_seconds: int = 300
+    max_addresses: int = 64
+    poll_seconds: float = 5
+    """First wait for DNS to follow a write; doubles up to ``poll_max_seconds``."""
+    poll_max_seconds: float = 60
+    retry_seconds: float = 5
+    """First wait after a refused write; doubles up to ``retry_max_seconds``."""
+    retry_max_seconds: float = 300
+    blocked_seconds: float = 60
+    """Re-look at something that somebody else must change."""
+
+    def backoff(self, attempts: int) -> float:
+        """Wait after that many failures in a row."""
+        return min(self.retry_seconds * 2.0 ** max(attempts - 1, 0), self.retry_max_seconds)
+
+    def mine(self, owner: str) -> bool:
+        return owner == self.owner_id or owner in self.accept_owner_ids

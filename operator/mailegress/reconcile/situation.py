@@ -1,0 +1,172 @@
+"""Everything a pass may look at, and the draft it writes its decision into."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mailegress.api.conditions import READY, TRUE
+from mailegress.api.reasons import READY_REASON
+from mailegress.api.status import AddressStatus
+from mailegress.api.types import MailEgress
+from mailegress.reconcile.claims import ClaimIndex
+from mailegress.reconcile.marks import Mark
+from mailegress.reconcile.model import Absence, Fact
+from mailegress.reconcile.ports import AddressBook, Dns, PtrWriter, Records, Zones, ZoneWriter
+from mailegress.reconcile.settings import ReconcileSettings
+from mailegress.reconcile.step import Action, Finding, Need, Notice
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The ports; planning only reads from them."""
+
+    book: AddressBook
+    ptrs: PtrWriter
+    zones: Zones
+    records: Records
+    writer: ZoneWriter
+    dns: Dns
+    claims: ClaimIndex
+
+
+@dataclass(slots=True)
+class Memory:
+    """What this process remembers of one object. Losing it costs time, never safety."""
+
+    uid: str
+    first_seen: float
+    complete: bool
+    """Seen by this process before it could own anything (no finalizer): no sweep is needed to know what it owns."""
+    generation: int = -1
+    generation_at: float = 0.0
+    token: str | None = None
+    token_at: float = float("-inf")
+    deleting_at: float = float("-inf")
+    marks: dict[tuple[str, str], Mark] = field(default_factory=dict)
+    """Our marks as last read, so that a TXT set that somebody deleted is restored as it was."""
+    settled: dict[tuple[str, str], float] = field(default_factory=dict)
+    """(allocation ID, hostname) -> since when AWS reports that PTR, for as long as it does."""
+    pointed: set[str] = field(default_factory=set)
+    """Hostnames that a PTR of ours showed while this process watched."""
+    heals: dict[str, list[float]] = field(default_factory=dict)
+    asked: dict[str, tuple[int, float]] = field(default_factory=dict)
+    """Question -> (readings in a row that did not satisfy, when the last of them began): paces the next one."""
+    progress: str = ""
+    progress_at: float = 0.0
+    ready_generation: int = -1
+    owned: frozenset[tuple[str, str]] = frozenset()
+    watched: frozenset[str] = frozenset()
+    """Allocation IDs that the last pass dealt with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """One object in its world, now (loop time)."""
+
+    now: float
+    obj: MailEgress
+    memory: Memory
+    world: World
+    settings: ReconcileSettings
+    absences: Mapping[tuple[str, str], Absence] = field(default_factory=dict)
+    """By region and allocation ID, for recorded EIPs that the newest sweep does not show."""
+
+    @property
+    def edit_floor(self) -> float:
+        """Shared readings older than this are not used to serve a new generation or a requested reconcile."""
+        return max(self.memory.generation_at - self.settings.reuse_seconds, self.memory.token_at)
+
+    def spread(self, interval: float) -> float:
+        """This object's share of an interval (0 to ``interval`` seconds), so that a restart asks nothing all at once."""
+        return interval * (zlib.crc32(self.obj.meta.uid.encode()) % 1024) / 1024
+
+    def recorded(self) -> tuple[AddressStatus, ...]:
+        """EIPs that an earlier pass wrote down; hints, never a reason to delete anything by themselves."""
+        return tuple(a for a in self.obj.status.addresses if a.allocation_id and a.region and a.public_ip)
+
+    def recorded_for(self, allocation_id: str) -> AddressStatus | None:
+        return next((a for a in self.recorded() if a.allocation_id == allocation_id), None)
+
+    def owned(self) -> tuple[tuple[str, str], ...]:
+        """(zone ID, hostname) where our mark stands, in zones that still exist, in a fixed order."""
+        zones = self.world.zones.get().value or ()
+        ids = {z.id for z in zones}
+        return tuple(sorted(p for p in self.world.records.marked(self.obj.meta.uid) if p[0] in ids))
+
+    def streak(self, question: str, at: float) -> int:
+        """How many readings in a row, this one included, did not satisfy."""
+        count, last = self.memory.asked.get(question, (0, float("-inf")))
+        return count + 1 if at > last else count
+
+    def own_names(self) -> frozenset[str]:
+        return frozenset(name for _, name in self.owned())
+
+    def fits(self) -> bool:
+        """Does the stored status say that nothing is owed beyond what the spec names?
+
+        The deletion itself raises the generation by one.
+        """
+        status, meta = self.obj.status, self.obj.meta
+        ready = status.condition(READY)
+        slack = 1 if meta.deletion_timestamp else 0
+        return (
+            ready is not None
+            and ready.status == TRUE
+            and ready.reason == READY_REASON.name
+            and meta.generation - slack <= status.observed_generation <= meta.generation
+            and ready.observed_generation == status.observed_generation
+            and status.hostname == self.obj.spec.hostname
+        )
+
+
+class Draft:
+    """A decision in the making. The first action wins: callers propose in order of precedence."""
+
+    def __init__(self) -> None:
+        self.needs: dict[Need, None] = {}
+        self.findings: dict[str, Finding] = {}
+        self.action: Action | None = None
+        self.notices: list[Notice] = []
+        self.wait = float("inf")
+        self.busy = False
+        """A write of ours is under way; nothing else is started on the same thing."""
+        self.blocked_on: set[str] = set()
+        self.unsatisfied: dict[str, float] = {}
+        """Question -> when the reading that did not satisfy began."""
+
+    def need(self, need: Need) -> None:
+        self.needs.setdefault(need)
+
+    def have(self, fact: Fact[Any], not_before: float, need: Need) -> bool:
+        """True if the reading is new enough; else it is asked for."""
+        if fact.fresh(not_before):
+            return True
+        self.need(need)
+        return False
+
+    def ask_again(self, situation: Situation, question: str, fact: Fact[Any], need: Callable[[float], Need]) -> int:
+        """A reading did not satisfy: ask again, ever more slowly. The readings in a row so far come back."""
+        settings = situation.settings
+        asked_at = max(fact.at, fact.tried_at)
+        self.unsatisfied[question] = asked_at
+        streak = situation.streak(question, asked_at)
+        due = asked_at + min(settings.poll_seconds * 2.0 ** max(streak - 1, 0), settings.poll_max_seconds)
+        if situation.now >= due:
+            self.need(need(due))
+        else:
+            self.later(due - situation.now)
+        return streak
+
+    def act(self, action: Action) -> None:
+        if self.action is None:
+            self.action = action
+
+    def later(self, seconds: float) -> None:
+        self.wait = min(self.wait, max(seconds, 0.0))
+
+    def find(self, condition: str, finding: Finding) -> None:
+        """The first finding of a condition stands: callers report in order of dependence."""
+        self.findings.setdefault(condition, finding)

@@ -1,0 +1,205 @@
+"""What one pass decides: values only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mailegress.api.conditions import FALSE, TRUE, UNKNOWN
+from mailegress.api.reasons import Reason
+from mailegress.api.status import AddressStatus, ForwardStatus, ZoneStatus
+from mailegress.reconcile.model import Change, ErrorKind, Fault
+
+# ---------------------------------------------------------------- readings wanted
+
+
+@dataclass(frozen=True, slots=True)
+class NeedRegion:
+    region: str
+    not_before: float
+
+
+@dataclass(frozen=True, slots=True)
+class NeedPtr:
+    region: str
+    allocation_id: str
+    not_before: float
+
+
+@dataclass(frozen=True, slots=True)
+class NeedZones:
+    not_before: float
+
+
+@dataclass(frozen=True, slots=True)
+class NeedNameServers:
+    zone_id: str
+    not_before: float
+
+
+@dataclass(frozen=True, slots=True)
+class NeedName:
+    zone_id: str
+    hostname: str
+    not_before: float
+
+
+@dataclass(frozen=True, slots=True)
+class NeedSweep:
+    """Every editable public zone, once since the process started."""
+
+
+@dataclass(frozen=True, slots=True)
+class NeedAuthorities:
+    hostname: str
+    not_before: float
+
+
+@dataclass(frozen=True, slots=True)
+class NeedSpot:
+    hostname: str
+    not_before: float
+
+
+@dataclass(frozen=True, slots=True)
+class NeedDelegation:
+    zone: str
+    not_before: float
+
+
+@dataclass(frozen=True, slots=True)
+class NeedPublic:
+    hostname: str
+    addresses: frozenset[str]
+    not_before: float
+
+
+Need = (
+    NeedRegion
+    | NeedPtr
+    | NeedZones
+    | NeedNameServers
+    | NeedName
+    | NeedSweep
+    | NeedAuthorities
+    | NeedSpot
+    | NeedDelegation
+    | NeedPublic
+)
+
+# ---------------------------------------------------------------- writes
+
+
+@dataclass(frozen=True, slots=True)
+class AddFinalizer:
+    """Before the first external write."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveFinalizer:
+    """Nothing that is ours can be left."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRecords:
+    zone_id: str
+    hostname: str
+    changes: tuple[Change, ...]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetPtr:
+    region: str
+    allocation_id: str
+    public_ip: str
+    hostname: str
+    heal: bool = False
+    """Counts against the hourly limit of heals."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResetPtr:
+    region: str
+    allocation_id: str
+    public_ip: str
+    hostname: str
+
+
+Action = AddFinalizer | RemoveFinalizer | ChangeRecords | SetPtr | ResetPtr
+
+# ---------------------------------------------------------------- verdicts
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One aspect's verdict. ``soft``: no answer, or a DNS answer yet to be confirmed; a condition that was True for
+    this generation stands."""
+
+    status: str
+    reason: str
+    message: str
+    soft: bool = False
+
+    @property
+    def ok(self) -> bool:
+        return self.status == TRUE
+
+
+def good(reason: Reason, message: str) -> Finding:
+    return Finding(TRUE, reason.name, message)
+
+
+def bad(reason: Reason, message: str, *, soft: bool = False) -> Finding:
+    return Finding(FALSE, reason.name, message, soft)
+
+
+def unknown(reason: Reason, message: str, *, soft: bool = False) -> Finding:
+    return Finding(UNKNOWN, reason.name, message, soft)
+
+
+def from_fault(fault: Fault, prefix: str = "") -> Finding:
+    """No answer is Unknown and never ends a True condition by itself; a refusal is False."""
+    text = f"{prefix}{fault.message}"
+    if fault.kind is ErrorKind.TRANSIENT:
+        return Finding(UNKNOWN, fault.reason, text, soft=True)
+    return Finding(FALSE, fault.reason, text)
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """An Event that no condition carries."""
+
+    reason: str
+    message: str
+    warning: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The outcome of planning: at most one write, the readings wanted, and everything the status says."""
+
+    findings: Mapping[str, Finding]
+    """By condition type, in order of dependence; ``Ready`` and the negative ones are the summariser's."""
+    action: Action | None = None
+    needs: tuple[Need, ...] = ()
+    wait: float = 0.0
+    """Seconds until the next pass if nothing wakes it earlier."""
+    hostname: str = ""
+    addresses: tuple[AddressStatus, ...] = ()
+    public_ips: tuple[str, ...] = ()
+    zone: ZoneStatus | None = None
+    forward: ForwardStatus | None = None
+    notices: tuple[Notice, ...] = ()
+    blocked_on: frozenset[str] = frozenset()
+    """UIDs of the CRs whose release this one waits for."""
+    suspended: bool = False
+    deleting: bool = False
+    settled: bool = False
+    """Nothing is under way and nothing is wanted."""
+    owed: tuple[str, ...] = ()
+    """What is still owned besides what the spec asks for."""
+    unsatisfied: tuple[tuple[str, float], ...] = ()
+    """Question -> when the reading that did not satisfy began; paces the next one."""

@@ -1,0 +1,148 @@
+"""The one place that turns verdicts into conditions. Pure.
+
+Steps report findings; nothing but this module decides what a condition says, how long an unanswered question leaves it
+standing, and when somebody must be called.
+"""
+
+from __future__ import annotations
+
+from mailegress.api import reasons
+from mailegress.api.conditions import (
+    ACCEPTED,
+    FALSE,
+    FORWARD_READY,
+    READY,
+    RECONCILING,
+    RESOLVED,
+    REVERSE_READY,
+    STALLED,
+    TRUE,
+    UNKNOWN,
+)
+from mailegress.api.reasons import ALL_REASONS
+from mailegress.api.status import Condition, Status
+from mailegress.api.types import MailEgress
+from mailegress.reconcile.step import Finding, Step
+
+DEPENDENCE = (ACCEPTED, FORWARD_READY, REVERSE_READY, RESOLVED)
+"""Ready carries the first blocker in this order."""
+
+TRANSITIONAL = frozenset(
+    r.name
+    for r in (
+        reasons.PENDING,
+        reasons.PROGRESSING,
+        reasons.CHANGE_PENDING,
+        reasons.PTR_PENDING,
+        reasons.WAITING_FOR_FORWARD,
+        reasons.SUSPENDED,
+        reasons.DELETING,
+    )
+)
+"""Reasons of a moment: a question without an answer does not keep them."""
+
+
+def verdicts(obj: MailEgress, step: Step) -> dict[str, Finding]:
+    """The four detail conditions and Ready, unanswered questions resolved by what stood before."""
+    found: dict[str, Finding] = {}
+    held = False
+    for kind in DEPENDENCE:
+        finding = step.findings[kind]
+        kept = _standing(obj, kind, finding)
+        held = held or kept is not None
+        found[kind] = kept or finding
+    return {READY: _ready(obj, step, found, held), **found}
+
+
+def _standing(obj: MailEgress, kind: str, finding: Finding) -> Finding | None:
+    """What this generation's condition said, if the new finding is no answer to it."""
+    if not finding.soft:
+        return None
+    previous = obj.status.condition(kind)
+    if previous is None or previous.observed_generation != obj.meta.generation:
+        return None
+    if obj.status.observed_generation != obj.meta.generation or obj.status.hostname != obj.spec.hostname:
+        return None
+    if previous.reason in TRANSITIONAL or previous.reason not in ALL_REASONS:
+        return None
+    return Finding(previous.status, previous.reason, previous.message)
+
+
+def _ready(obj: MailEgress, step: Step, found: dict[str, Finding], held: bool) -> Finding:
+    if step.suspended:
+        blocker = next((found[k] for k in DEPENDENCE if not found[k].ok), None)
+        message = blocker.message if blocker is not None else "Suspended; something would be written."
+        return Finding(FALSE, reasons.SUSPENDED.name, message)
+    for kind in DEPENDENCE:
+        finding = found[kind]
+        if finding.ok:
+            continue
+        if kind == RESOLVED and finding.reason == reasons.RESOLVERS_DISABLED.name:
+            continue
+        return Finding(FALSE if finding.status == FALSE else UNKNOWN, finding.reason, finding.message)
+    previous = obj.status.condition(READY)
+    was_ready = (
+        previous is not None and previous.status == TRUE and previous.observed_generation == obj.meta.generation
+    )
+    if held and not was_ready:
+        return Finding(UNKNOWN, reasons.PROGRESSING.name, "Verifying the A record, the PTRs and what the world sees of them.")
+    if step.owed:
+        return Finding(TRUE, reasons.RETIRING_OLD_NAME.name, f"{obj.spec.hostname} is right; {step.owed[0]}.")
+    count = len(step.public_ips)
+    addresses = "1 address" if count == 1 else f"{count} addresses"
+    return Finding(TRUE, reasons.READY_REASON.name, f"{obj.spec.hostname} and {addresses} confirm each other.")
+
+
+def progress_key(obj: MailEgress, step: Step, found: dict[str, Finding]) -> str:
+    """Changes whenever something moved; messages do not count."""
+    parts = [str(obj.meta.generation), *(f"{k}={f.status}/{f.reason}" for k, f in found.items())]
+    parts.append(type(step.action).__name__)
+    parts += [f"{a.public_ip}:{a.ptr}" for a in step.addresses]
+    return "|".join(parts)
+
+
+def compose(
+    obj: MailEgress, step: Step, found: dict[str, Finding], now: str, *, stuck: bool, handled: str | None
+) -> Status:
+    """The whole status. ``now`` is RFC 3339; ``stuck``: nothing moved for the period that a human is given."""
+    generation = obj.meta.generation
+    kinds: dict[str, Finding] = dict(found)
+    ready = found[READY]
+    if ready.status != TRUE and not step.suspended:
+        kinds[STALLED if _stalled(obj, ready, stuck) else RECONCILING] = Finding(TRUE, ready.reason, ready.message)
+    return Status(
+        observed_generation=generation,
+        hostname=step.hostname,
+        public_ips=step.public_ips,
+        zone=step.zone,
+        forward=step.forward,
+        addresses=step.addresses,
+        last_handled_reconcile_at=handled,
+        conditions=tuple(
+            Condition(kind, f.status, f.reason, f.message, generation, _since(obj, kind, f, now)) for kind, f in kinds.items()
+        ),
+    )
+
+
+def _stalled(obj: MailEgress, ready: Finding, stuck: bool) -> bool:
+    reason = ALL_REASONS.get(ready.reason)
+    if stuck or (reason is not None and reason.stalls_at_once):
+        return True
+    # The clock of this process starts anew; what was stalled stays so until something moves.
+    previous = obj.status.condition(STALLED)
+    return (
+        previous is not None
+        and previous.status == TRUE
+        and previous.reason == ready.reason
+        and previous.observed_generation == obj.meta.generation
+        and obj.status.observed_generation == obj.meta.generation
+        and (before := obj.status.condition(READY)) is not None
+        and before.reason == ready.reason
+    )
+
+
+def _since(obj: MailEgress, kind: str, finding: Finding, now: str) -> str:
+    previous = obj.status.condition(kind)
+    if previous is not None and previous.status == finding.status:
+        return previous.last_transition_time
+    return now

@@ -1,0 +1,150 @@
+"""Judging DNS answers. Pure."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from mailegress.reconcile.model import (
+    AnswerKind,
+    AuthorityReport,
+    Iprev,
+    ResolverReport,
+    ServerAnswer,
+)
+
+
+class Seen(enum.Enum):
+    AGREE = "agree"
+    WRONG = "wrong"
+    SILENT = "silent"
+    """Nothing usable was heard."""
+    UNDELEGATED = "undelegated"
+    INTERCEPTED = "intercepted"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    seen: Seen
+    text: str = ""
+    dissent: int = 0
+    """Servers that gave another answer."""
+    ttl: int = 0
+    """Longest TTL (or negative TTL) heard, seconds."""
+
+
+def listing(values: Iterable[str], limit: int = 6) -> str:
+    """A bounded enumeration for messages."""
+    items = sorted(values)
+    more = f" and {len(items) - limit} more" if len(items) > limit else ""
+    return (", ".join(items[:limit]) + more) or "nothing"
+
+
+def heard(answer: ServerAnswer) -> str:
+    """What a server said, in words."""
+    match answer.kind:
+        case AnswerKind.ANSWER:
+            alias = f"an alias to {answer.cname} with " if answer.cname else ""
+            return alias + listing(answer.addresses)
+        case AnswerKind.NODATA:
+            return "no A record"
+        case AnswerKind.NXDOMAIN:
+            return "that the name does not exist"
+        case AnswerKind.LAME:
+            return "an answer without authority"
+        case AnswerKind.INTERCEPTED:
+            return "an answer that came from something in between"
+        case AnswerKind.TIMEOUT:
+            return "no answer"
+        case _:
+            return answer.kind.name
+
+
+def right(answer: ServerAnswer, wanted: frozenset[str], *, exact: bool) -> bool:
+    if answer.kind is not AnswerKind.ANSWER:
+        return False
+    if exact:
+        return answer.addresses == wanted and not answer.cname
+    return wanted <= answer.addresses
+
+
+def authorities(
+    report: AuthorityReport,
+    wanted: frozenset[str],
+    *,
+    exact: bool,
+    zone: str | None = None,
+    servers: frozenset[str] | None = None,
+) -> Verdict:
+    """Do *all* authoritative servers say what is wanted, and are they those of our hosted zone?"""
+    if not report.answers or all(a.kind is AnswerKind.TIMEOUT for a in report.answers):
+        return Verdict(Seen.SILENT, f"no authoritative server of {report.zone or 'the zone'} answers")
+    if any(a.kind is AnswerKind.INTERCEPTED for a in report.answers):
+        names = listing(a.server for a in report.answers if a.kind is AnswerKind.INTERCEPTED)
+        return Verdict(Seen.INTERCEPTED, f"queries to {names} are answered by something in between")
+    if zone is not None and servers is not None and (report.zone != zone or not report.name_servers <= servers):
+        if report.zone == zone:
+            text = f"the parent of {zone} delegates to {listing(report.name_servers)}, the hosted zone has {listing(servers)}"
+        elif report.zone.endswith("." + zone):
+            text = f"{report.zone} is delegated away from {zone}"
+        else:
+            text = f"no delegation to {zone} is published; the world asks {report.zone or 'the root'}"
+        return Verdict(Seen.UNDELEGATED, text)
+    wrong = [a for a in report.answers if not right(a, wanted, exact=exact)]
+    ttl = max((a.ttl for a in report.answers), default=0)
+    if not wrong:
+        return Verdict(Seen.AGREE, ttl=ttl)
+    stated = [a for a in wrong if a.kind.answered or a.kind is AnswerKind.LAME]
+    first = (stated or wrong)[0]
+    others = f" ({len(wrong)} of {len(report.answers)} servers differ)" if len(wrong) > 1 else ""
+    text = f"{first.server} answers {heard(first)}, wanted {listing(wanted)}{others}"
+    if not stated:
+        return Verdict(Seen.SILENT, text, ttl=ttl)
+    return Verdict(Seen.WRONG, text, dissent=len(stated), ttl=ttl)
+
+
+@dataclass(frozen=True, slots=True)
+class PublicVerdict:
+    seen: Seen
+    text: str = ""
+    heard: int = 0
+    """Resolvers that answered."""
+    forward_missing: bool = False
+    """What is missing is that a cache catches up, not a contradiction."""
+
+
+def public(report: ResolverReport, wanted: frozenset[str], hostname: str, configured: int) -> PublicVerdict:
+    """Do the resolvers that answer all see A and PTR agree? At least ``min(2, configured)`` must answer."""
+    answering = [
+        a
+        for a in report.answers
+        if a.forward.kind.answered and not any(r.result is Iprev.TEMPERROR for r in a.reverse.values())
+    ]
+    if len(answering) < min(2, configured):
+        silent = listing(a.resolver for a in report.answers if a not in answering)
+        return PublicVerdict(Seen.SILENT, f"{silent} did not answer", len(answering))
+    for answer in answering:
+        if not right(answer.forward, wanted, exact=False):
+            text = f"resolver {answer.resolver} answers {heard(answer.forward)} for {hostname}, wanted {listing(wanted)}"
+            return PublicVerdict(Seen.WRONG, text, len(answering), forward_missing=True)
+        for address in sorted(wanted):
+            result = answer.reverse.get(address)
+            if result is None:
+                return PublicVerdict(Seen.SILENT, f"the PTR of {address} was not asked for", len(answering))
+            if result.result is not Iprev.PASS or result.names != (hostname,):
+                names = listing(result.names) if result.names else "no PTR"
+                text = f"resolver {answer.resolver} sees {names} for {address} (iprev={result.result.value}), wanted {hostname}"
+                return PublicVerdict(
+                    Seen.WRONG, text, len(answering), forward_missing=result.result is Iprev.PERMERROR
+                )
+    return PublicVerdict(Seen.AGREE, heard=len(answering))
+
+
+def iprev_of(report: ResolverReport | None, address: str) -> str | None:
+    """The worst iprev word the resolvers that answered gave for an address (RFC 8601)."""
+    if report is None:
+        return None
+    order = (Iprev.FAIL, Iprev.PERMERROR, Iprev.TEMPERROR, Iprev.PASS)
+    results = [a.reverse[address].result for a in report.answers if address in a.reverse]
+    return next((word.value for word in order if word in results), None)

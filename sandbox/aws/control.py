@@ -1,0 +1,210 @@
+"""What tests do to the world behind AWS's back, as commands with JSON arguments and JSON results."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any
+
+from .model import AwsModel, DenyRule, FaultRule, Role
+from .model.changebatch import check_size, evaluate, read_changes
+from .publish import Publisher
+from .world import World, dump
+
+Json = Any
+
+
+class UnknownCommand(Exception):
+    """There is no such command, or its arguments do not fit."""
+
+
+class Control:
+    """The commands. They are not AWS calls: no quota, no permission, no entry in the call log."""
+
+    def __init__(self, model: AwsModel, advance: Callable[[float], None] | None = None) -> None:
+        self.model = model
+        self._advance = advance
+        self._commands: dict[str, Callable[..., Json]] = {
+            "dump": self.dump,
+            "log": self.log,
+            "counts": self.counts,
+            "reset_log": self.reset_log,
+            "add_fault": self.add_fault,
+            "clear_faults": self.clear_faults,
+            "deny": self.deny,
+            "allow": self.allow,
+            "settings": self.settings,
+            "advance": self.advance,
+            "register_key": self.register_key,
+            "put_role": self.put_role,
+            "create_zone": self.create_zone,
+            "set_name_servers": self.set_name_servers,
+            "set_server_lag": self.set_server_lag,
+            "put_records": self.put_records,
+            "published": self.published,
+            "create_instance": self.create_instance,
+            "allocate": self.allocate,
+            "lose_eip": self.lose_eip,
+            "transfer_eip": self.transfer_eip,
+            "force_ptr": self.force_ptr,
+            "fail_ptr": self.fail_ptr,
+            "replace_nat_address": self.replace_nat_address,
+            "set_nat_address_status": self.set_nat_address_status,
+        }
+
+    def run(self, command: str, arguments: dict[str, Any]) -> Json:
+        """Raises UnknownCommand; what the command itself raises is a KeyError, ValueError or AwsFault."""
+        function = self._commands.get(command)
+        if function is None:
+            raise UnknownCommand(f"no command {command!r}; there are: {', '.join(sorted(self._commands))}")
+        try:
+            return function(**arguments)
+        except TypeError as error:
+            raise UnknownCommand(str(error)) from error
+
+    # -- watching -----------------------------------------------------------------------------------------
+
+    def dump(self) -> World:
+        return dump(self.model)
+
+    def log(self, **filters: Any) -> list[Json]:
+        return [entry.to_json() for entry in self.model.log.entries(**filters)]
+
+    def counts(self) -> dict[str, int]:
+        return self.model.log.counts()
+
+    def reset_log(self) -> None:
+        self.model.log.reset()
+
+    def published(self, zone_id: str, name: str) -> dict[str, Json]:
+        """What each name server of a zone serves for a name: server → rtype → [ttl, values]."""
+        publisher = Publisher(self.model)
+        out: dict[str, Json] = {}
+        for server in self.model.zone(zone_id).name_servers:
+            answer = publisher.lookup(zone_id, server, name)
+            out[server] = {rtype: [ttl, list(values)] for rtype, (ttl, values) in answer.rrsets.items()}
+        return out
+
+    # -- faults, permissions, settings --------------------------------------------------------------------
+
+    def add_fault(self, **rule: Any) -> str:
+        return self.model.faults.add(FaultRule(**rule))
+
+    def clear_faults(self, rule_id: str | None = None) -> None:
+        self.model.faults.clear(rule_id)
+
+    def deny(self, **rule: Any) -> str:
+        return self.model.policy.deny(DenyRule(**rule))
+
+    def allow(self, rule_id: str | None = None) -> None:
+        self.model.policy.allow(rule_id)
+
+    def settings(self, **changes: Any) -> Json:
+        """Change settings and delays (seconds) by name; the result is all of them."""
+        settings = self.model.settings
+        delay_names = {field.name for field in dataclasses.fields(settings.delays)}
+        delays = {name: value for name, value in changes.items() if name in delay_names}
+        others = {name: value for name, value in changes.items() if name not in delay_names}
+        known = {field.name for field in dataclasses.fields(settings)} - {"delays"}
+        unknown = sorted(set(others) - known)
+        if unknown:
+            raise UnknownCommand(f"no setting {', '.join(unknown)}")
+        settings.delays = dataclasses.replace(settings.delays, **delays)
+        for name, value in others.items():
+            setattr(settings, name, value)
+        return dataclasses.asdict(settings)
+
+    def advance(self, seconds: float) -> None:
+        """Move the sandbox's clock forward."""
+        if self._advance is None:
+            raise UnknownCommand("this sandbox's clock cannot be moved")
+        self._advance(seconds)
+
+    # -- who calls ----------------------------------------------------------------------------------------
+
+    def register_key(self, access_key: str, account: str, user: str = "sandbox") -> None:
+        self.model.account(account)
+        self.model.sts.register_key(access_key, account, user)
+
+    def put_role(self, **role: Any) -> None:
+        if "trusted" in role:
+            role["trusted"] = tuple(role["trusted"])
+        made = Role(**role)
+        self.model.account(made.account)
+        self.model.sts.put_role(made)
+
+    # -- Route 53 -----------------------------------------------------------------------------------------
+
+    def create_zone(
+        self,
+        name: str,
+        account: str | None = None,
+        private: bool = False,
+        linked_service: str = "",
+        name_servers: list[str] | None = None,
+    ) -> Json:
+        zone = self.model.account(account).route53.add_zone(
+            name,
+            private=private,
+            linked_service=linked_service,
+            name_servers=tuple(name_servers) if name_servers else None,
+        )
+        return {"id": zone.id, "name": zone.name, "name_servers": list(zone.name_servers)}
+
+    def set_name_servers(self, zone_id: str, name_servers: list[str]) -> None:
+        if len(name_servers) != 4:
+            raise ValueError("a delegation set has four name servers")
+        self.model.zone(zone_id).rename_servers(tuple(name_servers))
+
+    def set_server_lag(self, server: str, seconds: float | None, zone_id: str = "*") -> None:
+        """Let a name server lag; None = it stands still until another value is set."""
+        lag = math.inf if seconds is None else seconds
+        self.model.server_lag[(zone_id, server.lower().rstrip("."))] = lag
+
+    def put_records(self, zone_id: str, changes: list[dict[str, Any]]) -> None:
+        """Somebody else's ChangeResourceRecordSets: same rules, but no call and no quota."""
+        zone = self.model.zone(zone_id)
+        read = read_changes({"Changes": changes})
+        check_size(read)
+        zone.commit(evaluate(zone, read, None), self.model.now())
+
+    # -- EC2 ----------------------------------------------------------------------------------------------
+
+    def create_instance(
+        self, region: str, account: str | None = None, tags: dict[str, str] | None = None
+    ) -> Json:
+        compute = self.model.account(account).region(region).compute
+        instance = compute.add_instance(self.model.now(), tags)
+        return {"id": instance.id, "network_interface": instance.network_interface}
+
+    def allocate(
+        self,
+        region: str,
+        account: str | None = None,
+        public_ip: str | None = None,
+        count: int = 1,
+        tags: dict[str, str] | None = None,
+    ) -> list[Json]:
+        addresses = self.model.account(account).region(region).addresses
+        made = [addresses.allocate(public_ip, tags) for _ in range(count)]
+        return [{"allocation_id": eip.allocation_id, "public_ip": eip.public_ip} for eip in made]
+
+    def lose_eip(self, address: str) -> None:
+        self.model.lose_eip(address)
+
+    def transfer_eip(self, address: str, account: str) -> Json:
+        eip = self.model.transfer_eip(address, account)
+        return {"allocation_id": eip.allocation_id, "public_ip": eip.public_ip}
+
+    def force_ptr(self, address: str, name: str | None) -> None:
+        self.model.force_ptr(address, name)
+
+    def fail_ptr(self, status: str = "FAILED", reason: str = "Internal failure", count: int = 1) -> None:
+        self.model.ptr_failures.extend([(status, reason)] * count)
+
+    def replace_nat_address(self, gateway: str, old: str, new: str, status: str | None = None) -> None:
+        self.model.replace_nat_address(gateway, old, new, status)
+
+    def set_nat_address_status(self, gateway: str, address: str, status: str | None) -> None:
+        self.model.set_nat_address_status(gateway, address, status)

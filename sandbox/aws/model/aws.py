@@ -1,0 +1,208 @@
+"""All accounts together: the world that the services show parts of."""
+
+from __future__ import annotations
+
+import ipaddress
+import random
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from sandbox.aws.publish import Publisher
+from sandbox.aws.world import dump
+
+from .base import AwsFault, Clock, Ids
+from .calllog import CallLog
+from .compute import Compute
+from .ec2 import Addresses, Network, PtrFailure, ResolveA
+from .eip import Eip, fqdn
+from .faults import Faults
+from .nat import NatGateways
+from .policy import Policy
+from .records import RecordSet
+from .route53 import Route53
+from .settings import Settings
+from .sts import Sts
+from .throttle import Buckets
+from .zones import SERVERS, Zone
+
+POOL = ("203.0.113.0/24", "198.51.100.0/24", "192.0.2.0/24", "100.128.0.0/14")
+"""RFC 5737's documentation ranges, then a large public one for worlds of many addresses."""
+POOL_RESERVED = frozenset({"192.0.2.250"})
+DELEGATION_SETS = tuple(
+    tuple(f"ns-{number}.awsdns-sandbox.org" for number in range(first, first + SERVERS))
+    for first in range(1, 4 * SERVERS, SERVERS)
+)
+
+
+class Region:
+    """EC2 of one account in one region."""
+
+    def __init__(self, account: str, region: str, network: Network) -> None:
+        self.addresses = Addresses(account, region, network)
+        self.compute = Compute(self.addresses, network.ids)
+        self.nat = NatGateways(self.addresses, self.compute, network.ids, network.settings)
+        self.operations = {
+            **self.addresses.operations,
+            **self.compute.operations,
+            **self.nat.operations,
+        }
+
+
+class Account:
+    def __init__(self, account: str, route53: Route53, make_region: Callable[[str], Region]) -> None:
+        self.id = account
+        self.route53 = route53
+        self.regions: dict[str, Region] = {}
+        self._make_region = make_region
+
+    def region(self, name: str) -> Region:
+        if name not in self.regions:
+            self.regions[name] = self._make_region(name)
+        return self.regions[name]
+
+
+class AwsModel:
+    """The model. `now` gives seconds since the epoch; equal seeds and calls make equal worlds."""
+
+    def __init__(
+        self,
+        now: Clock,
+        settings: Settings | None = None,
+        seed: int = 1,
+        delegation_sets: tuple[tuple[str, ...], ...] = DELEGATION_SETS,
+    ) -> None:
+        self.now = now
+        self.settings = settings or Settings()
+        self.rng = random.Random(seed)
+        self.ids = Ids(self.rng)
+        self.accounts: dict[str, Account] = {}
+        self.buckets = Buckets()
+        self.policy = Policy()
+        self.faults = Faults()
+        self.log = CallLog(self.settings.log_size)
+        self.sts = Sts(self.settings, self.ids)
+        self.server_lag: dict[tuple[str, str], float] = {}
+        """(zone ID or "*", name server): seconds a server lags behind; inf = it stands still."""
+        self.resolve_a: ResolveA | None = None
+        """How ModifyAddressAttribute resolves a name; None = by the published zones."""
+        self.ptr_failure: PtrFailure | None = None
+        self.ptr_failures: list[tuple[str, str]] = []
+        """Status and Reason that the next PTR updates end with, first in first out."""
+        self._delegation_sets = delegation_sets
+        self._zones_made = 0
+        self.network = Network(self.settings, self.ids, self.rng, self._resolve, self._ptr_failure, _pool())
+
+    def account(self, account: str | None = None) -> Account:
+        """An account by its 12 digits, made at first use; the default one without."""
+        name = account or self.settings.default_account
+        if not (name.isdigit() and len(name) == 12):
+            raise ValueError(f"account ID {name!r} is not 12 digits")
+        if name not in self.accounts:
+            route53 = Route53(name, self.settings, self.ids, self.buckets, self._choose_servers)
+            self.accounts[name] = Account(name, route53, lambda region: Region(name, region, self.network))
+        return self.accounts[name]
+
+    def zones(self) -> Iterator[Zone]:
+        for account in self.accounts.values():
+            yield from account.route53.zones.values()
+
+    def zone(self, zone_id: str) -> Zone:
+        """A zone of any account. Raises KeyError."""
+        for account in self.accounts.values():
+            if zone_id in account.route53.zones:
+                return account.route53.zones[zone_id]
+        raise KeyError(zone_id)
+
+    def _choose_servers(self, name: str) -> tuple[str, ...]:
+        """The next delegation set in turn that no other zone of this name has."""
+        taken = {zone.name_servers for zone in self.zones() if zone.name == name}
+        sets = self._delegation_sets
+        for step in range(len(sets)):
+            candidate = sets[(self._zones_made + step) % len(sets)]
+            if candidate not in taken:
+                self._zones_made += 1
+                return candidate
+        raise AwsFault("DelegationSetNotAvailable", "No delegation set is left for this domain name")
+
+    # -- publication --------------------------------------------------------------------------------------
+
+    def lag(self, zone: Zone, index: int) -> float:
+        server = zone.name_servers[index]
+        return max(self.server_lag.get((zone.id, server), 0.0), self.server_lag.get(("*", server), 0.0))
+
+    def _resolve(self, hostname: str) -> set[str]:
+        if self.resolve_a is not None:
+            return set(self.resolve_a(hostname))
+        return Publisher(self).resolve_a(hostname)
+
+    def published_records(self, zone_id: str, server_index: int) -> list[RecordSet]:
+        """Every record set that one of the zone's four servers serves now. Raises KeyError."""
+        zone = self.zone(zone_id)
+        view = zone.serve(server_index, self.now(), self.settings.delays, self.lag(zone, server_index))
+        return view.all()
+
+    # -- addresses ----------------------------------------------------------------------------------------
+
+    def _ptr_failure(self, eip: Eip, value: str | None) -> tuple[str, str] | None:
+        if self.ptr_failures:
+            return self.ptr_failures.pop(0)
+        return self.ptr_failure(eip, value) if self.ptr_failure else None
+
+    def eip(self, key: str) -> Eip:
+        """An address of any account by allocation ID or IP, settled. Raises KeyError."""
+        found = self.network.by_ip.get(key)
+        if found is None:
+            for account in self.accounts.values():
+                for region in account.regions.values():
+                    found = found or region.addresses.eips.get(key)
+        if found is None:
+            raise KeyError(key)
+        found.settle(self.now(), self.settings.delays.release_lock)
+        return found
+
+    def _region_of(self, eip: Eip) -> Region:
+        return self.account(eip.account).region(eip.region)
+
+    def lose_eip(self, key: str) -> None:
+        """Release an address by force: attached or not, with or without a PTR."""
+        eip = self.eip(key)
+        region = self._region_of(eip)
+        region.nat.forget_eip(eip)
+        region.addresses.forget(eip)
+
+    def transfer_eip(self, key: str, account: str) -> Eip:
+        """Move an address to another account, same region; there it has a new allocation ID and no PTR."""
+        eip = self.eip(key)
+        self.lose_eip(key)
+        return self.account(account).region(eip.region).addresses.allocate(eip.public_ip)
+
+    def force_ptr(self, key: str, name: str | None) -> None:
+        """Set or remove a PTR at once, past every rule."""
+        eip = self.eip(key)
+        eip.ptr, eip.update, eip.failed = (fqdn(name) if name else None), None, None
+
+    def replace_nat_address(self, gateway_id: str, old: str, new: str, status: str | None = None) -> None:
+        """Swap an address of a NAT gateway, as a regional gateway does by itself. Raises KeyError."""
+        eip = self.eip(old)
+        nat = self._region_of(eip).nat
+        gateway = nat.gateways[gateway_id]
+        nat.detach(gateway, eip.allocation_id)
+        nat.attach(gateway, self.eip(new), self.now(), status)
+
+    def set_nat_address_status(self, gateway_id: str, key: str, status: str | None) -> None:
+        """Hold the status of a gateway's address; None = let time decide. Raises KeyError."""
+        eip = self.eip(key)
+        for address in self._region_of(eip).nat.gateways[gateway_id].addresses:
+            if address.eip is eip:
+                address.status = status
+
+    def dump(self) -> dict[str, Any]:
+        """The world as JSON: record sets, addresses and PTRs; nothing that changes by itself."""
+        return dump(self)
+
+
+def _pool() -> Iterator[str]:
+    for text in POOL:
+        for address in ipaddress.IPv4Network(text).hosts():
+            if str(address) not in POOL_RESERVED:
+                yield str(address)

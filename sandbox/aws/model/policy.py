@@ -1,0 +1,90 @@
+"""Denials that a test switches on and off: AccessDenied on Route 53 and STS, UnauthorizedOperation on EC2."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .base import AwsFault, Context, Params, resource_id
+
+Hook = Callable[[Context, str, str], bool]
+"""(context, action, resource ARN) → True to deny."""
+
+
+@dataclass(frozen=True, slots=True)
+class DenyRule:
+    """`action` like `route53:Change*`; `resource`, `principal`: ARN patterns; `account` exact or `*`."""
+
+    action: str
+    resource: str = "*"
+    principal: str = "*"
+    account: str = "*"
+
+    def hits(self, context: Context, action: str, resource: str) -> bool:
+        return (
+            fnmatch.fnmatchcase(action, self.action)
+            and fnmatch.fnmatchcase(resource, self.resource)
+            and fnmatch.fnmatchcase(context.principal.arn, self.principal)
+            and self.account in ("*", context.account)
+        )
+
+
+@dataclass(slots=True)
+class Policy:
+    rules: dict[str, DenyRule] = field(default_factory=dict)
+    hook: Hook | None = None
+    _count: int = 0
+
+    def deny(self, rule: DenyRule) -> str:
+        """Add a rule; its ID, for `allow`."""
+        self._count += 1
+        rule_id = f"deny-{self._count}"
+        self.rules[rule_id] = rule
+        return rule_id
+
+    def allow(self, rule_id: str | None = None) -> None:
+        """Take one rule away, or all."""
+        if rule_id is None:
+            self.rules.clear()
+        else:
+            self.rules.pop(rule_id, None)
+
+    def check(self, context: Context, service: str, operation: str, params: Params) -> None:
+        """Raises what the service answers to a caller without the permission."""
+        action = f"{service}:{operation}"
+        for resource in resources_of(context, service, operation, params):
+            denied = any(rule.hits(context, action, resource) for rule in self.rules.values())
+            if not denied and not (self.hook and self.hook(context, action, resource)):
+                continue
+            who = f"User: {context.principal.arn} is not authorized to perform: {action}"
+            if service == "ec2":
+                raise AwsFault(
+                    "UnauthorizedOperation",
+                    f"You are not authorized to perform this operation. {who} on resource: {resource} "
+                    "because no identity-based policy allows the action. "
+                    "Encoded authorization failure message: c2FuZGJveA",
+                    403,
+                )
+            raise AwsFault(
+                "AccessDenied",
+                f"{who} on resource: {resource} because no identity-based policy allows the {action} action",
+                403,
+            )
+
+
+def resources_of(context: Context, service: str, operation: str, params: Mapping[str, Any]) -> list[str]:
+    """The ARNs that IAM would judge (service authorization reference); `*` for list actions."""
+    partition = context.partition
+    if service == "route53":
+        if operation == "GetChange":
+            return [f"arn:{partition}:route53:::change/{resource_id(str(params.get('Id') or ''))}"]
+        zone = params.get("HostedZoneId") if operation.endswith("ResourceRecordSets") else params.get("Id")
+        return [f"arn:{partition}:route53:::hostedzone/{resource_id(str(zone))}"] if zone else ["*"]
+    if service == "sts":
+        return [str(params.get("RoleArn") or "*")]
+    if not operation.startswith("Describe") and params.get("AllocationId"):
+        owner = f"{context.region}:{context.account}"
+        return [f"arn:{partition}:ec2:{owner}:elastic-ip/{params['AllocationId']}"]
+    return ["*"]

@@ -1,0 +1,1 @@
+"""The services on one HTTP port, in AWS's own protocols as botocore describes them."""

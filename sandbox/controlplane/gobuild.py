@@ -1,0 +1,205 @@
+"""Builds the control plane's binaries from the published Go modules, once, into the user's cache.
+
+The ordinary `go build` of the module in `gomod/`: it needs a Go toolchain and what `go env GOPROXY` names (or
+a filled module cache), and neither the internet nor a container engine besides.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .errors import BuildError
+from .pins import MODULE_DIR, Pins
+
+PACKAGES: Mapping[str, str] = {
+    "certs": "./certs",
+    "etcd": "go.etcd.io/etcd/server/v3",
+    "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
+    "kube-controller-manager": "k8s.io/kubernetes/cmd/kube-controller-manager",
+    "kubectl": "k8s.io/kubernetes/cmd/kubectl",
+}
+"""Binary name to Go package, in the order of building (what needs no network first, the longest early)."""
+
+_PROGRESS_S = 10.0
+_LOCK_POLL_S = 0.2
+_TAIL_LINES = 15
+_UNREACHABLE = re.compile(
+    r"dial tcp|no such host|connection refused|i/o timeout|TLS handshake|network is unreachable"
+    r"|proxyconnect|module lookup disabled|40[34] (?:Forbidden|Not Found)|410 Gone|50\d ",
+)
+_OTHER_WAYS = (
+    "or use another control plane: KUBEBUILDER_ASSETS (a directory with etcd and kube-apiserver), kind with "
+    "a running container engine, or MAILEGRESS_SANDBOX_KUBECONFIG (a cluster that may be used for tests)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class GoBuild:
+    """Builds missing binaries of `pins` into `target`.
+
+    Attributes:
+        target: cache directory; every binary in it is whole, because each is built beside it and renamed.
+        environ: the caller's environment; decides which `go` is found and how it reaches modules.
+        say: receives one line of progress at a time.
+        progress_s: seconds between two signs of life of one `go build`.
+    """
+
+    pins: Pins
+    target: Path
+    environ: Mapping[str, str]
+    say: Callable[[str], None]
+    module: Path = MODULE_DIR
+    progress_s: float = _PROGRESS_S
+    packages: Mapping[str, str] = field(default_factory=lambda: PACKAGES)
+
+    def missing(self, names: Sequence[str]) -> list[str]:
+        """Those of `names` that the cache does not hold, in the order of building."""
+        return [name for name in self.packages if name in names and not is_executable(self.target / name)]
+
+    def ensure(self, names: Sequence[str]) -> None:
+        """Build what is missing of `names`; return at once if nothing is.
+
+        Raises:
+            BuildError: no Go, too old a Go, unreachable modules, or a failed compilation; names the remedy.
+        """
+        if not self.missing(names):
+            return
+        go = self._go()
+        self.target.mkdir(parents=True, exist_ok=True)
+        with self._locked():
+            todo = self.missing(names)  # another process may have built them while this one waited
+            if not todo:
+                return
+            self.say(
+                f"building {', '.join(todo)} ({self.pins.kubernetes}) once into {self.target}; "
+                "the first time this takes about ten minutes on two cores"
+            )
+            for number, name in enumerate(todo, start=1):
+                self._build(go, name, f"[{number}/{len(todo)}] {name}")
+
+    def _go(self) -> str:
+        wanted = ".".join(map(str, self.pins.go))
+        go = shutil.which("go", path=self.environ.get("PATH"))
+        if go is None:
+            raise BuildError(
+                f"no control plane: there is no `go` on PATH to build one. Install Go {wanted} or newer "
+                f"(https://go.dev/dl/), {_OTHER_WAYS}."
+            )
+        asked = subprocess.run(
+            [go, "env", "GOVERSION"], env=self._go_environ(), capture_output=True, text=True, check=False
+        )
+        found = re.search(r"go(\d+)\.(\d+)(?:\.(\d+))?", asked.stdout)
+        if asked.returncode or found is None:
+            raise BuildError(f"no control plane: `{go} env GOVERSION` failed: {asked.stderr.strip()}")
+        if tuple(int(part or 0) for part in found.groups()) < self.pins.go:
+            raise BuildError(
+                f"no control plane: {go} is Go {found[0][2:]}, and building one needs {wanted} or newer. "
+                f"Install it (https://go.dev/dl/), {_OTHER_WAYS}."
+            )
+        return go
+
+    def _go_environ(self) -> dict[str, str]:
+        # The user's GOFLAGS or go.work may fit their work and not this module; their GOPROXY, GOSUMDB and
+        # caches do. Without cgo no C compiler is needed, and the binaries run anywhere.
+        return dict(self.environ) | {
+            "GOTOOLCHAIN": "local",
+            "GOFLAGS": "",
+            "GOWORK": "off",
+            "CGO_ENABLED": "0",
+        }
+
+    def _build(self, go: str, name: str, label: str) -> None:
+        with tempfile.TemporaryDirectory(prefix=".building-", dir=self.target) as scratch:
+            made, log = Path(scratch, name), Path(scratch, "log")
+            command = [
+                go,
+                "build",
+                "-mod=readonly",
+                "-buildvcs=false",
+                "-trimpath",
+                "-ldflags",
+                self._ldflags(),
+            ]
+            started = time.monotonic()
+            with log.open("wb") as output:
+                process = subprocess.Popen(
+                    [*command, "-o", str(made), self.packages[name]],
+                    cwd=self.module,
+                    env=self._go_environ(),
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                )
+                try:
+                    status = self._watch(process, label, started)
+                except BaseException:
+                    process.terminate()
+                    process.wait()
+                    raise
+            if status:
+                raise BuildError(self._explain(name, log.read_text(errors="replace")))
+            os.replace(made, self.target / name)
+            self.say(f"{label}: built in {time.monotonic() - started:.0f} s")
+
+    def _watch(self, process: subprocess.Popen[bytes], label: str, started: float) -> int:
+        while True:
+            try:
+                return process.wait(timeout=self.progress_s)
+            except subprocess.TimeoutExpired:
+                self.say(f"{label}: compiling, {time.monotonic() - started:.0f} s")
+
+    def _ldflags(self) -> str:
+        # Without these the server calls itself v0.0.0-master, and clients that check for features believe it.
+        package = "k8s.io/component-base/version"
+        major, minor, _ = self.pins.kubernetes.lstrip("v").split(".")
+        values = {"gitVersion": self.pins.kubernetes, "gitMajor": major, "gitMinor": minor}
+        return "-s -w " + " ".join(f"-X {package}.{key}={value}" for key, value in values.items())
+
+    def _explain(self, name: str, output: str) -> str:
+        tail = "\n".join(output.strip().splitlines()[-_TAIL_LINES:])
+        if _UNREACHABLE.search(output):
+            remedy = (
+                "The Go modules cannot be downloaded. Check the network, or point GOPROXY at a module proxy "
+                f"that this machine reaches, {_OTHER_WAYS}."
+            )
+        else:
+            remedy = (
+                f"Free disk space (4 GB) and memory (3 GB) are the usual causes; correct it, {_OTHER_WAYS}."
+            )
+        return f"no control plane: `go build` of {name} failed.\n{tail}\n{remedy}"
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Hold the cache entry's lock: two builds at once would take twice the time and twice the memory."""
+        path = self.target.with_name(self.target.name + ".lock")
+        with path.open("a+") as lock:
+            said = False
+            while True:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if not said:
+                        self.say(f"another build into {self.target} is running; waiting for it")
+                        said = True
+                    time.sleep(_LOCK_POLL_S)
+            # The lock is the kernel's and goes with the process, so a killed build leaves none behind; its
+            # half-made files are of no use to anyone.
+            for stale in self.target.glob(".building-*"):
+                shutil.rmtree(stale, ignore_errors=True)
+            yield
+
+
+def is_executable(path: Path) -> bool:
+    """Whether `path` is a file that this user may run."""
+    return path.is_file() and os.access(path, os.X_OK)

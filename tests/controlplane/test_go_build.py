@@ -1,0 +1,117 @@
+"""Given a machine with a Go like this: what does a build leave behind, and what does it say?"""
+
+from __future__ import annotations
+
+import fcntl
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sandbox.controlplane import BuildError
+from sandbox.controlplane.find import Finder
+from sandbox.controlplane.gobuild import PACKAGES, GoBuild
+from sandbox.controlplane.pins import MODULE_DIR, read_pins
+
+if TYPE_CHECKING:
+    from tests.controlplane.conftest import Machine
+
+
+def builder(machine: Machine, progress_s: float = 10.0) -> GoBuild:
+    return GoBuild(read_pins(), machine.cache, machine.environ, machine.said.append, progress_s=progress_s)
+
+
+def test_every_kubernetes_module_is_pinned_to_the_servers_release() -> None:
+    text = (MODULE_DIR / "go.mod").read_text()
+    staged = read_pins().kubernetes.replace("v1.", "v0.", 1)
+    replaced = [line.split() for line in text.splitlines() if "=>" in line]
+    assert len(replaced) > 30
+    assert {(parts[0] == parts[2], parts[3]) for parts in replaced} == {(True, staged)}
+
+
+def test_a_build_fills_the_cache_once(machine: Machine) -> None:
+    machine.go()
+    for _ in range(2):
+        assert Finder(machine.environ, machine.said.append).build() == machine.cache
+    assert machine.builds == list(PACKAGES.values())
+    assert sorted(path.name for path in machine.cache.iterdir()) == sorted(PACKAGES)
+    assert any("kube-apiserver: built in" in line for line in machine.said)
+
+
+def test_no_go_names_every_way_out(machine: Machine) -> None:
+    with pytest.raises(BuildError) as error:
+        machine.find()
+    for way in (
+        "no `go` on PATH",
+        "go.dev/dl",
+        "KUBEBUILDER_ASSETS",
+        "kind",
+        "MAILEGRESS_SANDBOX_KUBECONFIG",
+    ):
+        assert way in str(error.value)
+
+
+def test_too_old_a_go_is_told_both_versions(machine: Machine) -> None:
+    machine.go(version="go1.21.3")
+    wanted = ".".join(map(str, read_pins().go))
+    with pytest.raises(BuildError, match=rf"is Go 1\.21\.3, and building one needs {wanted} or newer"):
+        machine.find()
+
+
+def test_an_unreachable_proxy_is_told_as_such(machine: Machine) -> None:
+    machine.go(build="echo 'Get \"https://proxy/x\": dial tcp: lookup proxy: no such host'; exit 1")
+    with pytest.raises(BuildError) as error:
+        machine.find()
+    assert "cannot be downloaded" in str(error.value)
+    assert "GOPROXY" in str(error.value)
+    assert "no such host" in str(error.value)
+
+
+def test_a_failed_compilation_shows_the_compilers_words_and_leaves_nothing_half_made(
+    machine: Machine,
+) -> None:
+    machine.go(build="echo 'half' > \"$out\"; echo 'signal: killed'; exit 1")
+    with pytest.raises(BuildError, match=r"(?s)`go build` of certs failed.*signal: killed"):
+        machine.find()
+    assert list(machine.cache.iterdir()) == []
+
+
+def test_the_users_go_flags_do_not_reach_the_build(machine: Machine) -> None:
+    seen = machine.root / "seen"
+    machine.go(build=f'echo "$GOFLAGS|$GOWORK|$GOTOOLCHAIN|$GOPROXY" > {seen}')
+    machine.environ |= {"GOFLAGS": "-mod=vendor", "GOWORK": "/w/go.work", "GOPROXY": "https://proxy.example"}
+    builder(machine).ensure(["certs"])
+    assert seen.read_text().strip() == "|off|local|https://proxy.example"
+
+
+def test_a_long_compilation_shows_signs_of_life(machine: Machine) -> None:
+    go_on = machine.root / "go-on"
+    machine.go(build=f"while [ ! -e {go_on} ]; do /bin/sleep 0.05; done")
+    said: list[str] = []
+
+    def say(line: str) -> None:
+        said.append(line)
+        if "compiling" in line:
+            go_on.touch()
+
+    GoBuild(read_pins(), machine.cache, machine.environ, say, progress_s=0.05).ensure(["certs"])
+    assert any(line.startswith("[1/1] certs: compiling, ") for line in said)
+
+
+def test_two_builds_at_once_build_once(machine: Machine) -> None:
+    """The second waits for the lock, then finds the binary there."""
+    machine.go()
+    machine.cache.mkdir(parents=True)
+    with machine.cache.with_name(machine.cache.name + ".lock").open("a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        waiting = threading.Thread(target=lambda: builder(machine).ensure(["etcd"]))
+        waiting.start()
+        deadline = time.monotonic() + 20
+        while not any("another build" in line for line in machine.said):
+            assert time.monotonic() < deadline, machine.said
+            time.sleep(0.01)
+        machine.fill_cache("etcd")
+    waiting.join(timeout=20)
+    assert not waiting.is_alive()
+    assert machine.builds == []

@@ -1,0 +1,149 @@
+"""From events and full lists to keys in the queue."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from mailegress.engine.feed import Feed
+from mailegress.engine.queue import KeyedQueue
+from mailegress.engine.relist import Relister, RelistSettings
+from mailegress.engine.store import Store
+from mailegress.reconcile.ports import KubeError
+
+Run = Callable[[Coroutine[Any, Any, Any]], Any]
+
+
+def egress(name: str, rv: str, uid: str | None = None) -> dict[str, Any]:
+    meta = {"name": name, "namespace": "mail", "uid": uid or f"uid-{name}", "resourceVersion": rv}
+    return {"metadata": meta, "spec": {"hostname": f"{name}.example.com"}}
+
+
+class World:
+    """A store with its queue, and a server whose lists can be made to fail."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.store = Store()
+        self.queue = KeyedQueue(self.loop.time)
+        self.forgotten: list[str] = []
+        self.feed = Feed(self.store, self.queue, self.forgotten.append)
+        self.objects: dict[str, dict[str, Any]] = {}
+        self.lists: list[float] = []
+        self.failing = False
+        self.during: Callable[[], None] = lambda: None
+
+    async def pages(self) -> AsyncIterator[Sequence[Mapping[str, Any]]]:
+        self.lists.append(self.loop.time())
+        if self.failing:
+            raise KubeError("no answer")
+        bodies = list(self.objects.values())
+        for start in range(0, len(bodies), 2):
+            yield bodies[start : start + 2]
+        self.during()
+
+    def relister(self, jitter: float = 0.0) -> Relister:
+        return Relister(
+            self.pages,
+            self.store,
+            self.feed,
+            sleep=asyncio.sleep,
+            rng=random.Random(1),
+            settings=RelistSettings(interval=3600, jitter=jitter, retry=30),
+        )
+
+    async def ready(self) -> list[str]:
+        keys = []
+        while self.queue.depth():
+            key = await self.queue.take()
+            self.queue.done(key)
+            keys.append(key)
+        return keys
+
+
+def test_news_is_queued_and_an_echo_is_not(virtually: Run) -> None:
+    async def story() -> None:
+        world = World()
+        world.feed.on_change("ADDED", egress("a", "1"))
+        assert await world.ready() == ["mail/a"]
+        world.feed.on_change("MODIFIED", egress("a", "1"))
+        world.feed.on_change(None, egress("a", "1"))
+        assert await world.ready() == []
+        world.feed.on_change("MODIFIED", egress("a", "2"))
+        assert await world.ready() == ["mail/a"]
+        world.queue.add_after("mail/a", 5)
+        world.feed.on_change("DELETED", egress("a", "3"))
+        assert world.forgotten == ["mail/a"]
+        assert world.queue.delayed() == 0
+
+    virtually(story())
+
+
+def test_edits_go_before_the_initial_list(virtually: Run) -> None:
+    async def story() -> None:
+        world = World()
+        for name in "abc":
+            world.feed.on_change(None, egress(name, "1"))
+        world.feed.on_change("MODIFIED", egress("c", "2"))
+        assert await world.ready() == ["mail/c", "mail/a", "mail/b"]
+
+    virtually(story())
+
+
+def test_a_full_list_finds_missed_objects_and_missed_deletions(virtually: Run) -> None:
+    async def story() -> None:
+        world = World()
+        world.objects = {name: egress(name, "1") for name in "abc"}
+        relister = world.relister()
+        assert await relister.once() == 3
+        assert sorted(await world.ready()) == ["mail/a", "mail/b", "mail/c"]
+        del world.objects["b"]
+        world.objects["d"] = egress("d", "9")
+        world.during = lambda: world.feed.on_change("ADDED", egress("young", "10"))
+        assert await relister.once() == 3
+        assert await world.ready() == ["mail/young", "mail/d"]
+        assert world.forgotten == ["mail/b"]
+        assert sorted(world.store.keys()) == ["mail/a", "mail/c", "mail/d", "mail/young"]
+
+    virtually(story())
+
+
+def test_a_list_that_fails_removes_nothing_and_is_tried_again(virtually: Run) -> None:
+    async def story() -> None:
+        world = World()
+        world.objects = {"a": egress("a", "1")}
+        relister = world.relister()
+        await relister.once()
+        world.failing = True
+        world.objects.clear()
+        with pytest.raises(KubeError):
+            await relister.once()
+        running = asyncio.create_task(relister.run())
+        await asyncio.sleep(3600 + 31)
+        assert world.lists[2:] == [3600, 3630]
+        assert len(world.store) == 1
+        world.failing = False
+        await asyncio.sleep(30)
+        assert len(world.store) == 0
+        await asyncio.sleep(3600)
+        assert world.lists[4:] == [3660, 7260]
+        running.cancel()
+
+    virtually(story())
+
+
+def test_lists_of_several_replicas_drift_apart(virtually: Run) -> None:
+    async def story() -> None:
+        world = World()
+        running = asyncio.create_task(world.relister(jitter=0.1).run())
+        await asyncio.sleep(10 * 3960)
+        gaps = [after - before for before, after in zip(world.lists, world.lists[1:], strict=False)]
+        assert all(3600 <= gap <= 3960 for gap in gaps)
+        assert len(set(gaps)) == len(gaps)
+        running.cancel()
+
+    virtually(story())

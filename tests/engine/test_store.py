@@ -1,0 +1,201 @@
+"""The store: newest wins in whatever order events come; nothing comes back from the dead."""
+
+from __future__ import annotations
+
+import copy
+import tracemalloc
+from typing import Any
+
+import pytest
+
+from mailegress.api.names import FINALIZER, RECONCILE_ANNOTATION
+from mailegress.engine.store import Store, Stored
+
+
+def egress(
+    name: str = "outbound", *, uid: str = "u1", rv: str = "10", hostname: str = "mta.example.com"
+) -> Any:
+    return {
+        "apiVersion": "mailegress.io/v1alpha1",
+        "kind": "MailEgress",
+        "metadata": {
+            "name": name,
+            "namespace": "mail",
+            "uid": uid,
+            "resourceVersion": rv,
+            "generation": 1,
+            "creationTimestamp": "2026-01-01T00:00:00Z",
+            "finalizers": [FINALIZER],
+            "labels": {"team": "mail"},
+            "annotations": {
+                "kubectl.kubernetes.io/last-applied-configuration": "{}" * 500,
+                RECONCILE_ANNOTATION: "now",
+            },
+            "managedFields": [{"manager": "kubectl", "fieldsV1": {"f:spec": {}}}] * 5,
+        },
+        "spec": {"hostname": hostname, "elasticIPs": [{"allocationID": "eipalloc-0123456789abcdef0"}]},
+    }
+
+
+class Journal:
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def _changed(self, new: Stored, old: Stored | None) -> None:
+        self.lines.append(f"changed {new.uid}@{new.resource_version} had {old and old.uid}")
+
+    def store(self) -> Store:
+        return Store(
+            on_changed=self._changed,
+            on_removed=lambda old: self.lines.append(f"removed {old.uid}"),
+            on_replaced=lambda old: self.lines.append(f"replaced {old.uid}"),
+        )
+
+
+def _held(store: Store, key: str = "mail/outbound") -> Stored:
+    stored = store.get(key)
+    assert stored is not None
+    return stored
+
+
+def test_the_newest_version_wins_in_any_order() -> None:
+    journal = Journal()
+    store = journal.store()
+    assert store.upsert(egress(rv="99"))
+    assert store.upsert(egress(rv="100"))
+    assert not store.upsert(egress(rv="99"))
+    assert not store.upsert(egress(rv="100"))
+    assert _held(store).resource_version == "100"
+    assert journal.lines == ["changed u1@99 had None", "changed u1@100 had u1"]
+
+
+def test_the_copy_is_slim_and_enough_for_the_typed_object() -> None:
+    store = Store()
+    body = egress()
+    body["status"] = {"observedGeneration": 1}
+    given = copy.deepcopy(body)
+    store.upsert(body)
+    assert body == given
+    slim = _held(store).body()
+    assert "managedFields" not in slim["metadata"]
+    assert slim["metadata"]["annotations"] == {RECONCILE_ANNOTATION: "now"}
+    assert slim["status"] == {"observedGeneration": 1}
+    parsed = _held(store).parse()
+    assert parsed.spec.hostname == "mta.example.com"
+    assert parsed.meta.reconcile_requested_at == "now"
+    assert parsed.meta.finalizers == (FINALIZER,)
+    slim["spec"]["hostname"] = "changed by the caller"
+    assert _held(store).body()["spec"]["hostname"] == "mta.example.com"
+
+
+def test_a_name_taken_by_another_object_is_a_replacement() -> None:
+    journal = Journal()
+    store = journal.store()
+    store.upsert(egress(uid="old", rv="10"))
+    assert store.upsert(egress(uid="new", rv="20"))
+    assert journal.lines[1:] == ["replaced old", "changed new@20 had None"]
+    assert store.by_uid("old") is None
+    assert _held(store) is store.by_uid("new")
+    # Late news of the old one: its last version, then its deletion.
+    assert not store.upsert(egress(uid="old", rv="15"))
+    assert not store.delete("mail/outbound", "old")
+    assert _held(store).uid == "new"
+
+
+def test_a_deleted_object_is_not_brought_back_by_an_old_list() -> None:
+    journal = Journal()
+    store = journal.store()
+    store.upsert(egress(rv="10"))
+    assert store.delete("mail/outbound", "u1")
+    assert not store.upsert(egress(rv="10"))
+    assert not store.upsert(egress(rv="11"))
+    assert len(store) == 0
+    assert store.upsert(egress(uid="u2", rv="12"))
+    assert journal.lines[1:] == ["removed u1", "changed u2@12 had None"]
+
+
+def test_a_deletion_heard_before_the_object_holds() -> None:
+    store = Store()
+    assert not store.delete("mail/outbound", "u1")
+    assert not store.upsert(egress(uid="u1"))
+
+
+def test_hostnames_are_indexed_through_edits_and_deletions() -> None:
+    store = Store()
+    store.upsert(egress("a", uid="ua", rv="1"))
+    store.upsert(egress("b", uid="ub", rv="2", hostname="MTA.example.com."))
+    assert [item.key for item in store.wanting("mta.example.com")] == ["mail/a", "mail/b"]
+    store.upsert(egress("a", uid="ua", rv="3", hostname="other.example.com"))
+    assert [item.key for item in store.wanting("mta.example.com")] == ["mail/b"]
+    assert [item.key for item in store.wanting("other.example.com")] == ["mail/a"]
+    store.delete("mail/b")
+    assert store.wanting("mta.example.com") == ()
+
+
+def test_pruning_removes_what_a_full_list_did_not_show() -> None:
+    journal = Journal()
+    store = journal.store()
+    store.upsert(egress("kept", uid="u1", rv="1"))
+    store.upsert(egress("lost", uid="u2", rv="2"))
+    since = store.mark()
+    # While the list runs, the watch tells of an object that is younger than the list.
+    store.upsert(egress("young", uid="u3", rv="30"))
+    store.upsert(egress("kept", uid="u1", rv="1"))
+    assert store.prune({"mail/kept"}, since) == ["mail/lost"]
+    assert sorted(store.keys()) == ["mail/kept", "mail/young"]
+    assert journal.lines[-1] == "removed u2"
+
+
+def test_incomparable_versions_count_as_news() -> None:
+    store = Store()
+    store.upsert(egress(rv="abc"))
+    assert not store.upsert(egress(rv="abc"))
+    assert store.upsert(egress(rv="abd"))
+
+
+def test_an_unusable_spec_does_not_upset_the_store() -> None:
+    store = Store()
+    body = egress()
+    body["spec"] = {"hostname": ["\ud800"]}
+    assert store.upsert(body)
+    assert store.wanting("") != ()
+    with pytest.raises(ValueError, match="metadata"):
+        store.upsert({"metadata": {"name": "x"}})
+
+
+def test_an_object_costs_less_than_three_kilobytes() -> None:
+    count = 500
+    status = {
+        "observedGeneration": 1,
+        "hostname": "mta.example.com",
+        "publicIPs": ["203.0.113.10"],
+        "conditions": [
+            {
+                "type": kind,
+                "status": "True",
+                "observedGeneration": 1,
+                "lastTransitionTime": "2026-01-01T00:00:00Z",
+                "reason": "Verified",
+                "message": "The A record and the reverse DNS agree.",
+            }
+            for kind in ("Ready", "Accepted", "ForwardReady", "ReverseReady", "Resolved")
+        ],
+    }
+    store = Store()
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for number in range(count):
+            body = egress(
+                f"outbound-{number}",
+                uid=f"uid-{number:032}",
+                rv=str(number + 1),
+                hostname=f"mta{number}.example.com",
+            )
+            body["status"] = copy.deepcopy(status)
+            store.upsert(body)
+            del body
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (after - before) / count < 3000

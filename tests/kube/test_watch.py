@@ -1,0 +1,269 @@
+"""What the adapter relies on in kopf, and what it promises to the engine."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from mailegress.api.names import FINALIZER
+from mailegress.kube.transport import SignOfLife, Transport
+from mailegress.kube.watch import WatchEnded, WatchSettings, quiet_kopf, watch
+from tests.kube.fake_api import Fault
+
+SHORT = WatchSettings(
+    server_timeout=20,
+    client_timeout=25.0,
+    connect_timeout=5.0,
+    inactivity_timeout=5.0,
+    reconnect_backoff=0.01,
+    request_timeout=5.0,
+    error_backoffs=(0.01, 0.01),
+    idle_timeout=0.05,
+    exit_timeout=0.5,
+    chunk_size=2,
+    login_backoff_most=0.05,
+)
+
+
+class Seen:
+    """What was delivered."""
+
+    def __init__(self, api: Any) -> None:
+        self.api = api
+        self.events: list[tuple[str | None, str, str]] = []
+        self.poison = ""
+
+    def __call__(self, kind: str | None, body: Mapping[str, Any]) -> None:
+        name = body["metadata"]["name"]
+        self.events.append((kind, name, body["spec"].get("note", "")))
+        self.api.poke()
+        if name == self.poison:
+            raise RuntimeError("a bug in the engine")
+
+    async def until(self, *wanted: tuple[str | None, str, str]) -> None:
+        await self.api.until(lambda: all(event in self.events for event in wanted))
+
+
+@asynccontextmanager
+async def watching(
+    transport: Transport, seen: Seen, settings: WatchSettings = SHORT, **options: Any
+) -> AsyncIterator[asyncio.Task[None]]:
+    stop = asyncio.Event()
+    task = asyncio.create_task(watch(transport, seen, stop, settings=settings, **options))
+    task.add_done_callback(lambda _: seen.api.poke())
+    try:
+        await seen.api.until(lambda: seen.api.watches > 0 or task.done())
+        yield task
+    finally:
+        stop.set()
+        async with asyncio.timeout(10):
+            await asyncio.wait([task])
+        if not task.cancelled() and task.exception() and not isinstance(task.exception(), WatchEnded):
+            raise task.exception() or AssertionError
+
+
+@pytest.fixture
+def seen(api: Any) -> Seen:
+    return Seen(api)
+
+
+async def test_nothing_is_ever_written_and_our_finalizer_survives(
+    api: Any, transport: Transport, seen: Seen
+) -> None:
+    ours = api.put("ours")
+    ours["metadata"]["finalizers"] = [FINALIZER, "somebody.else/finalizer"]
+    dying = api.put("dying")
+    dying["metadata"] |= {"finalizers": [FINALIZER], "deletionTimestamp": "2026-01-01T00:00:00Z"}
+    for start, before in (("first", ""), ("second", "first")):
+        seen.events.clear()
+        async with watching(transport, seen):
+            await seen.until((None, "ours", before), (None, "dying", ""))
+            api.put("ours", note=start)
+            api.put(f"new-{start}")
+            await seen.until(("MODIFIED", "ours", start), ("ADDED", f"new-{start}", ""))
+    assert api.writes == []
+    assert api.objects["mail", "ours"]["metadata"]["finalizers"] == [FINALIZER, "somebody.else/finalizer"]
+    assert "annotations" not in api.objects["mail", "ours"]["metadata"]
+
+
+async def test_the_initial_list_is_paged_and_complete(api: Any, transport: Transport, seen: Seen) -> None:
+    for number in range(5):
+        api.put(f"n{number}")
+    async with watching(transport, seen):
+        await seen.until(*[(None, f"n{number}", "") for number in range(5)])
+    assert api.count("GET", "continue=") == 2
+    asked = [path for _, path in api.requests]
+    assert not any(
+        "customresourcedefinitions" in path or path.startswith("/api/v1/namespaces") for path in asked
+    )
+
+
+async def test_a_deletion_is_delivered(api: Any, transport: Transport, seen: Seen) -> None:
+    api.put("a")
+    async with watching(transport, seen):
+        await seen.until((None, "a", ""))
+        api.delete("a")
+        await seen.until(("DELETED", "a", ""))
+
+
+async def test_namespaces_are_watched_one_by_one_without_asking_for_them(
+    api: Any, transport: Transport, seen: Seen
+) -> None:
+    api.put("mine", namespace="one")
+    api.put("mine-too", namespace="two")
+    api.put("foreign", namespace="three")
+    async with watching(transport, seen, namespaces=("one", "two")):
+        await seen.until((None, "mine", ""), (None, "mine-too", ""))
+    assert "foreign" not in [name for _, name, _ in seen.events]
+
+
+@pytest.mark.parametrize("code", [500, 429])
+async def test_a_fatal_error_in_the_watch_ends_it_instead_of_leaving_it_deaf(
+    api: Any, transport: Transport, seen: Seen, code: int
+) -> None:
+    async with watching(transport, seen) as task:
+        api.error_in_watch(code)
+        with pytest.raises(WatchEnded, match="WatchingError"):
+            async with asyncio.timeout(5):
+                await task
+
+
+async def test_lists_that_stay_forbidden_end_it(api: Any, transport: Transport, seen: Seen) -> None:
+    api.faults.append(Fault("GET", "/mailegresses?", 403, times=10_000))
+    async with watching(transport, seen) as task:
+        with pytest.raises(WatchEnded, match="injected"):
+            async with asyncio.timeout(5):
+                await task
+
+
+async def test_a_silent_stream_is_left_and_nothing_is_missed(
+    api: Any, transport: Transport, seen: Seen
+) -> None:
+    settings = WatchSettings(**{**_fields(SHORT), "inactivity_timeout": 0.2})
+    async with watching(transport, seen, settings):
+        deaf = api.streams[0]
+        # The connection stays open, but what happens now is not sent on it.
+        api.streams.remove(deaf)
+        api.put("a")
+        api.streams.append(deaf)
+        await seen.until(("ADDED", "a", ""))
+        assert api.watches >= 2
+    assert api.count("GET", "limit=") == 1
+
+
+async def test_a_version_too_old_means_a_new_list(api: Any, transport: Transport, seen: Seen) -> None:
+    api.put("a")
+    async with watching(transport, seen):
+        await seen.until((None, "a", ""))
+        api.error_in_watch(410)
+        await api.until(lambda: seen.events.count((None, "a", "")) == 2)
+    assert api.writes == []
+
+
+async def test_a_broken_connection_is_resumed_without_a_new_list(
+    api: Any, transport: Transport, seen: Seen
+) -> None:
+    async with watching(transport, seen):
+        api.put("a")
+        await seen.until(("ADDED", "a", ""))
+        api.cut_watches()
+        await api.until(lambda: api.watches == 2 and len(api.streams) == 1)
+        api.put("a", note="later")
+        await seen.until(("MODIFIED", "a", "later"))
+    assert api.count("GET", "limit=") == 1
+    assert seen.events.count(("ADDED", "a", "")) == 1
+
+
+async def test_one_failing_handler_harms_no_other(
+    api: Any, transport: Transport, seen: Seen, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen.poison = "poisoned"
+    api.put("poisoned")
+    async with watching(transport, seen) as task:
+        await seen.until((None, "poisoned", ""))
+        api.put("healthy")
+        await seen.until(("ADDED", "healthy", ""))
+        api.put("poisoned", note="again")
+        await seen.until(("MODIFIED", "poisoned", "again"))
+        assert not task.done()
+    assert api.writes == []
+    assert "a bug in the engine" in caplog.text
+
+
+async def test_stopping_is_quick_and_leaves_our_own_tasks_alone(
+    api: Any, transport: Transport, seen: Seen
+) -> None:
+    stop = asyncio.Event()
+    started = asyncio.Event()
+    running = asyncio.create_task(watch(transport, seen, stop, settings=SHORT, on_started=started.set))
+    await api.until(lambda: api.watches > 0)
+    assert started.is_set()
+    ours = asyncio.create_task(asyncio.Event().wait())
+    began = time.monotonic()
+    stop.set()
+    async with asyncio.timeout(5):
+        await running
+    assert time.monotonic() - began < 3
+    assert not ours.done()
+    ours.cancel()
+
+
+async def test_cancelling_ends_it_at_once(api: Any, transport: Transport, seen: Seen) -> None:
+    async with watching(transport, seen) as task:
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            async with asyncio.timeout(3):
+                await task
+
+
+async def test_refused_credentials_are_retried_with_pauses(
+    api: Any, transport: Transport, seen: Seen
+) -> None:
+    api.put("a")
+    api.faults.append(Fault("GET", "/mailegresses?", 401, times=6))
+    began = time.monotonic()
+    async with watching(transport, seen):
+        await seen.until((None, "a", ""))
+    # Six pauses of 0.05 s, the most that these settings allow.
+    assert time.monotonic() - began >= 0.3
+    assert api.count("GET", "limit=") == 7
+
+
+async def test_bookmarks_are_signs_of_life(api: Any, transport: Transport, seen: Seen) -> None:
+    beats: list[float] = []
+
+    def clock() -> float:
+        beats.append(0.0)
+        api.poke()
+        return 0.0
+
+    life = SignOfLife(clock)
+    async with watching(transport, seen, life=life):
+        await api.until(lambda: len(api.streams) == 1)
+        before = len(beats)
+        body = {"kind": "MailEgress", "metadata": {"resourceVersion": str(api.rv)}}
+        api.send({"type": "BOOKMARK", "object": body})
+        await api.until(lambda: len(beats) > before)
+    assert seen.events == []
+
+
+def test_kopf_is_quiet() -> None:
+    saved = {name: logging.getLogger(name).level for name in ("kopf", "kopf.objects")}
+    try:
+        quiet_kopf()
+        assert not logging.getLogger("kopf.objects").isEnabledFor(logging.INFO)
+        assert logging.getLogger("kopf.objects").isEnabledFor(logging.WARNING)
+    finally:
+        for name, level in saved.items():
+            logging.getLogger(name).setLevel(level)
+
+
+def _fields(settings: WatchSettings) -> dict[str, Any]:
+    getter: Callable[[str], Any] = settings.__getattribute__
+    return {name: getter(name) for name in WatchSettings.__slots__}
