@@ -76,6 +76,10 @@ class SandboxAws:
         """`service:operation:outcome` → calls since the last reset."""
         return cast(dict[str, int], self.run("counts"))
 
+    def upserts(self) -> int:
+        """Change batches with an UPSERT in them since the last reset."""
+        return int(self.run("upserts"))
+
     def reset_log(self) -> None:
         self.run("reset_log")
 
@@ -99,6 +103,13 @@ class SandboxAws:
     def allow(self, rule_id: str | None = None) -> None:
         """Take a denial back, or all."""
         self.run("allow", rule_id=rule_id)
+
+    def attach_policy(self, principal: str, document: dict[str, Any]) -> None:
+        """Let callers whose ARN fits the pattern `principal` do only what the IAM document allows."""
+        self.run("attach_policy", principal=principal, document=document)
+
+    def detach_policies(self) -> None:
+        self.run("detach_policies")
 
     def settings(self, **changes: Any) -> dict[str, Any]:
         """Change settings and delays by name (`insync=0.2`, `quotas=True`); all of them back."""

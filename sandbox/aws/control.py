@@ -29,11 +29,14 @@ class Control:
             "dump": self.dump,
             "log": self.log,
             "counts": self.counts,
+            "upserts": self.upserts,
             "reset_log": self.reset_log,
             "add_fault": self.add_fault,
             "clear_faults": self.clear_faults,
             "deny": self.deny,
             "allow": self.allow,
+            "attach_policy": self.attach_policy,
+            "detach_policies": self.detach_policies,
             "settings": self.settings,
             "advance": self.advance,
             "register_key": self.register_key,
@@ -74,6 +77,9 @@ class Control:
     def counts(self) -> dict[str, int]:
         return self.model.log.counts()
 
+    def upserts(self) -> int:
+        return self.model.log.upserts()
+
     def reset_log(self) -> None:
         self.model.log.reset()
 
@@ -99,6 +105,13 @@ class Control:
 
     def allow(self, rule_id: str | None = None) -> None:
         self.model.policy.allow(rule_id)
+
+    def attach_policy(self, principal: str, document: dict[str, Any]) -> None:
+        """Let callers whose ARN fits `principal` do only what an IAM policy document allows."""
+        self.model.policy.attach(principal, document)
+
+    def detach_policies(self) -> None:
+        self.model.policy.detach()
 
     def settings(self, **changes: Any) -> Json:
         """Change settings and delays (seconds) by name; the result is all of them."""

@@ -32,10 +32,12 @@ class VirtualClock:
 
 
 class LocalAws:
-    """A model with a virtual clock, called without a wire: `aws.ec2("DescribeAddresses", AllocationIds=[…])`."""
+    """A model with a virtual clock, called without a wire: `aws.ec2("DescribeAddresses", …)`."""
 
-    def __init__(self, settings: Settings | None = None, seed: int = 1) -> None:
-        self.clock = VirtualClock()
+    def __init__(
+        self, settings: Settings | None = None, seed: int = 1, clock: VirtualClock | None = None
+    ) -> None:
+        self.clock = clock or VirtualClock()
         self.model = AwsModel(self.clock, settings, seed)
         self.service = AwsService(self.model)
         self.region = "ap-northeast-1"

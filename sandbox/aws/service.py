@@ -12,6 +12,7 @@ from typing import Any
 
 from .model import AwsFault, AwsModel, ConnectionCut, Context, GarbageReply, Principal
 from .model.base import Params, Response
+from .model.changebatch import condition_facts, read_changes
 from .model.throttle import check_ec2, check_route53
 
 Operation = Callable[[Context, Params], Response]
@@ -91,7 +92,8 @@ class AwsService:
             strike = model.faults.strike(context, call.service, call.operation, call.params)
             operation = self.operation(context.account, call.region, call.service, call.operation)
             self._check_quota(context, call)
-            model.policy.check(context, call.service, call.operation, call.params)
+            values = condition_values(model, context, call) if model.policy.attached else {}
+            model.policy.check(context, call.service, call.operation, call.params, values)
             if call.params.get("DryRun") and call.operation != "ReleaseAddress":
                 raise AwsFault(
                     "DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412
@@ -124,6 +126,26 @@ class AwsService:
             check_route53(model.buckets, context.account, call.operation, context.now)
         elif call.service == "ec2":
             check_ec2(model.buckets, context.account, context.region, call.operation, context.now)
+
+
+def condition_values(model: AwsModel, context: Context, call: Call) -> dict[str, list[str]]:
+    """IAM's condition keys of a request (service authorization reference, Route 53 and EC2)."""
+    out = {"aws:RequestedRegion": [context.region]}
+    if call.operation == "ChangeResourceRecordSets":
+        facts = condition_facts(read_changes(call.params["ChangeBatch"]))
+        prefix = "route53:ChangeResourceRecordSets"
+        out[f"{prefix}NormalizedRecordNames"] = facts["names"]
+        out[f"{prefix}RecordTypes"] = facts["types"]
+        out[f"{prefix}Actions"] = facts["actions"]
+    if call.service == "ec2":
+        out["ec2:Region"] = [context.region]
+        addresses = model.account(context.account).region(context.region).addresses
+        eip = addresses.eips.get(str(call.params.get("AllocationId")))
+        if eip is not None:
+            out["ec2:AllocationId"], out["ec2:PublicIpAddress"] = [eip.allocation_id], [eip.public_ip]
+            for key, value in eip.tags.items():
+                out[f"aws:ResourceTag/{key}"] = out[f"ec2:ResourceTag/{key}"] = [value]
+    return out
 
 
 def _run_operation(operation: Operation, context: Context, params: Params) -> dict[str, Any]:

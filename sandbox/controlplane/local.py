@@ -92,10 +92,10 @@ class LocalControlPlane(ControlPlane):
             self._running().stop("kube-apiserver")
             self._launch_apiserver()
         self.wait_until(self._ready, _START_WITHIN_S, "kube-apiserver to be ready")
-        # A controller manager gives up when it finds no API server while it starts.
-        if self._running().running("kube-controller-manager") is None:
-            self._running().stop("kube-controller-manager")
-            self._start_controllers()
+        # A controller manager that saw the server go backs off up to half a minute (it is even told "forbidden"
+        # while the new server reads its roles), and one that was starting then has given up.
+        self._running().stop("kube-controller-manager")
+        self._start_controllers()
 
     def restart_etcd(self) -> None:
         # At once: with a grace period etcd waits for the API server's connections, which never end.

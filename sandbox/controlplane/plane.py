@@ -220,13 +220,21 @@ class ControlPlane(ABC):
         return names
 
     def _published(self, wanted: set[tuple[str, str]]) -> bool:
-        schemas = json.loads(self.kubectl("get", "--raw", "/openapi/v3").stdout)["paths"]
+        """Whether discovery and schema of every (``apis/<group>/<version>``, plural) are there."""
         for path, plural in wanted:
-            found = self.kubectl("get", "--raw", f"/{path}", check=False)
-            resources = json.loads(found.stdout)["resources"] if found.returncode == 0 else []
-            if path not in schemas or plural not in {resource["name"] for resource in resources}:
+            found = self._raw(f"/{path}")
+            if plural not in {resource["name"] for resource in found.get("resources", ())}:
+                return False
+            # The version's schema may be there already and lack this kind: another one's definition brought it.
+            schema = self._raw(f"/openapi/v3/{path}")
+            if not any(route.endswith(f"/{plural}") for route in schema.get("paths", ())):
                 return False
         return True
+
+    def _raw(self, path: str) -> dict[str, Any]:
+        """The JSON object at `path`; an empty one where the API server has none."""
+        found = self.kubectl("get", "--raw", path, check=False)
+        return dict(json.loads(found.stdout)) if found.returncode == 0 else {}
 
     def service_account_kubeconfig(self, namespace: str, name: str, lifetime_s: int = 24 * 3600) -> Path:
         """A kubeconfig (mode 0600) whose only credential is a service account's token of `lifetime_s`.

@@ -151,7 +151,7 @@ def test_metadata_is_read() -> None:
 
 
 def test_a_request_is_answered_with_the_value_it_is_compared_with() -> None:
-    """Over-long or unprintable: what is stored as handled equals what is read as requested, or it would never end."""
+    """Over-long or unprintable: what is stored as handled equals what is read, or it would never end."""
     annotations = {"mailegress.io/reconcile-requested-at": "now\x1b[31m\n" * 1000}
     requested = parse_meta({"metadata": METADATA | {"annotations": annotations}}).reconcile_requested_at
     stored = Status(last_handled_reconcile_at=requested).to_dict()["lastHandledReconcileAt"]

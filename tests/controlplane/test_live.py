@@ -29,7 +29,7 @@ spec:
         openAPIV3Schema:
           type: object
           properties:
-            spec: {type: object, description: What the widget should be., properties: {size: {type: integer}}}
+            spec: {type: object, description: What it should be., properties: {size: {type: integer}}}
 """
 
 
@@ -119,14 +119,21 @@ def test_a_service_account_may_do_what_a_role_allows_and_nothing_before(plane: L
 
 
 def test_installed_definitions_can_be_used_at_once(plane: LocalControlPlane, tmp_path: Path) -> None:
-    file = tmp_path / "widgets.yaml"
-    file.write_text(WIDGETS)
-    assert plane.install_crds(file) == ["widgets.sandbox.example"]
-    assert "What the widget should be." in plane.kubectl("explain", "widgets.spec").stdout
-    widget = "{apiVersion: sandbox.example/v1, kind: Widget, metadata: {name: first}, spec: {size: 3}}"
-    assert "created" in plane.apply_text(widget)
-    assert plane.install_crds(tmp_path) == ["widgets.sandbox.example"]
-    assert exists(plane, "widgets", "first")
+    """Also the later ones of a group: their schema joins a document that is already published."""
+    for kind in ("Widget", "Gadget", "Gizmo"):
+        plural = f"{kind.lower()}s"
+        directory = tmp_path / plural
+        directory.mkdir()
+        definition = WIDGETS.replace("widget", kind.lower()).replace("Widget", kind)
+        (directory / "crd.yaml").write_text(definition)
+        assert plane.install_crds(directory) == [f"{plural}.sandbox.example"]
+        assert "What it should be." in plane.kubectl("explain", f"{plural}.spec").stdout
+        one = (
+            f"{{apiVersion: sandbox.example/v1, kind: {kind}, metadata: {{name: first}}, spec: {{size: 3}}}}"
+        )
+        assert "created" in plane.apply_text(one)
+        assert plane.install_crds(directory / "crd.yaml") == [f"{plural}.sandbox.example"]
+        assert exists(plane, plural, "first")
 
 
 def test_a_file_without_definitions_is_no_definition(plane: LocalControlPlane, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import tracemalloc
 from typing import Any
 
@@ -195,6 +196,7 @@ def test_an_object_costs_less_than_three_kilobytes() -> None:
             body["status"] = copy.deepcopy(status)
             store.upsert(body)
             del body
+        gc.collect()
         after, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -44,6 +44,7 @@ def status(
 
 class FakeApi:
     def __init__(self) -> None:
+        self.url = ""
         self.rv = 100
         self.objects: dict[tuple[str, str], Object] = {}
         self.leases: dict[tuple[str, str], Object] = {}

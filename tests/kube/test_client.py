@@ -256,7 +256,7 @@ async def test_an_event_is_complete(api: Any, parts: Parts) -> None:
     await parts.client.emit(body, warning=True, reason="ForeignRecord", message="an A record", action="Claim")
     (event,) = api.events
     assert event["regarding"]["uid"] == body["metadata"]["uid"]
-    assert event["metadata"] == {"generateName": "a.", "namespace": "mail"}
+    assert event["metadata"] == {"generateName": "a-", "namespace": "mail"}
     assert event["eventTime"] == "2026-01-02T03:04:05.000678Z"
     assert (event["type"], event["reason"], event["action"]) == ("Warning", "ForeignRecord", "Claim")
     assert (event["reportingController"], event["reportingInstance"]) == (

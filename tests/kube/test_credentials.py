@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from mailegress.kube.client import KubeClient
+from mailegress.kube.client import KubeClient, KubeRefused
 from mailegress.kube.credentials import (
     Credentials,
     CredentialsError,
@@ -149,7 +149,8 @@ class Plugin:
         self.path = directory / "plugin"
         body = (
             f"#!{sys.executable}\nimport os, sys\n"
-            f"open({str(self._runs)!r}, 'a').write(os.environ['KUBERNETES_EXEC_INFO'] + os.environ['EXTRA'] + '\\n')\n"
+            f"seen = os.environ['KUBERNETES_EXEC_INFO'] + os.environ['EXTRA']\n"
+            f"open({str(self._runs)!r}, 'a').write(seen + '\\n')\n"
             f"print({answer!r})\nprint('no session', file=sys.stderr)\nsys.exit({exit_status})\n"
         )
         self.path.write_text(body)
@@ -213,13 +214,20 @@ async def test_a_plugin_that_is_not_installed_is_named() -> None:
         await plugin.token()
 
 
-async def test_a_401_makes_the_next_request_use_fresh_credentials(api: Any, pod: Path) -> None:
+async def test_a_401_makes_the_client_look_at_its_credentials_again_once(api: Any, pod: Path) -> None:
     credentials = Credentials(server=api.url, token_file=pod / "token")
-    api.faults.append(Fault("GET", "/namespaces", 401))
+    refusal = Fault("GET", "/namespaces", 401)
+    api.faults.append(refusal)
     async with connect(credentials) as transport:
         client = KubeClient(transport, clock=lambda: 0.0)
-        with pytest.raises(Exception, match="401"):
-            await client.get_namespace_uid()
-        (pod / "token").write_text("other")
         assert await client.get_namespace_uid() == "cluster-uid"
-    assert api.tokens == ["Bearer first", "Bearer other"]
+        assert len(api.requests) == 2
+        refusal.times = 100
+        with pytest.raises(KubeRefused, match="401") as caught:
+            await client.get_namespace_uid()
+        assert caught.value.code == 401
+        assert len(api.requests) == 4
+        (pod / "token").write_text("replaced")
+        refusal.times = 0
+        assert await client.get_namespace_uid() == "cluster-uid"
+    assert [*dict.fromkeys(api.tokens)] == ["Bearer first", "Bearer replaced"]

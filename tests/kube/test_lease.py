@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import dataclasses
 import random
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
@@ -31,6 +32,8 @@ class Leases:
         self.rv = 0
         self.away: set[str] = set()
         self.hung: set[str] = set()
+        self.slow: dict[str, float] = {}
+        self.slowed = asyncio.Event()
         self.holders: list[tuple[float, str]] = []
 
     async def call(self, who: str, method: str, path: str, body: Any) -> dict[str, Any]:
@@ -49,12 +52,17 @@ class Leases:
             if body["metadata"]["resourceVersion"] != self.lease["metadata"]["resourceVersion"]:
                 raise KubeConflict("modified")
         self.rv += 1
+        slow = self.slow.pop(who, 0)
         self.lease = copy.deepcopy(body)
         self.lease["metadata"]["resourceVersion"] = str(self.rv)
         holder = body["spec"]["holderIdentity"]
         if not self.holders or self.holders[-1][1] != holder:
             self.holders.append((_now(), holder))
-        return copy.deepcopy(self.lease)
+        reply = copy.deepcopy(self.lease)
+        if slow:
+            self.slowed.set()
+            await asyncio.sleep(slow)
+        return reply
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -180,6 +188,22 @@ def test_a_leader_cut_off_stops_before_another_begins(virtually: Run, trouble: s
     virtually(story())
 
 
+def test_the_right_to_lead_counts_from_before_a_renewal_whose_reply_is_slow(virtually: Run) -> None:
+    async def story() -> None:
+        leases = Leases()
+        one = Candidate(leases, "one")
+        await asyncio.sleep(100)
+        leases.slow["one"] = 7
+        await leases.slowed.wait()
+        sent = _now()
+        leases.away.add("one")
+        with pytest.raises(LeaseLost):
+            await one.task
+        assert one.log[-1][0] - sent <= 10
+
+    virtually(story())
+
+
 def test_a_short_disturbance_costs_nothing(virtually: Run) -> None:
     async def story() -> None:
         leases = Leases()
@@ -234,6 +258,6 @@ def test_a_candidate_that_never_led_releases_nothing(virtually: Run) -> None:
         {"retry": 0},
     ],
 )
-def test_times_that_allow_two_leaders_are_refused(times: dict[str, float]) -> None:
+def test_times_that_allow_two_leaders_are_refused(times: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="lease times"):
-        LeaseSettings(namespace="x", **times)
+        dataclasses.replace(SETTINGS, **times)

@@ -7,8 +7,10 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
+import kopf
 import pytest
 
 from mailegress.api.names import FINALIZER
@@ -212,6 +214,43 @@ async def test_stopping_is_quick_and_leaves_our_own_tasks_alone(
     assert time.monotonic() - began < 3
     assert not ours.done()
     ours.cancel()
+
+
+@pytest.mark.parametrize("end", ["stop", "failure", "cancel"])
+async def test_no_task_of_kopf_outlives_it(api: Any, transport: Transport, seen: Seen, end: str) -> None:
+    api.put("a")
+    stop = asyncio.Event()
+    running = asyncio.create_task(watch(transport, seen, stop, settings=SHORT))
+    await seen.until((None, "a", ""))
+    await api.until(lambda: len(api.streams) == 1)
+    assert _of_kopf()
+    if end == "stop":
+        stop.set()
+    elif end == "failure":
+        api.error_in_watch(500)
+    else:
+        running.cancel()
+    async with asyncio.timeout(3):
+        await asyncio.wait([running])
+        await asyncio.gather(*_of_kopf(), return_exceptions=True)
+    assert _of_kopf() == []
+
+
+def _of_kopf() -> list[asyncio.Task[Any]]:
+    home = str(Path(kopf.__file__).parent)
+    coroutines = [(task, task.get_coro()) for task in asyncio.all_tasks()]
+    return [task for task, coro in coroutines if coro.cr_code.co_filename.startswith(home)]
+
+
+async def test_one_of_two_in_a_loop_can_end_without_the_other(api: Any, transport: Transport) -> None:
+    first, second = Seen(api), Seen(api)
+    async with watching(transport, first) as staying:
+        async with watching(transport, second):
+            await api.until(lambda: len(api.streams) == 2)
+        api.put("a")
+        await first.until(("ADDED", "a", ""))
+        assert not staying.done()
+    assert second.events == []
 
 
 async def test_cancelling_ends_it_at_once(api: Any, transport: Transport, seen: Seen) -> None:

@@ -55,7 +55,7 @@ def make_client(served: ServedAws) -> Callable[..., Any]:
         token: str | None = None,
         read_timeout: float = 5,
     ) -> Any:
-        session = boto3.Session(
+        session: Any = boto3.Session(
             aws_access_key_id=key, aws_secret_access_key="secret", aws_session_token=token, region_name=region
         )
         config = Config(

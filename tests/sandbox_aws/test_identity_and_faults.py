@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -104,7 +105,7 @@ def test_denials_switch_on_and_off(aws: LocalAws, zone: str) -> None:
     aws.model.policy.deny(DenyRule("ec2:ResetAddressAttribute", f"*:elastic-ip/{eip['AllocationId']}"))
     record = {"Name": "a.example.com", "Type": "A", "TTL": 1, "ResourceRecords": [{"Value": "192.0.2.1"}]}
     batch = {"Changes": [{"Action": "CREATE", "ResourceRecordSet": record}]}
-    send = lambda: aws.route53("ChangeResourceRecordSets", HostedZoneId=zone, ChangeBatch=batch)  # noqa: E731
+    send = partial(aws.route53, "ChangeResourceRecordSets", HostedZoneId=zone, ChangeBatch=batch)
     fault = fault_of(send)
     assert (fault.code, fault.status) == ("AccessDenied", 403)
     assert fault.message.startswith(

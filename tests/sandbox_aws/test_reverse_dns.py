@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -141,7 +142,7 @@ def test_an_update_may_fail_with_a_reason(aws: LocalAws, ready: dict[str, Any]) 
 
 def test_an_address_with_a_ptr_cannot_be_released(aws: LocalAws, ready: dict[str, Any]) -> None:
     """InvalidAddress.PtrSet (cloud-custodian #8924); it lingers after a reset (beet's release probe)."""
-    release = lambda **more: aws.ec2("ReleaseAddress", AllocationId=ready["AllocationId"], **more)  # noqa: E731
+    release = partial(aws.ec2, "ReleaseAddress", AllocationId=ready["AllocationId"])
     modify(aws, ready)
     assert fault_of(release).code == "InvalidAddress.PtrSet"
     aws.clock.advance(120)
@@ -149,9 +150,9 @@ def test_an_address_with_a_ptr_cannot_be_released(aws: LocalAws, ready: dict[str
     reset(aws, ready)
     aws.clock.advance(121)
     assert attribute(aws, ready["AllocationId"]) is None
-    assert fault_of(lambda: release(DryRun=True)).code == "InvalidAddress.PtrSet"
+    assert fault_of(partial(release, DryRun=True)).code == "InvalidAddress.PtrSet"
     aws.clock.advance(180)
-    assert fault_of(lambda: release(DryRun=True)).code == "DryRunOperation"
+    assert fault_of(partial(release, DryRun=True)).code == "DryRunOperation"
     release()
     assert fault_of(release).code == "InvalidAllocationID.NotFound"
 
@@ -161,7 +162,7 @@ def test_one_bad_id_poisons_the_whole_describe(aws: LocalAws, ready: dict[str, A
     gone = "eipalloc-0123456789abcdef0"
     ids = [ready["AllocationId"], gone]
     for operation in ("DescribeAddresses", "DescribeAddressesAttribute"):
-        fault = fault_of(lambda operation=operation: aws.ec2(operation, AllocationIds=ids))
+        fault = fault_of(partial(aws.ec2, operation, AllocationIds=ids))
         assert fault.code == "InvalidAllocationID.NotFound"
     found = aws.ec2("DescribeAddresses", Filters=[{"Name": "allocation-id", "Values": ids}])
     assert [each["AllocationId"] for each in found["Addresses"]] == ids[:1]
@@ -194,7 +195,7 @@ def test_a_sweep_is_paged_and_leaves_out_what_has_no_ptr(aws: LocalAws) -> None:
     assert len(seen) == len(wanted)
     assert len(aws.ec2("DescribeAddresses")["Addresses"]) == 1500  # no pages there
     for size in (0, 1001):
-        fault = fault_of(lambda size=size: aws.ec2("DescribeAddressesAttribute", MaxResults=size))
+        fault = fault_of(partial(aws.ec2, "DescribeAddressesAttribute", MaxResults=size))
         assert fault.code == "InvalidParameterValue"
 
 

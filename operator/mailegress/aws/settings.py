@@ -49,7 +49,7 @@ class AwsSettings:
     """"Quotas" in the Route 53 Developer Guide: ResourceRecord elements, and characters in all Value elements."""
     batch_patience: float = 120.0
     """A batch or PTR write that AWS keeps refusing for its rate fails after so long; its CRs then back off."""
-    change_polls: tuple[float, ...] = (2.0, 4.0, 8.0, 15.0)
+    change_polls: tuple[float, ...] = (2.0, 4.0, 8.0, 8.0, 8.0, 15.0)
     """Pauses before each GetChange; the last one repeats."""
     change_poll_slow: float = 60.0
     """Pause after GetChange itself was refused."""

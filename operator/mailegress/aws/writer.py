@@ -157,32 +157,43 @@ class BatchWriter:
             try:
                 info = await self._send(zone_id, part)
             except AwsError as error:
-                fault = classify(error)
                 refusals += 1
-                hopeless = refusals >= _HOPELESS or calls >= _MOST_CALLS
-                if error.code == "InvalidChangeBatch":
-                    culprits, rest = split(part, error)
-                    for intent, own in culprits:
-                        self._fail(zone_id, lane, [intent], own, stale=True)
-                    if culprits and rest and calls < _MOST_CALLS:
-                        parts.appendleft(rest)
-                    elif not culprits and len(part) > 1 and not hopeless:
-                        parts.extend(halves(part))
-                    else:
-                        self._fail(zone_id, lane, rest, fault, stale=True)
-                elif error.code in ("AccessDenied", "InvalidInput") and len(part) > 1 and not hopeless:
-                    # IAM can allow some names of a zone only, and then denies the whole batch.
-                    if lane.denied:
-                        self._fail(zone_id, lane, part, fault)
-                    else:
-                        parts.extend(halves(part))
-                else:
-                    self._fail(zone_id, lane, part, fault, stale=fault.unknown_outcome)
-                lane.denied = lane.denied or (error.code == "AccessDenied" and hopeless)
+                enough = refusals >= _HOPELESS or calls >= _MOST_CALLS
+                remaining = self._refused(zone_id, lane, part, error, enough)
+                if remaining is None:
+                    # Nothing says that the others would fare better: they fail as well, without being sent.
+                    fault = replace(classify(error), unknown_outcome=False)
+                    for other in parts:
+                        self._fail(zone_id, lane, other, fault)
+                    return
+                parts.extend(remaining)
             else:
                 refusals = 0
                 lane.denied = False
                 self._succeed(zone_id, lane, part, info)
+
+    def _refused(
+        self, zone_id: str, lane: _Lane, part: Batch, error: AwsError, enough: bool
+    ) -> Sequence[Batch] | None:
+        """Settle a failed part; what is left of it to be sent, or None if the failure is not about its content."""
+        fault = classify(error)
+        if error.code == "InvalidChangeBatch":
+            culprits, rest = split(part, error)
+            for intent, own in culprits:
+                self._fail(zone_id, lane, [intent], own, stale=True)
+            if culprits and not enough:
+                return [rest] if rest else []
+            part = rest
+        # IAM can allow some names of a zone only, and then denies the whole batch.
+        by_name = error.code in ("InvalidChangeBatch", "InvalidInput") or (
+            error.code == "AccessDenied" and not lane.denied
+        )
+        if by_name and not enough and len(part) > 1:
+            return halves(part)
+        lane.denied = lane.denied or (error.code == "AccessDenied" and enough)
+        stale = fault.unknown_outcome or error.code == "InvalidChangeBatch"
+        self._fail(zone_id, lane, part, fault, stale=stale)
+        return [] if by_name and not enough else None
 
     async def _send(self, zone_id: str, part: Batch) -> ChangeInfo:
         """One batch, sent again unchanged as long as AWS certainly refused it for its rate or timing only."""

@@ -24,6 +24,15 @@ _HARD_SECONDS = 0.8
 """After shutdown_seconds and this, the process is gone, whatever still runs: 4.8 s with the default of 4."""
 
 
+class Stop(asyncio.Event):
+    """Set when the process was told to end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reclaim: Callable[[], None] = lambda: None
+        """Install our signal handlers (again): a library may have put its own in their place."""
+
+
 async def supervise(
     stop: asyncio.Event, components: Mapping[str, Awaitable[object]], *, shutdown_seconds: float = 4.0
 ) -> int:
@@ -111,7 +120,7 @@ class _Exit:
 
 
 def run(
-    main: Callable[[asyncio.Event], Awaitable[int]],
+    main: Callable[[Stop], Awaitable[int]],
     *,
     shutdown_seconds: float = 4.0,
     leave: Callable[[int], None] = os._exit,
@@ -133,10 +142,10 @@ def run(
 
 
 async def _run(
-    main: Callable[[asyncio.Event], Awaitable[int]], shutdown_seconds: float, last_resort: _Exit
+    main: Callable[[Stop], Awaitable[int]], shutdown_seconds: float, last_resort: _Exit
 ) -> int:
     loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
+    stop = Stop()
     signalled: list[int] = []
     forced = asyncio.Event()
 
@@ -151,8 +160,12 @@ async def _run(
             last_resort.within(_CANCEL_SECONDS, 128 + number)
             forced.set()
 
-    for number in _SIGNALS:
-        loop.add_signal_handler(number, on_signal, number)
+    def reclaim() -> None:
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, on_signal, number)
+
+    stop.reclaim = reclaim
+    reclaim()
     work = asyncio.ensure_future(main(stop))
     force = asyncio.ensure_future(forced.wait())
     overdue = asyncio.ensure_future(_overdue(stop, shutdown_seconds + _CANCEL_SECONDS))

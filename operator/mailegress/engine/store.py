@@ -10,7 +10,6 @@ re-creation of a name (Kubernetes documentation, "API Concepts", resource versio
 from __future__ import annotations
 
 import json
-import sys
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
@@ -49,7 +48,7 @@ class Stored:
         self.deleting = bool(meta.get("deletionTimestamp"))
         spec = body.get("spec")
         hostname = spec.get("hostname") if isinstance(spec, Mapping) else None
-        self.hostname = sys.intern(normalise_name(hostname)) if isinstance(hostname, str) else ""
+        self.hostname = normalise_name(hostname) if isinstance(hostname, str) else ""
         self.seen = seen
         self._payload = json.dumps(slim(body), separators=(",", ":"), ensure_ascii=False).encode(
             errors="surrogatepass"

@@ -22,7 +22,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 import aiohttp
@@ -37,6 +37,10 @@ from mailegress.reconcile.ports import KubeConflict, KubeError, KubeGone
 from mailegress.telemetry.metrics import Metrics
 
 _log = logging.getLogger(__name__)
+
+KUBE_STATUS: Final = "kube.status"
+KUBE_FINALIZER: Final = "kube.finalizer"
+KUBE_EVENT: Final = "kube.event"
 
 JSON = "application/json"
 JSON_PATCH = "application/json-patch+json"
@@ -111,16 +115,22 @@ class KubeClient:
         Raises :class:`KubeConflict` (409), :class:`KubeGone` (404), :class:`KubeRefused` (any other refusal)
         and :class:`KubeNoAnswer`. A 429 is repeated as often as the settings allow.
         """
-        for attempt in range(self._settings.throttle_retries + 1):
+        throttled, refreshed = 0, False
+        while True:
             status, headers, text = await self._once(method, path, body, content_type)
-            if status == 429 and attempt < self._settings.throttle_retries:
-                delay = _retry_after(headers, fallback=float(2**attempt))
+            if status == 429 and throttled < self._settings.throttle_retries:
+                delay = _retry_after(headers, fallback=float(2**throttled))
+                throttled += 1
                 if delay <= self._settings.retry_after_most:
                     await self._sleep(delay)
                     continue
+            elif status == 401:
+                # Nothing was carried out. The token may have been replaced a moment ago: look again, once.
+                self._transport.refused()
+                if not refreshed:
+                    refreshed = True
+                    continue
             break
-        if status == 401:
-            self._transport.refused()
         if status >= 400:
             raise _refusal(method, path, status, text)
         try:
@@ -201,7 +211,7 @@ class KubeClient:
             # `add` also replaces (RFC 6902, 4.1), and the member may be missing.
             {"op": "add", "path": "/metadata/finalizers", "value": list(finalizers)},
         ]
-        async with self._choke.point("kube.finalizer"):
+        async with self._choke.point(KUBE_FINALIZER):
             return await self._counted("finalizer", "PATCH", _object(namespace, name), patch, JSON_PATCH)
 
     async def replace_status(self, body: Mapping[str, Any], status: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -214,7 +224,7 @@ class KubeClient:
         identity = {field: meta[field] for field in ("name", "namespace", "uid", "resourceVersion")}
         payload = {"apiVersion": API_VERSION, "kind": KIND, "metadata": identity, "status": dict(status)}
         path = f"{_object(identity['namespace'], identity['name'])}/status"
-        async with self._choke.point("kube.status"):
+        async with self._choke.point(KUBE_STATUS):
             return await self._counted("status", "PUT", path, payload, JSON)
 
     async def emit(
@@ -236,25 +246,20 @@ class KubeClient:
             now=self._wall(),
         )
         path = f"/apis/events.k8s.io/v1/namespaces/{quote(namespace, safe='')}/events"
-        async with self._choke.point("kube.event"):
-            try:
+        try:
+            async with self._choke.point(KUBE_EVENT):
                 await self._counted("event", "POST", path, event, JSON)
-            except KubeRefused as error:
-                # A namespace that is being deleted takes no new objects (admission plugin
-                # NamespaceLifecycle).
-                level = logging.DEBUG if error.code == 403 and "terminat" in str(error) else logging.WARNING
-                _log.log(
-                    level,
-                    "event not recorded object=%s/%s reason=%s error=%s",
-                    namespace,
-                    name,
-                    reason,
-                    error,
-                )
-            except KubeError as error:
-                _log.warning(
-                    "event not recorded object=%s/%s reason=%s error=%s", namespace, name, reason, error
-                )
+        except KubeError as error:
+            # A namespace that is being deleted takes no new objects (admission plugin NamespaceLifecycle).
+            ending = isinstance(error, KubeRefused) and error.code == 403 and "terminat" in str(error)
+            _log.log(
+                logging.DEBUG if ending else logging.WARNING,
+                "event not recorded object=%s/%s reason=%s error=%s",
+                namespace,
+                name,
+                reason,
+                error,
+            )
 
     async def _counted(
         self, kind: str, method: str, path: str, body: object, content_type: str

@@ -57,8 +57,9 @@ def event_body(
     return {
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
-        # The server appends five characters; a name has at most 253 (RFC 1123 subdomain).
-        "metadata": {"generateName": f"{name[:240].rstrip('.-')}.", "namespace": meta["namespace"]},
+        # The server appends five characters; a name has at most 253 (RFC 1123 subdomain). Of trailing
+        # punctuation it accepts a dash only.
+        "metadata": {"generateName": f"{name[:240].rstrip('.-')}-", "namespace": meta["namespace"]},
         "eventTime": now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "reportingController": CONTROLLER,
         "reportingInstance": instance[:_WORD],

@@ -138,9 +138,10 @@ def _ptrs(situation: Situation, draft: Draft) -> Finding | None:
         if write is not None and write.busy:
             blocker = blocker or bad(reasons.DELETING, f"The PTR of {eip.public_ip} is being written.")
             continue
-        if write is not None and write.phase is WritePhase.UNKNOWN:
-            draft.need(NeedPtr(eip.region, eip.allocation_id, write.at))
-            blocker = blocker or (from_fault(write.fault) if write.fault else bad(reasons.DELETING, "Reading a PTR again."))
+        if (since := s.doubted(eip.region, eip.allocation_id)) is not None:
+            draft.need(NeedPtr(eip.region, eip.allocation_id, since))
+            fault = write.fault if write is not None else None
+            blocker = blocker or (from_fault(fault) if fault else bad(reasons.DELETING, "Reading a PTR again."))
             continue
         if not ours or name not in (eip.ptr.name, eip.ptr.update):
             continue

@@ -11,7 +11,7 @@ share one reading. A request for something that is being backed off after a fail
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from mailegress.reconcile.model import (
@@ -21,6 +21,7 @@ from mailegress.reconcile.model import (
     Delegation,
     Fact,
     NameView,
+    Ptr,
     RegionView,
     ResolverReport,
     ServerAnswer,
@@ -49,11 +50,18 @@ class AddressBook(Protocol):
     def request_ptr(self, key: Key, region: str, allocation_id: str, not_before: float) -> None:
         """Re-read one EIP's PTR; pending ones of a region are polled together."""
 
+    def ptr(self, region: str, allocation_id: str) -> Fact[Ptr]:
+        """One EIP's PTR with the age of its own reading; no value while a write's outcome is unknown."""
+
     def watch_absence(self, key: Key, region: str, allocation_id: str) -> Absence:
         """What is known of an EIP that this CR used and the newest sweep does not show.
 
         Asking makes the book look twice, filtered, at least ``lost_confirm_seconds`` apart.
         """
+
+
+    def forget_absence(self, region: str, allocation_ids: Iterable[str]) -> None:
+        """The CR that used these was edited or deleted: its owner believes the loss (ends ``MASS`` for them)."""
 
 
 class PtrWriter(Protocol):

@@ -20,7 +20,7 @@ from mailegress.api.validation import InvalidObject
 from mailegress.reconcile import remember, summarise, targets
 from mailegress.reconcile.act import Actor
 from mailegress.reconcile.plan import plan
-from mailegress.reconcile.ports import Kube, KubeConflict, KubeGone, Wake
+from mailegress.reconcile.ports import Kube, KubeConflict, KubeError, KubeGone, Wake
 from mailegress.reconcile.settings import ReconcileSettings
 from mailegress.reconcile.situation import Memory, Situation, World
 from mailegress.reconcile.step import RemoveFinalizer, Step
@@ -110,6 +110,8 @@ class Reconciler:
         try:
             delay = await self._pass(key, body, obj)
             outcome = "ok"
+            if (memory := self._memories.get(obj.meta.uid)) is not None:
+                memory.kube_failures = 0
             return delay
         except KubeConflict:
             outcome = "conflict"
@@ -118,15 +120,31 @@ class Reconciler:
             outcome = "gone"
             self._objects.gone(key, obj.meta.uid)
             return None
+        except KubeError as error:
+            outcome = "unavailable"
+            return self._unavailable(key, obj, error)
         finally:
             self._metrics.reconcile(outcome, self._clock() - began)
+
+    def _unavailable(self, key: str, obj: MailEgress, error: KubeError) -> float:
+        """The API server does not answer or refuses: this object's own back-off."""
+        memory = self._memories.get(obj.meta.uid)
+        failures = 1
+        if memory is not None:
+            memory.kube_failures += 1
+            failures = memory.kube_failures
+        decision(logger, object=key, action="write to the API server", outcome="failed", message=str(error), level=logging.WARNING)
+        return self._settings.backoff(failures)
 
     async def _pass(self, key: str, body: dict[str, Any], obj: MailEgress) -> float | None:
         now = self._clock()
         memory = self._memories.get(obj.meta.uid)
         if memory is None:
             memory = self._memories[obj.meta.uid] = remember.new_memory(obj, now)
-        remember.observe(memory, obj, self._world, now)
+        if remember.observe(memory, obj, self._world, now):
+            for entry in obj.status.addresses:
+                if entry.region and entry.region in self._world.book.regions and entry.allocation_id:
+                    self._world.book.forget_absence(entry.region, [entry.allocation_id])
         situation = self._situate(key, obj, memory, now)
         step = plan(situation)
         remember.after(memory, step, now)
@@ -207,7 +225,7 @@ class Reconciler:
 
     async def _tell(self, body: Mapping[str, Any], obj: MailEgress, status: Status, step: Step) -> None:
         """Events on transitions only; the reason is the condition's."""
-        for condition in status.conditions:
+        for condition in sorted(status.conditions, key=lambda c: c.type == READY):
             before = obj.status.condition(condition.type)
             if not _worth_telling(condition, before):
                 continue

@@ -16,8 +16,9 @@ def new_memory(obj: MailEgress, now: float) -> Memory:
     return Memory(uid=obj.meta.uid, first_seen=now, complete=FINALIZER not in obj.meta.finalizers, progress_at=now)
 
 
-def observe(memory: Memory, obj: MailEgress, world: World, now: float) -> None:
-    """Take in the object and what the shared readings say of it."""
+def observe(memory: Memory, obj: MailEgress, world: World, now: float) -> bool:
+    """Take in the object and what the shared readings say of it. True if it was edited or deleted while watched."""
+    edited = memory.generation not in (-1, obj.meta.generation)
     if memory.generation != obj.meta.generation:
         memory.generation, memory.generation_at = obj.meta.generation, now
         memory.heals.clear()
@@ -36,6 +37,7 @@ def observe(memory: Memory, obj: MailEgress, world: World, now: float) -> None:
         if mark is not None and mark.uid == obj.meta.uid:
             memory.marks[place] = mark
     _settled(memory, world, now)
+    return edited
 
 
 def _settled(memory: Memory, world: World, now: float) -> None:

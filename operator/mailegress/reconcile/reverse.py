@@ -9,7 +9,7 @@ from mailegress.api.status import PtrOrigin
 from mailegress.reconcile import verify
 from mailegress.reconcile.contest import Contest
 from mailegress.reconcile.forward import Forward, left_alone, ptr_problem
-from mailegress.reconcile.model import Eip, Iprev, WritePhase
+from mailegress.reconcile.model import Eip, Iprev, WritePhase, WriteState
 from mailegress.reconcile.situation import Draft, Situation
 from mailegress.reconcile.step import (
     Finding,
@@ -82,16 +82,16 @@ def _judge(situation: Situation, draft: Draft, contest: Contest, forward: Forwar
     view = situation.world.book.get(eip.region).value
     if view is not None and not view.ptr_supported:
         return _unsupported(situation, draft, forward, eip)
-    if eip.ptr.settled_to(hostname):
+    if eip.ptr.settled_to(hostname) and situation.doubted(eip.region, eip.allocation_id) is None:
         if not joined:
             return bad(reasons.WAITING_FOR_FORWARD, f"{eip.public_ip} has the PTR {hostname}; its A record is not there yet.")
         return good(reasons.PTR_IN_SYNC, f"{eip.public_ip} has the PTR {hostname}.")
     write = situation.world.ptrs.state(eip.region, eip.allocation_id)
     if write is not None and write.busy:
         return bad(reasons.PTR_PENDING, f"Asking AWS for the PTR {hostname} of {eip.public_ip}.")
-    if write is not None and write.phase is WritePhase.UNKNOWN:
-        draft.need(NeedPtr(eip.region, eip.allocation_id, write.at))
-        return from_fault(write.fault) if write.fault else bad(reasons.PTR_PENDING, "Reading the PTR again.")
+    if (since := situation.doubted(eip.region, eip.allocation_id)) is not None:
+        draft.need(NeedPtr(eip.region, eip.allocation_id, since))
+        return _unanswered(write)
     if eip.ptr.pending:
         draft.need(NeedPtr(eip.region, eip.allocation_id, situation.now))
         return bad(reasons.PTR_PENDING, f"AWS is setting the PTR of {eip.public_ip} to {eip.ptr.update or 'none'}.")
@@ -101,6 +101,11 @@ def _judge(situation: Situation, draft: Draft, contest: Contest, forward: Forwar
             f"The PTR of {eip.public_ip} waits until the A record of {hostname} holds the address.",
         )
     return _set(situation, draft, forward, eip)
+
+
+def _unanswered(write: WriteState | None) -> Finding:
+    fault = write.fault if write is not None else None
+    return from_fault(fault) if fault is not None else bad(reasons.PTR_PENDING, "Reading the PTR again.")
 
 
 def _set(situation: Situation, draft: Draft, forward: Forward, eip: Eip) -> Finding:
@@ -194,9 +199,9 @@ def reset(situation: Situation, draft: Draft, eip: Eip, hostname: str) -> Findin
     text = f"Resetting the PTR of {eip.public_ip}."
     if write is not None and write.busy:
         return bad(reasons.PTR_PENDING, text)
-    if write is not None and write.phase is WritePhase.UNKNOWN:
-        draft.need(NeedPtr(eip.region, eip.allocation_id, write.at))
-        return from_fault(write.fault) if write.fault else bad(reasons.PTR_PENDING, text)
+    if (since := situation.doubted(eip.region, eip.allocation_id)) is not None:
+        draft.need(NeedPtr(eip.region, eip.allocation_id, since))
+        return _unanswered(write)
     if eip.ptr.pending:
         draft.need(NeedPtr(eip.region, eip.allocation_id, situation.now))
         return bad(reasons.PTR_PENDING, f"AWS is changing the PTR of {eip.public_ip}.")

@@ -13,7 +13,7 @@ from mailegress.api.status import AddressStatus
 from mailegress.api.types import MailEgress
 from mailegress.reconcile.claims import ClaimIndex
 from mailegress.reconcile.marks import Mark
-from mailegress.reconcile.model import Absence, Fact
+from mailegress.reconcile.model import Absence, Fact, WritePhase
 from mailegress.reconcile.ports import AddressBook, Dns, PtrWriter, Records, Zones, ZoneWriter
 from mailegress.reconcile.settings import ReconcileSettings
 from mailegress.reconcile.step import Action, Finding, Need, Notice
@@ -57,6 +57,7 @@ class Memory:
     progress: str = ""
     progress_at: float = 0.0
     ready_generation: int = -1
+    kube_failures: int = 0
     owned: frozenset[tuple[str, str]] = frozenset()
     watched: frozenset[str] = frozenset()
     """Allocation IDs that the last pass dealt with."""
@@ -100,6 +101,13 @@ class Situation:
         """How many readings in a row, this one included, did not satisfy."""
         count, last = self.memory.asked.get(question, (0, float("-inf")))
         return count + 1 if at > last else count
+
+    def doubted(self, region: str, allocation_id: str) -> float | None:
+        """Since when a PTR write is without an answer and the PTR was not read again; None if it was."""
+        write = self.world.ptrs.state(region, allocation_id)
+        if write is None or write.phase is not WritePhase.UNKNOWN:
+            return None
+        return None if self.world.book.ptr(region, allocation_id).fresh(write.at) else write.at
 
     def own_names(self) -> frozenset[str]:
         return frozenset(name for _, name in self.owned())

@@ -86,6 +86,10 @@ class CallLog:
         """`service:operation:outcome` → calls."""
         return {":".join(key): count for key, count in sorted(self._counts.items())}
 
+    def upserts(self) -> int:
+        """Batches with an UPSERT among the logged calls, whatever came of them."""
+        return sum("UPSERT" in entry.facts.get("actions", ()) for entry in self._entries)
+
     def reset(self) -> None:
         """Forget all; the numbers go on."""
         self._entries.clear()

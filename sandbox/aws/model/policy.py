@@ -1,4 +1,7 @@
-"""Denials that a test switches on and off: AccessDenied on Route 53 and STS, UnauthorizedOperation on EC2."""
+"""Who may do what: denials that a test switches on and off, and IAM policy documents.
+
+A caller that no document is attached to may do everything that no rule denies.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .base import AwsFault, Context, Params, resource_id
+from .iam import Statement, Values, allows, read_document
 
 Hook = Callable[[Context, str, str], bool]
 """(context, action, resource ARN) → True to deny."""
@@ -35,7 +39,17 @@ class DenyRule:
 class Policy:
     rules: dict[str, DenyRule] = field(default_factory=dict)
     hook: Hook | None = None
+    attached: dict[str, tuple[Statement, ...]] = field(default_factory=dict)
+    """Pattern of a principal's ARN → the statements of all documents attached to it."""
     _count: int = 0
+
+    def attach(self, principal: str, document: Mapping[str, Any]) -> None:
+        """From now on callers whose ARN fits `principal` may only do what their documents allow."""
+        self.attached[principal] = self.attached.get(principal, ()) + read_document(document)
+
+    def detach(self) -> None:
+        """Take all documents away."""
+        self.attached.clear()
 
     def deny(self, rule: DenyRule) -> str:
         """Add a rule; its ID, for `allow`."""
@@ -51,11 +65,23 @@ class Policy:
         else:
             self.rules.pop(rule_id, None)
 
-    def check(self, context: Context, service: str, operation: str, params: Params) -> None:
-        """Raises what the service answers to a caller without the permission."""
+    def check(
+        self, context: Context, service: str, operation: str, params: Params, values: Values | None = None
+    ) -> None:
+        """Raises what the service answers to a caller without the permission: AccessDenied from Route 53 and
+        STS, UnauthorizedOperation from EC2. `values` = the request's condition keys."""
         action = f"{service}:{operation}"
+        documents = [
+            statements
+            for pattern, statements in self.attached.items()
+            if fnmatch.fnmatchcase(context.principal.arn, pattern)
+        ]
+        statements = [statement for document in documents for statement in document]
+        # GetCallerIdentity needs no permission (API_GetCallerIdentity).
+        limited = bool(documents) and operation not in ("GetCallerIdentity", "AssumeRoleWithWebIdentity")
         for resource in resources_of(context, service, operation, params):
             denied = any(rule.hits(context, action, resource) for rule in self.rules.values())
+            denied = denied or (limited and not allows(statements, action, resource, values or {}))
             if not denied and not (self.hook and self.hook(context, action, resource)):
                 continue
             who = f"User: {context.principal.arn} is not authorized to perform: {action}"

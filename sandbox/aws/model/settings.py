@@ -12,9 +12,6 @@ class Delays:
 
     insync: float = 30.0
     """ChangeResourceRecordSets to INSYNC ("normally within 60 seconds", API_GetChange)."""
-    publish: float = 12.0
-    """Until the first of the four servers serves a change; the others follow in `publish_step`s."""
-    publish_step: float = 4.0
     change_processing: float = 0.3
     """How long a zone is busy with one change request (PriorRequestNotComplete meanwhile)."""
     ptr_min: float = 60.0

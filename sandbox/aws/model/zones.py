@@ -14,6 +14,9 @@ from .settings import Delays
 SERVERS = 4
 NS_TTL = 172_800
 SOA_TTL = 900
+FIRST_SERVED = 0.4
+SERVED_STEP = 0.15
+"""Shares of the time to INSYNC: when the first server serves a change, and how much later each next one."""
 
 Delta = tuple[Key, RecordSet | None]
 NameSets = dict[tuple[str, str], RecordSet]
@@ -142,7 +145,7 @@ class Zone:
     def serve(self, index: int, now: float, delays: Delays, lag: float) -> RecordView:
         """What server `index` serves at `now`; `lag` seconds later than its normal time (inf = never)."""
         queue = self._queues[index]
-        wait = delays.publish + index * delays.publish_step + lag
+        wait = delays.insync * (FIRST_SERVED + index * SERVED_STEP) + lag
         while queue and queue[0].submitted + wait <= now:
             self.served[index].apply(queue.popleft().deltas)
         return self.served[index]

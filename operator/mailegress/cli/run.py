@@ -1,0 +1,272 @@
+"""Wiring: every part of the operator, put together and started in order."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import os
+import random
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from mailegress import __version__
+from mailegress.api.status import format_time
+from mailegress.api.validation import InvalidObject
+from mailegress.aws.boto import BotoApi
+from mailegress.aws.wiring import Aws, build_aws
+from mailegress.cli import parts
+from mailegress.cli.http import HttpServer
+from mailegress.cli.lifecycle import Stop, run, supervise
+from mailegress.cli.settings import Settings
+from mailegress.dns.wiring import build_dns, wire_query
+from mailegress.engine.feed import Feed
+from mailegress.engine.queue import KeyedQueue
+from mailegress.engine.relist import Relister, RelistSettings
+from mailegress.engine.store import Store, Stored
+from mailegress.engine.workers import Workers, WorkerSettings
+from mailegress.kube.client import KubeClient
+from mailegress.kube.credentials import discover
+from mailegress.kube.lease import LeaseElector, LeaseSettings
+from mailegress.kube.transport import SignOfLife, Transport, connect
+from mailegress.kube.watch import watch
+from mailegress.reconcile.choke import OpenChoke
+from mailegress.reconcile.claims import ClaimIndex
+from mailegress.reconcile.ports import KubeError
+from mailegress.reconcile.reconciler import Reconciler
+from mailegress.reconcile.situation import World
+from mailegress.telemetry.metrics import Metrics
+
+_log = logging.getLogger(__name__)
+
+HUNG_SECONDS = 180.0
+"""A pass waits for nothing but the API server; one that lasts this long means that the process is stuck."""
+
+
+def run_operator(settings: Settings) -> int:
+    """Run until SIGTERM; the process's exit code."""
+    return run(lambda stop: _main(settings, stop), shutdown_seconds=settings.shutdown_seconds)
+
+
+async def _main(settings: Settings, stop: Stop) -> int:
+    credentials = discover(settings.kubeconfig or None, settings.context or None)
+    async with connect(credentials, user_agent=f"mailegress/{__version__}") as transport:
+        return await Operator(settings, transport).run(stop)
+
+
+class Operator:
+    """One operator over a transport to the API server."""
+
+    def __init__(self, settings: Settings, transport: Transport) -> None:
+        self._settings = settings
+        self._transport = transport
+        self._clock = asyncio.get_running_loop().time
+        self._rng = random.Random()
+        self._metrics = Metrics()
+        self._life = SignOfLife(self._clock)
+        self._choke = OpenChoke()
+        self._listed = False
+        self._claims = ClaimIndex()
+        self._queue = KeyedQueue(self._clock)
+        self._store = Store(on_changed=self._changed, on_removed=self._removed, on_replaced=self._removed)
+        self._feed = Feed(self._store, self._queue, self._forget)
+        self._identity = os.environ.get("POD_NAME") or os.uname().nodename
+        self._kube = KubeClient(
+            transport,
+            clock=self._clock,
+            namespaces=settings.namespaces,
+            instance=self._identity,
+            choke=self._choke,
+            metrics=self._metrics,
+            life=self._life,
+        )
+        self._reconciler: Reconciler | None = None
+        self._workers = Workers(
+            self._queue, self._process, clock=self._clock, settings=WorkerSettings(count=settings.workers)
+        )
+
+    async def run(self, stop: Stop) -> int:
+        """Start in order: probes, full list, watch, workers. The exit code comes back."""
+        http = HttpServer(self._settings.http_address, self._metrics.registry, self._live, self._ready)
+        await http.start()
+        api = BotoApi(parts.boto_settings(self._settings), self._metrics)
+        aws = build_aws(
+            api, parts.aws_settings(self._settings), self._queue.add, self._metrics, self._choke, self._clock, self._rng
+        )
+        dns = build_dns(
+            parts.dns_settings(self._settings),
+            wire_query(parts.dns_settings(self._settings)),
+            self._queue.add,
+            self._metrics,
+            self._clock,
+            asyncio.sleep,
+            self._rng,
+        )
+        try:
+            owner = self._settings.owner_id or derived_owner(await self._patiently(stop, self._kube.get_namespace_uid))
+            self._reconciler = Reconciler(
+                World(aws.addresses, aws.ptrs, aws.zones, aws.records, aws.writer, dns, self._claims),
+                Objects(self._store, self._feed),
+                self._kube,
+                parts.reconcile_settings(self._settings, owner),
+                self._metrics,
+                wake=self._queue.add,
+                clock=self._clock,
+                timestamp=lambda: format_time(datetime.now(UTC)),
+            )
+            aws.addresses.know_eips(self._reconciler.used)
+            self._gauges(aws, self._reconciler)
+            relister = Relister(
+                self._kube.list_all,
+                self._store,
+                self._feed,
+                sleep=asyncio.sleep,
+                rng=self._rng,
+                settings=RelistSettings(interval=self._settings.relist_seconds),
+            )
+            # A younger object could win a claim before an older one was heard of: everything is listed first.
+            count = await self._patiently(stop, relister.once)
+            self._listed = True
+            _log.info("started version=%s owner_id=%s objects=%s regions=%s", __version__, owner, count, ",".join(self._settings.regions))
+            return await supervise(
+                stop,
+                {
+                    "watch": watch(
+                        self._transport,
+                        self._feed.on_change,
+                        stop,
+                        namespaces=self._settings.namespaces,
+                        life=self._life,
+                        # kopf takes SIGTERM for itself when it starts.
+                        on_started=stop.reclaim,
+                    ),
+                    "list": _until(stop, relister.run()),
+                    "aws": _until(stop, aws.run()),
+                    "workers": self._work(stop),
+                },
+                shutdown_seconds=self._settings.shutdown_seconds,
+            )
+        except _Stopped:
+            return 0
+        finally:
+            await dns.close()
+            await aws.close()
+            api.close()
+            await http.stop()
+
+    async def _work(self, stop: asyncio.Event) -> None:
+        """Workers act while they may: always, or while this replica holds the Lease."""
+        if self._settings.leader_elect:
+            elector = LeaseElector(
+                self._kube,
+                LeaseSettings(namespace=os.environ.get("POD_NAMESPACE", "mailegress-system")),
+                self._identity,
+                clock=self._clock,
+                rng=self._rng,
+            )
+            await elector.run(self._workers.start, self._queue.close, stop)
+        else:
+            self._workers.start()
+            await stop.wait()
+        await self._workers.stop(self._settings.shutdown_seconds / 2)
+
+    async def _patiently(self, stop: asyncio.Event, call: Any) -> Any:
+        """Before the start nothing works without the API server: try until it answers or we are told to stop."""
+        delay = 1.0
+        while True:
+            try:
+                return await call()
+            except KubeError as error:
+                _log.warning("the API server is not ready for us error=%s retry_in_s=%g", error, delay)
+            try:
+                async with asyncio.timeout(delay):
+                    await stop.wait()
+                raise _Stopped
+            except TimeoutError:
+                delay = min(delay * 2, 15.0)
+
+    # ------------------------------------------------ store callbacks
+
+    async def _process(self, key: str) -> float | None:
+        assert self._reconciler is not None
+        return await self._reconciler.process(key)
+
+    def _changed(self, new: Stored, old: Stored | None) -> None:
+        try:
+            rivals = self._claims.put(new.key, new.parse())
+        except InvalidObject:
+            rivals = self._claims.drop(new.uid)
+        self._wake_all(rivals)
+
+    def _removed(self, old: Stored) -> None:
+        if self._reconciler is not None:
+            self._reconciler.forget(old.uid)
+        self._wake_all(self._claims.drop(old.uid))
+
+    def _forget(self, key: str) -> None:
+        self._workers.forget(key)
+
+    def _wake_all(self, keys: set[str]) -> None:
+        for key in keys:
+            self._queue.add(key)
+
+    # ------------------------------------------------ probes and gauges
+
+    def _live(self) -> list[str]:
+        longest = self._workers.longest_pass()
+        return [f"a pass has been running for {longest:.0f} s"] if longest > HUNG_SECONDS else []
+
+    def _ready(self) -> list[str]:
+        return [] if self._listed else ["the first list of MailEgresses is not complete"]
+
+    def _gauges(self, aws: Aws, reconciler: Reconciler) -> None:
+        metrics = self._metrics
+        metrics.gauge("mailegress_queue_depth", "Keys waiting for a worker.", lambda: float(self._queue.depth()))
+        metrics.gauge("mailegress_queue_oldest_age_seconds", "Age of the oldest waiting key.", self._queue.oldest_age)
+        metrics.gauge(
+            "mailegress_last_sign_of_life_seconds", "Seconds since the API server was last heard of.", self._life.age
+        )
+        metrics.gauge_by("mailegress_objects", "MailEgresses by reason of Ready.", "reason", reconciler.by_reason)
+        metrics.gauge_by("mailegress_aws_state", "Writes due, rates and waits of the AWS layer.", "what", aws.gauges)
+
+
+class Objects:
+    """The store as the reconciler sees it."""
+
+    def __init__(self, store: Store, feed: Feed) -> None:
+        self._store = store
+        self._feed = feed
+
+    def body(self, key: str) -> dict[str, Any] | None:
+        stored = self._store.get(key)
+        return stored.body() if stored is not None else None
+
+    def seen(self, body: Mapping[str, Any]) -> None:
+        # An answer to our own write is not news to the queue.
+        self._store.upsert(body)
+
+    def gone(self, key: str, uid: str) -> None:
+        self._feed.gone(key, uid)
+
+
+class _Stopped(Exception):
+    """Told to stop before the start was complete."""
+
+
+async def _until(stop: asyncio.Event, work: Any) -> None:
+    """Run something endless until ``stop``; its own failure is raised."""
+    task = asyncio.ensure_future(work)
+    stopping = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()
+    finally:
+        for pending in (task, stopping):
+            pending.cancel()
+
+
+def derived_owner(namespace_uid: str) -> str:
+    """The default ``--owner-id``: 12 hexadecimal digits of a hash of the UID of namespace kube-system."""
+    return hashlib.sha256(namespace_uid.encode()).hexdigest()[:12]

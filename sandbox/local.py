@@ -1,0 +1,138 @@
+"""The whole sandbox: control plane, AWS, DNS and the operator, wired to each other."""
+
+from __future__ import annotations
+
+import os
+import sys
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from sandbox.aws.model import Settings
+from sandbox.cloud import Cloud
+from sandbox.controlplane import ControlPlane, find_or_build
+from sandbox.operator import REPO, OperatorProcess
+
+NAMESPACE = "mailegress-system"
+SERVICE_ACCOUNT = "mailegress"
+CRDS = REPO / "crds" / "mailegress.io_mailegresses.yaml"
+
+FAST: Mapping[str, str] = {
+    "resync_seconds": "3",
+    "ec2_sweep_seconds": "2",
+    "route53_sweep_seconds": "3",
+    "resolver_check_seconds": "6",
+    "ptr_ttl_seconds": "2",
+    "ptr_refused_seconds": "4",
+    "retry_seconds": "0.5",
+    "retry_max_seconds": "4",
+    "blocked_seconds": "1",
+    "dns_poll_seconds": "0.3",
+    "dns_poll_max_seconds": "2",
+    "dns_timeout_seconds": "0.5",
+    "insync_poll_seconds": "0.2",
+    "ptr_poll_seconds": "0.3",
+    "lost_confirm_seconds": "2",
+    "route53_rate": "200",
+    "ec2_write_rate": "200",
+    "ec2_read_rate": "200",
+}
+"""The operator's settings for a world whose delays are scaled down."""
+
+
+def prepare(plane: ControlPlane) -> None:
+    """Install the CRD and the manifests of ``deploy/``; the operator itself runs beside the cluster."""
+    plane.install_crds(CRDS)
+    plane.apply(REPO / "deploy")
+    # There is no kubelet that could run the pod; the process uses the same service account.
+    plane.kubectl("-n", NAMESPACE, "delete", "deployment", "mailegress", "--wait=false")
+
+
+class Sandbox:
+    """A context manager. ``scale`` 1 = delays, TTLs and quotas like AWS's; smaller = that much faster, no quotas."""
+
+    def __init__(
+        self,
+        *,
+        scale: float = 1.0,
+        operator: bool = True,
+        say: Callable[[str], None] = lambda line: None,
+        settings: Mapping[str, str] | None = None,
+        plane: ControlPlane | None = None,
+    ) -> None:
+        """``plane``: a running control plane, already prepared, that is not this sandbox's to stop."""
+        self._say = say
+        self._with_operator = operator
+        self._settings = dict(settings or ({} if scale >= 1 else FAST))
+        aws = Settings() if scale >= 1 else Settings.for_tests(scale)
+        self.cloud = Cloud(aws, scale=scale)
+        self._own_plane = plane is None
+        self.plane: ControlPlane = plane or find_or_build(say=lambda line: say(f"control plane: {line}"))
+        self.directory = Path()
+        self._stack = ExitStack()
+        self._operators: list[OperatorProcess] = []
+
+    def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def _start(self) -> None:
+        self.directory = Path(tempfile.mkdtemp(prefix="mailegress-sandbox-"))
+        self._stack.callback(shutil.rmtree, self.directory, ignore_errors=True)
+        if self._own_plane:
+            self._say("starting the control plane, AWS and DNS")
+            with ThreadPoolExecutor(2) as pool:
+                plane = pool.submit(self._stack.enter_context, self.plane)
+                cloud = pool.submit(self._stack.enter_context, self.cloud)
+                cloud.result()
+                plane.result()
+            prepare(self.plane)
+        else:
+            self._stack.enter_context(self.cloud)
+        if self._with_operator:
+            self._say("starting the operator")
+            self.operator = self.new_operator()
+            self.operator.start()
+
+    def new_operator(self, name: str = "operator", **settings: str) -> OperatorProcess:
+        """Another operator process (not started) with the rights of ``deploy/`` and no others."""
+        kubeconfig = self.plane.service_account_kubeconfig(NAMESPACE, SERVICE_ACCOUNT)
+        environ = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "HOME": str(self.directory),
+            "KUBECONFIG": str(kubeconfig),
+            "POD_NAMESPACE": NAMESPACE,
+            "POD_NAME": name,
+            "MAILEGRESS_LOG_FORMAT": "text",
+            **self.cloud.operator_environ(),
+            **{f"MAILEGRESS_{k.upper()}": v for k, v in {**self._settings, **settings}.items()},
+        }
+        process = OperatorProcess(environ, self.directory / f"{name}.log", name)
+        self._stack.callback(process.kill)
+        return process
+
+    def user_environ(self) -> dict[str, str]:
+        """The environment in which a user's kubectl, aws and dig see this world and nothing else."""
+        tools = self.directory / "bin"
+        if not tools.exists():
+            tools.mkdir()
+            self.cloud.install_dig(tools)
+        environ = self.plane.environ()
+        aws = {k: v for k, v in environ.items() if not k.startswith("AWS_")} | dict(self.cloud.aws_environ())
+        venv = Path(sys.executable).parent
+        path = os.pathsep.join([str(tools), str(self.plane.kubectl_path.parent), str(venv), aws.get("PATH", os.defpath)])
+        return aws | {"PATH": path, "DNS_PORT": str(self.cloud.dns_port), "DNS_RECURSORS": ",".join(self.cloud.recursors)}
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()

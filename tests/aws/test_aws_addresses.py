@@ -1,0 +1,405 @@
+"""EIPs and PTRs: few calls for many, and nothing believed too soon."""
+
+from __future__ import annotations
+
+from mailegress.aws.settings import AwsSettings
+from mailegress.reconcile.model import Absence, NatAddress, NatGateway, Ptr, WritePhase
+from tests.aws.aws_world import REGION, FakeAws, World, build, error, now, play
+
+ATTRIBUTE = "DescribeAddressesAttribute"
+
+
+def with_eips(number: int) -> FakeAws:
+    return FakeAws(eips={f"eipalloc-{i:04}": f"192.0.2.{i % 256}" for i in range(number)})
+
+
+async def sweep(world: World, key: str = "mail/setup") -> None:
+    world.woken.clear()
+    world.aws.addresses.request(key, REGION, now())
+    await world.until(lambda: world.times(key) > 0)
+
+
+def ptr(world: World, allocation_id: str) -> Ptr:
+    view = world.aws.addresses.get(REGION).value
+    assert view is not None
+    return view.eips[allocation_id].ptr
+
+
+def ec2_calls(world: World) -> list[str]:
+    return [c.operation for c in world.fake.calls if c.operation != "GetCallerIdentity"]
+
+
+def test_everybody_who_asks_shares_one_sweep_of_three_calls() -> None:
+    async def story() -> None:
+        fake = with_eips(500)
+        fake.ptrs["eipalloc-0007"] = "mta.example.com"
+        address = NatAddress("eipalloc-0009", "192.0.2.9", "succeeded")
+        fake.gateways.append(NatGateway("nat-1", "available", (address,)))
+        world = build(fake)
+        for i in range(500):
+            world.aws.addresses.request(f"mail/{i}", REGION, now())
+        await world.until(lambda: all(world.times(f"mail/{i}") == 1 for i in range(500)))
+        assert ec2_calls(world) == ["DescribeAddresses", ATTRIBUTE, "DescribeNatGateways"]
+        view = world.aws.addresses.get(REGION).value
+        assert view is not None
+        assert view.eips["eipalloc-0007"].ptr == Ptr("mta.example.com")
+        assert view.eips["eipalloc-0009"].attached_to == "nat-1"
+        assert view.eips["eipalloc-0009"].account_id == "111122223333"
+
+    play(story())
+
+
+def test_idle_sweeps_of_500_eips_stay_within_twelve_calls_an_hour() -> None:
+    async def story() -> None:
+        world = build(with_eips(500))
+        await sweep(world)
+        before, began = len(ec2_calls(world)), now()
+        while now() < began + 4 * 3600:
+            await world.quiet(720)
+            world.aws.addresses.request("mail/idle", REGION, now() - 660)
+        assert (len(ec2_calls(world)) - before) / 4 <= 12
+
+    play(story())
+
+
+def test_nat_gateways_are_read_again_when_an_association_changes_or_somebody_needs_them_now() -> None:
+    async def story() -> None:
+        world = build(with_eips(3))
+        await sweep(world)
+        await world.quiet(700)
+        world.aws.addresses.request("mail/x", REGION, now() - 600)
+        await world.quiet(5)
+        assert world.fake.count("DescribeNatGateways") == 1
+        world.fake.eips["eipalloc-new"] = "192.0.2.200"
+        await world.quiet(700)
+        world.aws.addresses.request("mail/x", REGION, now() - 600)
+        await world.quiet(5)
+        assert world.fake.count("DescribeNatGateways") == 2
+        await sweep(world)
+        assert world.fake.count("DescribeNatGateways") == 3
+
+    play(story())
+
+
+def test_a_failed_sweep_keeps_the_last_one_tells_why_and_backs_off() -> None:
+    async def story() -> None:
+        world = build(with_eips(3))
+        await sweep(world)
+        seen_at = world.aws.addresses.get(REGION).at
+        failing = world.fake.always("DescribeAddresses", error("InternalError", "An internal error", 500))
+        until = now() + 600
+        while now() < until:
+            await sweep(world)
+        fact = world.aws.addresses.get(REGION)
+        assert fact.value is not None
+        assert fact.at == seen_at
+        assert fact.misses == world.fake.count("DescribeAddresses") - 1
+        assert fact.misses <= 16
+        assert fact.fault is not None
+        assert fact.fault.reason == "AWSUnavailable"
+        world.fake.faults["DescribeAddresses"].remove(failing)
+        await sweep(world)
+        assert world.aws.addresses.get(REGION).misses == 0
+
+    play(story())
+
+
+def test_a_region_without_ptr_api_still_shows_its_addresses_and_is_tried_again_hourly() -> None:
+    async def story() -> None:
+        world = build(with_eips(3))
+        refusal = world.fake.always(ATTRIBUTE, error("UnsupportedOperation", "not here"))
+        for _ in range(5):
+            await sweep(world)
+            await world.quiet(300)
+        view = world.aws.addresses.get(REGION).value
+        assert view is not None
+        assert not view.ptr_supported
+        assert len(view.eips) == 3
+        assert world.fake.count(ATTRIBUTE) == 1
+        world.fake.faults[ATTRIBUTE].remove(refusal)
+        await world.quiet(3600)
+        await sweep(world)
+        view = world.aws.addresses.get(REGION).value
+        assert view is not None
+        assert view.ptr_supported
+
+    play(story())
+
+
+def test_the_account_is_asked_once_an_hour_and_after_credentials_failed() -> None:
+    async def story() -> None:
+        world = build(with_eips(3))
+        for _ in range(5):
+            await sweep(world)
+        assert world.fake.count("GetCallerIdentity") == 1
+        world.fake.once("DescribeAddresses", error("ExpiredToken", "expired"))
+        world.fake.account = "444455556666"
+        await sweep(world)
+        await sweep(world)
+        assert world.fake.count("GetCallerIdentity") == 2
+        view = world.aws.addresses.get(REGION).value
+        assert view is not None
+        assert view.account_id == "444455556666"
+
+    play(story())
+
+
+def test_ptrs_on_their_way_are_polled_together() -> None:
+    async def story() -> None:
+        settings = AwsSettings(regions=(REGION,), ec2_write_rate=1000, ec2_write_burst=1000)
+        world = build(with_eips(100), settings)
+        await sweep(world)
+        calls = world.fake.count(ATTRIBUTE)
+        ids = list(world.fake.eips)
+
+        def pursue() -> bool:
+            """What each key does when it is woken: ask again until its PTR is there."""
+            while world.woken:
+                key, _ = world.woken.pop(0)
+                allocation_id = key.removeprefix("mail/")
+                if allocation_id in world.fake.eips and not ptr(world, allocation_id).settled_to("mta.example.com"):
+                    world.aws.addresses.request_ptr(key, REGION, allocation_id, now())
+            return all(ptr(world, i).settled_to("mta.example.com") for i in ids)
+
+        for allocation_id in ids:
+            world.aws.ptrs.set_ptr(f"mail/{allocation_id}", REGION, allocation_id, "mta.example.com")
+        took = await world.until(pursue)
+        assert took < 40, "20 s until AWS has done it, and the pause before the next look"
+        assert world.fake.count(ATTRIBUTE) - calls <= 8
+        assert world.fake.count("DescribeAddresses") == 1
+
+    play(story())
+
+
+def test_the_reply_of_a_write_is_seen_at_once_and_not_undone_by_an_older_sweep() -> None:
+    async def story() -> None:
+        world = build(with_eips(2))
+        await sweep(world)
+        world.fake.latency = 1.0
+        world.aws.addresses.request("mail/x", REGION, now())
+        await world.until(lambda: world.fake.count("DescribeNatGateways") == 2)
+        world.fake.latency = 0.1
+        world.aws.ptrs.set_ptr("mail/y", REGION, "eipalloc-0000", "mta.example.com")
+        await world.until(lambda: world.times("mail/y") == 1)
+        assert ptr(world, "eipalloc-0000").pending
+        await world.until(lambda: world.times("mail/x") == 1)
+        assert ptr(world, "eipalloc-0000") == Ptr(None, "mta.example.com", "PENDING")
+
+    play(story())
+
+
+def test_an_unknown_id_among_the_polled_makes_the_whole_region_be_read() -> None:
+    async def story() -> None:
+        world = build(with_eips(10))
+        await sweep(world)
+        for i in range(10):
+            world.aws.addresses.request_ptr(f"mail/{i}", REGION, f"eipalloc-{i:04}", now() + 1)
+        del world.fake.eips["eipalloc-0003"]
+        await world.until(lambda: all(world.times(f"mail/{i}") == 1 for i in range(10)))
+        view = world.aws.addresses.get(REGION).value
+        assert view is not None
+        assert "eipalloc-0003" not in view.eips
+        assert world.fake.count(ATTRIBUTE) == 3, "the sweep, the poisoned look, the sweep"
+        world.aws.addresses.request_ptr("mail/3", REGION, "eipalloc-0003", now())
+        await world.until(lambda: world.times("mail/3") == 2)
+        last = [call for call in world.fake.of(ATTRIBUTE) if call.argument is not None]
+        assert len(last) == 1, "what is not known to exist is never asked for by its ID"
+
+    play(story())
+
+
+def test_a_failed_look_is_told_with_its_reason() -> None:
+    async def story() -> None:
+        world = build(with_eips(1))
+        await sweep(world)
+        world.fake.once(ATTRIBUTE, error("UnauthorizedOperation", "You are not authorized", 403))
+        world.aws.addresses.request_ptr("mail/x", REGION, "eipalloc-0000", now())
+        await world.until(lambda: world.times("mail/x") == 1)
+        fact = world.aws.addresses.ptr(REGION, "eipalloc-0000")
+        assert fact.fault is not None
+        assert fact.fault.reason == "AccessDenied"
+        assert "ec2:DescribeAddressesAttribute" in fact.fault.message
+        world.aws.addresses.request_ptr("mail/x", REGION, "eipalloc-0000", now())
+        await world.until(lambda: world.times("mail/x") == 2)
+        assert world.aws.addresses.ptr(REGION, "eipalloc-0000").fault is None
+
+    play(story())
+
+
+# ---------------------------------------------------------------- absence
+
+
+def absence(world: World, number: int) -> Absence:
+    return world.aws.addresses.watch_absence(f"mail/{number}", REGION, f"eipalloc-{number:04}")
+
+
+def test_an_eip_is_lost_after_two_looks_a_minute_apart() -> None:
+    async def story() -> None:
+        world = build(with_eips(20))
+        world.aws.addresses.know_eips(lambda region: {f"eipalloc-{i:04}" for i in range(20)})
+        await sweep(world)
+        assert absence(world, 5) is Absence.PRESENT
+        del world.fake.eips["eipalloc-0005"]
+        await sweep(world)
+        assert absence(world, 5) is Absence.SUSPECTED
+        took = await world.until(lambda: world.times("mail/5") == 1)
+        assert 60 <= took < 62
+        assert absence(world, 5) is Absence.LOST
+        looks = [call for call in world.fake.of("DescribeAddresses") if call.argument is not None]
+        assert len(looks) == 2
+        world.fake.eips["eipalloc-0005"] = "192.0.2.5"
+        await sweep(world)
+        assert absence(world, 5) is Absence.PRESENT
+
+    play(story())
+
+
+def test_an_eip_that_a_look_shows_after_all_is_read_again_and_not_lost() -> None:
+    async def story() -> None:
+        world = build(with_eips(20))
+        del world.fake.eips["eipalloc-0005"]
+        await sweep(world)
+        assert absence(world, 5) is Absence.SUSPECTED
+        world.fake.eips["eipalloc-0005"] = "192.0.2.5"
+        await world.until(lambda: world.times("mail/5") == 1)
+        assert absence(world, 5) is Absence.PRESENT
+
+    play(story())
+
+
+def test_looks_made_in_another_account_or_without_answer_confirm_nothing() -> None:
+    async def story() -> None:
+        world = build(with_eips(20))
+        await sweep(world)
+        del world.fake.eips["eipalloc-0005"]
+        await sweep(world)
+        world.fake.account = "999900001111"
+        assert absence(world, 5) is Absence.SUSPECTED
+        await world.quiet(600)
+        assert absence(world, 5) is Absence.SUSPECTED
+        world.fake.account = "111122223333"
+        failing = world.fake.always("DescribeAddresses", error("InternalError", status=500))
+        await world.quiet(600)
+        assert absence(world, 5) is Absence.SUSPECTED
+        world.fake.faults["DescribeAddresses"].remove(failing)
+        await world.until(lambda: absence(world, 5) is Absence.LOST)
+
+    play(story())
+
+
+def test_a_mass_loss_is_not_believed_until_the_addresses_return_or_somebody_looked() -> None:
+    async def story() -> None:
+        world = build(with_eips(30))
+        everything = dict(world.fake.eips)
+        world.aws.addresses.know_eips(lambda region: set(everything))
+        await sweep(world)
+        for i in range(4):
+            del world.fake.eips[f"eipalloc-{i:04}"]
+        await sweep(world)
+        assert [absence(world, i) for i in range(5)] == [Absence.MASS] * 4 + [Absence.PRESENT]
+        await world.quiet(600)
+        await sweep(world)
+        assert absence(world, 0) is Absence.MASS
+        assert world.aws.gauges()["addresses_absence_not_believed"] == 4
+        world.aws.addresses.forget_absence(REGION, ["eipalloc-0000"])
+        assert absence(world, 0) is Absence.SUSPECTED
+        await world.until(lambda: absence(world, 0) is Absence.LOST)
+        assert absence(world, 1) is Absence.MASS
+        world.fake.eips.update(everything)
+        await sweep(world)
+        assert [absence(world, i) for i in range(5)] == [Absence.PRESENT] * 5
+
+    play(story())
+
+
+def test_few_missing_of_few_and_some_missing_of_many_are_no_mass_loss() -> None:
+    async def story() -> None:
+        for number, gone in ((3, 3), (100, 10)):
+            world = build(with_eips(number))
+            known = set(world.fake.eips)
+            world.aws.addresses.know_eips(lambda region, known=known: known)  # type: ignore[misc]
+            await sweep(world)
+            for i in range(gone):
+                del world.fake.eips[f"eipalloc-{i:04}"]
+            await sweep(world)
+            assert absence(world, 0) is Absence.SUSPECTED
+            await world.until(lambda world=world: absence(world, 0) is Absence.LOST)  # type: ignore[misc]
+
+    play(story())
+
+
+def test_a_mass_loss_is_seen_at_the_look_when_the_crs_came_after_the_sweep() -> None:
+    async def story() -> None:
+        world = build(FakeAws())
+        await sweep(world)
+        world.aws.addresses.know_eips(lambda region: {f"eipalloc-{i:04}" for i in range(20)})
+        assert absence(world, 1) is Absence.SUSPECTED
+        await world.until(lambda: absence(world, 1) is Absence.MASS)
+        await world.quiet(600)
+        assert absence(world, 1) is Absence.MASS
+
+    play(story())
+
+
+# ---------------------------------------------------------------- writing PTRs
+
+
+def state_of(world: World, allocation_id: str) -> WritePhase | None:
+    state = world.aws.ptrs.state(REGION, allocation_id)
+    return None if state is None else state.phase
+
+
+def test_ptr_writes_keep_the_accounts_pace_and_namespaces_take_turns() -> None:
+    async def story() -> None:
+        world = build(with_eips(200))
+        await sweep(world)
+        began = now()
+        for i in range(199):
+            world.aws.ptrs.set_ptr("busy/x", REGION, f"eipalloc-{i:04}", "a.example.com")
+        world.aws.ptrs.set_ptr("quiet/y", REGION, "eipalloc-0199", "b.example.com")
+        await world.until(lambda: state_of(world, "eipalloc-0199") is WritePhase.APPLIED)
+        assert now() - began < 1
+        await world.until(lambda: world.aws.ptrs.due == 0)
+        assert 0.95 * (200 - 8) / 4 < now() - began < 1.05 * (200 - 8) / 4 + 1
+
+    play(story())
+
+
+def test_a_timeout_after_the_write_is_unknown_and_is_read_again_at_once() -> None:
+    async def story() -> None:
+        world = build(with_eips(1))
+        await sweep(world)
+        world.fake.after["ModifyAddressAttribute"].append(error("Timeout"))
+        world.aws.ptrs.set_ptr("mail/x", REGION, "eipalloc-0000", "mta.example.com")
+        await world.until(lambda: state_of(world, "eipalloc-0000") is WritePhase.UNKNOWN)
+        assert world.aws.addresses.ptr(REGION, "eipalloc-0000").value is None
+        await world.until(lambda: world.times("mail/x") == 2)
+        assert ptr(world, "eipalloc-0000").update == "mta.example.com"
+        assert world.fake.count("ModifyAddressAttribute") == 1
+
+    play(story())
+
+
+def test_refused_and_throttled_ptr_writes() -> None:
+    async def story() -> None:
+        world = build(with_eips(1))
+        await sweep(world)
+        refusal = error("InvalidParameterValue", "The domain name does not resolve to the address")
+        world.fake.once("ModifyAddressAttribute", error("RequestLimitExceeded", status=503), refusal, refusal)
+        for attempt in (1, 2):
+            world.aws.ptrs.set_ptr("mail/x", REGION, "eipalloc-0000", "mta.example.com")
+            await world.until(lambda: state_of(world, "eipalloc-0000") is WritePhase.FAILED)
+            state = world.aws.ptrs.state(REGION, "eipalloc-0000")
+            assert state is not None
+            assert state.attempts == attempt
+            assert state.fault is not None
+            assert state.fault.reason == "PTRRejected"
+            assert "does not resolve" in state.fault.message
+        assert world.fake.count("ModifyAddressAttribute") == 3
+        world.aws.ptrs.reset_ptr("mail/x", REGION, "eipalloc-0000")
+        await world.until(lambda: state_of(world, "eipalloc-0000") is WritePhase.APPLIED)
+        state = world.aws.ptrs.state(REGION, "eipalloc-0000")
+        assert state is not None
+        assert state.attempts == 0
+
+    play(story())

@@ -1,0 +1,123 @@
+"""One table classifies every error, and the same error always gives the same text."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailegress.api.reasons import ALL_REASONS
+from mailegress.aws.api import AwsError, Service
+from mailegress.aws.errors import MAX_MESSAGE, classify, rejections
+from mailegress.reconcile.model import ErrorKind
+
+R53, EC2, STS = Service.ROUTE53, Service.EC2, Service.STS
+CHANGE, MODIFY = "ChangeResourceRecordSets", "ModifyAddressAttribute"
+
+TABLE = [
+    (R53, CHANGE, "Throttling", "Rate exceeded", 400, "Throttled", ErrorKind.TRANSIENT, False),
+    (R53, CHANGE, "PriorRequestNotComplete", "", 400, "Throttled", ErrorKind.TRANSIENT, False),
+    (EC2, MODIFY, "RequestLimitExceeded", "", 503, "Throttled", ErrorKind.TRANSIENT, False),
+    (EC2, MODIFY, "InternalError", "", 500, "AWSUnavailable", ErrorKind.TRANSIENT, True),
+    (EC2, MODIFY, "Timeout", "Read timeout on endpoint", 0, "AWSUnavailable", ErrorKind.TRANSIENT, True),
+    (EC2, "DescribeAddresses", "Timeout", "", 0, "AWSUnavailable", ErrorKind.TRANSIENT, False),
+    (R53, CHANGE, "SomethingNew", "", 502, "AWSUnavailable", ErrorKind.TRANSIENT, True),
+    (R53, "ListHostedZones", "AccessDenied", "no", 403, "AccessDenied", ErrorKind.WORLD, False),
+    (EC2, MODIFY, "UnauthorizedOperation", "no", 403, "AccessDenied", ErrorKind.WORLD, False),
+    (STS, "AssumeRole", "AccessDenied", "no", 403, "CredentialsUnavailable", ErrorKind.WORLD, False),
+    (STS, "AssumeRoleWithWebIdentity", "InvalidIdentityToken", "", 400, "CredentialsUnavailable", ErrorKind.WORLD, False),
+    (EC2, "DescribeAddresses", "NoCredentials", "", 0, "CredentialsUnavailable", ErrorKind.WORLD, False),
+    (R53, "GetChange", "ExpiredToken", "", 403, "CredentialsUnavailable", ErrorKind.WORLD, False),
+    (R53, CHANGE, "NoSuchHostedZone", "", 404, "ZoneNotFound", ErrorKind.WORLD, False),
+    (EC2, MODIFY, "InvalidAllocationID.NotFound", "", 400, "AddressNotFound", ErrorKind.WORLD, False),
+    (EC2, MODIFY, "InvalidParameterValue", "", 400, "PTRRejected", ErrorKind.WORLD, False),
+    (EC2, MODIFY, "UnsupportedOperation", "", 400, "ReverseUnsupported", ErrorKind.HUMAN, False),
+    (EC2, "DescribeAddressesAttribute", "InvalidAction", "", 400, "ReverseUnsupported", ErrorKind.HUMAN, False),
+    (EC2, "DescribeNatGateways", "InvalidAction", "", 400, "UnexpectedError", ErrorKind.WORLD, False),
+    (R53, CHANGE, "LimitsExceeded", "", 400, "QuotaExceeded", ErrorKind.WORLD, False),
+    (R53, CHANGE, "InvalidChangeBatch", "[Tried to create resource record set [name='a.example.com.', "
+     "type='A'] but it already exists]", 400, "ChangeRejected", ErrorKind.TRANSIENT, False),
+    (R53, CHANGE, "InvalidChangeBatch", "[Tried to delete resource record set [name='a.', type='A'] but the "
+     "values provided do not match the current values]", 400, "ChangeRejected", ErrorKind.TRANSIENT, False),
+    (R53, CHANGE, "InvalidChangeBatch", "[RRSet of type A with DNS name a.example.com. is not permitted because "
+     "a conflicting RRSet of type CNAME with the same DNS name already exists in zone example.com.]", 400,
+     "RecordConflict", ErrorKind.HUMAN, False),
+    (R53, CHANGE, "InvalidChangeBatch", "[RRSet with DNS name a.org. is not permitted in zone example.com.]",
+     400, "ChangeRejected", ErrorKind.HUMAN, False),
+    (R53, CHANGE, "InvalidChangeBatch", "", 400, "ChangeRejected", ErrorKind.WORLD, False),
+    (R53, CHANGE, "InvalidInput", "bad", 400, "ChangeRejected", ErrorKind.WORLD, False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("service", "operation", "code", "message", "status", "reason", "kind", "unknown"), TABLE)
+def test_each_error_has_its_class(
+    service: Service,
+    operation: str,
+    code: str,
+    message: str,
+    status: int,
+    reason: str,
+    kind: ErrorKind,
+    unknown: bool,
+) -> None:
+    fault = classify(AwsError(service, operation, code, message, status))
+    assert (fault.reason, fault.kind, fault.unknown_outcome) == (reason, kind, unknown)
+    assert reason in ALL_REASONS
+    assert fault.message
+
+
+def test_a_request_that_was_never_sent_has_a_known_outcome() -> None:
+    fault = classify(AwsError(EC2, MODIFY, "ConnectionError", "refused", sent=False))
+    assert not fault.unknown_outcome
+
+
+TWICE = [
+    (
+        "UnauthorizedOperation",
+        "You are not authorized to perform this operation. User: arn:aws:sts::111122223333:assumed-role/mail/"
+        "botocore-session-{n}79000000 is not authorized to perform: ec2:ModifyAddressAttribute on resource: "
+        "arn:aws:ec2:eu-west-1:111122223333:elastic-ip/eipalloc-1 because no identity-based policy allows the "
+        "action. Encoded authorization failure message: {n}xAbC-_{n}{n}9",
+    ),
+    ("InvalidParameterValue", "Nope (Service: Ec2, Status Code: 400, Request ID: {n}d2f6f60-83a1-4fa9-8ea2-3b1dd3c26c4{n})"),
+    ("RequestExpired", "Request has expired. Timestamp date is 2026-0{n}-02T03:04:05Z"),
+    ("SignatureDoesNotMatch", "Signature expired: 2026010{n}T030405Z is now earlier than 2026010{n}T031905Z (x)"),
+    ("Timeout", 'Read timeout on endpoint URL: "http://127.0.0.1:{n}001/"'),
+    ("ConnectionError", "<urllib3.connection.HTTPConnection object at 0x7f{n}0>: Failed to connect"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("code", "text"), TWICE)
+def test_what_differs_between_attempts_is_left_out(code: str, text: str) -> None:
+    first, second = (classify(AwsError(EC2, MODIFY, code, text.replace("{n}", n), 400)) for n in "12")
+    assert first == second
+
+
+def test_a_denial_names_the_action_the_role_and_the_layer_that_denies() -> None:
+    said = (
+        "User: arn:aws:sts::111122223333:assumed-role/mail-egress/session-1 is not authorized to perform: "
+        "route53:GetChange because no service control policy allows the route53:GetChange action"
+    )
+    fault = classify(AwsError(R53, "GetChange", "AccessDenied", said, 403))
+    assert fault.message == (
+        "AWS denies route53:GetChange to role mail-egress of account 111122223333 (no service control policy "
+        "allows it); allow it in the IAM policy of the operator's role"
+    )
+
+
+def test_hostile_text_is_cut_and_cleaned() -> None:
+    text = "bad\x1b[31m\x00\n‮" + "y" * 100_000
+    for code in ("InvalidParameterValue", "InvalidChangeBatch", "Whatever"):
+        message = classify(AwsError(EC2, MODIFY, code, text, 400)).message
+        assert len(message) <= MAX_MESSAGE
+        assert message.isprintable()
+
+
+def test_a_refused_batch_tells_each_name_its_own_words() -> None:
+    message = (
+        "[Tried to create resource record set [name='b.example.com.', type='A'] but it already exists, "
+        "Tried to create resource record set [name='_mailegress.b.example.com.', type='TXT'] but it already "
+        "exists, RRSet with DNS name A\\052.example.org. is not permitted in zone example.com.]"
+    )
+    found = {r.hostname: r.message for r in rejections(AwsError(R53, CHANGE, "InvalidChangeBatch", message))}
+    assert set(found) == {"b.example.com", "a*.example.org"}
+    assert "org" not in found["b.example.com"]
+    assert found["b.example.com"].count("already exists") == 2

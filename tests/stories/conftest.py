@@ -1,0 +1,47 @@
+"""One control plane for all stories; a fresh AWS, DNS, namespace and operator for each."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox.controlplane import ControlPlane, find_or_build
+from sandbox.local import Sandbox, prepare
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from kit import Story
+
+SCALE = 1 / 60
+"""INSYNC after half a second, a PTR after one or two."""
+
+
+@pytest.fixture(scope="session")
+def plane() -> Iterator[ControlPlane]:
+    found = find_or_build()
+    with found:
+        prepare(found)
+        yield found
+
+
+@pytest.fixture
+def bare_story(plane: ControlPlane, request: pytest.FixtureRequest) -> Iterator[Story]:
+    """A world in which no operator runs yet: ``story.start_operator(...)``."""
+    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:50].rstrip("-")
+    with Sandbox(scale=SCALE, operator=False, plane=plane) as sandbox:
+        story = Story(sandbox, f"{name}-{id(request.node) % 10_000}")
+        try:
+            yield story
+        finally:
+            story.close()
+
+
+@pytest.fixture
+def story(bare_story: Story) -> Story:
+    """A world with a running operator."""
+    bare_story.start_operator()
+    return bare_story
