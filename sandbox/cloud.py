@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from sandbox.aws.client import SandboxAws
-from sandbox.aws.model import Settings
+from sandbox.aws.model import AwsModel, Settings
 from sandbox.aws.publish import Publisher
 from sandbox.aws.wire.server import AwsServer
 from sandbox.dns.aws_source import AwsSource
@@ -21,20 +21,38 @@ from sandbox.dns.service import SandboxDns
 REGION = "ap-northeast-1"
 ACCESS_KEY = "AKIASANDBOXSANDBOX00"
 
+Populate = Callable[[AwsModel, DnsWorld], None]
+
 
 class Cloud:
-    """A context manager. ``scale`` shrinks every delay and TTL of the world (1 = like AWS)."""
+    """A context manager. ``scale`` shrinks every delay and TTL of the world (1 = like AWS).
 
-    def __init__(self, settings: Settings | None = None, *, scale: float = 1.0, seed: int = 1, port: int = 0) -> None:
+    ``populate`` fills both sides before anything is served.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        scale: float = 1.0,
+        seed: int = 1,
+        port: int = 0,
+        populate: Populate | None = None,
+    ) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="sandbox-cloud", daemon=True)
         self._port = port
         self._server = AwsServer(settings or Settings(), seed)
         model = self._server.model
         self.world = DnsWorld(
-            AwsSource(Publisher(model)), self._loop.time, timing=Timing(ttl_scale=scale), aws_resolver_caches=False
+            AwsSource(Publisher(model)),
+            self._loop.time,
+            timing=Timing(ttl_scale=scale),
+            aws_resolver_caches=False,
         )
         model.resolve_a = self.world.resolve_a
+        if populate is not None:
+            populate(model, self.world)
         self._dns = SandboxDns(self.world)
         self.url = ""
 

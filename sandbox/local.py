@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import sys
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from sandbox.aws.model import Settings
-from sandbox.cloud import Cloud
+from sandbox.cloud import Cloud, Populate
 from sandbox.controlplane import ControlPlane, find_or_build
 from sandbox.operator import REPO, OperatorProcess
 
@@ -54,7 +54,7 @@ def prepare(plane: ControlPlane) -> None:
 
 
 class Sandbox:
-    """A context manager. ``scale`` 1 = delays, TTLs and quotas like AWS's; smaller = that much faster, no quotas."""
+    """A context manager. ``scale`` 1 = delays, TTLs, quotas like AWS's; smaller = that much faster, no quotas."""
 
     def __init__(
         self,
@@ -64,13 +64,18 @@ class Sandbox:
         say: Callable[[str], None] = lambda line: None,
         settings: Mapping[str, str] | None = None,
         plane: ControlPlane | None = None,
+        populate: Populate | None = None,
     ) -> None:
-        """``plane``: a running control plane, already prepared, that is not this sandbox's to stop."""
+        """``plane``: a running control plane, already prepared, that is not this sandbox's to stop.
+
+        ``settings``: the operator's; without them its defaults, or fast ones for a scale below 1.
+        ``populate``: fills AWS and DNS before anything looks at them.
+        """
         self._say = say
         self._with_operator = operator
         self._settings = dict(settings or ({} if scale >= 1 else FAST))
         aws = Settings() if scale >= 1 else Settings.for_tests(scale)
-        self.cloud = Cloud(aws, scale=scale)
+        self.cloud = Cloud(aws, scale=scale, populate=populate)
         self._own_plane = plane is None
         self.plane: ControlPlane = plane or find_or_build(say=lambda line: say(f"control plane: {line}"))
         self.directory = Path()
@@ -124,13 +129,23 @@ class Sandbox:
         """The environment in which a user's kubectl, aws and dig see this world and nothing else."""
         tools = self.directory / "bin"
         if not tools.exists():
-            tools.mkdir()
             self.cloud.install_dig(tools)
-        environ = self.plane.environ()
-        aws = {k: v for k, v in environ.items() if not k.startswith("AWS_")} | dict(self.cloud.aws_environ())
-        venv = Path(sys.executable).parent
-        path = os.pathsep.join([str(tools), str(self.plane.kubectl_path.parent), str(venv), aws.get("PATH", os.defpath)])
-        return aws | {"PATH": path, "DNS_PORT": str(self.cloud.dns_port), "DNS_RECURSORS": ",".join(self.cloud.recursors)}
+            aws = Path(sys.executable).parent / "aws"
+            if aws.exists():
+                (tools / "aws").symlink_to(aws)
+        environ = {k: v for k, v in self.plane.environ().items() if not k.startswith("AWS_")}
+        # A proxy cannot reach this machine's loopback addresses.
+        others = environ.get("NO_PROXY") or environ.get("no_proxy")
+        direct = ",".join(filter(None, [others, "127.0.0.1,localhost"]))
+        return {
+            **environ,
+            **self.cloud.aws_environ(),
+            "PATH": os.pathsep.join([str(tools), environ["PATH"]]),
+            "DNS_PORT": str(self.cloud.dns_port),
+            "DNS_RECURSORS": ",".join(self.cloud.recursors),
+            "NO_PROXY": direct,
+            "no_proxy": direct,
+        }
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -92,8 +92,8 @@ class LocalControlPlane(ControlPlane):
             self._running().stop("kube-apiserver")
             self._launch_apiserver()
         self.wait_until(self._ready, _START_WITHIN_S, "kube-apiserver to be ready")
-        # A controller manager that saw the server go backs off up to half a minute (it is even told "forbidden"
-        # while the new server reads its roles), and one that was starting then has given up.
+        # A controller manager that saw the server go backs off up to half a minute (it is even told
+        # "forbidden" while the new server reads its roles), and one that was starting then has given up.
         self._running().stop("kube-controller-manager")
         self._start_controllers()
 

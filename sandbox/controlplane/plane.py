@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import time
 from abc import ABC, abstractmethod
@@ -119,6 +120,10 @@ class ControlPlane(ABC):
         return self.directory / "kubeconfig"
 
     @property
+    def _kubectl_cache(self) -> Path:
+        return self.directory / "kubectl-cache"
+
+    @property
     def server(self) -> str:
         """URL of the API server."""
         return str(self._cluster(yaml.safe_load(self.kubeconfig.read_text()))["server"])
@@ -129,7 +134,7 @@ class ControlPlane(ABC):
         path = os.pathsep.join(filter(None, [str(self.directory / "bin"), env.get("PATH", os.defpath)]))
         return env | {
             "KUBECONFIG": str(kubeconfig or self.kubeconfig),
-            "KUBECACHEDIR": str(self.directory / "kubectl-cache"),
+            "KUBECACHEDIR": str(self._kubectl_cache),
             "KUBERC": "off",
             "PATH": path,
         }
@@ -168,10 +173,7 @@ class ControlPlane(ABC):
 
     def apply(self, path: Path, *, server_side: bool = False, namespace: str | None = None) -> str:
         """`kubectl apply` a file, a directory of manifests or a kustomization; kubectl's output."""
-        named = any(
-            (path / name).is_file() for name in ("kustomization.yaml", "kustomization.yml", "Kustomization")
-        )
-        return self._apply(["-k" if named else "-f", str(path)], server_side, namespace)
+        return self._apply(_source(path), server_side, namespace)
 
     def apply_text(self, manifests: str, *, server_side: bool = False, namespace: str | None = None) -> str:
         """`kubectl apply` YAML or JSON text; kubectl's output."""
@@ -185,15 +187,15 @@ class ControlPlane(ABC):
         return self.kubectl("apply", *how, *where, *what, stdin=stdin).stdout
 
     def install_crds(self, path: Path, timeout_s: float = 30.0) -> list[str]:
-        """Apply the custom resource definitions of a file or directory; wait until usable.
+        """Apply the custom resource definitions of a file, directory or kustomization; wait until usable.
 
-        Usable is more than the condition Established: the API server publishes discovery and schema later, and
-        a `kubectl apply` or `kubectl explain` before that fails.
+        Usable is more than the condition Established: the API server publishes discovery and schema later,
+        and a `kubectl apply` or `kubectl explain` before that fails.
 
         Returns:
             The definitions' names.
         """
-        args = ("--server-side", "--force-conflicts", "-f", str(path), "-o", "json")
+        args = ("--server-side", "--force-conflicts", *_source(path), "-o", "json")
         applied = json.loads(self.kubectl("apply", *args).stdout)
         items: list[dict[str, Any]] = applied["items"] if applied["kind"] == "List" else [applied]
         crds = [item for item in items if item["kind"] == "CustomResourceDefinition"]
@@ -209,7 +211,7 @@ class ControlPlane(ABC):
             timeout_s=timeout_s + 5,
         )
         wanted = {
-            (f"apis/{crd['spec']['group']}/{version['name']}", str(crd["spec"]["names"]["plural"]))
+            (f"{crd['spec']['group']}/{version['name']}", str(crd["spec"]["names"]["plural"]))
             for crd in crds
             for version in crd["spec"]["versions"]
             if version["served"]
@@ -220,21 +222,13 @@ class ControlPlane(ABC):
         return names
 
     def _published(self, wanted: set[tuple[str, str]]) -> bool:
-        """Whether discovery and schema of every (``apis/<group>/<version>``, plural) are there."""
-        for path, plural in wanted:
-            found = self._raw(f"/{path}")
-            if plural not in {resource["name"] for resource in found.get("resources", ())}:
-                return False
-            # The version's schema may be there already and lack this kind: another one's definition brought it.
-            schema = self._raw(f"/openapi/v3/{path}")
-            if not any(route.endswith(f"/{plural}") for route in schema.get("paths", ())):
-                return False
-        return True
-
-    def _raw(self, path: str) -> dict[str, Any]:
-        """The JSON object at `path`; an empty one where the API server has none."""
-        found = self.kubectl("get", "--raw", path, check=False)
-        return dict(json.loads(found.stdout)) if found.returncode == 0 else {}
+        """Whether kubectl finds every (``group/version``, plural), in discovery and with its schema."""
+        # kubectl believes for hours what it once saw of a group, also that it lacks the new kind.
+        shutil.rmtree(self._kubectl_cache, ignore_errors=True)
+        return all(
+            self.kubectl("explain", plural, f"--api-version={version}", check=False).returncode == 0
+            for version, plural in wanted
+        )
 
     def service_account_kubeconfig(self, namespace: str, name: str, lifetime_s: int = 24 * 3600) -> Path:
         """A kubeconfig (mode 0600) whose only credential is a service account's token of `lifetime_s`.
@@ -277,6 +271,12 @@ class ControlPlane(ABC):
         """The cluster entry of the current context."""
         context = next(c["context"] for c in config["contexts"] if c["name"] == config["current-context"])
         return next(dict(c["cluster"]) for c in config["clusters"] if c["name"] == context["cluster"])
+
+
+def _source(path: Path) -> list[str]:
+    """kubectl's arguments for what stands at `path`."""
+    names = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+    return ["-k" if any((path / name).is_file() for name in names) else "-f", str(path)]
 
 
 def write_kubeconfig(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
@@ -34,7 +35,7 @@ def offer_kind(machine: Machine) -> None:
     machine.command("docker")
 
 
-OFFERS = {
+OFFERS: dict[str, Callable[[Machine], object]] = {
     "kubeconfig": offer_named_cluster,
     "assets": lambda machine: machine.assets(PINNED),
     "cache": lambda machine: machine.fill_cache(),

@@ -107,7 +107,8 @@ def absolute(name: str) -> dns.name.Name:
 class Internet:
     """A :class:`~mailegress.dns.query.DnsQuery`.
 
-    ``moods`` by server address: silent, servfail, refused, lame, intercepted, referral-up.
+    ``moods`` by server address, or by ``address name.``: silent, servfail, refused, lame, intercepted,
+    referral-up.
     ``overlays`` by server address: what it answers instead of the zone's data.
     """
 
@@ -180,7 +181,7 @@ class Internet:
         resolver = any(server.address == r.address for r in RESOLVERS)
         assert resolver == recurse, "recursion is desired of resolvers and of nobody else"
         assert server.port == (53 if resolver else PORT)
-        mood = self.moods.get(server.address, "")
+        mood = self.moods.get(f"{server.address} {name.lower()}") or self.moods.get(server.address, "")
         if mood == "silent":
             await self.time.sleep(TRY)
             raise DnsTimeout(f"{server} is silent")

@@ -112,6 +112,18 @@ async def test_resolver_that_does_not_answer_is_temperror(
     assert good.reverse[IP].result is Iprev.PASS
 
 
+@pytest.mark.parametrize("mood", ["silent", "servfail"])
+async def test_forward_look_up_of_the_ptr_name_that_gets_no_answer_is_temperror(
+    time: VirtualTime, resolvers: Resolvers, reverse: Zone, internet: Internet, mood: str
+) -> None:
+    reverse.put(PTR, "PTR", "absent.example.com.", "other.example.com.")
+    internet.moods[f"{RESOLVERS[0].address} other.example.com."] = mood
+
+    report = await time.run(resolvers.report(HOST, frozenset({IP})))
+
+    assert [a.reverse[IP].result for a in report.answers] == [Iprev.TEMPERROR, Iprev.FAIL]
+
+
 async def test_one_good_ptr_of_two_passes_and_both_are_shown(
     time: VirtualTime, resolvers: Resolvers, reverse: Zone
 ) -> None:

@@ -238,8 +238,8 @@ async def test_no_task_of_kopf_outlives_it(api: Any, transport: Transport, seen:
 
 def _of_kopf() -> list[asyncio.Task[Any]]:
     home = str(Path(kopf.__file__).parent)
-    coroutines = [(task, task.get_coro()) for task in asyncio.all_tasks()]
-    return [task for task, coro in coroutines if coro.cr_code.co_filename.startswith(home)]
+    codes = [(task, getattr(task.get_coro(), "cr_code", None)) for task in asyncio.all_tasks()]
+    return [task for task, code in codes if code is not None and code.co_filename.startswith(home)]
 
 
 async def test_one_of_two_in_a_loop_can_end_without_the_other(api: Any, transport: Transport) -> None:

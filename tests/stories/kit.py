@@ -224,6 +224,57 @@ class Story:
                 return found.get("PtrRecord", "").rstrip(".") or None
         return None
 
+    def nat_gateway(self, eips: Iterable[EipInfo]) -> str:
+        """The ID of a new NAT gateway that sends from these EIPs."""
+        first, *others = [e.allocation_id for e in eips]
+        made = self.boto("ec2").create_nat_gateway(
+            SubnetId="subnet-0123456789abcdef0", AllocationId=first, SecondaryAllocationIds=others
+        )
+        gateway: str = made["NatGateway"]["NatGatewayId"]
+        return gateway
+
+    def nat_statuses(self, gateway: str) -> list[str]:
+        """The status of each address of a NAT gateway."""
+        [found] = self.boto("ec2").describe_nat_gateways(NatGatewayIds=[gateway])["NatGateways"]
+        return [a["Status"] for a in found["NatGatewayAddresses"]]
+
+    def instance(self, eips: Iterable[EipInfo]) -> str:
+        """The ID of a new instance with these EIPs, each on a private address of its own."""
+        made = self.aws.create_instance(REGION)
+        for number, eip in enumerate(eips):
+            self.boto("ec2").associate_address(
+                AllocationId=eip.allocation_id, InstanceId=made, PrivateIpAddress=f"10.1.0.{number + 10}"
+            )
+        return made
+
+    def mark(self, zone: ZoneInfo, hostname: str) -> str:
+        """The ownership mark at a name, without its quotes; empty if there is none."""
+        return "".join(self.records(zone, f"_mailegress.{hostname}", "TXT")).strip('"')
+
+    def ttl(self, zone: ZoneInfo, hostname: str) -> int | None:
+        """The TTL of an A record in Route 53, seconds; None if there is none."""
+        found = self.zone_dump(zone)["record_sets"].get(f"{hostname}. A", {})
+        ttl: int | None = found.get("TTL")
+        return ttl
+
+    def zone_dump(self, zone: ZoneInfo) -> dict[str, Any]:
+        """What the world's dump says of one hosted zone."""
+        for account in self.world()["accounts"].values():
+            for name, shown in account.get("zones", {}).items():
+                if name.endswith(f" {zone.id}"):
+                    found: dict[str, Any] = shown
+                    return found
+        raise KeyError(zone.id)
+
+    def eip_dump(self, eip: EipInfo) -> dict[str, Any]:
+        """What the world's dump says of one EIP, in whatever account and region; ``ptr`` has its final dot."""
+        for account in self.world()["accounts"].values():
+            for region in account.get("regions", {}).values():
+                if (found := region.get("addresses", {}).get(eip.public_ip)) is not None:
+                    shown: dict[str, Any] = found
+                    return shown
+        raise KeyError(eip.public_ip)
+
     def put_record(
         self, zone: ZoneInfo, name: str, values: Iterable[str], rtype: str = "A", ttl: int = 300, action: str = "UPSERT"
     ) -> None:

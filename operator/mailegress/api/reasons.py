@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from mailegress.api.conditions import (
-    ACCEPTED as ACCEPTED_TYPE,
-)
+from mailegress.api import conditions
 from mailegress.api.conditions import (
     FORWARD_READY,
     POSITIVE,
@@ -102,52 +100,52 @@ READY_REASON = _reason("Ready", (READY,), "All is right and was verified.", _NOT
 # Accepted.
 ACCEPTED = _reason(
     "Accepted",
-    (ACCEPTED_TYPE,),
+    (conditions.ACCEPTED,),
     "The spec is valid and the object holds its hostname and addresses.",
     _NOTHING,
 )
 INVALID_SPEC = _reason(
     "InvalidSpec",
-    (ACCEPTED_TYPE,),
+    (conditions.ACCEPTED,),
     "The stored spec breaks a rule of the schema; it was stored under another version of it.",
     "Correct the field named in the message.",
 )
 HOSTNAME_CONFLICT = _reason(
     "HostnameConflict",
-    (ACCEPTED_TYPE,),
+    (conditions.ACCEPTED,),
     "Another MailEgress holds the same hostname and still wants it.",
     "Choose another hostname, or delete or change the other MailEgress.",
     stalls_at_once=True,
 )
 ADDRESS_CONFLICT = _reason(
     "AddressConflict",
-    (ACCEPTED_TYPE,),
+    (conditions.ACCEPTED,),
     "Another MailEgress holds the same Elastic IP and still wants it; an address has one PTR.",
     "Remove the address from one of the two.",
     stalls_at_once=True,
 )
 WAITING_FOR_RELEASE = _reason(
     "WaitingForRelease",
-    (ACCEPTED_TYPE,),
+    (conditions.ACCEPTED,),
     "Another MailEgress still holds the hostname or an address but is about to let go of it.",
     _WAIT,
 )
 CLAIM_CYCLE = _reason(
     "ClaimCycle",
-    (ACCEPTED_TYPE,),
+    (conditions.ACCEPTED,),
     "Several MailEgress objects wait for each other's hostname or addresses in a circle.",
     "Give one of them a free hostname or address for the time of the exchange.",
     stalls_at_once=True,
 )
 TOO_MANY_ADDRESSES = _reason(
     "TooManyAddresses",
-    (ACCEPTED_TYPE,),
+    (conditions.ACCEPTED,),
     "The selectors resolve to more than 64 Elastic IPs.",
     "Split the addresses over several hostnames.",
 )
 REGION_NOT_CONFIGURED = _reason(
     "RegionNotConfigured",
-    (ACCEPTED_TYPE,),
+    (conditions.ACCEPTED,),
     "An entry names a region that the operator does not look after.",
     "Correct the region, or add it to the operator's --regions.",
 )

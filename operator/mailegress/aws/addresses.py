@@ -125,8 +125,10 @@ class SharedAddressBook:
         self._regions[region].reading.request(key, not_before)
 
     def request_ptr(self, key: Key, region: str, allocation_id: str, not_before: float) -> None:
+        """A PTR on its way is looked at again at the pace of the poll, however fresh its reading is."""
         book = self._regions[region]
-        if book.ptr(allocation_id).fresh(not_before):
+        known = book.ptr(allocation_id)
+        if known.value is not None and known.at >= not_before and not known.value.pending:
             self._rt.wake(key)
             return
         view = book.reading.fact.value

@@ -16,6 +16,8 @@ def aws_settings(settings: Settings) -> AwsSettings:
         change_rate=settings.route53_changes_rate,
         ec2_write_rate=settings.ec2_write_rate,
         ec2_read_rate=settings.ec2_read_rate,
+        backoff_base=min(AwsSettings().backoff_base, settings.retry_seconds),
+        backoff_cap=settings.retry_max_seconds,
         batch_quiet=settings.batch_idle_ms / 1000,
         batch_longest=settings.batch_max_seconds,
         change_polls=_scaled(AwsSettings().change_polls, settings.insync_poll_seconds),

@@ -18,9 +18,12 @@ from typing import Any
 import kopf
 
 from mailegress.api.names import GROUP, PLURAL, VERSION
+from mailegress.api.text import clean_text
 from mailegress.kube.transport import SignOfLife, Transport
 
 _log = logging.getLogger(__name__)
+
+_MESSAGE_LENGTH = 500
 
 OnChange = Callable[[str | None, Mapping[str, Any]], None]
 """Type of the event (ADDED, MODIFIED, DELETED; None: from a list) and the object."""
@@ -135,13 +138,11 @@ class _Login:
         clock: Callable[[], float],
         most: float,
     ) -> None:
-        self._transport, self._life, self._sleep, self._clock, self._most = (
-            transport,
-            life,
-            sleep,
-            clock,
-            most,
-        )
+        self._transport = transport
+        self._life = life
+        self._sleep = sleep
+        self._clock = clock
+        self._most = most
         self._failures = 0
         self._last: float | None = None
 
@@ -161,8 +162,9 @@ class _Login:
 class _Everything:
     """The tasks that kopf must neither wait for nor cancel after its own root tasks have ended: all.
 
-    kopf takes every task created after its start for one of its own (`kopf.run_tasks`): our workers, and in a
-    simulation the tasks of another operator. Its root tasks wait for what they began; a test holds them to it.
+    kopf takes every task created after its start for one of its own (`kopf.run_tasks`): our workers too, and
+    in a simulation the tasks of another operator. Its root tasks wait for what they began; a test holds them
+    to it.
     """
 
     def __contains__(self, task: object) -> bool:
@@ -220,7 +222,8 @@ async def watch(
         if stop.is_set():
             _log.warning("the watch ended with an error while stopping error=%r", error)
             return
-        raise WatchEnded(f"the watch ended: {type(error).__name__}: {error}") from error
+        text = clean_text(str(error), _MESSAGE_LENGTH)
+        raise WatchEnded(f"the watch ended: {type(error).__name__}: {text}") from error
     finally:
         relay.cancel()
         flag.set()

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from mailegress.api import reasons
 from mailegress.api.names import is_within
 from mailegress.reconcile import marks
-from mailegress.reconcile.model import Eip, Zone
+from mailegress.reconcile.model import Eip
 from mailegress.reconcile.situation import Draft, Situation
 from mailegress.reconcile.step import Finding, NeedName, bad, unknown
 from mailegress.reconcile.targets import Targets
+from mailegress.reconcile.zonechoice import Choice
 
 
 class Hold(enum.Enum):
@@ -30,6 +31,11 @@ class Contest:
     """By allocation ID, for every wanted EIP."""
     finding: Finding | None
     """What Accepted says about it, None if everything is ours."""
+
+    @property
+    def decided(self) -> bool:
+        """Nothing is left to be found out about any address."""
+        return Hold.UNKNOWN not in self.eips.values()
 
     def allows(self, allocation_id: str) -> bool:
         return self.eips.get(allocation_id) is Hold.MINE
@@ -50,14 +56,14 @@ def marked_holder(situation: Situation, hostname: str) -> str | None:
     return holder
 
 
-def decide(situation: Situation, draft: Draft, targets: Targets, zone: Zone | None) -> Contest:
+def decide(situation: Situation, draft: Draft, targets: Targets, choice: Choice, *, managed: bool) -> Contest:
     """Decide every claim of this object. Other objects are never named: they may be another tenant's."""
-    hostname_hold, holder = _hostname(situation, zone)
+    hostname_hold, holder = _hostname(situation, choice, managed=managed)
     blockers = {holder} if hostname_hold is Hold.RELEASE and holder else set()
     holds: dict[str, Hold] = {}
     contested: dict[str, Hold] = {}
     for allocation_id, eip in targets.wanted.items():
-        hold, owner = _eip(situation, draft, eip)
+        hold, owner = _eip(situation, draft, eip, hostname_hold)
         holds[allocation_id] = hold
         if hold in (Hold.LOST, Hold.RELEASE):
             contested[eip.public_ip] = hold
@@ -67,10 +73,13 @@ def decide(situation: Situation, draft: Draft, targets: Targets, zone: Zone | No
     return Contest(hostname_hold, holds, _finding(situation, hostname_hold, contested, frozenset(blockers)))
 
 
-def _hostname(situation: Situation, zone: Zone | None) -> tuple[Hold, str | None]:
+def _hostname(situation: Situation, choice: Choice, *, managed: bool) -> tuple[Hold, str | None]:
     me, hostname = situation.obj.meta.uid, situation.obj.spec.hostname
     claims = situation.world.claims
-    if zone is not None and situation.world.records.get(zone.id, hostname).value is None:
+    if choice.zone is not None:
+        if situation.world.records.get(choice.zone.id, hostname).value is None:
+            return Hold.UNKNOWN, None
+    elif managed and choice.finding is not None and choice.finding.soft:
         return Hold.UNKNOWN, None
     holder = marked_holder(situation, hostname)
     wanting = claims.wanting_hostname(hostname)
@@ -81,10 +90,12 @@ def _hostname(situation: Situation, zone: Zone | None) -> tuple[Hold, str | None
     return (Hold.LOST if any(c.uid == holder for c in wanting) else Hold.RELEASE), holder
 
 
-def _eip(situation: Situation, draft: Draft, eip: Eip) -> tuple[Hold, str | None]:
+def _eip(situation: Situation, draft: Draft, eip: Eip, hostname: Hold) -> tuple[Hold, str | None]:
     me, claims = situation.obj.meta.uid, situation.world.claims
     wanting = claims.wanting_eip(eip)
     shown = eip.ptr.update if eip.ptr.pending and eip.ptr.update else eip.ptr.name
+    if hostname is Hold.UNKNOWN and shown == situation.obj.spec.hostname:
+        return Hold.UNKNOWN, None
     holder = None
     if shown is not None and shown not in situation.own_names():
         holder = marked_holder(situation, shown)
@@ -146,5 +157,5 @@ def _finding(
             f"{what} is still held by another MailEgress that does not want it any more; waiting for its release.",
         )
     if hostname is Hold.UNKNOWN:
-        return unknown(reasons.PROGRESSING, f"Finding out who holds {name}.")
+        return unknown(reasons.PROGRESSING, f"Finding out who holds {name}.", soft=True)
     return None

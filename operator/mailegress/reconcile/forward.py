@@ -28,6 +28,7 @@ from mailegress.reconcile.step import (
     NeedAuthorities,
     NeedName,
     NeedSpot,
+    NeedZones,
     bad,
     from_fault,
     good,
@@ -61,6 +62,8 @@ class Forward:
     """What it is to hold in the end."""
     change_id: str | None = None
     zone: Zone | None = None
+    known: bool = False
+    """The record was read (Observed: heard of)."""
 
 
 def assess(situation: Situation, draft: Draft, targets: Targets, contest: Contest, choice: Choice) -> Forward:
@@ -69,6 +72,8 @@ def assess(situation: Situation, draft: Draft, targets: Targets, contest: Contes
     if zone is None:
         return Forward(choice.finding or unknown(reasons.PROGRESSING, "Choosing the hosted zone."))
     fact = situation.world.records.get(zone.id, hostname)
+    if fact.fault is not None and fact.fault.reason == reasons.ZONE_NOT_FOUND.name:
+        draft.need(NeedZones(fact.tried_at))
     write = situation.world.writer.state(zone.id, hostname)
     floor = _floor(situation, fact.at)
     if not draft.have(fact, floor, NeedName(zone.id, hostname, floor)) and fact.value is None:
@@ -85,7 +90,7 @@ def assess(situation: Situation, draft: Draft, targets: Targets, contest: Contes
 def _floor(situation: Situation, at: float) -> float:
     """How new the reading of the record must be."""
     idle = max(situation.now - situation.settings.record_sweep_seconds, situation.memory.token_at)
-    if situation.memory.ready_generation == situation.obj.meta.generation or situation.fits():
+    if situation.converged:
         return idle
     return max(idle, situation.edit_floor)
 
@@ -129,7 +134,7 @@ class _Record:
         conflict = self._conflict(simple, mark, mine, values, frozenset(wanted))
         if conflict is not None:
             return self._with(base, conflict)
-        if not self.targets.known:
+        if not self.targets.known or not self.contest.decided:
             fault = self.targets.fault
             return self._with(base, from_fault(fault) if fault else unknown(reasons.PROGRESSING, "Finding the Elastic IPs.", soft=True))
         changes, why = self._changes(simple, mark, mine, values, frozenset(wanted))
@@ -143,7 +148,7 @@ class _Record:
     def _with(base: Forward, finding: Finding, *, complete: bool = False, verified: bool = False) -> Forward:
         return Forward(
             finding, base.values, base.ttl, base.mine, base.adopted, complete, verified, base.wanted, base.final,
-            base.change_id, base.zone,
+            base.change_id, base.zone, known=True,
         )
 
     def _pending(self, message: str) -> Finding:
@@ -316,6 +321,10 @@ class _Record:
         finding, verified = prove(
             s, self.draft, base.values, wrote_at, exact=True, zone=self.zone.name, servers=self.choice.servers
         )
+        heard_at = s.world.dns.authorities(hostname).at
+        if not finding.ok and heard_at > self.read_at:
+            # The world says something else: what Route 53 holds is read again before it is believed any longer.
+            self.draft.need(NeedName(self.zone.id, hostname, heard_at))
         if finding.ok:
             entry = self.targets.problem
             if self.choice.finding is not None:
@@ -350,7 +359,7 @@ def prove(
         and s.obj.status.hostname == hostname
     )
     reading = s.world.dns.authorities(hostname)
-    floor = max(wrote_at, s.memory.token_at)
+    floor = max(wrote_at, s.memory.token_at if stands else s.edit_floor)
     report = reading.value if reading.fresh(floor) else None
     spot = s.world.dns.spot(hostname)
     text = f"Asking every authoritative server for {hostname}."

@@ -55,6 +55,7 @@ def assess(situation: Situation, draft: Draft, targets: Targets, contest: Contes
         verified=verified and holds,
         wanted=joining,
         final=joining,
+        known=report is not None or finding.soft,
     )
 
 

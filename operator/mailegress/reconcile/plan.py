@@ -41,7 +41,7 @@ def plan(situation: Situation) -> Step:
     aims = targets.resolve(situation, draft)
     managed = obj.spec.forward.management is Management.MANAGED
     choice = zonechoice.choose(situation, draft) if managed else zonechoice.Choice()
-    claim = contest.decide(situation, draft, aims, choice.zone)
+    claim = contest.decide(situation, draft, aims, choice, managed=managed)
     refusal = _refusal(situation, aims)
     _remember_sweep(situation, draft)
     if refusal is not None:

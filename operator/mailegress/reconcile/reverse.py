@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mailegress.api import reasons
 from mailegress.api.status import PtrOrigin
 from mailegress.reconcile import verify
-from mailegress.reconcile.contest import Contest
+from mailegress.reconcile.contest import Contest, Hold
 from mailegress.reconcile.forward import Forward, left_alone, ptr_problem
 from mailegress.reconcile.model import Eip, Iprev, WritePhase, WriteState
 from mailegress.reconcile.situation import Draft, Situation
@@ -51,9 +51,8 @@ def assess(situation: Situation, draft: Draft, targets: Targets, contest: Contes
     )
     if settled:
         _reset_leaving(situation, draft, targets, forward)
-    finding = next((f for f in by_eip.values() if not f.ok and not f.soft), None) or next(
-        (f for f in by_eip.values() if not f.ok), None
-    )
+    # What needs a human is told before what goes on by itself.
+    finding = min((f for f in by_eip.values() if not f.ok), key=_urgency, default=None)
     if finding is None:
         finding = (
             good(reasons.PTR_IN_SYNC, f"Every address has the PTR {situation.obj.spec.hostname}.")
@@ -61,6 +60,11 @@ def assess(situation: Situation, draft: Draft, targets: Targets, contest: Contes
             else _nothing(situation, targets)
         )
     return Reverse(finding, by_eip, settled, switched)
+
+
+def _urgency(finding: Finding) -> tuple[bool, bool]:
+    reason = reasons.ALL_REASONS.get(finding.reason)
+    return (finding.soft, reason is None or not reason.stalls_at_once)
 
 
 def _nothing(situation: Situation, targets: Targets) -> Finding:
@@ -75,6 +79,8 @@ def _nothing(situation: Situation, targets: Targets) -> Finding:
 def _judge(situation: Situation, draft: Draft, contest: Contest, forward: Forward, eip: Eip) -> Finding:
     hostname = situation.obj.spec.hostname
     joined = forward.mine and eip.public_ip in forward.values
+    if contest.eips.get(eip.allocation_id) is Hold.UNKNOWN or (not forward.known and forward.finding.soft):
+        return unknown(reasons.PROGRESSING, f"Reading what is known of {eip.public_ip}.", soft=True)
     if not contest.allows(eip.allocation_id):
         return bad(reasons.PENDING, f"The PTR of {eip.public_ip} waits until the claim on the address is decided.")
     if not joined and (problem := ptr_problem(situation, eip)) is not None:
@@ -85,6 +91,9 @@ def _judge(situation: Situation, draft: Draft, contest: Contest, forward: Forwar
     if eip.ptr.settled_to(hostname) and situation.doubted(eip.region, eip.allocation_id) is None:
         if not joined:
             return bad(reasons.WAITING_FOR_FORWARD, f"{eip.public_ip} has the PTR {hostname}; its A record is not there yet.")
+        if not situation.converged and not situation.world.book.ptr(eip.region, eip.allocation_id).fresh(situation.edit_floor):
+            draft.need(NeedPtr(eip.region, eip.allocation_id, situation.edit_floor))
+            return unknown(reasons.PROGRESSING, f"Reading the PTR of {eip.public_ip}.", soft=True)
         return good(reasons.PTR_IN_SYNC, f"{eip.public_ip} has the PTR {hostname}.")
     write = situation.world.ptrs.state(eip.region, eip.allocation_id)
     if write is not None and write.busy:

@@ -84,6 +84,11 @@ class Situation:
         """This object's share of an interval (0 to ``interval`` seconds), so that a restart asks nothing all at once."""
         return interval * (zlib.crc32(self.obj.meta.uid.encode()) % 1024) / 1024
 
+    @property
+    def converged(self) -> bool:
+        """This generation was verified: by this process, or so says a status that fits."""
+        return self.memory.ready_generation == self.obj.meta.generation or self.fits()
+
     def recorded(self) -> tuple[AddressStatus, ...]:
         """EIPs that an earlier pass wrote down; hints, never a reason to delete anything by themselves."""
         return tuple(a for a in self.obj.status.addresses if a.allocation_id and a.region and a.public_ip)

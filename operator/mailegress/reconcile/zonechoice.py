@@ -37,6 +37,9 @@ def choose(situation: Situation, draft: Draft) -> Choice:
         if fact.fault is not None:
             return Choice(finding=from_fault(fact.fault))
         return Choice(finding=unknown(reasons.PROGRESSING, "Reading the hosted zones.", soft=True))
+    idle = max(situation.now - situation.settings.record_sweep_seconds, situation.memory.token_at)
+    if not fact.fresh(idle):
+        draft.need(NeedZones(idle))
     wanted = _wanted(situation, draft, fact.value)
     if wanted.zone is None and wanted.finding is not None and wanted.finding.reason == reasons.ZONE_NOT_FOUND.name:
         # The zone may be younger than the reading.

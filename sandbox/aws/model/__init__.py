@@ -25,6 +25,8 @@ ASSUMPTIONS: behaviour that AWS does not document. The operator must not depend 
 - All four name servers serve a change before it is INSYNC, unless a server is lagged by hand: then INSYNC
   comes all the same.
 - Calls refused for want of permission cost quota; calls struck by an injected fault do not.
+- A batch within the size limits costs change tokens also when it is refused; an oversized one costs none.
+- Signatures are not checked: the access key and the session token alone tell who calls.
 - Expired session keys: EC2 answers RequestExpired, Route 53 and STS answer ExpiredToken.
 """
 

@@ -30,7 +30,8 @@ Predicate = Callable[[Context, str, str, Params], bool]
 @dataclass(slots=True)
 class FaultRule:
     """Matched by patterns of service and operation, account, region, a text in the parameters as JSON, and
-    `predicate`. `count` = how many times it strikes (None = until cleared); `skip` = let so many pass first.
+    `predicate`. `count` = how many times it strikes (None = until cleared); `skip` = let so many pass first;
+    `share` = strike only this share of the calls, evenly spread (0.3 = three in ten).
     `delay` in seconds: before the reply, or before the cut."""
 
     effect: Effect
@@ -41,6 +42,7 @@ class FaultRule:
     contains: str = ""
     count: int | None = None
     skip: int = 0
+    share: float = 1.0
     code: str = "InternalError"
     message: str = "An internal error has occurred"
     status: int = 400
@@ -48,6 +50,15 @@ class FaultRule:
     bare: bool = False
     predicate: Predicate | None = None
     struck: int = 0
+    debt: float = 0.0
+
+    def falls_due(self) -> bool:
+        """Whether this call is one of the share."""
+        self.debt += self.share
+        if self.debt < 1.0 - 1e-9:
+            return False
+        self.debt -= 1.0
+        return True
 
     def matches(self, context: Context, service: str, operation: str, params: Params) -> bool:
         return (
@@ -95,6 +106,8 @@ class Faults:
                 rule.skip -= 1
                 continue
             if rule.count is not None and rule.struck >= rule.count:
+                continue
+            if not rule.falls_due():
                 continue
             rule.struck += 1
             out.delay += rule.delay

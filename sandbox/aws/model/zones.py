@@ -15,7 +15,7 @@ SERVERS = 4
 NS_TTL = 172_800
 SOA_TTL = 900
 FIRST_SERVED = 0.4
-SERVED_STEP = 0.15
+SERVED_STEP = 2 / 15
 """Shares of the time to INSYNC: when the first server serves a change, and how much later each next one."""
 
 Delta = tuple[Key, RecordSet | None]

@@ -1,0 +1,74 @@
+"""``python -m sandbox up | exec CMD | demo``: a local Kubernetes, AWS and DNS with the operator running.
+
+up     stays until Ctrl-C and prints how to use it from another shell
+exec   runs CMD by `sh -c` with everything set for kubectl, aws and dig; exits with its status
+demo   applies a sample, shows how it becomes Ready, deletes it, and proves that nothing is left
+
+SANDBOX_SCALE is the factor of every delay of AWS and DNS: 1 = as in reality (default; demo: 0.1).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from sandbox import demo, shell
+from sandbox.controlplane import ControlPlaneError
+from sandbox.operator import REPO
+from sandbox.pace import parse_scale
+from sandbox.waiting import Overdue
+
+_UP_SCALE = "1"
+_DEMO_SCALE = "0.1"
+
+
+def _say(line: str) -> None:
+    print(f"sandbox: {line}", file=sys.stderr, flush=True)
+
+
+def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
+    """Run one command; the process's exit status."""
+    variables = os.environ if environ is None else environ
+    parser = argparse.ArgumentParser(
+        prog="python -m sandbox", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="up | exec | demo")
+    commands.add_parser("up")
+    commands.add_parser("exec").add_argument("cmd", metavar="CMD")
+    commands.add_parser("demo").add_argument("--json", type=Path, default=REPO / "build" / "demo.json")
+    options = parser.parse_args(argv)
+    try:
+        default = _DEMO_SCALE if options.command == "demo" else _UP_SCALE
+        scale = parse_scale(variables.get("SANDBOX_SCALE") or default)
+    except ValueError as error:
+        parser.error(str(error))
+    if options.command == "exec" and not options.cmd.strip():
+        parser.error("CMD is empty; for example: CMD='kubectl get meg -A'")
+    try:
+        with shell.stoppable():
+            if options.command == "demo":
+                return demo.run(scale, options.json)
+            return _run(options, scale)
+    except shell.Stopped as stopped:
+        if options.command == "up":
+            _say("ended; nothing is left")
+            return 0
+        return 128 + stopped.number
+    except (ControlPlaneError, Overdue, RuntimeError, OSError) as error:
+        print(f"sandbox: {error}", file=sys.stderr)
+        return 1
+
+
+def _run(options: argparse.Namespace, scale: float) -> int:
+    with shell.make_sandbox(scale, _say) as sandbox:
+        if options.command == "exec":
+            return shell.run_command(options.cmd, sandbox.user_environ())
+        shell.stay_up(sandbox, scale)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

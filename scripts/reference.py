@@ -1,0 +1,333 @@
+"""Writes the generated parts of the documentation from the code, or checks that they are up to date.
+
+    python scripts/reference.py            # rewrite
+    python scripts/reference.py --check    # exit 1 and name the pages that differ
+
+A part stands between ``<!-- generated: NAME -->`` and ``<!-- end of NAME -->``; what is outside is written by hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import random
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+
+REPO = Path(__file__).resolve().parent.parent
+CRD = REPO / "crds" / "mailegress.io_mailegresses.yaml"
+RBAC = REPO / "deploy" / "base" / "rbac.yaml"
+IAM = REPO / "deploy" / "iam"
+PAGES = ("README.md", "docs/reference.md", "docs/troubleshooting.md", "docs/iam.md")
+
+_PART = re.compile(
+    r"(?P<open><!-- generated: (?P<name>[a-z0-9.-]+) -->\n).*?(?P<close><!-- end of (?P=name) -->)", re.DOTALL
+)
+
+Json = Mapping[str, Any]
+
+SHORT_LIST = (
+    "Pending",
+    "HostnameConflict",
+    "AddressNotFound",
+    "ZoneNotFound",
+    "ZoneNotDelegated",
+    "RecordConflict",
+    "AuthoritiesUnreachable",
+    "Intercepted",
+    "PTRConflict",
+    "PTRRejected",
+    "ReverseUnsupported",
+    "NotPropagated",
+    "AccessDenied",
+    "CredentialsUnavailable",
+    "DeletionBlocked",
+)
+"""Reasons in the README: those that a first installation meets."""
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "".join("| " + " | ".join(_cell(cell) for cell in line) + " |\n" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())
+
+
+def _angles(text: str) -> str:
+    """``<hostname>`` would be taken for HTML and vanish."""
+    return re.sub(r"<(?=[A-Za-z])", "&lt;", text)
+
+
+# ---------------------------------------------------------------- fields
+
+
+def schema() -> Json:
+    """The OpenAPI schema of the one version in the CRD."""
+    crd = yaml.safe_load(CRD.read_text())
+    (version,) = crd["spec"]["versions"]
+    return cast(Json, version["schema"]["openAPIV3Schema"])
+
+
+def fields(part: str) -> str:
+    """Every field below ``spec`` or ``status``."""
+    root: Json = schema()["properties"][part]
+    rows = [_field(path, node, required) for path, node, required in _walk(part, root)]
+    return table(("field", "type", "bounds", "default", "meaning"), rows)
+
+
+def _walk(path: str, node: Json) -> Iterable[tuple[str, Json, bool]]:
+    for name, child in node.get("properties", {}).items():
+        below = f"{path}.{name}"
+        yield below, child, name in node.get("required", ())
+        yield from _walk(below, child)
+        items = child.get("items", {})
+        yield from _walk(f"{below}[]", items)
+
+
+def _field(path: str, node: Json, required: bool) -> tuple[str, ...]:
+    default = node.get("default")
+    shown = "" if default is None or isinstance(default, dict | list) else f"`{_scalar(default)}`"
+    return (f"`{path}`", _type(node), _bounds(node), shown or ("**required**" if required else ""), _angles(node["description"]))
+
+
+def _type(node: Json) -> str:
+    kind = str(node["type"])
+    return f"{node['items']['type']}[]" if kind == "array" else kind
+
+
+def _bounds(node: Json) -> str:
+    if "enum" in node:
+        return ", ".join(f"`{value}`" for value in node["enum"])
+    low, high = node.get("minimum", node.get("minItems")), node.get("maximum", node.get("maxItems"))
+    what = " entries" if node["type"] == "array" else ""
+    if node["type"] == "string" and "maxLength" in node:
+        return f"≤ {node['maxLength']} characters"
+    if low is not None and high is not None:
+        return f"{low} to {high}{what}"
+    if high is not None:
+        return f"≤ {high}{what}"
+    return "" if low is None else f"≥ {low}{what}"
+
+
+def _scalar(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def columns() -> str:
+    """The printer columns."""
+    (version,) = yaml.safe_load(CRD.read_text())["spec"]["versions"]
+    return table(
+        ("column", "shown", "from", "meaning"),
+        (
+            (
+                c["name"].upper(),
+                "with `-o wide`" if c.get("priority") else "always",
+                f"`{c['jsonPath']}`",
+                c.get("description", "Time since the object was created."),
+            )
+            for c in version["additionalPrinterColumns"]
+        ),
+    )
+
+
+# ---------------------------------------------------------------- reasons, settings, rights
+
+
+def all_reasons() -> str:
+    """Every reason, when it is set and what the user does."""
+    from mailegress.api.reasons import ALL_REASONS
+
+    return table(
+        ("reason", "first-hand on", "stalls", "when it is set", "what you do"),
+        (
+            (
+                f"`{r.name}`",
+                ", ".join(r.condition_types),
+                "at once" if r.stalls_at_once else "",
+                r.when,
+                r.remedy,
+            )
+            for r in ALL_REASONS.values()
+        ),
+    )
+
+
+def short_reasons() -> str:
+    """The reasons that a first installation meets."""
+    from mailegress.api.reasons import ALL_REASONS
+
+    return table(
+        ("REASON", "means", "do"),
+        ((f"`{name}`", ALL_REASONS[name].when, ALL_REASONS[name].remedy) for name in SHORT_LIST),
+    )
+
+
+def condition_types() -> str:
+    """Condition types in their order."""
+    from mailegress.api.conditions import CONDITION_ORDER, NEGATIVE
+    from mailegress.api.reasons import ALL_REASONS
+
+    return table(
+        ("condition", "present", "reasons first-hand"),
+        (
+            (
+                f"`{kind}`",
+                "only while True" if kind in NEGATIVE else "always",
+                ", ".join(f"`{r.name}`" for r in ALL_REASONS.values() if kind in r.condition_types),
+            )
+            for kind in CONDITION_ORDER
+        ),
+    )
+
+
+def settings() -> str:
+    """Every flag and variable, by panel of the help text."""
+    from mailegress.cli.settings import settings_table, specs
+
+    panels = {spec.flag: spec.panel for spec in specs()}
+    out = []
+    for panel, rows in itertools.groupby(settings_table(), key=lambda row: panels[row.flag]):
+        out.append(f"**{panel}**\n\n")
+        out.append(
+            table(
+                ("flag", "variable", "default", "meaning"),
+                ((f"`{r.flag}`", f"`{r.env}`", r.default, r.help) for r in rows),
+            )
+        )
+        out.append("\n")
+    return "".join(out).rstrip("\n") + "\n"
+
+
+def rights() -> str:
+    """What the operator may do in the API server."""
+    rows = []
+    for document in yaml.safe_load_all(RBAC.read_text()):
+        if document["kind"] not in ("ClusterRole", "Role"):
+            continue
+        scope = "cluster" if document["kind"] == "ClusterRole" else "its own namespace"
+        for rule in document["rules"]:
+            group = rule["apiGroups"][0] or "core"
+            names = ", ".join(f"`{n}`" for n in rule.get("resourceNames", ())) or "all"
+            rows.append((group, ", ".join(rule["resources"]), names, ", ".join(rule["verbs"]), scope))
+    return table(("API group", "resource", "names", "verbs", "where"), rows)
+
+
+# ---------------------------------------------------------------- metrics
+
+
+def metrics() -> str:
+    """Every metric, from the registry of an operator that was wired up and used a little."""
+    return asyncio.run(_metrics())
+
+
+async def _metrics() -> str:
+    from mailegress.aws.api import AwsApi
+    from mailegress.aws.wiring import build_aws
+    from mailegress.cli import parts
+    from mailegress.cli.loading import load_settings
+    from mailegress.cli.run import Operator
+    from mailegress.kube.transport import Transport
+    from mailegress.reconcile.choke import OpenChoke
+    from mailegress.reconcile.reconciler import Reconciler
+
+    configured = load_settings({"regions": "eu-west-1"}, {})
+    # Nothing is started, so that nothing is asked of AWS or of the API server.
+    operator = Operator(configured, cast(Transport, None))
+    made = operator._metrics
+    clock = asyncio.get_running_loop().time
+    aws = build_aws(
+        cast(AwsApi, None), parts.aws_settings(configured), lambda key: None, made, OpenChoke(), clock, random.Random(0)
+    )
+    operator._gauges(aws, cast(Reconciler, _Used()))
+    # A labelled metric shows its labels once it is used.
+    made.reconcile("ok", 0.1)
+    made.aws_call("ec2", "DescribeAddresses", "OK", 0.1)
+    made.throttled("route53")
+    made.batch(1)
+    made.dns_query("authority", "answer")
+    made.edit_to_ready(1.0)
+    made.api_write("status", "ok")
+    rows = []
+    for family in made.registry.collect():
+        if family.name.startswith("process_"):
+            continue
+        labels = {label: value for sample in family.samples for label, value in sample.labels.items() if label != "le"}
+        name = family.name + ("_total" if family.type == "counter" else "")
+        values = ""
+        if name == "mailegress_aws_state":
+            values = " " + ", ".join(f"`{s.labels['what']}`" for s in family.samples) + "."
+        rows.append((f"`{name}`", family.type, ", ".join(f"`{label}`" for label in labels), family.documentation + values))
+    await aws.close()
+    return table(("metric", "type", "labels", "meaning"), rows)
+
+
+class _Used:
+    """Stands for a reconciler that has seen one object."""
+
+    def by_reason(self) -> Mapping[str, float]:
+        return {"Ready": 1.0}
+
+
+# ---------------------------------------------------------------- pages
+
+
+def generators() -> dict[str, Callable[[], str]]:
+    """Part name → what makes its text."""
+    made: dict[str, Callable[[], str]] = {
+        "spec": lambda: fields("spec"),
+        "status": lambda: fields("status"),
+        "columns": columns,
+        "conditions": condition_types,
+        "reasons": all_reasons,
+        "short-reasons": short_reasons,
+        "settings": settings,
+        "metrics": metrics,
+        "rbac": rights,
+    }
+    for policy in sorted(IAM.glob("*.json")):
+        made[f"iam-{policy.name}"] = lambda path=policy: f"```json\n{path.read_text().strip()}\n```\n"  # type: ignore[misc]
+    return made
+
+
+def render(text: str) -> str:
+    """A page with its generated parts renewed. KeyError names a part that nothing makes."""
+    made = generators()
+    return _PART.sub(lambda m: m["open"] + "\n" + made[m["name"]]() + "\n" + m["close"], text)
+
+
+def parts_of(text: str) -> list[str]:
+    """Names of the generated parts on a page."""
+    return [m["name"] for m in _PART.finditer(text)]
+
+
+def main(arguments: Sequence[str] | None = None, root: Path = REPO) -> int:
+    """The exit code: 1 if ``--check`` finds a page that differs."""
+    parser = argparse.ArgumentParser(description="Write or check the generated parts of the documentation.")
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 if a page is out of date")
+    check = parser.parse_args(arguments).check
+    stale = []
+    for name in PAGES:
+        page = root / name
+        text = page.read_text()
+        renewed = render(text)
+        if renewed != text:
+            stale.append(name)
+            if not check:
+                page.write_text(renewed)
+    for name in stale:
+        print(f"{name}: {'out of date; run python scripts/reference.py' if check else 'rewritten'}")
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.path[:0] = [str(REPO / "operator")]
+    sys.exit(main())

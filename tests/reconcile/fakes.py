@@ -1,0 +1,343 @@
+"""A world of plain values behind the ports: what planning may read, set up by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from mailegress.api.names import FINALIZER
+from mailegress.api.status import Status
+from mailegress.api.types import MailEgress, parse_object
+from mailegress.reconcile import marks, remember, summarise
+from mailegress.reconcile.claims import ClaimIndex
+from mailegress.reconcile.forward import mark_set
+from mailegress.reconcile.marks import Mark
+from mailegress.reconcile.model import (
+    Absence,
+    AnswerKind,
+    AuthorityReport,
+    Change,
+    Delegation,
+    Eip,
+    Fact,
+    Iprev,
+    IprevResult,
+    NameView,
+    NatGateway,
+    Ptr,
+    RecordSet,
+    RegionView,
+    ResolverAnswer,
+    ResolverReport,
+    ServerAnswer,
+    Verb,
+    WriteState,
+    Zone,
+)
+from mailegress.reconcile.plan import plan
+from mailegress.reconcile.settings import ReconcileSettings
+from mailegress.reconcile.situation import Memory, Situation, World
+from mailegress.reconcile.step import Finding, Step
+
+REGION = "ap-northeast-1"
+ACCOUNT = "111122223333"
+OWNER = "cluster-a"
+ZONE = Zone("Z1", "example.com")
+SERVERS = frozenset({"ns-1.example.net", "ns-2.example.net"})
+UID = "00000000-0000-4000-8000-000000000001"
+OTHER_UID = "00000000-0000-4000-8000-000000000002"
+
+
+class FakeBook:
+    """EIPs by hand; every reading is as of ``at``."""
+
+    def __init__(self) -> None:
+        self.regions: Sequence[str] = (REGION,)
+        self.eips: dict[str, Eip] = {}
+        self.gateways: dict[str, NatGateway] = {}
+        self.supported = True
+        self.at: float | None = 0.0
+        self.absences: dict[str, Absence] = {}
+
+    def get(self, region: str) -> Fact[RegionView]:
+        if self.at is None:
+            return Fact()
+        view = RegionView(region, ACCOUNT, dict(self.eips), dict(self.gateways), self.supported)
+        return Fact(view, self.at, tried_at=self.at)
+
+    def ptr(self, region: str, allocation_id: str) -> Fact[Ptr]:
+        eip = self.eips.get(allocation_id)
+        return Fact(eip.ptr, self.at or 0.0) if eip is not None else Fact()
+
+    def request(self, key: str, region: str, not_before: float) -> None:
+        raise AssertionError("planning does not ask")
+
+    def request_ptr(self, key: str, region: str, allocation_id: str, not_before: float) -> None:
+        raise AssertionError("planning does not ask")
+
+    def watch_absence(self, key: str, region: str, allocation_id: str) -> Absence:
+        return self.absences.get(allocation_id, Absence.SUSPECTED)
+
+    def forget_absence(self, region: str, allocation_ids: Iterable[str]) -> None:
+        raise AssertionError("planning does not ask")
+
+
+class FakePtrs:
+    def __init__(self) -> None:
+        self.states: dict[str, WriteState] = {}
+
+    def set_ptr(self, key: str, region: str, allocation_id: str, hostname: str) -> None:
+        raise AssertionError("planning does not write")
+
+    def reset_ptr(self, key: str, region: str, allocation_id: str) -> None:
+        raise AssertionError("planning does not write")
+
+    def state(self, region: str, allocation_id: str) -> WriteState | None:
+        return self.states.get(allocation_id)
+
+
+class FakeZones:
+    def __init__(self) -> None:
+        self.zones: tuple[Zone, ...] | None = (ZONE,)
+        self.servers: dict[str, frozenset[str]] = {ZONE.id: SERVERS}
+
+    def get(self) -> Fact[tuple[Zone, ...]]:
+        return Fact(self.zones, 0.0) if self.zones is not None else Fact()
+
+    def request(self, key: str, not_before: float) -> None:
+        raise AssertionError("planning does not ask")
+
+    def name_servers(self, zone_id: str) -> Fact[frozenset[str]]:
+        found = self.servers.get(zone_id)
+        return Fact(found, 0.0) if found is not None else Fact()
+
+    def request_name_servers(self, key: str, zone_id: str, not_before: float) -> None:
+        raise AssertionError("planning does not ask")
+
+
+class FakeRecords:
+    """Record sets by (zone, hostname). A name never put is known to be empty, unless ``unread``."""
+
+    def __init__(self) -> None:
+        self.views: dict[tuple[str, str], NameView] = {}
+        self.unread: set[str] = set()
+        self.swept = True
+        self.at = 0.0
+
+    def get(self, zone_id: str, hostname: str) -> Fact[NameView]:
+        if hostname in self.unread:
+            return Fact()
+        return Fact(self.views.get((zone_id, hostname), NameView(hostname)), self.at)
+
+    def request(self, key: str, zone_id: str, hostname: str, not_before: float) -> None:
+        raise AssertionError("planning does not ask")
+
+    def marked(self, uid: str) -> Sequence[tuple[str, str]]:
+        found = []
+        for place, view in self.views.items():
+            mark = marks.parse(view.mark.values) if view.mark else None
+            if mark is not None and mark.uid == uid and place[1] not in self.unread:
+                found.append(place)
+        return found
+
+    def holder(self, hostname: str) -> Sequence[tuple[str, NameView]]:
+        return [(z, v) for (z, h), v in self.views.items() if h == hostname and v.mark and h not in self.unread]
+
+    def all_swept(self) -> Fact[bool]:
+        return Fact(True, 0.0) if self.swept else Fact()
+
+    def request_all_swept(self, key: str) -> None:
+        raise AssertionError("planning does not ask")
+
+    def put(self, hostname: str, values: Iterable[str] = (), mark: Mark | None = None, zone_id: str = ZONE.id, ttl: int = 300) -> None:
+        records = (RecordSet(hostname, "A", ttl, tuple(sorted(values))),) if values else ()
+        self.views[(zone_id, hostname)] = NameView(hostname, records, mark_set(hostname, mark) if mark else None)
+
+    def apply(self, zone_id: str, hostname: str, changes: Sequence[Change]) -> None:
+        """What Route 53 would hold afterwards; DELETE must be exact, CREATE must be new (both are asserted)."""
+        view = self.views.get((zone_id, hostname), NameView(hostname))
+        sets = {(r.name, r.type): r for r in (*view.records, *((view.mark,) if view.mark else ()))}
+        for change in changes:
+            place = (change.record_set.name, change.record_set.type)
+            if change.verb is Verb.DELETE:
+                assert sets.pop(place) == change.record_set
+            else:
+                assert place not in sets
+                sets[place] = change.record_set
+        own = tuple(r for (n, _), r in sets.items() if n == hostname)
+        mark = next((r for (n, _), r in sets.items() if n != hostname), None)
+        self.views[(zone_id, hostname)] = NameView(hostname, own, mark)
+
+
+class FakeWriter:
+    def __init__(self) -> None:
+        self.states: dict[tuple[str, str], WriteState] = {}
+
+    def submit(self, key: str, zone_id: str, hostname: str, changes: Sequence[Change]) -> None:
+        raise AssertionError("planning does not write")
+
+    def state(self, zone_id: str, hostname: str) -> WriteState | None:
+        return self.states.get((zone_id, hostname))
+
+
+class FakeDns:
+    """Authorities and resolvers that say what ``hears`` and the book say; None = not asked yet."""
+
+    def __init__(self, book: FakeBook) -> None:
+        self._book = book
+        self.resolvers: Sequence[str] = ("192.0.2.53", "192.0.2.54")
+        self.answers: dict[str, frozenset[str]] = {}
+        self.kinds: dict[str, AnswerKind] = {}
+        self.at: float | None = 0.0
+        self.public_at: float | None = 0.0
+        self.zone = ZONE.name
+        self.servers = SERVERS
+
+    def _answer(self, server: str, hostname: str) -> ServerAnswer:
+        found = self.answers.get(hostname, frozenset())
+        kind = self.kinds.get(server, AnswerKind.ANSWER if found else AnswerKind.NXDOMAIN)
+        return ServerAnswer(server, kind, found if kind is AnswerKind.ANSWER else frozenset(), 300)
+
+    def authorities(self, hostname: str) -> Fact[AuthorityReport]:
+        if self.at is None:
+            return Fact()
+        answers = tuple(self._answer(s, hostname) for s in sorted(self.servers))
+        return Fact(AuthorityReport(hostname, self.zone, self.servers, answers), self.at, tried_at=self.at)
+
+    def request_authorities(self, key: str, hostname: str, not_before: float) -> None:
+        raise AssertionError("planning does not ask")
+
+    def spot(self, hostname: str) -> Fact[ServerAnswer]:
+        return Fact()
+
+    def request_spot(self, key: str, hostname: str, not_before: float) -> None:
+        raise AssertionError("planning does not ask")
+
+    def delegation(self, zone: str) -> Fact[Delegation]:
+        return Fact(Delegation(zone, self.servers), 0.0)
+
+    def request_delegation(self, key: str, zone: str, not_before: float) -> None:
+        raise AssertionError("planning does not ask")
+
+    def public(self, hostname: str) -> Fact[ResolverReport]:
+        if self.public_at is None:
+            return Fact()
+        reverse = {
+            e.public_ip: IprevResult(Iprev.PASS if e.ptr.name else Iprev.PERMERROR, (e.ptr.name,) if e.ptr.name else ())
+            for e in self._book.eips.values()
+        }
+        answers = tuple(ResolverAnswer(r, self._answer(r, hostname), reverse) for r in self.resolvers)
+        return Fact(ResolverReport(hostname, frozenset(reverse), answers), self.public_at, tried_at=self.public_at)
+
+    def request_public(self, key: str, hostname: str, addresses: frozenset[str], not_before: float) -> None:
+        raise AssertionError("planning does not ask")
+
+
+@dataclass
+class Desk:
+    """A planner's desk: one object and its world, at a moment."""
+
+    now: float = 0.0
+    settings: ReconcileSettings = field(default_factory=lambda: ReconcileSettings(OWNER))
+    book: FakeBook = field(default_factory=FakeBook)
+    ptrs: FakePtrs = field(default_factory=FakePtrs)
+    zones: FakeZones = field(default_factory=FakeZones)
+    records: FakeRecords = field(default_factory=FakeRecords)
+    writer: FakeWriter = field(default_factory=FakeWriter)
+    claims: ClaimIndex = field(default_factory=ClaimIndex)
+    memories: dict[str, Memory] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.dns = FakeDns(self.book)
+
+    @property
+    def world(self) -> World:
+        return World(self.book, self.ptrs, self.zones, self.records, self.writer, self.dns, self.claims)
+
+    def eip(self, number: int, ptr: Ptr | str | None = None, **more: str) -> Eip:
+        """203.0.113.<number>, in the account."""
+        shown = ptr if isinstance(ptr, Ptr) else Ptr(name=ptr)
+        eip = Eip(f"eipalloc-{number:08x}", f"203.0.113.{number}", ACCOUNT, REGION, shown, **more)
+        self.book.eips[eip.allocation_id] = eip
+        return eip
+
+    def set_ptr(self, eip: Eip, name: str | None) -> None:
+        self.book.eips[eip.allocation_id] = replace(eip, ptr=Ptr(name=name))
+
+    def publish(self, hostname: str) -> None:
+        """DNS says what Route 53 holds."""
+        view = self.records.views.get((ZONE.id, hostname), NameView(hostname))
+        self.dns.answers[hostname] = frozenset(v for r in view.of_type("A") for v in r.values)
+
+    def take(self, obj: MailEgress) -> MailEgress:
+        self.claims.put(f"{obj.meta.namespace}/{obj.meta.name}", obj)
+        return obj
+
+    def plan(self, obj: MailEgress) -> Step:
+        """One planned step; the object's memory is kept from call to call."""
+        step = plan(self.situation(obj))
+        remember.after(self.memories[obj.meta.uid], step, self.now)
+        return step
+
+    def situation(self, obj: MailEgress) -> Situation:
+        self.take(obj)
+        memory = self.memories.setdefault(obj.meta.uid, remember.new_memory(obj, self.now))
+        remember.observe(memory, obj, self.world, self.now)
+        absences = {
+            (a.region or "", a.allocation_id or ""): self.book.watch_absence("", a.region or "", a.allocation_id or "")
+            for a in obj.status.addresses
+            if a.allocation_id and a.allocation_id not in self.book.eips
+        }
+        return Situation(self.now, obj, memory, self.world, self.settings, absences)
+
+    def written(self, obj: MailEgress, step: Step) -> MailEgress:
+        """The object with the status that this step would write."""
+        status = summarise.compose(
+            obj, step, summarise.verdicts(obj, step), "2026-01-01T00:00:00Z", stuck=False, handled=None
+        )
+        return replace(obj, status=Status.from_dict(status.to_dict()))
+
+
+def mine(uid: str = UID, *, adopted: bool = False, owner: str = OWNER) -> Mark:
+    return Mark(adopted, owner, uid)
+
+
+def body(
+    hostname: str = "mta.example.com",
+    selectors: Sequence[Mapping[str, str]] = (),
+    *,
+    uid: str = UID,
+    created: str = "2026-01-01T00:00:00Z",
+    finalizer: bool = True,
+    deleting: bool = False,
+    generation: int = 1,
+    status: Mapping[str, Any] | None = None,
+    **spec: Any,
+) -> dict[str, Any]:
+    """An API object."""
+    meta: dict[str, Any] = {
+        "name": f"meg-{uid[-1]}",
+        "namespace": "mail",
+        "uid": uid,
+        "generation": generation,
+        "resourceVersion": "1",
+        "creationTimestamp": created,
+        "finalizers": [FINALIZER] if finalizer else [],
+    }
+    if deleting:
+        meta["deletionTimestamp"] = "2026-01-02T00:00:00Z"
+    return {
+        "metadata": meta,
+        "spec": {"hostname": hostname, "elasticIPs": [dict(s) for s in selectors], **spec},
+        "status": dict(status or {}),
+    }
+
+
+def obj(hostname: str = "mta.example.com", eips: Sequence[Eip] = (), **more: Any) -> MailEgress:
+    """A typed object that selects EIPs by allocation ID."""
+    return parse_object(body(hostname, [{"allocationID": e.allocation_id} for e in eips], **more))
+
+
+def verdict(step: Step, condition: str) -> Finding:
+    return step.findings[condition]

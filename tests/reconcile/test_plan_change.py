@@ -1,0 +1,353 @@
+"""Planning changes of what is: swap, rename, adoption, drift, loss, deletion, claims."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fakes import OTHER_UID, REGION, UID, ZONE, Desk, body, mine, obj, verdict
+
+from mailegress.api.conditions import ACCEPTED, FORWARD_READY, READY, REVERSE_READY
+from mailegress.api.types import MailEgress, parse_object
+from mailegress.reconcile import summarise
+from mailegress.reconcile.model import Absence, Eip, RecordSet, Verb
+from mailegress.reconcile.step import ChangeRecords, RemoveFinalizer, ResetPtr, SetPtr, Step
+
+HOST, NEW = "mta.example.com", "out.example.com"
+
+
+def converged(desk: Desk, *eips: Eip, host: str = HOST, **more: object) -> MailEgress:
+    """An object that was Ready with these EIPs, its status written."""
+    for eip in eips:
+        desk.set_ptr(eip, host)
+    desk.records.put(host, [e.public_ip for e in eips], mine())
+    desk.publish(host)
+    me = obj(host, eips, **more)
+    return desk.written(me, desk.plan(me))
+
+
+def edited(me: MailEgress, eips: tuple[Eip, ...], host: str = HOST) -> MailEgress:
+    """The same object with another spec, one generation on."""
+    spec = obj(host, eips).spec
+    return replace(me, spec=spec, meta=replace(me.meta, generation=me.meta.generation + 1))
+
+
+def values(step: Step) -> tuple[str, ...]:
+    """The A values that the step would create."""
+    assert isinstance(step.action, ChangeRecords)
+    return next((c.record_set.values for c in step.action.changes if c.verb is Verb.CREATE and c.record_set.type == "A"), ())
+
+
+def carry_out(desk: Desk, step: Step) -> None:
+    """Let the write take effect at once, in Route 53 and DNS, or in EC2."""
+    match step.action:
+        case ChangeRecords(zone_id, hostname, changes, _):
+            desk.records.apply(zone_id, hostname, changes)
+            desk.publish(hostname)
+        case SetPtr(_, allocation_id, _, hostname, _):
+            desk.set_ptr(desk.book.eips[allocation_id], hostname)
+        case ResetPtr(_, allocation_id, _, _):
+            desk.set_ptr(desk.book.eips[allocation_id], None)
+        case _:
+            raise AssertionError(f"nothing to carry out: {step}")
+
+
+def test_a_swap_is_union_then_ptr_then_reset_then_shrink() -> None:
+    desk = Desk()
+    old, new = desk.eip(1), desk.eip(2)
+    me = edited(converged(desk, old), (new,))
+    seen = []
+    for _ in range(8):
+        step = desk.plan(me)
+        me = desk.written(me, step)
+        if step.action is None:
+            break
+        seen.append(step.action)
+        carry_out(desk, step)
+    kinds = [type(a) for a in seen]
+    assert kinds == [ChangeRecords, SetPtr, ResetPtr, ChangeRecords]
+    assert desk.records.views[(ZONE.id, HOST)].records[0].values == (new.public_ip,)
+    first = seen[0]
+    assert isinstance(first, ChangeRecords)
+    assert first.changes[1].record_set.values == (old.public_ip, new.public_ip)
+
+
+def test_a_rename_makes_before_it_breaks_and_waits_for_receivers() -> None:
+    desk = Desk()
+    eip = desk.eip(1)
+    me = edited(converged(desk, eip), (eip,), NEW)
+    step = desk.plan(me)
+    assert isinstance(step.action, ChangeRecords)
+    assert step.action.hostname == NEW
+    carry_out(desk, step)
+    me = desk.written(me, step)
+    step = desk.plan(me)
+    assert isinstance(step.action, SetPtr)
+    carry_out(desk, step)
+    me = desk.written(me, step)
+    me = desk.written(me, desk.plan(me))
+    step = desk.plan(me)
+    assert step.action is None, "receivers may still hold the old PTR"
+    assert step.owed
+    found = summarise.verdicts(me, step)
+    assert (found[READY].status, found[READY].reason) == ("True", "RetiringOldName")
+    desk.now += desk.settings.ptr_ttl_seconds + 1
+    desk.book.at = desk.records.at = desk.dns.at = desk.now
+    step = desk.plan(me)
+    assert isinstance(step.action, ChangeRecords)
+    assert step.action.hostname == HOST
+    assert {(c.verb, c.record_set.type) for c in step.action.changes} == {(Verb.DELETE, "A"), (Verb.DELETE, "TXT")}
+
+
+def test_a_renamed_adopted_record_stays() -> None:
+    """Of an old name that was adopted only the mark goes."""
+    desk = Desk()
+    eip = desk.eip(1, NEW)
+    desk.records.put(HOST, [eip.public_ip], mine(adopted=True))
+    desk.records.put(NEW, [eip.public_ip], mine())
+    desk.publish(NEW)
+    me = obj(NEW, [eip])
+    desk.plan(me)
+    desk.plan(me)
+    desk.now += 1000
+    desk.book.at = desk.records.at = desk.dns.at = desk.now
+    step = desk.plan(me)
+    assert isinstance(step.action, ChangeRecords)
+    assert [(c.verb, c.record_set.type) for c in step.action.changes] == [(Verb.DELETE, "TXT")]
+
+
+def test_adoption_writes_the_mark_alone() -> None:
+    desk = Desk()
+    eip = desk.eip(1)
+    desk.records.put(HOST, [eip.public_ip], ttl=77)
+    step = desk.plan(obj(HOST, [eip]))
+    assert isinstance(step.action, ChangeRecords)
+    [change] = step.action.changes
+    assert (change.verb, change.record_set.type) == (Verb.CREATE, "TXT")
+    assert change.record_set.values[0].startswith('"meg1 a ')
+
+
+def test_adoption_never_is_a_conflict_and_writes_nothing() -> None:
+    desk = Desk()
+    eip = desk.eip(1)
+    desk.records.put(HOST, [eip.public_ip])
+    step = desk.plan(obj(HOST, [eip], adoption="Never"))
+    assert step.action is None
+    assert verdict(step, FORWARD_READY).reason == "RecordNotAdopted"
+
+
+def test_the_first_change_of_an_adopted_set_makes_it_ours() -> None:
+    desk = Desk()
+    one, two = desk.eip(1), desk.eip(2)
+    desk.records.put(HOST, [one.public_ip], mine(adopted=True))
+    step = desk.plan(obj(HOST, [one, two]))
+    assert isinstance(step.action, ChangeRecords)
+    marks = [c.record_set.values[0] for c in step.action.changes if c.record_set.type == "TXT"]
+    assert marks[0].startswith('"meg1 a ')
+    assert marks[1].startswith('"meg1 c ')
+
+
+def test_the_origin_of_a_ptr_is_written_down_before_it_is_set_under_an_adopted_record() -> None:
+    desk = Desk()
+    eip = desk.eip(1)
+    desk.records.put(HOST, [eip.public_ip], mine(adopted=True))
+    desk.publish(HOST)
+    step = desk.plan(obj(HOST, [eip]))
+    assert isinstance(step.action, SetPtr)
+    assert step.addresses[0].ptr_origin == "Managed"
+
+
+def test_an_adopted_ptr_is_left_on_deletion() -> None:
+    desk = Desk()
+    eip = desk.eip(1, HOST)
+    desk.records.put(HOST, [eip.public_ip], mine(adopted=True))
+    desk.publish(HOST)
+    me = obj(HOST, [eip])
+    me = desk.written(me, desk.plan(me))
+    assert me.status.addresses[0].ptr_origin == "Adopted"
+    gone = replace(me, meta=replace(me.meta, deletion_timestamp="2026-01-02T00:00:00Z", generation=2))
+    step = desk.plan(gone)
+    assert isinstance(step.action, ChangeRecords)
+    assert [c.record_set.type for c in step.action.changes] == ["TXT"]
+
+
+def test_an_orphan_mark_is_taken_over_only_with_the_wanted_values() -> None:
+    desk = Desk()
+    eip, other = desk.eip(1), desk.eip(2)
+    desk.records.put(HOST, [eip.public_ip], mine(OTHER_UID))
+    step = desk.plan(obj(HOST, [eip]))
+    assert isinstance(step.action, ChangeRecords)
+    assert {c.record_set.type for c in step.action.changes} == {"TXT"}
+    desk = Desk()
+    desk.eip(1), desk.eip(2)
+    desk.records.put(HOST, [eip.public_ip], mine(OTHER_UID))
+    step = desk.plan(obj(HOST, [other]))
+    assert step.action is None
+    assert verdict(step, FORWARD_READY).reason == "RecordConflict"
+
+
+def test_another_operators_mark_is_a_conflict() -> None:
+    desk = Desk()
+    eip = desk.eip(1)
+    desk.records.put(HOST, [eip.public_ip], mine(OTHER_UID, owner="cluster-b"))
+    step = desk.plan(obj(HOST, [eip]))
+    assert step.action is None
+    assert verdict(step, FORWARD_READY).reason == "RecordConflict"
+
+
+def test_a_foreign_ptr_keeps_one_address_out_and_the_others_in() -> None:
+    desk = Desk()
+    good, foreign = desk.eip(1), desk.eip(2, "somebody.example.org")
+    step = desk.plan(obj(HOST, [good, foreign]))
+    assert values(step) == (good.public_ip,)
+    assert verdict(step, REVERSE_READY).reason == "PTRConflict"
+
+
+def test_a_joined_address_is_healed_and_then_contested() -> None:
+    desk = Desk()
+    eip = desk.eip(1)
+    me = converged(desk, eip)
+    for _ in range(desk.settings.heals_per_hour):
+        desk.set_ptr(eip, "thief.example.org")
+        step = desk.plan(me)
+        assert isinstance(step.action, SetPtr)
+        assert step.action.heal
+        desk.memories[UID].heals.setdefault(eip.allocation_id, []).append(desk.now)
+    step = desk.plan(me)
+    assert step.action is None
+    assert verdict(step, REVERSE_READY).reason == "PTRContested"
+    assert step.wait <= 3600
+
+
+def test_a_lost_address_leaves_the_record_at_once() -> None:
+    desk = Desk()
+    one, two = desk.eip(1), desk.eip(2)
+    me = converged(desk, one, two)
+    del desk.book.eips[two.allocation_id]
+    assert desk.plan(me).action is None, "missing once proves nothing"
+    desk.book.absences[two.allocation_id] = Absence.MASS
+    assert desk.plan(me).action is None, "a mass loss is not believed"
+    desk.book.absences[two.allocation_id] = Absence.LOST
+    assert values(desk.plan(me)) == (one.public_ip,)
+
+
+def test_a_selector_that_resolves_to_none_holds_its_last_addresses() -> None:
+    desk = Desk()
+    eip = desk.eip(1, instance_id="i-0123456789abcdef0")
+    desk.set_ptr(eip, HOST)
+    desk.records.put(HOST, [eip.public_ip], mine())
+    desk.publish(HOST)
+    me = parse_object(body(HOST, [{"instanceID": "i-0123456789abcdef0"}]))
+    me = desk.written(me, desk.plan(me))
+    desk.book.eips[eip.allocation_id] = replace(desk.book.eips[eip.allocation_id], instance_id="")
+    step = desk.plan(me)
+    assert step.action is None
+    assert verdict(step, FORWARD_READY).reason == "AddressNotFound"
+
+
+def test_deletion_resets_ptrs_then_removes_records_then_lets_go() -> None:
+    desk = Desk()
+    eip = desk.eip(1)
+    me = converged(desk, eip)
+    me = replace(me, meta=replace(me.meta, deletion_timestamp="2026-01-02T00:00:00Z", generation=2))
+    seen = []
+    for _ in range(4):
+        step = desk.plan(me)
+        seen.append(type(step.action))
+        if isinstance(step.action, RemoveFinalizer):
+            break
+        carry_out(desk, step)
+    assert seen == [ResetPtr, ChangeRecords, RemoveFinalizer]
+    assert desk.records.views[(ZONE.id, HOST)].records == ()
+
+
+def test_deletion_reads_first_what_it_cannot_remember() -> None:
+    """A status that does not fit, and a past this process did not see: every zone is swept before the finalizer goes."""
+    desk = Desk()
+    eip = desk.eip(1)
+    desk.records.swept = False
+    me = obj(HOST, [eip], deleting=True)
+    assert not isinstance(desk.plan(me).action, RemoveFinalizer)
+    desk.records.swept = True
+    assert isinstance(desk.plan(me).action, RemoveFinalizer)
+
+
+def test_retain_lets_go_without_a_look() -> None:
+    desk = Desk()
+    desk.book.at = None
+    desk.zones.zones = None
+    eip = Eip("eipalloc-00000001", "203.0.113.1", "", REGION)
+    step = desk.plan(obj(HOST, [eip], deleting=True, deletionPolicy="Retain"))
+    assert isinstance(step.action, RemoveFinalizer)
+    assert step.needs == ()
+
+
+def test_the_older_object_wins_and_the_loser_is_not_told_who() -> None:
+    desk = Desk()
+    eip = desk.eip(1)
+    other = desk.eip(2)
+    desk.take(obj(HOST, [eip], uid=OTHER_UID, created="2025-01-01T00:00:00Z"))
+    step = desk.plan(obj(HOST, [other]))
+    found = verdict(step, ACCEPTED)
+    assert step.action is None
+    assert found.reason == "HostnameConflict"
+    assert "meg-2" not in found.message
+
+
+def test_the_holder_of_the_mark_beats_age() -> None:
+    desk = Desk()
+    eip, other = desk.eip(1), desk.eip(2)
+    desk.take(obj(HOST, [other], uid=OTHER_UID, created="2025-01-01T00:00:00Z"))
+    me = converged(desk, eip)
+    assert verdict(desk.plan(me), ACCEPTED).ok
+
+
+def test_claims_are_not_judged_before_the_marks_are_read() -> None:
+    """At a restart the younger holder must not be told that it lost."""
+    desk = Desk()
+    eip, other = desk.eip(1), desk.eip(2)
+    desk.take(obj(HOST, [other], uid=OTHER_UID, created="2025-01-01T00:00:00Z"))
+    me = converged(desk, eip)
+    desk.memories.clear()
+    desk.zones.zones = None
+    step = desk.plan(me)
+    assert summarise.verdicts(me, step)[READY].ok
+    desk.zones.zones = (ZONE,)
+    desk.records.unread.add(HOST)
+    step = desk.plan(me)
+    assert summarise.verdicts(me, step)[READY].ok
+    assert step.action is None
+
+
+def test_a_foreign_record_that_took_the_place_of_ours_is_not_overwritten() -> None:
+    """A and mark deleted, another A put there: what we remember gives no right to it."""
+    desk = Desk()
+    eip = desk.eip(1)
+    me = converged(desk, eip)
+    desk.plan(me)
+    desk.records.put(HOST, ["198.51.100.9"])
+    step = desk.plan(me)
+    assert step.action is None
+    assert verdict(step, FORWARD_READY).reason == "RecordConflict"
+
+
+def test_a_deleted_mark_is_restored_as_it_was() -> None:
+    desk = Desk()
+    eip = desk.eip(1)
+    me = converged(desk, eip)
+    desk.plan(me)
+    desk.records.put(HOST, [eip.public_ip])
+    step = desk.plan(me)
+    assert isinstance(step.action, ChangeRecords)
+    [change] = step.action.changes
+    assert change.record_set.values[0].startswith('"meg1 c ')
+
+
+def test_a_cname_in_the_place_of_our_record_is_a_conflict() -> None:
+    desk = Desk()
+    eip = desk.eip(1)
+    me = converged(desk, eip)
+    view = desk.records.views[(ZONE.id, HOST)]
+    desk.records.views[(ZONE.id, HOST)] = replace(view, records=(RecordSet(HOST, "CNAME", 60, ("x.example.org",)),))
+    step = desk.plan(me)
+    assert step.action is None
+    assert verdict(step, FORWARD_READY).reason == "RecordConflict"

@@ -1,0 +1,177 @@
+"""Planning the way up: claim, A, proof, PTR, Ready. One step at a time, nothing skipped."""
+
+from __future__ import annotations
+
+import pytest
+from fakes import ZONE, Desk, mine, obj, verdict
+
+from mailegress.api.conditions import FORWARD_READY, READY, REVERSE_READY
+from mailegress.reconcile import summarise
+from mailegress.reconcile.model import AnswerKind, Fault, ErrorKind, Ptr, Verb, WritePhase, WriteState
+from mailegress.reconcile.step import AddFinalizer, ChangeRecords, NeedAuthorities, NeedName, NeedRegion, NeedZones, SetPtr
+
+HOST = "mta.example.com"
+
+
+def test_nothing_known_asks_and_writes_nothing() -> None:
+    """Given a process that has read nothing, the plan asks for EIPs and zones and proposes no write."""
+    desk = Desk()
+    desk.book.at = None
+    desk.zones.zones = None
+    step = desk.plan(obj(HOST, [desk.eip(1)], finalizer=False))
+    assert step.action is None
+    assert {type(n) for n in step.needs} >= {NeedRegion, NeedZones}
+
+
+def test_the_finalizer_comes_before_the_first_external_write() -> None:
+    desk = Desk()
+    eip = desk.eip(1)
+    assert desk.plan(obj(HOST, [eip], finalizer=False)).action == AddFinalizer()
+    step = desk.plan(obj(HOST, [eip]))
+    assert isinstance(step.action, ChangeRecords)
+
+
+def test_the_claim_is_a_create_of_a_and_txt_in_one_batch() -> None:
+    desk = Desk()
+    step = desk.plan(obj(HOST, [desk.eip(1), desk.eip(2)]))
+    assert isinstance(step.action, ChangeRecords)
+    assert [(c.verb, c.record_set.type) for c in step.action.changes] == [(Verb.CREATE, "A"), (Verb.CREATE, "TXT")]
+    assert step.action.changes[0].record_set.values == ("203.0.113.1", "203.0.113.2")
+
+
+def test_no_ptr_before_insync() -> None:
+    """A change that Route 53 still publishes opens no gate, whatever the servers say already."""
+    desk = Desk()
+    eip = desk.eip(1)
+    desk.records.put(HOST, [eip.public_ip], mine())
+    desk.publish(HOST)
+    desk.writer.states[(ZONE.id, HOST)] = WriteState(WritePhase.APPLIED, 0.0, change_id="C1")
+    step = desk.plan(obj(HOST, [eip]))
+    assert step.action is None
+    assert verdict(step, FORWARD_READY).reason == "ChangePending"
+
+
+def test_answers_heard_before_the_write_prove_nothing() -> None:
+    """The authorities are asked again after INSYNC; an older reading does not count."""
+    desk = Desk(now=10.0)
+    desk.book.at = desk.records.at = 10.0
+    eip = desk.eip(1)
+    desk.records.put(HOST, [eip.public_ip], mine())
+    desk.publish(HOST)
+    desk.dns.at = 9.0
+    desk.writer.states[(ZONE.id, HOST)] = WriteState(WritePhase.INSYNC, 10.0)
+    step = desk.plan(obj(HOST, [eip]))
+    assert step.action is None
+    assert NeedAuthorities(HOST, 10.0) in step.needs
+
+
+@pytest.mark.parametrize("kind", [k for k in AnswerKind if k is not AnswerKind.ANSWER])
+def test_one_server_that_does_not_confirm_keeps_the_gate_shut(kind: AnswerKind) -> None:
+    desk = Desk()
+    eip = desk.eip(1)
+    desk.records.put(HOST, [eip.public_ip], mine())
+    desk.publish(HOST)
+    desk.dns.kinds["ns-2.example.net"] = kind
+    step = desk.plan(obj(HOST, [eip]))
+    assert step.action is None
+    assert not verdict(step, FORWARD_READY).ok
+
+
+def test_an_undelegated_zone_keeps_the_gate_shut() -> None:
+    """Every server asked agrees, but they are not those of our zone."""
+    desk = Desk()
+    eip = desk.eip(1)
+    desk.records.put(HOST, [eip.public_ip], mine())
+    desk.publish(HOST)
+    desk.zones.servers[ZONE.id] = frozenset({"ns-9.example.net"})
+    step = desk.plan(obj(HOST, [eip]))
+    assert step.action is None
+    assert verdict(step, FORWARD_READY).reason == "ZoneNotDelegated"
+
+
+def test_the_ptr_follows_the_proof() -> None:
+    desk = Desk()
+    eip = desk.eip(1)
+    desk.records.put(HOST, [eip.public_ip], mine())
+    desk.publish(HOST)
+    step = desk.plan(obj(HOST, [eip]))
+    assert step.action == SetPtr("ap-northeast-1", eip.allocation_id, eip.public_ip, HOST)
+
+
+def test_an_old_proof_does_not_open_the_gate() -> None:
+    """The authorities must have been heard within the last minute when a PTR is set."""
+    desk = Desk()
+    eip = desk.eip(1)
+    desk.records.put(HOST, [eip.public_ip], mine())
+    desk.publish(HOST)
+    desk.plan(obj(HOST, [eip]))
+    desk.now = 61.0
+    desk.book.at = desk.records.at = 61.0
+    step = desk.plan(obj(HOST, [eip]))
+    assert step.action is None
+    assert NeedAuthorities(HOST, 1.0) in step.needs
+
+
+def test_pending_is_not_settled_and_failed_is_not_pending() -> None:
+    desk = Desk()
+    desk.records.put(HOST, ["203.0.113.1"], mine())
+    desk.publish(HOST)
+    eip = desk.eip(1, Ptr(name=None, update=HOST, status="PENDING"))
+    assert verdict(desk.plan(obj(HOST, [eip])), REVERSE_READY).reason == "PTRPending"
+    eip = desk.eip(1, Ptr(name=HOST, update=HOST, status="PENDING"))
+    assert verdict(desk.plan(obj(HOST, [eip])), REVERSE_READY).reason == "PTRPending"
+    eip = desk.eip(1, Ptr(name=None, update=HOST, status="FAILED", reason="Name server said no"))
+    found = verdict(desk.plan(obj(HOST, [eip])), REVERSE_READY)
+    assert found.reason == "PTRRejected"
+    assert "Name server said no" in found.message
+
+
+def test_everything_right_is_ready_and_quiet() -> None:
+    desk = Desk()
+    eip = desk.eip(1, HOST)
+    desk.records.put(HOST, [eip.public_ip], mine())
+    desk.publish(HOST)
+    me = obj(HOST, [eip])
+    step = desk.plan(me)
+    found = summarise.verdicts(me, step)
+    assert (found[READY].status, found[READY].reason) == ("True", "Ready")
+    assert step.settled
+    assert step.action is None
+
+
+def test_a_refused_write_is_backed_off() -> None:
+    desk = Desk(now=100.0)
+    desk.book.at = desk.records.at = 100.0
+    eip = desk.eip(1)
+    fault = Fault("AccessDenied", "route53:ChangeResourceRecordSets is denied.", ErrorKind.WORLD)
+    desk.writer.states[(ZONE.id, HOST)] = WriteState(WritePhase.FAILED, 90.0, fault, attempts=3)
+    step = desk.plan(obj(HOST, [eip]))
+    assert step.action is None
+    assert verdict(step, FORWARD_READY).reason == "AccessDenied"
+    assert step.wait == pytest.approx(10.0)
+    desk.now = desk.book.at = desk.records.at = 110.0
+    assert isinstance(desk.plan(obj(HOST, [eip])).action, ChangeRecords)
+
+
+def test_an_unknown_outcome_is_read_before_it_is_written_again() -> None:
+    desk = Desk(now=5.0)
+    eip = desk.eip(1)
+    desk.records.unread.add(HOST)
+    fault = Fault("AWSUnavailable", "No answer.", ErrorKind.TRANSIENT, unknown_outcome=True)
+    desk.writer.states[(ZONE.id, HOST)] = WriteState(WritePhase.UNKNOWN, 4.0, fault)
+    step = desk.plan(obj(HOST, [eip]))
+    assert step.action is None
+    assert any(isinstance(n, NeedName) and n.hostname == HOST for n in step.needs)
+
+
+def test_a_ptr_write_without_an_answer_is_read_first() -> None:
+    desk = Desk(now=5.0)
+    desk.book.at = 3.0
+    eip = desk.eip(1)
+    desk.records.put(HOST, [eip.public_ip], mine())
+    desk.publish(HOST)
+    fault = Fault("AWSUnavailable", "No answer.", ErrorKind.TRANSIENT, unknown_outcome=True)
+    desk.ptrs.states[eip.allocation_id] = WriteState(WritePhase.UNKNOWN, 4.0, fault)
+    assert desk.plan(obj(HOST, [eip])).action is None
+    desk.book.at = 4.5
+    assert isinstance(desk.plan(obj(HOST, [eip])).action, SetPtr)
