@@ -4,7 +4,9 @@ up     stays until Ctrl-C and prints how to use it from another shell
 exec   runs CMD by `sh -c` with everything set for kubectl, aws and dig; exits with its status
 demo   applies a sample, shows how it becomes Ready, deletes it, and proves that nothing is left
 
-SANDBOX_SCALE is the factor of every delay of AWS and DNS: 1 = as in reality (default; demo: 0.1).
+SANDBOX_SCALE    factor of every delay of AWS and DNS: 1 = as in reality (default; demo: 0.1)
+SANDBOX_SAMPLES  up, exec: files of deploy/samples (nat-gateway,instance,... or all) to apply, and wait for,
+                 before you or CMD begin
 """
 
 from __future__ import annotations
@@ -43,6 +45,7 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
     try:
         default = _DEMO_SCALE if options.command == "demo" else _UP_SCALE
         scale = parse_scale(variables.get("SANDBOX_SCALE") or default)
+        samples = shell.sample_files(variables.get("SANDBOX_SAMPLES", ""))
     except ValueError as error:
         parser.error(str(error))
     if options.command == "exec" and not options.cmd.strip():
@@ -51,7 +54,7 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
         with shell.stoppable():
             if options.command == "demo":
                 return demo.run(scale, options.json)
-            return _run(options, scale)
+            return _run(options, scale, samples)
     except shell.Stopped as stopped:
         if options.command == "up":
             _say("ended; nothing is left")
@@ -62,8 +65,9 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
         return 1
 
 
-def _run(options: argparse.Namespace, scale: float) -> int:
+def _run(options: argparse.Namespace, scale: float, samples: Sequence[Path]) -> int:
     with shell.make_sandbox(scale, _say) as sandbox:
+        shell.apply_samples(sandbox, samples, scale, _say)
         if options.command == "exec":
             return shell.run_command(options.cmd, sandbox.user_environ())
         shell.stay_up(sandbox, scale)

@@ -67,7 +67,7 @@ def transitions(lines: list[tuple[float, str]]) -> tuple[Transition, ...]:
 
 
 def run(scale: float, target: Path) -> int:
-    """The whole demo; the process's exit status. The result goes to ``target``; a failure leaves none there."""
+    """The whole demo; the process's exit status. The result goes to ``target``; a failure leaves none."""
     target.unlink(missing_ok=True)
     say("MailEgress: the A record and the PTR of a mail egress address, kept in agreement.")
     say(f"A real Kubernetes API server; AWS and DNS are stand-ins on this machine. {describe(scale)}")
@@ -175,13 +175,10 @@ class Demo:
         return Result(round(ready, 1), len(changes), history)
 
     def _agreement(self, ready: float) -> None:
-        took = f"{ready:.0f} s after apply"
-        real = (
-            ""
-            if self._scale == LIKE_AWS
-            else f" (with AWS's own delays about {ready / self._scale / 60:.0f} minutes)"
+        real = f" (at AWS's own pace about {ready / self._scale / 60:.0f} minutes)"
+        title(
+            f"Ready {ready:.0f} s after apply{'' if self._scale == LIKE_AWS else real}. What it says of itself"
         )
-        title(f"Ready, {took}{real}. What it says of itself")
         self._show("kubectl", "describe", "mailegress", NAME)
         title("What the world says: A record, PTR and AWS agree")
         addresses = set(self._show("dig", "+short", HOSTNAME, "A").split())
@@ -207,7 +204,7 @@ class Demo:
             self._show_line(line)
 
     def _show_line(self, line: str | None) -> None:
-        # The last column is the age: a row that differs in nothing else is about what the table does not show.
+        # The last column is the age: a row that differs in nothing else is about what no column shows.
         if line is None or line.split()[:-1] == self._last_row:
             return
         self._last_row = line.split()[:-1]

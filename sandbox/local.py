@@ -54,7 +54,7 @@ def prepare(plane: ControlPlane) -> None:
 
 
 class Sandbox:
-    """A context manager. ``scale`` 1 = delays, TTLs, quotas like AWS's; smaller = that much faster, no quotas."""
+    """A context manager. ``scale`` 1 = delays, TTLs, quotas like AWS's; smaller = faster, no quotas."""
 
     def __init__(
         self,

@@ -1,8 +1,9 @@
 """The world that ``deploy/samples`` refer to: one account with hosts, gateways, addresses and zones.
 
-Everything is there before the operator starts, as in the account of a team that begins to use it: the public
-zone example.com in Route 53, a NAT gateway and a mail server with Elastic IPs of their own, some spare addresses
-in two regions, and example.net at another DNS company. All addresses are from RFC 5737's documentation ranges.
+Everything is there before the operator starts, as in the account of a team that begins to use it: the
+public zone example.com in Route 53, a NAT gateway and a mail server with Elastic IPs of their own, some spare
+addresses in two regions, and example.net at another DNS company. All addresses are from RFC 5737's
+documentation ranges.
 """
 
 from __future__ import annotations

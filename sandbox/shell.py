@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from types import FrameType
 
 from sandbox.controlplane import ControlPlaneError
@@ -18,7 +19,10 @@ from sandbox.operator import REPO
 from sandbox.pace import describe, operator_settings
 from sandbox.seed import REGIONS, ZONE, ZONE_ID, seed_samples
 
+SAMPLES = REPO / "deploy" / "samples"
 SAMPLE = "deploy/samples/nat-gateway.yaml"
+_READY_WITHIN_S, _START_S = 420.0, 60.0
+"""Patience at AWS's pace, and what any machine may take on top."""
 _CHECK_S = 1.0
 _GRACE_S = 5.0
 
@@ -33,7 +37,7 @@ class Stopped(BaseException):
 
 @contextlib.contextmanager
 def stoppable() -> Iterator[None]:
-    """Raise :class:`Stopped` at the first signal that asks for the end; later ones cannot disturb the clean-up."""
+    """Raise :class:`Stopped` at the first signal that asks for the end; later ones do not disturb it."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -60,6 +64,31 @@ def check(sandbox: Sandbox) -> None:
     sandbox.plane.check()
     if not sandbox.operator.running:
         raise ControlPlaneError(f"the operator has ended; its log ends with:\n{sandbox.operator.log_tail()}")
+
+
+def sample_files(text: str) -> list[Path]:
+    """The samples that ``SANDBOX_SAMPLES`` names: file names without suffix, or ``all``. ValueError for others."""
+    known = {path.stem: path for path in sorted(SAMPLES.glob("*.yaml"))}
+    if text == "all":
+        return list(known.values())
+    names = [name for name in text.split(",") if name]
+    if unknown := [name for name in names if name not in known]:
+        raise ValueError(f"SANDBOX_SAMPLES names {', '.join(unknown)}; there are: all, {', '.join(known)}")
+    return [known[name] for name in names]
+
+
+def apply_samples(sandbox: Sandbox, files: Sequence[Path], scale: float, say: Callable[[str], None]) -> None:
+    """Apply samples and wait until they are Ready. Raises KubectlError with what kubectl says if they do not."""
+    if not files:
+        return
+    say(f"applying {', '.join(file.stem for file in files)} and waiting until Ready")
+    for file in files:
+        sandbox.plane.apply(file)
+    within = _READY_WITHIN_S * scale + _START_S
+    chosen = [word for file in files for word in ("-f", str(file))]
+    sandbox.plane.kubectl(
+        "wait", "--for=condition=Ready", f"--timeout={within:.0f}s", *chosen, timeout_s=within + _START_S
+    )
 
 
 def stay_up(sandbox: Sandbox, scale: float) -> None:

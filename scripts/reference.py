@@ -96,7 +96,13 @@ def _walk(path: str, node: Json) -> Iterable[tuple[str, Json, bool]]:
 def _field(path: str, node: Json, required: bool) -> tuple[str, ...]:
     default = node.get("default")
     shown = "" if default is None or isinstance(default, dict | list) else f"`{_scalar(default)}`"
-    return (f"`{path}`", _type(node), _bounds(node), shown or ("**required**" if required else ""), _angles(node["description"]))
+    return (
+        f"`{path}`",
+        _type(node),
+        _bounds(node),
+        shown or ("**required**" if required else ""),
+        _angles(node["description"]),
+    )
 
 
 def _type(node: Json) -> str:
@@ -245,7 +251,13 @@ async def _metrics() -> str:
     made = operator._metrics
     clock = asyncio.get_running_loop().time
     aws = build_aws(
-        cast(AwsApi, None), parts.aws_settings(configured), lambda key: None, made, OpenChoke(), clock, random.Random(0)
+        cast(AwsApi, None),
+        parts.aws_settings(configured),
+        lambda key: None,
+        made,
+        OpenChoke(),
+        clock,
+        random.Random(0),
     )
     operator._gauges(aws, cast(Reconciler, _Used()))
     # A labelled metric shows its labels once it is used.
@@ -260,12 +272,24 @@ async def _metrics() -> str:
     for family in made.registry.collect():
         if family.name.startswith("process_"):
             continue
-        labels = {label: value for sample in family.samples for label, value in sample.labels.items() if label != "le"}
+        labels = {
+            label: value
+            for sample in family.samples
+            for label, value in sample.labels.items()
+            if label != "le"
+        }
         name = family.name + ("_total" if family.type == "counter" else "")
         values = ""
         if name == "mailegress_aws_state":
             values = " " + ", ".join(f"`{s.labels['what']}`" for s in family.samples) + "."
-        rows.append((f"`{name}`", family.type, ", ".join(f"`{label}`" for label in labels), family.documentation + values))
+        rows.append(
+            (
+                f"`{name}`",
+                family.type,
+                ", ".join(f"`{label}`" for label in labels),
+                family.documentation + values,
+            )
+        )
     await aws.close()
     return table(("metric", "type", "labels", "meaning"), rows)
 
@@ -312,7 +336,9 @@ def parts_of(text: str) -> list[str]:
 def main(arguments: Sequence[str] | None = None, root: Path = REPO) -> int:
     """The exit code: 1 if ``--check`` finds a page that differs."""
     parser = argparse.ArgumentParser(description="Write or check the generated parts of the documentation.")
-    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 if a page is out of date")
+    parser.add_argument(
+        "--check", action="store_true", help="change nothing; exit 1 if a page is out of date"
+    )
     check = parser.parse_args(arguments).check
     stale = []
     for name in PAGES:

@@ -106,7 +106,9 @@ class FakeAws:
         waiting = list(errors)
         self.faults[operation].append(lambda _: waiting.pop(0) if waiting else None)
 
-    def always(self, operation: str, failure: AwsError, when: Callable[[Any], bool] = lambda _: True) -> Fault:
+    def always(
+        self, operation: str, failure: AwsError, when: Callable[[Any], bool] = lambda _: True
+    ) -> Fault:
         def fault(argument: Any) -> AwsError | None:
             return failure if when(argument) else None
 

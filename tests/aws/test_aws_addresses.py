@@ -157,7 +157,9 @@ def test_ptrs_on_their_way_are_polled_together() -> None:
             while world.woken:
                 key, _ = world.woken.pop(0)
                 allocation_id = key.removeprefix("mail/")
-                if allocation_id in world.fake.eips and not ptr(world, allocation_id).settled_to("mta.example.com"):
+                if allocation_id in world.fake.eips and not ptr(world, allocation_id).settled_to(
+                    "mta.example.com"
+                ):
                     world.aws.addresses.request_ptr(key, REGION, allocation_id, now())
             return all(ptr(world, i).settled_to("mta.example.com") for i in ids)
 

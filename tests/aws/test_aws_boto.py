@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -72,7 +73,9 @@ async def test_a_refused_batch_says_so_and_is_sent_once(served: SandboxAws) -> N
     zone_id = served.run("create_zone", name="example.com")["id"]
     await aws.change_resource_record_sets(zone_id, claim("mta.example.com"))
     with pytest.raises(AwsError) as caught:
-        await aws.change_resource_record_sets(zone_id, [Change(Verb.CREATE, a("mta.example.com", "192.0.2.9"))])
+        await aws.change_resource_record_sets(
+            zone_id, [Change(Verb.CREATE, a("mta.example.com", "192.0.2.9"))]
+        )
     assert caught.value.code in ("InvalidChangeBatch", "PriorRequestNotComplete")
     served.add_fault("error", "route53", "ListHostedZones", code="Throttling", message="Rate exceeded")
     served.reset_log()
@@ -81,7 +84,10 @@ async def test_a_refused_batch_says_so_and_is_sent_once(served: SandboxAws) -> N
     assert (caught.value.service, caught.value.code) == (Service.ROUTE53, "Throttling")
     assert len(served.log(operation="ListHostedZones")) == 1, "the SDK must not retry by itself"
     text = generate_latest(metrics.registry).decode()
-    assert 'mailegress_aws_calls_total{code="Throttling",operation="ListHostedZones",service="route53"} 1.0' in text
+    assert (
+        'mailegress_aws_calls_total{code="Throttling",operation="ListHostedZones",service="route53"} 1.0'
+        in text
+    )
     aws.close()
 
 
@@ -164,9 +170,9 @@ async def test_without_credentials_nothing_is_sent(
 ) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    for settings in ({}, {"route53": RoleSettings("arn:aws:iam::222222222222:role/zones")}):
+    for role in (RoleSettings(), RoleSettings("arn:aws:iam::222222222222:role/zones")):
         with pytest.raises(AwsError) as caught:
-            await api(**settings).list_hosted_zones()
+            await api(route53=role).list_hosted_zones()
         assert (caught.value.code, caught.value.sent) == ("NoCredentials", False)
 
 
@@ -182,11 +188,10 @@ def test_the_alternate_root_element_is_still_a_refused_batch() -> None:
 
 def test_the_pools_threads_do_not_outlive_the_interpreter() -> None:
     pool = DaemonPool(2, "test")
-    assert [pool.submit(lambda n=n: n * n).result(10) for n in range(5)] == [0, 1, 4, 9, 16]
+    assert [pool.submit(pow, n, 2).result(10) for n in range(5)] == [0, 1, 4, 9, 16]
     with pytest.raises(ZeroDivisionError):
-        pool.submit(lambda: 1 / 0).result(10)
+        pool.submit(divmod, 1, 0).result(10)
+    assert pool.submit(lambda: threading.current_thread().daemon).result(10)
     pool.shutdown()
     with pytest.raises(RuntimeError):
         pool.submit(int)
-
-

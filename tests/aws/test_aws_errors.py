@@ -23,7 +23,8 @@ TABLE = [
     (R53, "ListHostedZones", "AccessDenied", "no", 403, "AccessDenied", ErrorKind.WORLD, False),
     (EC2, MODIFY, "UnauthorizedOperation", "no", 403, "AccessDenied", ErrorKind.WORLD, False),
     (STS, "AssumeRole", "AccessDenied", "no", 403, "CredentialsUnavailable", ErrorKind.WORLD, False),
-    (STS, "AssumeRoleWithWebIdentity", "InvalidIdentityToken", "", 400, "CredentialsUnavailable", ErrorKind.WORLD, False),
+    (STS, "AssumeRoleWithWebIdentity", "InvalidIdentityToken", "", 400, "CredentialsUnavailable",
+     ErrorKind.WORLD, False),
     (EC2, "DescribeAddresses", "NoCredentials", "", 0, "CredentialsUnavailable", ErrorKind.WORLD, False),
     (R53, "GetChange", "ExpiredToken", "", 403, "CredentialsUnavailable", ErrorKind.WORLD, False),
     (R53, CHANGE, "NoSuchHostedZone", "", 404, "ZoneNotFound", ErrorKind.WORLD, False),
@@ -47,7 +48,9 @@ TABLE = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("service", "operation", "code", "message", "status", "reason", "kind", "unknown"), TABLE)
+@pytest.mark.parametrize(
+    ("service", "operation", "code", "message", "status", "reason", "kind", "unknown"), TABLE
+)
 def test_each_error_has_its_class(
     service: Service,
     operation: str,
@@ -77,7 +80,10 @@ TWICE = [
         "arn:aws:ec2:eu-west-1:111122223333:elastic-ip/eipalloc-1 because no identity-based policy allows the "
         "action. Encoded authorization failure message: {n}xAbC-_{n}{n}9",
     ),
-    ("InvalidParameterValue", "Nope (Service: Ec2, Status Code: 400, Request ID: {n}d2f6f60-83a1-4fa9-8ea2-3b1dd3c26c4{n})"),
+    (
+        "InvalidParameterValue",
+        "Nope (Service: Ec2, Status Code: 400, Request ID: {n}d2f6f60-83a1-4fa9-8ea2-3b1dd3c26c4{n})",
+    ),
     ("RequestExpired", "Request has expired. Timestamp date is 2026-0{n}-02T03:04:05Z"),
     ("SignatureDoesNotMatch", "Signature expired: 2026010{n}T030405Z is now earlier than 2026010{n}T031905Z (x)"),
     ("Timeout", 'Read timeout on endpoint URL: "http://127.0.0.1:{n}001/"'),

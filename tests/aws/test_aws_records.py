@@ -105,7 +105,9 @@ def test_the_mark_is_found_behind_children_that_sort_before_it() -> None:
         world = build(fake)
         await zones_known(world)
         await read(world, host)
-        assert [call.size for call in world.fake.of(LIST)] == [20, 1], "a second look, from the mark's own name"
+        assert [call.size for call in world.fake.of(LIST)] == [20, 1], (
+            "a second look, from the mark's own name"
+        )
         assert view(world, host).mark == mark(host)
 
     play(story())

@@ -130,7 +130,10 @@ def test_a_refusal_for_rate_or_timing_is_waited_out_and_never_splits(code: str) 
         await world.until(lambda: world.aws.writer.due == 0)
         assert [call.size for call in world.fake.of(CHANGE)] == [600] * 4
         assert all(phase(world, h) is WritePhase.APPLIED for h in hosts)
-        gaps = [later.at - call.at for call, later in zip(world.fake.of(CHANGE), world.fake.of(CHANGE)[1:], strict=False)]
+        gaps = [
+            later.at - call.at
+            for call, later in zip(world.fake.of(CHANGE), world.fake.of(CHANGE)[1:], strict=False)
+        ]
         assert gaps[0] > 0.5
         assert gaps[2] > gaps[0], "each pause is longer"
 
@@ -212,7 +215,9 @@ def test_a_name_that_iam_does_not_allow_fails_alone() -> None:
     async def story() -> None:
         world = build()
         hosts = names(100)
-        world.fake.always(CHANGE, error("AccessDenied", "not authorized", 403), lambda sent: hosts[42] in sent)
+        world.fake.always(
+            CHANGE, error("AccessDenied", "not authorized", 403), lambda sent: hosts[42] in sent
+        )
         submit(world, *hosts)
         await world.until(lambda: world.aws.writer.due == 0)
         assert [h for h in hosts if phase(world, h) is WritePhase.FAILED] == [hosts[42]]

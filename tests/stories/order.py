@@ -100,6 +100,7 @@ def never_broken(story: Story) -> Iterator[None]:
                 if (silent or not served) and _ptrs(story.world()).get(address) == ptr:
                     breaches.append(f"{address} has the PTR {ptr}, which {silent or 'nobody'} answers without it")
             samples += 1
+            stop.wait(0.03)
 
     thread = threading.Thread(target=sample, daemon=True)
     thread.start()

@@ -78,13 +78,13 @@ SUSPENDED = _reason(
 )
 DELETING = _reason(
     "Deleting",
-    (READY, RECONCILING),
+    (*POSITIVE, RECONCILING),
     "The object is being deleted: PTRs are reset, then the A record is removed, then the finalizer.",
     _WAIT,
 )
 DELETION_BLOCKED = _reason(
     "DeletionBlocked",
-    (READY, RECONCILING, STALLED),
+    (*POSITIVE, RECONCILING, STALLED),
     "The clean-up before deletion cannot be done, for example because AWS cannot be reached.",
     "Remove the cause named in the message, or set spec.deletionPolicy to Retain to let the object go and "
     "leave the DNS as it is.",

@@ -27,7 +27,14 @@ class AwsError(Exception):
     """A refused or unanswered call. ``code`` is AWS's, or ``Timeout``/``ConnectionError`` when nothing came back."""
 
     def __init__(
-        self, service: Service, operation: str, code: str, message: str, http_status: int = 0, *, sent: bool = True
+        self,
+        service: Service,
+        operation: str,
+        code: str,
+        message: str,
+        http_status: int = 0,
+        *,
+        sent: bool = True,
     ) -> None:
         super().__init__(f"{operation}: {code}: {message}")
         self.service = service

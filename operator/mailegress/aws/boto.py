@@ -96,10 +96,9 @@ class BotoApi:
     # ---------------------------------------------------------------- STS
 
     async def get_caller_identity(self, service: Service, region: str) -> str:
-        reply = await self._call(
+        return await self._call(
             Service.STS, "GetCallerIdentity", region, {}, lambda r: str(r["Account"]), self._role(service)
         )
-        return reply
 
     # ---------------------------------------------------------------- EC2
 

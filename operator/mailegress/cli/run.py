@@ -24,6 +24,7 @@ from mailegress.dns.wiring import build_dns, wire_query
 from mailegress.engine.feed import Feed
 from mailegress.engine.queue import KeyedQueue
 from mailegress.engine.relist import Relister, RelistSettings
+from mailegress.engine.rounds import PREFIX, Rounds, RoundSettings
 from mailegress.engine.store import Store, Stored
 from mailegress.engine.workers import Workers, WorkerSettings
 from mailegress.kube.client import KubeClient
@@ -82,6 +83,7 @@ class Operator:
             life=self._life,
         )
         self._reconciler: Reconciler | None = None
+        self._rounds: Rounds | None = None
         self._workers = Workers(
             self._queue, self._process, clock=self._clock, settings=WorkerSettings(count=settings.workers)
         )
@@ -92,7 +94,7 @@ class Operator:
         await http.start()
         api = BotoApi(parts.boto_settings(self._settings), self._metrics)
         aws = build_aws(
-            api, parts.aws_settings(self._settings), self._queue.add, self._metrics, self._choke, self._clock, self._rng
+            api, parts.aws_settings(self._settings), self._wake, self._metrics, self._choke, self._clock, self._rng
         )
         dns = build_dns(
             parts.dns_settings(self._settings),
@@ -116,6 +118,15 @@ class Operator:
                 timestamp=lambda: format_time(datetime.now(UTC)),
             )
             aws.addresses.know_eips(self._reconciler.used)
+            self._rounds = Rounds(
+                aws.addresses,
+                aws.records,
+                self._reconciler.memories,
+                self._queue.add,
+                RoundSettings(self._settings.ec2_sweep_seconds, self._settings.route53_sweep_seconds),
+                clock=self._clock,
+                sleep=asyncio.sleep,
+            )
             self._gauges(aws, self._reconciler)
             relister = Relister(
                 self._kube.list_all,
@@ -143,6 +154,7 @@ class Operator:
                     ),
                     "list": _until(stop, relister.run()),
                     "aws": _until(stop, aws.run()),
+                    "rounds": _until(stop, self._rounds.run()),
                     "workers": self._work(stop),
                 },
                 shutdown_seconds=self._settings.shutdown_seconds,
@@ -191,6 +203,13 @@ class Operator:
     async def _process(self, key: str) -> float | None:
         assert self._reconciler is not None
         return await self._reconciler.process(key)
+
+    def _wake(self, key: str) -> None:
+        if key.startswith(PREFIX):
+            if self._rounds is not None:
+                self._rounds.woken(key)
+        else:
+            self._queue.add(key)
 
     def _changed(self, new: Stored, old: Stored | None) -> None:
         try:

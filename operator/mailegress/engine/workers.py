@@ -130,6 +130,8 @@ class Workers:
                 self._running.pop(key, None)
                 self._beat = self._clock()
                 self._queue.done(key)
+            # A pass that needs nothing never suspends: thousands of them in a row would stall the loop.
+            await asyncio.sleep(0)
 
     async def _one_pass(self, key: str) -> float | None:
         try:

@@ -202,9 +202,8 @@ def _step(situation: Situation, draft: Draft, blocker: Finding | None, *, settle
             reasons.DELETION_BLOCKED.name,
             f"Deletion waits: {going.message} Set spec.deletionPolicy to Retain to let the object go and leave the DNS as it is.",
         )
-    rest = bad(reasons.DELETING, "The object is being deleted.")
     return Step(
-        findings={ACCEPTED: rest, FORWARD_READY: going, REVERSE_READY: rest, RESOLVED: rest},
+        findings=dict.fromkeys((ACCEPTED, FORWARD_READY, REVERSE_READY, RESOLVED), going),
         action=draft.action,
         needs=tuple(draft.needs),
         wait=min(draft.wait, situation.settings.blocked_seconds),

@@ -89,7 +89,8 @@ def assess(situation: Situation, draft: Draft, targets: Targets, contest: Contes
 
 def _floor(situation: Situation, at: float) -> float:
     """How new the reading of the record must be."""
-    idle = max(situation.now - situation.settings.record_sweep_seconds, situation.memory.token_at)
+    # Rounds renew the reading; an object asks by itself only if they fail to.
+    idle = max(situation.now - 2 * situation.settings.record_sweep_seconds, situation.memory.token_at)
     if situation.converged:
         return idle
     return max(idle, situation.edit_floor)

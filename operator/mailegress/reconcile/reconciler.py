@@ -87,6 +87,10 @@ class Reconciler:
             counts[reason] = counts.get(reason, 0.0) + 1.0
         return counts
 
+    def memories(self) -> list[Memory]:
+        """What is remembered of every object seen."""
+        return list(self._memories.values())
+
     def used(self, region: str) -> set[str]:
         """Allocation IDs that objects use in a region: the base of the mass-loss rule."""
         found: set[str] = set()

@@ -13,7 +13,13 @@ HOUR = 3600.0
 
 def new_memory(obj: MailEgress, now: float) -> Memory:
     """First sight. Without our finalizer nothing can be owned yet: the finalizer comes before the first write."""
-    return Memory(uid=obj.meta.uid, first_seen=now, complete=FINALIZER not in obj.meta.finalizers, progress_at=now)
+    return Memory(
+        uid=obj.meta.uid,
+        key=f"{obj.meta.namespace}/{obj.meta.name}",
+        first_seen=now,
+        complete=FINALIZER not in obj.meta.finalizers,
+        progress_at=now,
+    )
 
 
 def observe(memory: Memory, obj: MailEgress, world: World, now: float) -> bool:
@@ -66,5 +72,7 @@ def after(memory: Memory, step: Step, now: float) -> None:
         asked[question] = (count + 1, at) if at > last else (count, last)
     memory.asked = asked
     memory.watched = frozenset(a.allocation_id for a in step.addresses if a.allocation_id)
+    current = {(step.zone.id, step.hostname)} if step.zone is not None else set()
+    memory.places = frozenset(memory.owned | current)
     for allocation_id, times in list(memory.heals.items()):
         memory.heals[allocation_id] = [t for t in times if t > now - HOUR]

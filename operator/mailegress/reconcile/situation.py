@@ -37,6 +37,7 @@ class Memory:
     """What this process remembers of one object. Losing it costs time, never safety."""
 
     uid: str
+    key: str
     first_seen: float
     complete: bool
     """Seen by this process before it could own anything (no finalizer): no sweep is needed to know what it owns."""
@@ -61,6 +62,8 @@ class Memory:
     owned: frozenset[tuple[str, str]] = frozenset()
     watched: frozenset[str] = frozenset()
     """Allocation IDs that the last pass dealt with."""
+    places: frozenset[tuple[str, str]] = frozenset()
+    """(zone ID, hostname) that the last pass dealt with."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,8 @@ def resolve(situation: Situation, draft: Draft) -> Targets:
 
 
 def _idle_reading(situation: Situation, draft: Draft) -> None:
-    floor = max(situation.now - situation.settings.address_sweep_seconds, situation.memory.token_at)
+    # Rounds renew the reading; an object asks by itself only if they fail to.
+    floor = max(situation.now - 2 * situation.settings.address_sweep_seconds, situation.memory.token_at)
     for region in _regions(situation):
         fact = situation.world.book.get(region)
         if not fact.fresh(floor):

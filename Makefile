@@ -1,0 +1,81 @@
+# Needs make, Python 3.11 or newer and, unless another control plane is at hand, Go (see sandbox/controlplane).
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+VENV ?= .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+PIP := $(PY) -m pip --disable-pip-version-check --no-input
+LOCKS := requirements/dev.txt requirements/build.txt
+
+# The text of CMD as it was given: make would expand a $ in it.
+export SANDBOX_CMD = $(value CMD)
+# Off a terminal nobody wants colours or progress bars.
+export PIP_PROGRESS_BAR ?= off
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "SANDBOX_SCALE=0.1 make sandbox   runs AWS and DNS ten times as fast as in reality"
+	@echo "SANDBOX_SAMPLES=all make sandbox applies deploy/samples first"
+
+$(STAMP): $(LOCKS) pyproject.toml
+	@python=; \
+	for each in $(PYTHON) python3.11 python3.12 python3.13 python3.14 python3; do \
+	  if "$$each" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+	  then python=$$each; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+	  echo "MailEgress needs Python 3.11 or newer with its venv module; found: $$(python3 --version 2>&1)." >&2; \
+	  echo "Install it (Debian and Ubuntu: python3.11-venv too), or name one: make PYTHON=/path/to/python3.11" >&2; \
+	  exit 1; \
+	fi; \
+	echo "venv: installing the locked packages into $(VENV) ($$("$$python" --version))"; \
+	[ -x $(PY) ] || "$$python" -m venv $(VENV)
+	@$(PIP) install --quiet --require-hashes --no-deps -r requirements/build.txt -r requirements/dev.txt
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: venv
+venv: $(STAMP) ## Python environment in .venv, from the hash-locked requirements
+
+.PHONY: controlplane
+controlplane: $(STAMP) ## build the control plane into the user's cache, once (about 10 minutes)
+	@$(PY) -c 'from sandbox.controlplane import find_or_build; print("control plane:", find_or_build().origin)'
+
+.PHONY: demo
+demo: $(STAMP) ## one MailEgress from apply to Ready to gone, in about a minute
+	@$(PY) -m sandbox demo
+
+.PHONY: sandbox
+sandbox: $(STAMP) ## local Kubernetes, AWS, DNS and operator until Ctrl-C
+	@$(PY) -m sandbox up
+
+.PHONY: sandbox-exec
+sandbox-exec: $(STAMP) ## the same around one command: make sandbox-exec CMD='kubectl get meg -A'
+	@$(PY) -m sandbox exec "$$SANDBOX_CMD"
+
+.PHONY: test
+test: $(STAMP) controlplane ## unit tests, contract tests and stories; writes build/junit.xml
+	@mkdir -p build
+	@$(PY) -m pytest --junit-xml=build/junit.xml --stories-manifest=tests/stories.yaml
+
+.PHONY: lint
+lint: $(STAMP) ## ruff
+	@$(PY) -m ruff check .
+
+.PHONY: types
+types: $(STAMP) ## mypy --strict on the operator and the sandbox
+	@$(PY) -m mypy
+
+.PHONY: contracts
+contracts: $(STAMP) ## the direction of imports
+	@$(VENV)/bin/lint-imports
+
+.PHONY: lock
+lock: ## renew requirements/*.txt (needs uv)
+	@scripts/lock
+
+.PHONY: clean
+clean: ## remove the environment and everything built in this folder
+	@rm -rf $(VENV) build
