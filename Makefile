@@ -21,16 +21,16 @@ help: ## this list
 
 $(STAMP): $(LOCKS) pyproject.toml
 	@python=; \
-	for each in $(PYTHON) python3.11 python3.12 python3.13 python3.14 python3; do \
+	for each in $(or $(PYTHON),python3.11 python3.12 python3.13 python3.14 python3); do \
 	  if "$$each" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
 	  then python=$$each; break; fi; \
 	done; \
 	if [ -z "$$python" ]; then \
-	  echo "MailEgress needs Python 3.11 or newer with its venv module; found: $$(python3 --version 2>&1)." >&2; \
+	  echo "MailEgress needs Python 3.11 or newer with its venv module; found: $$($(or $(PYTHON),python3) --version 2>&1 | head -n 1)." >&2; \
 	  echo "Install it (Debian and Ubuntu: python3.11-venv too), or name one: make PYTHON=/path/to/python3.11" >&2; \
 	  exit 1; \
 	fi; \
-	echo "venv: installing the locked packages into $(VENV) ($$("$$python" --version))"; \
+	echo "venv: installing the locked packages into $(VENV) ($$("$$python" --version)); this takes a minute"; \
 	[ -x $(PY) ] || "$$python" -m venv $(VENV)
 	@$(PIP) install --quiet --require-hashes --no-deps -r requirements/build.txt -r requirements/dev.txt
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .

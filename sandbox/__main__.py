@@ -69,7 +69,9 @@ def _run(options: argparse.Namespace, scale: float, samples: Sequence[Path]) -> 
     with shell.make_sandbox(scale, _say) as sandbox:
         shell.apply_samples(sandbox, samples, scale, _say)
         if options.command == "exec":
-            return shell.run_command(options.cmd, sandbox.user_environ())
+            status = shell.run_command(options.cmd, sandbox.user_environ())
+            shell.ignore_stops()
+            return status
         shell.stay_up(sandbox, scale)
     return 0
 

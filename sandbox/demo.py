@@ -17,7 +17,7 @@ from sandbox.local import NAMESPACE, Sandbox
 from sandbox.operator import REPO
 from sandbox.pace import LIKE_AWS, describe
 from sandbox.seed import NAT_EIPS
-from sandbox.shell import SAMPLE, check, make_sandbox
+from sandbox.shell import SAMPLE, check, ignore_stops, make_sandbox
 
 NAME, HOSTNAME = "nat-gateway", "mta.example.com"
 _READY_WITHIN_S, _GONE_WITHIN_S, _STARTS_WITHIN_S = 420.0, 420.0, 60.0
@@ -69,15 +69,17 @@ def transitions(lines: list[tuple[float, str]]) -> tuple[Transition, ...]:
 def run(scale: float, target: Path) -> int:
     """The whole demo; the process's exit status. The result goes to ``target``; a failure leaves none."""
     target.unlink(missing_ok=True)
-    say("MailEgress: the A record and the PTR of a mail egress address, kept in agreement.")
-    say(f"A real Kubernetes API server; AWS and DNS are stand-ins on this machine. {describe(scale)}")
+    say("MailEgress keeps the A record and the PTR of a mail egress address in agreement. Here it does so with a")
+    say("real Kubernetes API server, and with stand-ins for AWS and DNS; all of it runs on this machine.")
+    say(describe(scale))
     sandbox: Sandbox | None = None
     try:
         title("Start the world")
-        sandbox = make_sandbox(scale, lambda line: say(f"  {line} ..."))
+        sandbox = make_sandbox(scale, lambda line: say(f"  {line}"))
         with sandbox:
             try:
                 result = Demo(sandbox, scale).play()
+                ignore_stops()
             except (DemoError, ControlPlaneError, AssertionError, subprocess.SubprocessError) as error:
                 return fail(error, sandbox.operator.log_tail())
     except (ControlPlaneError, AssertionError, RuntimeError, OSError) as error:
@@ -117,8 +119,9 @@ class Demo:
     def play(self) -> Result:
         """Raises DemoError, ControlPlaneError, CalledProcessError or Overdue when the promise is not kept."""
         plane = self._sandbox.plane
-        say(f"  Kubernetes {plane.version} runs (from {plane.origin}); the CRD and deploy/ are applied.")
-        say(f"  The operator runs as a process, with the rights of its service account in {NAMESPACE}.")
+        say(f"  Kubernetes {plane.version} is ready, from {plane.origin}.")
+        say("  The CRD and deploy/ are applied. The operator runs as a process beside the cluster, with the")
+        say(f"  rights of its own service account in the namespace {NAMESPACE}.")
 
         title("The world before: a NAT gateway sends mail from two Elastic IPs that have no PTR")
         self._show(

@@ -23,6 +23,7 @@ SAMPLES = REPO / "deploy" / "samples"
 SAMPLE = "deploy/samples/nat-gateway.yaml"
 _READY_WITHIN_S, _START_S = 420.0, 60.0
 """Patience at AWS's pace, and what any machine may take on top."""
+_STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _CHECK_S = 1.0
 _GRACE_S = 5.0
 
@@ -35,17 +36,21 @@ class Stopped(BaseException):
         self.number = number
 
 
+def ignore_stops() -> None:
+    """From here on only the clean-up is left, which takes seconds and must not be cut short."""
+    for number in _STOPS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 @contextlib.contextmanager
 def stoppable() -> Iterator[None]:
     """Raise :class:`Stopped` at the first signal that asks for the end; later ones do not disturb it."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def stop(number: int, frame: FrameType | None) -> None:
-        for each in numbers:
-            signal.signal(each, signal.SIG_IGN)
+        ignore_stops()
         raise Stopped(number)
 
-    before = {number: signal.signal(number, stop) for number in numbers}
+    before = {number: signal.signal(number, stop) for number in _STOPS}
     try:
         yield
     finally:

@@ -180,6 +180,14 @@ class SandboxAws:
         """Release an address by force."""
         self.run("lose_eip", address=address)
 
+    def hide_eip(self, address: str) -> None:
+        """Let no EC2 call show or know an address, as if the account were the wrong one; its PTR stays."""
+        self.run("hide_eip", address=address)
+
+    def show_eip(self, address: str) -> None:
+        """Take :meth:`hide_eip` back."""
+        self.run("show_eip", address=address)
+
     def transfer_eip(self, address: str, account: str) -> EipInfo:
         made = self.run("transfer_eip", address=address, account=account)
         return EipInfo(made["allocation_id"], made["public_ip"])

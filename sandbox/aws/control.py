@@ -49,6 +49,8 @@ class Control:
             "create_instance": self.create_instance,
             "allocate": self.allocate,
             "lose_eip": self.lose_eip,
+            "hide_eip": self.hide_eip,
+            "show_eip": self.show_eip,
             "transfer_eip": self.transfer_eip,
             "force_ptr": self.force_ptr,
             "fail_ptr": self.fail_ptr,
@@ -205,6 +207,12 @@ class Control:
 
     def lose_eip(self, address: str) -> None:
         self.model.lose_eip(address)
+
+    def hide_eip(self, address: str) -> None:
+        self.model.hide_eip(address)
+
+    def show_eip(self, address: str) -> None:
+        self.model.show_eip(address)
 
     def transfer_eip(self, address: str, account: str) -> Json:
         eip = self.model.transfer_eip(address, account)

@@ -303,7 +303,7 @@ class World:
         while not condition():
             self.aws.runtime.tasks.check()
             assert now() - began <= within, "it did not happen in time"
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01 if now() - began < 10 else 0.1)
         return now() - began
 
     async def quiet(self, seconds: float) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mailegress.aws.settings import AwsSettings
-from mailegress.reconcile.model import Absence, NatAddress, NatGateway, Ptr, WritePhase
+from mailegress.reconcile.model import Absence, NatAddress, NatGateway, Ptr
 from tests.aws.aws_world import REGION, FakeAws, World, build, error, now, play
 
 ATTRIBUTE = "DescribeAddressesAttribute"
@@ -339,69 +339,5 @@ def test_a_mass_loss_is_seen_at_the_look_when_the_crs_came_after_the_sweep() -> 
         await world.until(lambda: absence(world, 1) is Absence.MASS)
         await world.quiet(600)
         assert absence(world, 1) is Absence.MASS
-
-    play(story())
-
-
-# ---------------------------------------------------------------- writing PTRs
-
-
-def state_of(world: World, allocation_id: str) -> WritePhase | None:
-    state = world.aws.ptrs.state(REGION, allocation_id)
-    return None if state is None else state.phase
-
-
-def test_ptr_writes_keep_the_accounts_pace_and_namespaces_take_turns() -> None:
-    async def story() -> None:
-        world = build(with_eips(200))
-        await sweep(world)
-        began = now()
-        for i in range(199):
-            world.aws.ptrs.set_ptr("busy/x", REGION, f"eipalloc-{i:04}", "a.example.com")
-        world.aws.ptrs.set_ptr("quiet/y", REGION, "eipalloc-0199", "b.example.com")
-        await world.until(lambda: state_of(world, "eipalloc-0199") is WritePhase.APPLIED)
-        assert now() - began < 1
-        await world.until(lambda: world.aws.ptrs.due == 0)
-        assert 0.95 * (200 - 8) / 4 < now() - began < 1.05 * (200 - 8) / 4 + 1
-
-    play(story())
-
-
-def test_a_timeout_after_the_write_is_unknown_and_is_read_again_at_once() -> None:
-    async def story() -> None:
-        world = build(with_eips(1))
-        await sweep(world)
-        world.fake.after["ModifyAddressAttribute"].append(error("Timeout"))
-        world.aws.ptrs.set_ptr("mail/x", REGION, "eipalloc-0000", "mta.example.com")
-        await world.until(lambda: state_of(world, "eipalloc-0000") is WritePhase.UNKNOWN)
-        assert world.aws.addresses.ptr(REGION, "eipalloc-0000").value is None
-        await world.until(lambda: world.times("mail/x") == 2)
-        assert ptr(world, "eipalloc-0000").update == "mta.example.com"
-        assert world.fake.count("ModifyAddressAttribute") == 1
-
-    play(story())
-
-
-def test_refused_and_throttled_ptr_writes() -> None:
-    async def story() -> None:
-        world = build(with_eips(1))
-        await sweep(world)
-        refusal = error("InvalidParameterValue", "The domain name does not resolve to the address")
-        world.fake.once("ModifyAddressAttribute", error("RequestLimitExceeded", status=503), refusal, refusal)
-        for attempt in (1, 2):
-            world.aws.ptrs.set_ptr("mail/x", REGION, "eipalloc-0000", "mta.example.com")
-            await world.until(lambda: state_of(world, "eipalloc-0000") is WritePhase.FAILED)
-            state = world.aws.ptrs.state(REGION, "eipalloc-0000")
-            assert state is not None
-            assert state.attempts == attempt
-            assert state.fault is not None
-            assert state.fault.reason == "PTRRejected"
-            assert "does not resolve" in state.fault.message
-        assert world.fake.count("ModifyAddressAttribute") == 3
-        world.aws.ptrs.reset_ptr("mail/x", REGION, "eipalloc-0000")
-        await world.until(lambda: state_of(world, "eipalloc-0000") is WritePhase.APPLIED)
-        state = world.aws.ptrs.state(REGION, "eipalloc-0000")
-        assert state is not None
-        assert state.attempts == 0
 
     play(story())

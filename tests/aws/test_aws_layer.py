@@ -45,7 +45,7 @@ def test_delegation_sets_are_cached_and_go_with_their_zone() -> None:
             world.aws.zones.request_name_servers(f"mail/{i}", "Z1", now())
         await world.until(lambda: world.times("mail/9") == 1)
         assert world.fake.count("GetHostedZone") == 1
-        assert world.aws.zones.name_servers("Z1").value == {"ns-1.example.net", "ns-2.example.org"}
+        assert world.aws.zones.name_servers("Z1").value == frozenset({"ns-1.example.net", "ns-2.example.org"})
         world.fake.zones.clear()
         world.aws.zones.request("mail/x", now())
         await world.until(lambda: world.aws.zones.get().value == ())

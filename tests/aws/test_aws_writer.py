@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 import pytest
 
+from mailegress.aws.api import AwsError
 from mailegress.aws.settings import AwsSettings
 from mailegress.reconcile.model import Change, ErrorKind, Verb, WritePhase
 from tests.aws.aws_world import REGION, FakeAws, World, a, build, claim, error, mark, now, play
@@ -130,10 +132,7 @@ def test_a_refusal_for_rate_or_timing_is_waited_out_and_never_splits(code: str) 
         await world.until(lambda: world.aws.writer.due == 0)
         assert [call.size for call in world.fake.of(CHANGE)] == [600] * 4
         assert all(phase(world, h) is WritePhase.APPLIED for h in hosts)
-        gaps = [
-            later.at - call.at
-            for call, later in zip(world.fake.of(CHANGE), world.fake.of(CHANGE)[1:], strict=False)
-        ]
+        gaps = [later.at - call.at for call, later in itertools.pairwise(world.fake.of(CHANGE))]
         assert gaps[0] > 0.5
         assert gaps[2] > gaps[0], "each pause is longer"
 
@@ -326,6 +325,42 @@ def test_five_thousand_changes_of_one_namespace_do_not_delay_anothers_edit() -> 
         await world.until(lambda: world.aws.writer.due == 0)
         took = world.fake.calls[-1].at - world.fake.of(CHANGE)[0].at
         assert took <= 1.05 * (10_000 - 1500) / 100, "the account's change throughput is used fully"
+
+    play(story())
+
+
+def test_a_thousand_changes_of_ten_namespaces_are_still_two_batches() -> None:
+    async def story() -> None:
+        world = build()
+        for number, host in enumerate(names(1000)):
+            submit(world, host, namespace=f"team-{number // 100}")
+        await world.until(lambda: world.aws.writer.due == 0)
+        assert [call.size for call in world.fake.of(CHANGE)] == [1000, 1000]
+
+    play(story())
+
+
+def test_a_zone_is_left_alone_while_it_works_on_a_change() -> None:
+    async def story() -> None:
+        world = build()
+        busy_until = 0.0
+
+        def busy(_: object) -> AwsError | None:
+            nonlocal busy_until
+            if now() < busy_until:
+                return error("PriorRequestNotComplete")
+            busy_until = now() + 0.3
+            return None
+
+        world.fake.faults[CHANGE].append(busy)
+        for host in names(20):
+            submit(world, host)
+            await asyncio.sleep(0.2)
+        await world.until(lambda: world.aws.writer.due == 0)
+        sent = [call.at for call in world.fake.of(CHANGE)]
+        assert len(sent) >= 5
+        assert all(later - earlier >= 0.4 for earlier, later in itertools.pairwise(sent))
+        assert sum(call.size for call in world.fake.of(CHANGE)) == 40, "none was refused and sent again"
 
     play(story())
 

@@ -128,6 +128,20 @@ def parse_object(body: Mapping[str, object]) -> MailEgress:
     return MailEgress(parse_meta(body), parse_spec(body.get("spec")), Status.from_dict(body.get("status")))
 
 
+def parse_remains(body: Mapping[str, object]) -> MailEgress:
+    """Read what is left of an object whose spec breaks the rules: enough to say so, and to clean up after it.
+
+    The hostname is the one last written down, or empty; of the spec itself only the wish to let go counts. Raises
+    InvalidObject for metadata.
+    """
+    status = Status.from_dict(body.get("status"))
+    spec = body.get("spec")
+    retain = isinstance(spec, Mapping) and spec.get("deletionPolicy") == DeletionPolicy.RETAIN.value
+    hostname = status.hostname if status.hostname and validation.is_hostname(status.hostname) else ""
+    policy = DeletionPolicy.RETAIN if retain else DeletionPolicy.DELETE
+    return MailEgress(parse_meta(body), Spec(hostname, (), deletion_policy=policy), status)
+
+
 def parse_meta(body: Mapping[str, object]) -> Meta:
     """Read the metadata alone, which an object with an unusable spec still has. Raises InvalidObject."""
     meta = _mapping(body.get("metadata"), "metadata")

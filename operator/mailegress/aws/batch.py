@@ -35,6 +35,9 @@ class Intent:
 
 Batch = Sequence[Intent]
 
+_LIGHT = 10
+"""A namespace with at most so many changes waiting, and a tenth of all at most, should not wait for the others."""
+
 
 def cost_of(batch: Batch) -> int:
     """Changed records, the unit of Route 53's change throughput."""
@@ -54,8 +57,10 @@ class IntentQueue:
         return len(self._queue)
 
     @property
-    def namespaces(self) -> int:
-        return self._queue.groups
+    def delays_somebody_light(self) -> bool:
+        """Whether a namespace with a few changes waits behind others with many."""
+        lightest = self._queue.lightest
+        return 0 < lightest <= _LIGHT and lightest * _LIGHT <= len(self._queue)
 
     def put(self, namespace: str, intent: Intent) -> None:
         """Add, or take the place of an intent for the same hostname (its keys are kept, to be woken as well)."""

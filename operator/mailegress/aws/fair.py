@@ -23,9 +23,9 @@ class FairQueue(Generic[V]):
         return identity in self._group_of
 
     @property
-    def groups(self) -> int:
-        """How many groups have something waiting."""
-        return len(self._groups)
+    def lightest(self) -> int:
+        """How many wait in the group with the fewest; 0 when empty."""
+        return min(map(len, self._groups.values()), default=0)
 
     def get(self, identity: str) -> V | None:
         group = self._group_of.get(identity)

@@ -144,6 +144,8 @@ class PacedPtrWriter:
             attempts += 1
         elif phase is WritePhase.APPLIED:
             attempts = 0
+        if known is not None and phase in (WritePhase.QUEUED, WritePhase.IN_FLIGHT):
+            fault = known.fault
         self._states[intent.place] = WriteState(phase, self._rt.clock(), fault, attempts=attempts)
 
     def _wake(self, intent: _Intent) -> None:

@@ -191,7 +191,9 @@ class RecordCache:
                 woken[key] = None
             if not keys:
                 del lane.waiting[hostname]
-            self._misses.pop((zone_id, hostname), None)
+            miss = self._misses.get((zone_id, hostname))
+            if miss is not None and at > miss.tried_at:
+                del self._misses[zone_id, hostname]
         for key in woken:
             self._rt.wake(key)
 

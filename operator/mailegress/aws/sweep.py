@@ -53,7 +53,8 @@ class Sweeper:
         self._identity = identity
         self._gateways: dict[str, NatGateway] = {}
         self._gateways_at = NEVER
-        self._associations: frozenset[tuple[str, str, str]] | None = None
+        self._associations: int | None = None
+        """Hash of what was attached where; a set of ten thousand would be kept for nothing."""
         self._unsupported_at = NEVER
 
     async def sweep(self, demand: float) -> RegionView:
@@ -122,7 +123,8 @@ class Sweeper:
     ) -> dict[str, NatGateway]:
         """As remembered, unless they are old, moving, wanted fresh, or an address changed its place."""
         settings = self._rt.settings
-        associations = frozenset((r.allocation_id, r.network_interface_id, r.instance_id) for r in rows)
+        places = frozenset((r.allocation_id, r.network_interface_id, r.instance_id) for r in rows)
+        associations = hash(places)
         moving = any(
             gateway.state in ("pending", "deleting")
             or any(address.status != _SETTLED_NAT_STATUS for address in gateway.addresses)

@@ -15,7 +15,7 @@ from mailegress.aws.records import RecordCache
 from mailegress.aws.runtime import Runtime
 from mailegress.aws.tasks import Signal
 from mailegress.reconcile.choke import ROUTE53_CHANGE
-from mailegress.reconcile.model import Change, Fault, WritePhase, WriteState
+from mailegress.reconcile.model import NEVER, Change, Fault, WritePhase, WriteState
 from mailegress.reconcile.ports import Key
 
 _HOPELESS = 7
@@ -30,6 +30,8 @@ class _Lane:
     signal: Signal
     in_flight: dict[str, Intent] = field(default_factory=dict)
     running: bool = False
+    free_at: float = NEVER
+    """When the zone can be expected to be done with the last change."""
     denied: bool = False
     """Every name of the last batch was denied: the next denial is believed at once."""
 
@@ -62,8 +64,8 @@ class BatchWriter:
         now = self._rt.clock()
         lane.queue.put(key.partition("/")[0], Intent(hostname, tuple(changes), {key: None}, now))
         known = self._states.get((zone_id, hostname))
-        attempts = 0 if known is None else known.attempts
-        self._states[zone_id, hostname] = WriteState(WritePhase.QUEUED, now, attempts=attempts)
+        fault, attempts = (None, 0) if known is None else (known.fault, known.attempts)
+        self._states[zone_id, hostname] = WriteState(WritePhase.QUEUED, now, fault, attempts=attempts)
         self._prune(now)
         lane.signal.set()
         if not lane.running:
@@ -99,6 +101,7 @@ class BatchWriter:
         try:
             while len(lane.queue):
                 await self._collect(lane)
+                await self._rest(lane)
                 await self._rt.route53.take(Priority.WRITE, who=zone_id)
                 budget = await self._throughput(lane)
                 batch = lane.queue.take(budget)
@@ -119,11 +122,16 @@ class BatchWriter:
             if left <= 0 or not await lane.signal.wait(min(settings.batch_quiet, left)):
                 return
 
+    async def _rest(self, lane: _Lane) -> None:
+        pause = lane.free_at - self._rt.clock()
+        if pause > 0:
+            await self._rt.sleep(pause)
+
     async def _throughput(self, lane: _Lane) -> float:
         """Wait until the account may change enough records; the answer is how many.
 
-        All that wait, if need be after a pause. But with several namespaces nobody waits longer than a collection
-        does: then what may be sent is sent, each namespace in turn.
+        All that wait, if need be after a pause. But a namespace that wants little does not wait for those that want
+        much for longer than a collection takes: then what may be sent is sent, each namespace in turn.
         """
         bucket = self._rt.changes
         shared_since: float | None = None
@@ -133,7 +141,7 @@ class BatchWriter:
                 return max(level, wanted)
             now = self._rt.clock()
             pause = (wanted - level) / bucket.rate()
-            if lane.queue.namespaces > 1:
+            if lane.queue.delays_somebody_light:
                 shared_since = now if shared_since is None else shared_since
                 left = shared_since + self._rt.settings.batch_longest - now
                 if left <= 0 and level + 1e-9 >= min(lane.queue.smallest, bucket.burst):
@@ -151,6 +159,7 @@ class BatchWriter:
         while parts:
             part = parts.popleft()
             if calls:
+                await self._rest(lane)
                 await self._rt.route53.take(Priority.WRITE, who=zone_id)
                 await self._rt.changes.take(Priority.WRITE, cost_of(part), who=zone_id)
             calls += 1
@@ -233,10 +242,12 @@ class BatchWriter:
                 attempts += 1
             elif phase is WritePhase.APPLIED:
                 attempts = 0
-            self._states[place] = WriteState(phase, now, fault, change_id, attempts)
+            told = known.fault if known is not None and phase is WritePhase.IN_FLIGHT else fault
+            self._states[place] = WriteState(phase, now, told, change_id, attempts)
 
     def _succeed(self, zone_id: str, lane: _Lane, part: Batch, info: ChangeInfo) -> None:
         done = info.status == "INSYNC"
+        lane.free_at = self._rt.clock() + self._rt.settings.batch_gap
         self._enter(zone_id, part, WritePhase.INSYNC if done else WritePhase.APPLIED, change_id=info.id)
         for intent in part:
             lane.in_flight.pop(intent.hostname, None)

@@ -6,21 +6,19 @@ import asyncio
 import hashlib
 import logging
 import os
-import random
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from mailegress import __version__
 from mailegress.api.status import format_time
 from mailegress.api.validation import InvalidObject
-from mailegress.aws.boto import BotoApi
+from mailegress.aws.api import AwsApi
 from mailegress.aws.wiring import Aws, build_aws
 from mailegress.cli import parts
-from mailegress.cli.http import HttpServer
 from mailegress.cli.lifecycle import Stop, run, supervise
+from mailegress.cli.seams import Seams
 from mailegress.cli.settings import Settings
-from mailegress.dns.wiring import build_dns, wire_query
+from mailegress.dns.wiring import build_dns
 from mailegress.engine.feed import Feed
 from mailegress.engine.queue import KeyedQueue
 from mailegress.engine.relist import Relister, RelistSettings
@@ -32,7 +30,6 @@ from mailegress.kube.credentials import discover
 from mailegress.kube.lease import LeaseElector, LeaseSettings
 from mailegress.kube.transport import SignOfLife, Transport, connect
 from mailegress.kube.watch import watch
-from mailegress.reconcile.choke import OpenChoke
 from mailegress.reconcile.claims import ClaimIndex
 from mailegress.reconcile.ports import KubeError
 from mailegress.reconcile.reconciler import Reconciler
@@ -59,23 +56,26 @@ async def _main(settings: Settings, stop: Stop) -> int:
 class Operator:
     """One operator over a transport to the API server."""
 
-    def __init__(self, settings: Settings, transport: Transport) -> None:
+    def __init__(self, settings: Settings, transport: Transport, seams: Seams | None = None) -> None:
         self._settings = settings
         self._transport = transport
-        self._clock = asyncio.get_running_loop().time
-        self._rng = random.Random()
+        self._seams = seams or Seams()
+        self._clock = self._seams.clock or asyncio.get_running_loop().time
+        self._rng = self._seams.rng
         self._metrics = Metrics()
         self._life = SignOfLife(self._clock)
-        self._choke = OpenChoke()
+        self._choke = self._seams.choke
         self._listed = False
         self._claims = ClaimIndex()
         self._queue = KeyedQueue(self._clock)
         self._store = Store(on_changed=self._changed, on_removed=self._removed, on_replaced=self._removed)
         self._feed = Feed(self._store, self._queue, self._forget)
-        self._identity = os.environ.get("POD_NAME") or os.uname().nodename
+        self._identity = self._seams.identity
         self._kube = KubeClient(
             transport,
             clock=self._clock,
+            sleep=self._seams.sleep,
+            wall=self._seams.wall,
             namespaces=settings.namespaces,
             instance=self._identity,
             choke=self._choke,
@@ -90,20 +90,29 @@ class Operator:
 
     async def run(self, stop: Stop) -> int:
         """Start in order: probes, full list, watch, workers. The exit code comes back."""
-        http = HttpServer(self._settings.http_address, self._metrics.registry, self._live, self._ready)
-        await http.start()
-        api = BotoApi(parts.boto_settings(self._settings), self._metrics)
+        probes = self._seams.probes(self._settings, self._metrics, self._live, self._ready)
+        await probes.start()
+        try:
+            with self._seams.aws(self._settings, self._metrics) as api:
+                return await self._run(stop, api)
+        finally:
+            await probes.stop()
+
+    async def _run(self, stop: Stop, api: AwsApi) -> int:
+        sleep = self._seams.sleep
         aws = build_aws(
-            api, parts.aws_settings(self._settings), self._wake, self._metrics, self._choke, self._clock, self._rng
-        )
-        dns = build_dns(
-            parts.dns_settings(self._settings),
-            wire_query(parts.dns_settings(self._settings)),
-            self._queue.add,
+            api,
+            parts.aws_settings(self._settings),
+            self._wake,
             self._metrics,
+            self._choke,
             self._clock,
-            asyncio.sleep,
             self._rng,
+            sleep,
+        )
+        dns_settings = parts.dns_settings(self._settings)
+        dns = build_dns(
+            dns_settings, self._seams.query(dns_settings), self._queue.add, self._metrics, self._clock, sleep, self._rng
         )
         try:
             owner = self._settings.owner_id or derived_owner(await self._patiently(stop, self._kube.get_namespace_uid))
@@ -115,7 +124,7 @@ class Operator:
                 self._metrics,
                 wake=self._queue.add,
                 clock=self._clock,
-                timestamp=lambda: format_time(datetime.now(UTC)),
+                timestamp=lambda: format_time(self._seams.wall()),
             )
             aws.addresses.know_eips(self._reconciler.used)
             self._rounds = Rounds(
@@ -125,14 +134,14 @@ class Operator:
                 self._queue.add,
                 RoundSettings(self._settings.ec2_sweep_seconds, self._settings.route53_sweep_seconds),
                 clock=self._clock,
-                sleep=asyncio.sleep,
+                sleep=sleep,
             )
             self._gauges(aws, self._reconciler)
             relister = Relister(
                 self._kube.list_all,
                 self._store,
                 self._feed,
-                sleep=asyncio.sleep,
+                sleep=sleep,
                 rng=self._rng,
                 settings=RelistSettings(interval=self._settings.relist_seconds),
             )
@@ -149,6 +158,7 @@ class Operator:
                         stop,
                         namespaces=self._settings.namespaces,
                         life=self._life,
+                        sleep=sleep,
                         # kopf takes SIGTERM for itself when it starts.
                         on_started=stop.reclaim,
                     ),
@@ -164,8 +174,6 @@ class Operator:
         finally:
             await dns.close()
             await aws.close()
-            api.close()
-            await http.stop()
 
     async def _work(self, stop: asyncio.Event) -> None:
         """Workers act while they may: always, or while this replica holds the Lease."""
@@ -176,6 +184,7 @@ class Operator:
                 self._identity,
                 clock=self._clock,
                 rng=self._rng,
+                wall=self._seams.wall,
             )
             await elector.run(self._workers.start, self._queue.close, stop)
         else:

@@ -24,6 +24,7 @@ from mailegress.reconcile.step import (
     Step,
     bad,
     from_fault,
+    under_way,
 )
 
 
@@ -136,7 +137,7 @@ def _ptrs(situation: Situation, draft: Draft) -> Finding | None:
             ours = recorded.ptr_origin is PtrOrigin.MANAGED
         write = s.world.ptrs.state(eip.region, eip.allocation_id)
         if write is not None and write.busy:
-            blocker = blocker or bad(reasons.DELETING, f"The PTR of {eip.public_ip} is being written.")
+            blocker = blocker or under_way(write, bad(reasons.DELETING, f"The PTR of {eip.public_ip} is being written."))
             continue
         if (since := s.doubted(eip.region, eip.allocation_id)) is not None:
             draft.need(NeedPtr(eip.region, eip.allocation_id, since))
@@ -154,7 +155,7 @@ def _ptrs(situation: Situation, draft: Draft) -> Finding | None:
                 )
             )
             continue
-        blocker = blocker or bad(reasons.DELETING, f"Resetting the PTR of {eip.public_ip}.")
+        blocker = blocker or under_way(write, bad(reasons.DELETING, f"Resetting the PTR of {eip.public_ip}."))
         if eip.ptr.pending:
             draft.need(NeedPtr(eip.region, eip.allocation_id, s.now))
             continue
@@ -162,7 +163,6 @@ def _ptrs(situation: Situation, draft: Draft) -> Finding | None:
             due = write.at + s.settings.backoff(write.attempts)
             if s.now < due:
                 draft.later(due - s.now)
-                blocker = from_fault(write.fault)
                 continue
         draft.act(ResetPtr(eip.region, eip.allocation_id, eip.public_ip, name))
     return blocker
@@ -173,15 +173,14 @@ def _records(situation: Situation, draft: Draft) -> Finding | None:
     blocker: Finding | None = None
     for zone_id, name in s.owned():
         if blocked := writing(s, draft, zone_id, name):
-            write = s.world.writer.state(zone_id, name)
-            fault = write.fault if write is not None else None
-            blocker = blocker or (from_fault(fault) if fault else bad(reasons.DELETING, blocked))
+            blocker = blocker or under_way(s.world.writer.state(zone_id, name), bad(reasons.DELETING, blocked))
             continue
         view = s.world.records.get(zone_id, name).value
         mark = own_mark(s, view) if view is not None else None
         if view is None or mark is None:
             continue
-        blocker = blocker or bad(reasons.DELETING, f"Removing the records of {name}.")
+        calm = bad(reasons.DELETING, f"Removing the records of {name}.")
+        blocker = blocker or under_way(s.world.writer.state(zone_id, name), calm)
         draft.act(ChangeRecords(zone_id, name, remove(view, mark), f"remove {name}"))
     # A claim that is on its way may still land.
     hostname = s.obj.spec.hostname
@@ -197,10 +196,8 @@ def _step(situation: Situation, draft: Draft, blocker: Finding | None, *, settle
     status = situation.obj.status
     going = blocker or bad(reasons.DELETING, "Deleting.")
     if going.reason != reasons.DELETING.name:
-        going = Finding(
-            "False",
-            reasons.DELETION_BLOCKED.name,
-            f"Deletion waits: {going.message} Set spec.deletionPolicy to Retain to let the object go and leave the DNS as it is.",
+        going = bad(
+            reasons.DELETION_BLOCKED, f"Deletion waits: {going.message.rstrip('.')}. {reasons.DELETION_BLOCKED.remedy}"
         )
     return Step(
         findings=dict.fromkeys((ACCEPTED, FORWARD_READY, REVERSE_READY, RESOLVED), going),

@@ -32,6 +32,7 @@ from mailegress.reconcile.step import (
     bad,
     from_fault,
     good,
+    under_way,
     unknown,
 )
 from mailegress.reconcile.targets import Targets
@@ -131,7 +132,7 @@ class _Record:
             return self._with(base, self.contest.finding or base.finding)
         if self.write is not None and self.write.busy:
             self.draft.busy = True
-            return self._with(base, self._pending(f"Writing the A record of {hostname}."))
+            return self._with(base, under_way(self.write, self._pending(f"Writing the A record of {hostname}.")))
         conflict = self._conflict(simple, mark, mine, values, frozenset(wanted))
         if conflict is not None:
             return self._with(base, conflict)
@@ -291,7 +292,7 @@ class _Record:
         self.draft.act(ChangeRecords(self.zone.id, hostname, changes, why))
         if s.obj.spec.suspend:
             return bad(reasons.SUSPENDED, f"Suspended; would {why}. {reasons.SUSPENDED.remedy}")
-        return self._pending(f"Writing the A record of {hostname}: {verify.listing(wanted)}.")
+        return under_way(self.write, self._pending(f"Writing the A record of {hostname}: {verify.listing(wanted)}."))
 
     def _nothing_to_publish(self) -> Finding:
         entry = self.targets.problem

@@ -219,7 +219,10 @@ class WritePhase(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class WriteState:
-    """The newest write to one name or EIP. ``at`` is when the phase was entered; FAILED/UNKNOWN carry the fault."""
+    """The newest write to one name or EIP. ``at`` is when the phase was entered.
+
+    FAILED and UNKNOWN carry the fault; it stands while the write is tried again, so that a retry is not told as news.
+    """
 
     phase: WritePhase
     at: float

@@ -67,6 +67,21 @@ def plan(situation: Situation) -> Step:
     return _step(situation, draft, aims, claim, ahead, behind, findings, owed)
 
 
+def refuse(situation: Situation, why: str) -> Step:
+    """The step for an object whose stored spec breaks the rules: nothing is done, and what is known of it is kept."""
+    refusal = bad(reasons.INVALID_SPEC, f"{why}. {reasons.INVALID_SPEC.remedy}")
+    status = situation.obj.status
+    return Step(
+        findings={ACCEPTED: refusal, **dict.fromkeys((FORWARD_READY, REVERSE_READY, RESOLVED), _pending(refusal))},
+        wait=situation.settings.resync_seconds,
+        hostname=status.hostname or "",
+        addresses=status.addresses,
+        public_ips=status.public_ips,
+        zone=status.zone,
+        forward=status.forward,
+    )
+
+
 def _outage(situation: Situation, ahead: Forward) -> Finding | None:
     """What was right when last read may stay so for a few readings without an answer, not for ever."""
     facts: list[Fact[Any]] = [situation.world.book.get(r) for r in situation.world.book.regions]
@@ -174,7 +189,11 @@ def _addresses(
     for entry in aims.entries:
         eip = entry.eip
         if eip is None:
-            recorded = [a for a in s.obj.status.addresses if a.selector == entry.selector]
+            recorded = [
+                a
+                for a in s.obj.status.addresses
+                if a.selector == entry.selector and (not entry.gone or a.allocation_id in entry.gone)
+            ]
             keep = recorded if entry.reason is None else [a for a in recorded if a.allocation_id]
             for old in keep:
                 entries.setdefault(

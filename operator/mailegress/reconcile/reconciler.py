@@ -11,15 +11,15 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from mailegress.api import reasons
-from mailegress.api.conditions import ACCEPTED, FALSE, READY, TRUE, UNKNOWN
+from mailegress.api.conditions import ACCEPTED, READY, TRUE, UNKNOWN
 from mailegress.api.names import FINALIZER
 from mailegress.api.reasons import ALL_REASONS
 from mailegress.api.status import Condition, Status
-from mailegress.api.types import MailEgress, parse_meta, parse_object
+from mailegress.api.types import MailEgress, parse_object, parse_remains
 from mailegress.api.validation import InvalidObject
 from mailegress.reconcile import remember, summarise, targets
 from mailegress.reconcile.act import Actor
-from mailegress.reconcile.plan import plan
+from mailegress.reconcile.plan import plan, refuse
 from mailegress.reconcile.ports import Kube, KubeConflict, KubeError, KubeGone, Wake
 from mailegress.reconcile.settings import ReconcileSettings
 from mailegress.reconcile.situation import Memory, Situation, World
@@ -93,10 +93,12 @@ class Reconciler:
 
     def used(self, region: str) -> set[str]:
         """Allocation IDs that objects use in a region: the base of the mass-loss rule."""
-        found: set[str] = set()
-        for memory in self._memories.values():
-            found |= memory.watched
-        return found
+        return {
+            allocation_id
+            for memory in self._memories.values()
+            for where, allocation_id in memory.used
+            if where == region
+        }
 
     # ------------------------------------------------ the pass
 
@@ -106,13 +108,15 @@ class Reconciler:
         body = self._objects.body(key)
         if body is None:
             return None
+        invalid: InvalidObject | None = None
         try:
             obj = parse_object(body)
         except InvalidObject as error:
-            return await self._invalid(key, body, error)
+            # A stored spec that this version cannot read: said in the status; cleaned up after when it is deleted.
+            obj, invalid = parse_remains(body), error
         outcome = "error"
         try:
-            delay = await self._pass(key, body, obj)
+            delay = await self._pass(key, body, obj, invalid)
             outcome = "ok"
             if (memory := self._memories.get(obj.meta.uid)) is not None:
                 memory.kube_failures = 0
@@ -140,7 +144,9 @@ class Reconciler:
         decision(logger, object=key, action="write to the API server", outcome="failed", message=str(error), level=logging.WARNING)
         return self._settings.backoff(failures)
 
-    async def _pass(self, key: str, body: dict[str, Any], obj: MailEgress) -> float | None:
+    async def _pass(
+        self, key: str, body: dict[str, Any], obj: MailEgress, invalid: InvalidObject | None
+    ) -> float | None:
         now = self._clock()
         memory = self._memories.get(obj.meta.uid)
         if memory is None:
@@ -150,7 +156,8 @@ class Reconciler:
                 if entry.region and entry.region in self._world.book.regions and entry.allocation_id:
                     self._world.book.forget_absence(entry.region, [entry.allocation_id])
         situation = self._situate(key, obj, memory, now)
-        step = plan(situation)
+        deleting = obj.meta.deletion_timestamp is not None
+        step = plan(situation) if invalid is None or deleting else refuse(situation, str(invalid))
         remember.after(memory, step, now)
         for other in self._world.claims.set_blocked(obj.meta.uid, step.blocked_on):
             self._wake(other)
@@ -239,23 +246,6 @@ class Reconciler:
             )
         for notice in step.notices:
             await self._kube.emit(body, warning=notice.warning, reason=notice.reason, message=notice.message, action="Reconcile")
-
-    async def _invalid(self, key: str, body: dict[str, Any], error: InvalidObject) -> float | None:
-        """A stored spec that this version cannot read: said in the status, nothing else is done."""
-        meta = parse_meta(body)
-        old = Status.from_dict(body.get("status"))
-        conditions = []
-        for kind in (READY, ACCEPTED):
-            before = old.condition(kind)
-            since = before.last_transition_time if before is not None and before.status == FALSE else self._timestamp()
-            conditions.append(
-                Condition(kind, FALSE, reasons.INVALID_SPEC.name, str(error), meta.generation, since)
-            )
-        status = Status(observed_generation=meta.generation, conditions=tuple(conditions))
-        if not status.matches(body.get("status")):
-            self._objects.seen(await self._kube.replace_status(body, status.to_dict()))
-        decision(logger, object=key, action="parse", outcome="refused", reason=reasons.INVALID_SPEC.name, message=str(error))
-        return self._settings.resync_seconds
 
 
 def _worth_telling(condition: Condition, before: Condition | None) -> bool:

@@ -53,7 +53,7 @@ def _settled(memory: Memory, world: World, now: float) -> None:
         view = world.book.get(region).value
         if view is None:
             continue
-        for place in memory.watched:
+        for place in (allocation_id for where, allocation_id in memory.used if where == region):
             eip = view.eips.get(place)
             if eip is None or eip.ptr.name is None:
                 continue
@@ -71,7 +71,7 @@ def after(memory: Memory, step: Step, now: float) -> None:
         count, last = memory.asked.get(question, (0, float("-inf")))
         asked[question] = (count + 1, at) if at > last else (count, last)
     memory.asked = asked
-    memory.watched = frozenset(a.allocation_id for a in step.addresses if a.allocation_id)
+    memory.used = frozenset((a.region, a.allocation_id) for a in step.addresses if a.region and a.allocation_id)
     current = {(step.zone.id, step.hostname)} if step.zone is not None else set()
     memory.places = frozenset(memory.owned | current)
     for allocation_id, times in list(memory.heals.items()):

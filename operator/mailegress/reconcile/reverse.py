@@ -21,6 +21,7 @@ from mailegress.reconcile.step import (
     bad,
     from_fault,
     good,
+    under_way,
     unknown,
 )
 from mailegress.reconcile.targets import Targets
@@ -97,7 +98,7 @@ def _judge(situation: Situation, draft: Draft, contest: Contest, forward: Forwar
         return good(reasons.PTR_IN_SYNC, f"{eip.public_ip} has the PTR {hostname}.")
     write = situation.world.ptrs.state(eip.region, eip.allocation_id)
     if write is not None and write.busy:
-        return bad(reasons.PTR_PENDING, f"Asking AWS for the PTR {hostname} of {eip.public_ip}.")
+        return under_way(write, bad(reasons.PTR_PENDING, f"Asking AWS for the PTR {hostname} of {eip.public_ip}."))
     if (since := situation.doubted(eip.region, eip.allocation_id)) is not None:
         draft.need(NeedPtr(eip.region, eip.allocation_id, since))
         return _unanswered(write)
@@ -153,7 +154,7 @@ def _set(situation: Situation, draft: Draft, forward: Forward, eip: Eip) -> Find
     draft.act(SetPtr(eip.region, eip.allocation_id, eip.public_ip, hostname, heal))
     if s.obj.spec.suspend:
         return bad(reasons.SUSPENDED, f"Suspended; would set the PTR of {eip.public_ip} from {shown} to {hostname}. {reasons.SUSPENDED.remedy}")
-    return bad(reasons.PTR_PENDING, f"Asking AWS for the PTR {hostname} of {eip.public_ip}.")
+    return under_way(write, bad(reasons.PTR_PENDING, f"Asking AWS for the PTR {hostname} of {eip.public_ip}."))
 
 
 def _was_right(situation: Situation, eip: Eip) -> bool:
@@ -207,7 +208,7 @@ def reset(situation: Situation, draft: Draft, eip: Eip, hostname: str) -> Findin
     write = situation.world.ptrs.state(eip.region, eip.allocation_id)
     text = f"Resetting the PTR of {eip.public_ip}."
     if write is not None and write.busy:
-        return bad(reasons.PTR_PENDING, text)
+        return under_way(write, bad(reasons.PTR_PENDING, text))
     if (since := situation.doubted(eip.region, eip.allocation_id)) is not None:
         draft.need(NeedPtr(eip.region, eip.allocation_id, since))
         return _unanswered(write)
@@ -220,7 +221,7 @@ def reset(situation: Situation, draft: Draft, eip: Eip, hostname: str) -> Findin
             draft.later(due - situation.now)
             return from_fault(write.fault)
     draft.act(ResetPtr(eip.region, eip.allocation_id, eip.public_ip, hostname))
-    return bad(reasons.PTR_PENDING, text)
+    return under_way(write, bad(reasons.PTR_PENDING, text))
 
 
 def origin(situation: Situation, draft: Draft, forward: Forward, eip: Eip) -> PtrOrigin | None:

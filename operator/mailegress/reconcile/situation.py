@@ -60,10 +60,15 @@ class Memory:
     ready_generation: int = -1
     kube_failures: int = 0
     owned: frozenset[tuple[str, str]] = frozenset()
-    watched: frozenset[str] = frozenset()
-    """Allocation IDs that the last pass dealt with."""
+    used: frozenset[tuple[str, str]] = frozenset()
+    """(region, allocation ID) of the EIPs that the last pass dealt with."""
     places: frozenset[tuple[str, str]] = frozenset()
     """(zone ID, hostname) that the last pass dealt with."""
+
+    @property
+    def watched(self) -> frozenset[str]:
+        """Their allocation IDs alone."""
+        return frozenset(allocation_id for _, allocation_id in self.used)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mailegress.api.conditions import FALSE, TRUE, UNKNOWN
 from mailegress.api.reasons import Reason
 from mailegress.api.status import AddressStatus, ForwardStatus, ZoneStatus
-from mailegress.reconcile.model import Change, ErrorKind, Fault
+from mailegress.reconcile.model import Change, ErrorKind, Fault, WriteState
 
 # ---------------------------------------------------------------- readings wanted
 
@@ -166,6 +166,14 @@ def from_fault(fault: Fault, prefix: str = "") -> Finding:
     if fault.kind is ErrorKind.TRANSIENT:
         return Finding(UNKNOWN, fault.reason, text, soft=True)
     return Finding(FALSE, fault.reason, text)
+
+
+def under_way(write: WriteState | None, calm: Finding) -> Finding:
+    """A write is handed over or under way: ``calm``, unless the attempt before failed. Then its failure stands, so that
+    no retry makes a condition flap or counts as progress."""
+    if write is None or write.fault is None or not write.attempts:
+        return calm
+    return replace(from_fault(write.fault), soft=False)
 
 
 @dataclass(frozen=True, slots=True)

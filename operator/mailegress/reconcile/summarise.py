@@ -63,7 +63,11 @@ def _standing(obj: MailEgress, kind: str, finding: Finding) -> Finding | None:
         return None
     if obj.status.observed_generation != obj.meta.generation or obj.status.hostname != obj.spec.hostname:
         return None
-    if previous.reason in TRANSITIONAL or previous.reason not in ALL_REASONS:
+    if previous.reason not in ALL_REASONS:
+        return None
+    # A reading that is merely under way flips nothing, or every restart would flap what waits for something.
+    under_way = previous.status == FALSE and finding.reason == reasons.PROGRESSING.name
+    if previous.reason in TRANSITIONAL and not under_way:
         return None
     return Finding(previous.status, previous.reason, previous.message)
 
@@ -94,9 +98,8 @@ def _ready(obj: MailEgress, step: Step, found: dict[str, Finding], held: bool) -
 
 
 def progress_key(obj: MailEgress, step: Step, found: dict[str, Finding]) -> str:
-    """Changes whenever something moved; messages do not count."""
+    """Changes whenever something moved; neither messages nor attempts count."""
     parts = [str(obj.meta.generation), *(f"{k}={f.status}/{f.reason}" for k, f in found.items())]
-    parts.append(type(step.action).__name__)
     parts += [f"{a.public_ip}:{a.ptr}" for a in step.addresses]
     return "|".join(parts)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mailegress.api import reasons
 from mailegress.api.reasons import Reason
 from mailegress.api.status import AddressStatus
-from mailegress.api.types import EipSelector, SelectorKind
+from mailegress.api.types import EipSelector, Management, SelectorKind
 from mailegress.reconcile.model import Absence, Eip, Fault, RegionView
 from mailegress.reconcile.situation import Draft, Situation
 from mailegress.reconcile.step import NeedRegion
@@ -24,6 +24,8 @@ class Entry:
     """Not selected any more by a selector that resolves to nothing, kept until it does."""
     reason: Reason | None = None
     detail: str = ""
+    gone: tuple[str, ...] = ()
+    """Allocation IDs that the account does not show any more, if that is what the reason is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,12 +167,45 @@ def _held(situation: Situation, selector: EipSelector, view: RegionView, found: 
             )
         ]
     detail = found.detail or f"{label} resolves to no Elastic IP in account {view.account_id}, region {view.region}"
+    missing = _missing(situation, label, view)
     held = [
         Entry(label, view.region, view.eips[a.allocation_id], held=True, reason=reason, detail=detail)
         for a in last
         if a.allocation_id
     ]
-    return held or [Entry(label, view.region, reason=reason, detail=detail)]
+    return [*missing, *held] or [Entry(label, view.region, reason=reason, detail=detail)]
+
+
+def _missing(situation: Situation, label: str, view: RegionView) -> list[Entry]:
+    """What is to be said of a selector's recorded EIPs that are lost, or whose loss is not believed."""
+    hostname = situation.obj.spec.hostname
+    observed = situation.obj.spec.forward.management is Management.OBSERVED
+    found: dict[Reason, list[AddressStatus]] = {}
+    for entry in situation.recorded():
+        if entry.selector != label or entry.allocation_id in view.eips:
+            continue
+        absence = situation.absences.get((entry.region or "", entry.allocation_id or ""))
+        if absence is Absence.MASS:
+            found.setdefault(reasons.MASS_LOSS_SUSPECTED, []).append(entry)
+        elif absence is Absence.LOST or entry.reason == reasons.ADDRESS_LOST.name:
+            # Once lost it is said until it returns, also while a restarted process looks twice again.
+            found.setdefault(reasons.ADDRESS_LOST, []).append(entry)
+    said = {
+        reasons.MASS_LOSS_SUSPECTED: f"missing from account {view.account_id}, region {view.region}, together with so "
+        "many others that a fault is likelier than a release; nothing is removed",
+        reasons.ADDRESS_LOST: f"gone from account {view.account_id}, region {view.region}, and may be a stranger's by "
+        + (f"now: take it out of the A record of {hostname}" if observed else f"now; the A record of {hostname} lets go of it"),
+    }
+    return [
+        Entry(
+            label,
+            view.region,
+            reason=reason,
+            detail=f"{', '.join(f'{a.public_ip} ({a.allocation_id})' for a in entries)} is {said[reason]}",
+            gone=tuple(a.allocation_id for a in entries if a.allocation_id),
+        )
+        for reason, entries in found.items()
+    ]
 
 
 def _losses(situation: Situation) -> tuple[frozenset[str], bool]:

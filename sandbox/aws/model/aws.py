@@ -170,6 +170,18 @@ class AwsModel:
         region.nat.forget_eip(eip)
         region.addresses.forget(eip)
 
+    def hide_eip(self, key: str) -> None:
+        """Let no EC2 call show or know an address any more; mail still flows and its PTR stays. Raises KeyError."""
+        eip = self.eip(key)
+        addresses = self._region_of(eip).addresses
+        addresses.hidden[eip.allocation_id] = addresses.eips.pop(eip.allocation_id)
+
+    def show_eip(self, key: str) -> None:
+        """Take :meth:`hide_eip` back. Raises KeyError."""
+        eip = self.eip(key)
+        addresses = self._region_of(eip).addresses
+        addresses.eips[eip.allocation_id] = addresses.hidden.pop(eip.allocation_id)
+
     def transfer_eip(self, key: str, account: str) -> Eip:
         """Move an address to another account, same region; there it has a new allocation ID and no PTR."""
         eip = self.eip(key)

@@ -58,6 +58,8 @@ class Addresses:
         self.account = account
         self.region = region
         self.eips: dict[str, Eip] = {}
+        self.hidden: dict[str, Eip] = {}
+        """Addresses that exist but that no call shows or knows, as if it were made with another account's key."""
         self._network = network
         self._settings = network.settings
         self.operations: dict[str, Callable[[Context, Params], Response]] = {
@@ -85,7 +87,7 @@ class Addresses:
     def by_ip(self, public_ip: str) -> Eip:
         """Raises InvalidAddress.NotFound."""
         eip = self._network.by_ip.get(public_ip)
-        if eip is None or (eip.account, eip.region) != (self.account, self.region):
+        if eip is None or eip.allocation_id not in self.eips:
             raise AwsFault("InvalidAddress.NotFound", f"Address '{public_ip}' not found.")
         return eip
 

@@ -1,0 +1,83 @@
+"""Writing PTRs: paced, one in flight per EIP, and read again when the outcome is unknown."""
+
+from __future__ import annotations
+
+from mailegress.reconcile.model import Ptr, WritePhase
+from tests.aws.aws_world import REGION, FakeAws, World, build, error, now, play
+
+
+def with_eips(number: int) -> FakeAws:
+    return FakeAws(eips={f"eipalloc-{i:04}": f"192.0.2.{i % 256}" for i in range(number)})
+
+
+async def sweep(world: World) -> None:
+    world.woken.clear()
+    world.aws.addresses.request("mail/setup", REGION, now())
+    await world.until(lambda: world.times("mail/setup") > 0)
+
+
+def ptr(world: World, allocation_id: str) -> Ptr:
+    view = world.aws.addresses.get(REGION).value
+    assert view is not None
+    return view.eips[allocation_id].ptr
+
+
+def state_of(world: World, allocation_id: str) -> WritePhase | None:
+    state = world.aws.ptrs.state(REGION, allocation_id)
+    return None if state is None else state.phase
+
+
+def test_ptr_writes_keep_the_accounts_pace_and_namespaces_take_turns() -> None:
+    async def story() -> None:
+        world = build(with_eips(200))
+        await sweep(world)
+        began = now()
+        for i in range(199):
+            world.aws.ptrs.set_ptr("busy/x", REGION, f"eipalloc-{i:04}", "a.example.com")
+        world.aws.ptrs.set_ptr("quiet/y", REGION, "eipalloc-0199", "b.example.com")
+        await world.until(lambda: state_of(world, "eipalloc-0199") is WritePhase.APPLIED)
+        assert now() - began < 1
+        await world.until(lambda: world.aws.ptrs.due == 0)
+        assert 0.95 * (200 - 8) / 4 < now() - began < 1.05 * (200 - 8) / 4 + 1
+
+    play(story())
+
+
+def test_a_timeout_after_the_write_is_unknown_and_is_read_again_at_once() -> None:
+    async def story() -> None:
+        world = build(with_eips(1))
+        await sweep(world)
+        world.fake.after["ModifyAddressAttribute"].append(error("Timeout"))
+        world.aws.ptrs.set_ptr("mail/x", REGION, "eipalloc-0000", "mta.example.com")
+        await world.until(lambda: state_of(world, "eipalloc-0000") is WritePhase.UNKNOWN)
+        assert world.aws.addresses.ptr(REGION, "eipalloc-0000").value is None
+        await world.until(lambda: world.times("mail/x") == 2)
+        assert ptr(world, "eipalloc-0000").update == "mta.example.com"
+        assert world.fake.count("ModifyAddressAttribute") == 1
+
+    play(story())
+
+
+def test_refused_and_throttled_ptr_writes() -> None:
+    async def story() -> None:
+        world = build(with_eips(1))
+        await sweep(world)
+        refusal = error("InvalidParameterValue", "The domain name does not resolve to the address")
+        world.fake.once("ModifyAddressAttribute", error("RequestLimitExceeded", status=503), refusal, refusal)
+        for attempt in (1, 2):
+            world.aws.ptrs.set_ptr("mail/x", REGION, "eipalloc-0000", "mta.example.com")
+            await world.until(lambda: state_of(world, "eipalloc-0000") is WritePhase.FAILED)
+            state = world.aws.ptrs.state(REGION, "eipalloc-0000")
+            assert state is not None
+            assert state.attempts == attempt
+            assert state.fault is not None
+            assert state.fault.reason == "PTRRejected"
+            assert "does not resolve" in state.fault.message
+        assert world.fake.count("ModifyAddressAttribute") == 3
+        world.aws.ptrs.reset_ptr("mail/x", REGION, "eipalloc-0000")
+        await world.until(lambda: state_of(world, "eipalloc-0000") is WritePhase.APPLIED)
+        state = world.aws.ptrs.state(REGION, "eipalloc-0000")
+        assert state is not None
+        assert state.attempts == 0
+
+    play(story())

@@ -1,0 +1,533 @@
+"""An API server in memory, behind what the operator takes for an aiohttp session.
+
+It keeps what controllers rely on: one resourceVersion counter, lists in pages of one snapshot, watches with history,
+bookmarks and 410, a status subresource guarded by resourceVersion and schema, JSON patch with ``test``, generations that
+only the spec (and a deletion) moves, finalizers and deletionTimestamp, Events, Leases. CEL rules are not evaluated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+import uuid
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from random import Random
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import aiohttp
+import jsonschema
+import yaml
+
+Object = dict[str, Any]
+
+GROUP = "/apis/mailegress.io/v1alpha1"
+CRD = Path(__file__).parents[3] / "crds" / "mailegress.io_mailegresses.yaml"
+LATENCY = 0.002
+"""Seconds for each way of a request and for a watch event."""
+BOOKMARK = 55.0
+"""Seconds between bookmarks; the API server sends about one a minute."""
+SERVER = "http://api.sim"
+
+
+class ApiError(Exception):
+    """A refusal, as the API server words it."""
+
+    def __init__(self, code: int, reason: str, message: str, causes: tuple[Object, ...] = ()) -> None:
+        super().__init__(message)
+        self.code, self.reason, self.message, self.causes = code, reason, message, causes
+
+    def body(self) -> Object:
+        return {
+            "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": self.code, "reason": self.reason,
+            "message": self.message, "details": {"causes": list(self.causes)} if self.causes else {},
+        }  # fmt: skip
+
+
+@dataclass
+class Fault:
+    """What the next ``times`` matching requests get: a status code, or None for a connection that breaks.
+
+    ``applied``: the request is carried out first.
+    """
+
+    method: str
+    part: str
+    code: int | None
+    times: int = 1
+    applied: bool = False
+
+
+class Reply:
+    """What kopf and our client use of a response."""
+
+    def __init__(self, body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
+        self.status = status
+        self.headers: dict[str, str] = dict(headers or {})
+        self.content = self
+        self.closed = False
+        self._body = body
+
+    async def json(self) -> Any:
+        return json.loads(json.dumps(self._body))
+
+    async def text(self) -> str:
+        return json.dumps(self._body)
+
+    def raise_for_status(self) -> None:
+        if self.status >= 400:
+            raise AssertionError("the caller is expected to look at the status")
+
+    def close(self) -> None:
+        self.closed = True
+
+    async def __aenter__(self) -> Reply:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
+
+
+class Watch(Reply):
+    """One open watch: a line for each event, each with its own due time."""
+
+    def __init__(self, server: ApiServer, timeout: float) -> None:
+        super().__init__(None)
+        self._server = server
+        self._lines: deque[tuple[float, bytes | None]] = deque()
+        self._until = server.clock() + timeout
+        self._waiter: asyncio.Future[None] | None = None
+
+    def push(self, line: bytes | None, delay: float = LATENCY) -> None:
+        """An event; None ends the stream."""
+        due = self._server.clock() + delay
+        if self._lines:
+            due = max(due, self._lines[-1][0])
+        self._lines.append((due, line))
+        self._wake()
+
+    def close(self) -> None:
+        super().close()
+        self._server.watches.pop(self, None)
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def iter_chunked(self, size: int) -> AsyncIterator[bytes]:
+        server = self._server
+        bookmark = server.clock() + BOOKMARK
+        try:
+            while True:
+                if self.closed:
+                    raise aiohttp.ClientConnectionError("closed")
+                now = server.clock()
+                if self._lines and self._lines[0][0] <= now:
+                    line = self._lines.popleft()[1]
+                    if line is None:
+                        return
+                    yield line
+                    continue
+                if now >= self._until:
+                    return
+                if now >= bookmark:
+                    bookmark = now + BOOKMARK
+                    yield server.bookmark()
+                    continue
+                due = min(self._until, bookmark, self._lines[0][0] if self._lines else self._until)
+                await self._pause(due - now)
+        finally:
+            server.watches.pop(self, None)
+
+    async def _pause(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._waiter = loop.create_future()
+        timer = loop.call_later(seconds, self._wake)
+        try:
+            await self._waiter
+        finally:
+            timer.cancel()
+            self._waiter = None
+
+
+@dataclass
+class ApiServer:
+    """``clock``: monotonic seconds; ``wall``: the date; ``note(kind, text)`` hears of everything that happens."""
+
+    clock: Callable[[], float]
+    wall: Callable[[], datetime]
+    rng: Random
+    note: Callable[..., None] = lambda *_: None
+    on_status: Callable[[Object, Object], None] = lambda old, new: None
+    on_finalizers: Callable[[Object, Object], None] = lambda old, new: None
+    rv: int = 1000
+    objects: dict[tuple[str, str], Object] = field(default_factory=dict)
+    ever: dict[str, Object] = field(default_factory=dict)
+    """By UID, the last version of every object there ever was."""
+    events: list[Object] = field(default_factory=list)
+    leases: dict[tuple[str, str], Object] = field(default_factory=dict)
+    history: list[tuple[int, bytes]] = field(default_factory=list)
+    floor: int = 0
+    """Watches from before this resourceVersion get 410."""
+    watches: dict[Watch, None] = field(default_factory=dict)
+    """Open ones, in order of their opening."""
+    faults: list[Fault] = field(default_factory=list)
+    requests: dict[str, int] = field(default_factory=dict)
+    terminating: set[str] = field(default_factory=set)
+    deaf: bool = False
+    """Watches deliver nothing (what happens meanwhile is missed for good)."""
+    _pages: dict[str, tuple[int, list[Object]]] = field(default_factory=dict)
+
+    def session(self, gate: Callable[[], None]) -> Session:
+        """A session for one process; ``gate`` raises when that process is dead."""
+        return Session(self, gate)
+
+    # ------------------------------------------------------------ the user's side
+
+    def create(self, namespace: str, name: str, spec: Mapping[str, Any], uid: str = "") -> Object:
+        """``kubectl create``: defaults from the CRD, status included."""
+        if (namespace, name) in self.objects:
+            raise ApiError(409, "AlreadyExists", f"{namespace}/{name} already exists")
+        body: Object = {
+            "apiVersion": "mailegress.io/v1alpha1",
+            "kind": "MailEgress",
+            "metadata": {
+                "name": name, "namespace": namespace, "generation": 1,
+                "uid": uid or str(uuid.UUID(int=self.rng.getrandbits(128), version=4)),
+                "creationTimestamp": self.wall().strftime("%Y-%m-%dT%H:%M:%SZ"),
+            },
+            "spec": copy.deepcopy(dict(spec)),
+        }  # fmt: skip
+        apply_defaults(schema(), body)
+        validate(body)
+        self.note("user", f"create {namespace}/{name} {json.dumps(spec, sort_keys=True)}")
+        return self._store(body, "ADDED")
+
+    def edit(self, namespace: str, name: str, **fields: Any) -> Object:
+        """``kubectl patch --type=merge`` of the spec; None removes a field."""
+        body = copy.deepcopy(self.get(namespace, name))
+        for key, value in fields.items():
+            if value is None:
+                body["spec"].pop(key, None)
+            else:
+                body["spec"][key] = value
+        apply_defaults(schema(), body)
+        validate(body)
+        if body["spec"] == self.objects[namespace, name]["spec"]:
+            return body
+        body["metadata"]["generation"] += 1
+        self.note("user", f"edit {namespace}/{name} {json.dumps(fields, sort_keys=True)}")
+        return self._store(body, "MODIFIED")
+
+    def meddle(self, namespace: str, name: str, change: Callable[[Object], None]) -> Object:
+        """Anything else that somebody does to metadata or status."""
+        body = copy.deepcopy(self.get(namespace, name))
+        change(body)
+        self.note("user", f"meddle with {namespace}/{name}")
+        return self._store(body, "MODIFIED")
+
+    def delete(self, namespace: str, name: str) -> None:
+        """``kubectl delete --wait=false``."""
+        body = copy.deepcopy(self.get(namespace, name))
+        self.note("user", f"delete {namespace}/{name}")
+        if not body["metadata"].get("finalizers"):
+            self._remove(body)
+        elif "deletionTimestamp" not in body["metadata"]:
+            body["metadata"]["deletionTimestamp"] = self.wall().strftime("%Y-%m-%dT%H:%M:%SZ")
+            body["metadata"]["generation"] += 1
+            self._store(body, "MODIFIED")
+
+    def get(self, namespace: str, name: str) -> Object:
+        found = self.objects.get((namespace, name))
+        if found is None:
+            raise ApiError(404, "NotFound", f'mailegresses.mailegress.io "{name}" not found')
+        return found
+
+    def by_uid(self, uid: str) -> Object | None:
+        """The live object of that UID."""
+        return next((o for o in self.objects.values() if o["metadata"]["uid"] == uid), None)
+
+    # ------------------------------------------------------------ faults
+
+    def break_watches(self) -> None:
+        for watch in list(self.watches):
+            watch.push(None, 0.0)
+        self.note("fault", "watches broken")
+
+    def expire(self) -> None:
+        """Compaction: every watch that resumes from the past gets 410."""
+        self.floor = self.rv + 1
+        self.rv += 1
+        self.note("fault", "history compacted")
+
+    def watch_error(self, code: int) -> None:
+        """An ERROR event in every open watch."""
+        line = _line("ERROR", {"kind": "Status", "code": code, "message": "injected"})
+        for watch in list(self.watches):
+            watch.push(line)
+        self.note("fault", f"watch ERROR {code}")
+
+    # ------------------------------------------------------------ storage
+
+    def _store(self, body: Object, kind: str) -> Object:
+        meta = body["metadata"]
+        self.rv += 1
+        meta["resourceVersion"] = str(self.rv)
+        key = (meta["namespace"], meta["name"])
+        if kind == "DELETED":
+            self.objects.pop(key, None)
+        else:
+            self.objects[key] = body
+        self.ever[meta["uid"]] = body
+        line = _line(kind, body)
+        self.history.append((self.rv, line))
+        if not self.deaf:
+            for watch in self.watches:
+                watch.push(line)
+        return body
+
+    def _remove(self, body: Object) -> None:
+        self.note("api", f"gone {body['metadata']['namespace']}/{body['metadata']['name']}")
+        self._store(body, "DELETED")
+
+    def bookmark(self) -> bytes:
+        meta = {"resourceVersion": str(self.rv)}
+        return _line("BOOKMARK", {"kind": "MailEgress", "apiVersion": "mailegress.io/v1alpha1", "metadata": meta})
+
+    # ------------------------------------------------------------ requests
+
+    def answer(self, method: str, url: str, body: Any) -> Reply:
+        """One request, carried out now."""
+        parts = urlsplit(url)
+        path = unquote(parts.path)
+        query = {k: v[-1] for k, v in parse_qs(parts.query, keep_blank_values=True).items()}
+        where = _where(method, path, query)
+        self.requests[where] = self.requests.get(where, 0) + 1
+        fault = next((f for f in self.faults if f.method == method and f.part in url and f.times > 0), None)
+        if fault is not None:
+            fault.times -= 1
+            if fault.applied:
+                self._route(method, path, query, body)
+            self.note("fault", f"{method} {path} {fault.code or 'connection broken'}")
+            if fault.code is None:
+                raise aiohttp.ServerDisconnectedError
+            error = ApiError(fault.code, "Injected", "injected")
+            return Reply(error.body(), fault.code, {"Retry-After": "1"} if fault.code == 429 else None)
+        try:
+            return self._route(method, path, query, body)
+        except ApiError as error:
+            self.note("api", f"{where} {error.code} {error.message}")
+            return Reply(error.body(), error.code)
+
+    def _route(self, method: str, path: str, query: Mapping[str, str], body: Any) -> Reply:
+        if path in DISCOVERY:
+            return Reply(DISCOVERY[path])
+        if path == "/api/v1/namespaces/kube-system":
+            return Reply({"metadata": {"name": "kube-system", "uid": "5f6bb3b1-7a6d-4fb6-8b1e-0c0ffee00001"}})
+        words = path.strip("/").split("/")
+        if path.startswith(GROUP):
+            rest = words[3:]
+            namespace = rest[1] if rest[0] == "namespaces" else None
+            rest = rest[2:] if namespace is not None else rest
+            if rest == ["mailegresses"] and method == "GET":
+                return self._watch(namespace, query) if query.get("watch") == "true" else self._list(namespace, query)
+            if namespace is not None and len(rest) == 2 and method == "PATCH":
+                return Reply(self._patch(namespace, rest[1], body))
+            if namespace is not None and len(rest) == 3 and rest[2] == "status" and method == "PUT":
+                return Reply(self._put_status(namespace, rest[1], body))
+        if path.startswith("/apis/events.k8s.io/v1/") and method == "POST":
+            return Reply(self._event(words[4], body), 201)
+        if path.startswith("/apis/coordination.k8s.io/v1/"):
+            return self._lease(method, words[4], words[6] if len(words) > 6 else "", body)
+        raise ApiError(404, "NotFound", f"the simulation has no {method} {path}")
+
+    def _list(self, namespace: str | None, query: Mapping[str, str]) -> Reply:
+        if token := query.get("continue"):
+            if token not in self._pages:
+                raise ApiError(410, "Expired", "the provided continue parameter is too old")
+            rv, rest = self._pages.pop(token)
+        else:
+            rv = self.rv
+            rest = [copy.deepcopy(o) for (ns, _), o in sorted(self.objects.items()) if namespace in (None, ns)]
+        limit = int(query.get("limit") or 0) or len(rest) or 1
+        page, rest = rest[:limit], rest[limit:]
+        meta = {"resourceVersion": str(rv)}
+        if rest:
+            meta["continue"] = f"page-{rv}-{len(rest)}"
+            self._pages[meta["continue"]] = (rv, rest)
+        items = [{k: v for k, v in item.items() if k not in ("kind", "apiVersion")} for item in page]
+        return Reply({"kind": "MailEgressList", "apiVersion": "mailegress.io/v1alpha1", "metadata": meta, "items": items})
+
+    def _watch(self, namespace: str | None, query: Mapping[str, str]) -> Reply:
+        since = int(query.get("resourceVersion") or 0)
+        watch = Watch(self, float(query.get("timeoutSeconds") or 1800))
+        if since and since < self.floor:
+            watch.push(_line("ERROR", {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"}))
+            watch.push(None)
+            return watch
+        for rv, line in self.history:
+            if rv > since:
+                watch.push(line)
+        self.watches[watch] = None
+        return watch
+
+    def _patch(self, namespace: str, name: str, operations: list[Object]) -> Object:
+        old = self.get(namespace, name)
+        body = copy.deepcopy(old)
+        for op in operations:
+            *parents, last = op["path"].strip("/").split("/")
+            target = body
+            for parent in parents:
+                target = target[parent]
+            if op["op"] == "test" and target.get(last) != op["value"]:
+                raise ApiError(422, "Invalid", "the server rejected our request due to an error in our request")
+            if op["op"] == "add":
+                target[last] = op["value"]
+        before, after = old["metadata"].get("finalizers") or [], body["metadata"].get("finalizers") or []
+        if not after:
+            body["metadata"].pop("finalizers", None)
+        if "deletionTimestamp" in body["metadata"] and set(after) - set(before):
+            cause = {"field": "metadata.finalizers", "reason": "FieldValueForbidden", "message": "no new finalizers"}
+            raise ApiError(422, "Invalid", "no new finalizers can be added if the object is being deleted", (cause,))
+        if body == old:
+            return copy.deepcopy(old)
+        self.note("api", f"finalizers of {namespace}/{name}: {after}")
+        self.on_finalizers(old, body)
+        if "deletionTimestamp" in body["metadata"] and not after:
+            self._remove(body)
+        else:
+            self._store(body, "MODIFIED")
+        return copy.deepcopy(body)
+
+    def _put_status(self, namespace: str, name: str, sent: Object) -> Object:
+        old = self.get(namespace, name)
+        for member in ("uid", "resourceVersion"):
+            if sent["metadata"].get(member) not in (None, old["metadata"][member]):
+                raise ApiError(409, "Conflict", f"the object has been modified ({member})")
+        body = copy.deepcopy(old)
+        body["status"] = copy.deepcopy(sent.get("status") or {})
+        validate(body)
+        if body == old:
+            return copy.deepcopy(old)
+        self.note("status", namespace, name, old, body)
+        self.on_status(old, body)
+        return copy.deepcopy(self._store(body, "MODIFIED"))
+
+    def _event(self, namespace: str, body: Object) -> Object:
+        if namespace in self.terminating:
+            raise ApiError(403, "Forbidden", f"namespace {namespace} is being terminated")
+        self.events.append(copy.deepcopy(body))
+        self.note("event", f"{body['regarding']['name']}: {body['type']} {body['reason']}: {body['note'][:150]}")
+        return body
+
+    def _lease(self, method: str, namespace: str, name: str, body: Any) -> Reply:
+        name = name or body["metadata"]["name"]
+        known = self.leases.get((namespace, name))
+        if method == "POST" and known is not None:
+            raise ApiError(409, "AlreadyExists", f"leases {name!r} already exists")
+        if method != "POST" and known is None:
+            raise ApiError(404, "NotFound", f"leases {name!r} not found")
+        if method == "GET":
+            return Reply(copy.deepcopy(known))
+        if known is not None and body["metadata"].get("resourceVersion") != known["metadata"]["resourceVersion"]:
+            raise ApiError(409, "Conflict", "the lease has been modified")
+        self.rv += 1
+        stored = copy.deepcopy(body)
+        stored["metadata"]["resourceVersion"] = str(self.rv)
+        self.leases[namespace, name] = stored
+        return Reply(copy.deepcopy(stored), 201 if method == "POST" else 200)
+
+
+class Session:
+    """What the transport takes for ``aiohttp.ClientSession``."""
+
+    def __init__(self, server: ApiServer, gate: Callable[[], None]) -> None:
+        self._server, self._gate = server, gate
+
+    async def request(self, method: str, url: str, *, json: Any = None, **_: Any) -> Reply:
+        await asyncio.sleep(LATENCY)
+        self._gate()
+        reply = self._server.answer(method.upper(), url.removeprefix(SERVER), json)
+        await asyncio.sleep(LATENCY)
+        self._gate()
+        return reply
+
+
+def _line(kind: str, body: Object) -> bytes:
+    return json.dumps({"type": kind, "object": body}).encode() + b"\n"
+
+
+def _where(method: str, path: str, query: Mapping[str, str]) -> str:
+    tail = path.rsplit("/", 1)[-1]
+    if path.startswith(GROUP):
+        tail = "status" if path.endswith("/status") else "watch" if query.get("watch") == "true" else "mailegresses"
+    elif "/events" in path:
+        tail = "events"
+    return f"{method} {tail}"
+
+
+# ---------------------------------------------------------------- the shipped schema
+
+
+@lru_cache(maxsize=1)
+def schema() -> Object:
+    """The OpenAPI schema of the served version."""
+    crd = yaml.safe_load(CRD.read_text(encoding="utf-8"))
+    found: Object = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    return found
+
+
+@lru_cache(maxsize=1)
+def _validator() -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(schema())
+
+
+def validate(body: Object) -> None:
+    """Types, bounds, required fields; a violation is the API server's 422."""
+    error = next(_validator().iter_errors(body), None)
+    if error is not None:
+        where = ".".join(map(str, error.absolute_path))
+        cause = {"field": where, "reason": "FieldValueInvalid", "message": error.message[:300]}
+        raise ApiError(422, "Invalid", f"{where}: {error.message[:300]}", (cause,))
+
+
+def apply_defaults(node: Object, value: Any) -> None:
+    """Structural defaulting: missing properties with a default, from the outside in."""
+    if isinstance(value, dict):
+        for key, child in (node.get("properties") or {}).items():
+            if key not in value and "default" in child:
+                value[key] = copy.deepcopy(child["default"])
+            if key in value:
+                apply_defaults(child, value[key])
+    elif isinstance(value, list) and "items" in node:
+        for item in value:
+            apply_defaults(node["items"], item)
+
+
+# ---------------------------------------------------------------- discovery
+
+_VERSION = {"groupVersion": "mailegress.io/v1alpha1", "version": "v1alpha1"}
+_MEG = {
+    "name": "mailegresses", "singularName": "mailegress", "kind": "MailEgress", "namespaced": True,
+    "verbs": ["get", "list", "watch", "patch", "update", "create", "delete"], "shortNames": ["meg"],
+}  # fmt: skip
+_STATUS = {"name": "mailegresses/status", "singularName": "", "kind": "MailEgress", "namespaced": True, "verbs": ["update"]}
+_NAMESPACES = {"name": "namespaces", "singularName": "namespace", "kind": "Namespace", "namespaced": False, "verbs": ["get"]}
+DISCOVERY: Mapping[str, Object] = {
+    "/api": {"versions": ["v1"]},
+    "/api/v1": {"resources": [_NAMESPACES]},
+    "/apis": {"groups": [{"name": "mailegress.io", "versions": [_VERSION], "preferredVersion": _VERSION}]},
+    GROUP: {"resources": [_MEG, _STATUS]},
+}
+
+
+def now_from(start: float, clock: Callable[[], float]) -> Callable[[], datetime]:
+    """A wall clock over virtual time."""
+    return lambda: datetime.fromtimestamp(start + clock(), UTC)

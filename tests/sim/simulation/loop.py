@@ -1,0 +1,79 @@
+"""Virtual time: an event loop without a selector that jumps to its next timer."""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from collections.abc import Coroutine, Mapping
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class Deadlock(Exception):
+    """Nothing is ready and no timer is set."""
+
+
+class Runaway(Exception):
+    """Virtual time, or the number of turns within one instant, went past its limit."""
+
+
+class _Jumping(selectors.BaseSelector):
+    """Nothing is ever readable: the only source of events is the clock."""
+
+    def __init__(self, longest: float, turns: int) -> None:
+        self.now = 0.0
+        self._longest, self._turns, self._still = longest, turns, 0
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        raise RuntimeError("a simulation opens no sockets")
+
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        raise KeyError(fileobj)
+
+    def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
+        return {}
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None:
+            raise Deadlock("nothing is ready and no timer is set")
+        if timeout > 0:
+            self.now += timeout
+            self._still = 0
+            if self.now > self._longest:
+                raise Runaway(f"not over after {self._longest:g} virtual seconds")
+        else:
+            self._still += 1
+            if self._still > self._turns:
+                raise Runaway(f"busy without a pause at {self.now:g} virtual seconds")
+        return []
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """Starts at 0. ``longest``: virtual seconds; ``turns``: of the loop, without time going on."""
+
+    def __init__(self, longest: float = 40 * 86400.0, turns: int = 200_000) -> None:
+        self._jumping = _Jumping(longest, turns)
+        super().__init__(self._jumping)
+
+    def time(self) -> float:
+        return self._jumping.now
+
+    def _make_self_pipe(self) -> None:
+        """No other thread wakes this loop."""
+        self._ssock = self._csock = None
+
+    def _close_self_pipe(self) -> None:
+        return
+
+    def add_signal_handler(self, sig: int, callback: Any, *args: Any) -> None:
+        """Signals are not simulated: a crash is a crash."""
+
+    def remove_signal_handler(self, sig: int) -> bool:
+        return False
+
+
+def run_virtually(story: Coroutine[Any, Any, T], loop: VirtualLoop | None = None) -> T:
+    """Run a coroutine in virtual time and close its loop."""
+    with asyncio.Runner(loop_factory=lambda: loop or VirtualLoop()) as runner:
+        return runner.run(story)

@@ -1,0 +1,364 @@
+"""AWS and DNS in one process on virtual time, behind the operator's two seams, and what outsiders do to them."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import dns.message
+import dns.rdatatype
+
+from mailegress.api.names import ownership_name
+from mailegress.aws import parse
+from mailegress.aws.api import (
+    AddressRow,
+    AwsError,
+    ChangeInfo,
+    Page,
+    PtrRow,
+    RecordCursor,
+    RecordPage,
+    Service,
+)
+from mailegress.dns.query import DnsTimeout, Server
+from mailegress.reconcile.model import Change, NatGateway, Ptr, Zone
+from sandbox.aws.control import Control
+from sandbox.aws.model import AwsModel, Settings
+from sandbox.aws.model.eip import Eip
+from sandbox.aws.model.zones import Zone as HostedZone
+from sandbox.aws.publish import Publisher
+from sandbox.aws.service import AwsService, Call
+from sandbox.aws.world import dump
+from sandbox.dns.aws_source import AwsSource
+from sandbox.dns.codec import TCP_SIZE, encode
+from sandbox.dns.layout import Timing
+from sandbox.dns.model import DnsWorld
+from sandbox.dns.values import Reply
+
+T = TypeVar("T")
+
+START = 1_800_000_000.0
+REGION = "ap-northeast-1"
+AWS_LATENCY = 0.02
+"""Seconds for each way."""
+DNS_LATENCY = 0.005
+READ_TIMEOUT = 10.0
+DNS_TIMEOUT = 2.0
+WRITES = frozenset({"ChangeResourceRecordSets", "ModifyAddressAttribute", "ResetAddressAttribute"})
+
+
+@dataclass
+class Calls:
+    """Who hears of calls. ``before`` and ``after`` an AWS write has its effect; ``read`` when a read was answered."""
+
+    before: Callable[[Call], None] = lambda call: None
+    after: Callable[[Call], None] = lambda call: None
+    read: Callable[[Call, float], None] = lambda call, began: None
+    sent: Callable[[Call], None] = lambda call: None
+    question: Callable[[str, str, str, float], None] = lambda server, name, rtype, began: None
+
+
+class World:
+    """One AWS, one DNS. ``clock``: virtual seconds from 0."""
+
+    def __init__(self, clock: Callable[[], float], note: Callable[..., None], seed: int = 1) -> None:
+        self.clock = clock
+        self.note = note
+        self.calls = Calls()
+        self.model = AwsModel(lambda: START + clock(), Settings(), seed)
+        self.service = AwsService(self.model)
+        self.control = Control(self.model)
+        self.dns = DnsWorld(AwsSource(Publisher(self.model)), clock, timing=Timing(), journal_size=1)
+        self.model.resolve_a = self.dns.resolve_a
+        self.touched: dict[str, float] = {}
+        """Names and addresses that outsiders touched, and when."""
+
+    # ------------------------------------------------------------ making and looking
+
+    def zone(self, name: str = "example.com", **more: Any) -> HostedZone:
+        made = self.control.create_zone(name, **more)
+        return self.model.zone(made["id"])
+
+    def eips(self, count: int, account: str | None = None) -> list[Eip]:
+        made = self.control.allocate(REGION, account, count=count)
+        return [self.model.eip(one["allocation_id"]) for one in made]
+
+    def dump(self) -> dict[str, Any]:
+        return dump(self.model)
+
+    def zone_of(self, hostname: str) -> HostedZone | None:
+        """The hosted zone that the world asks for this name."""
+        fitting = [
+            z for z in self.model.zones() if not z.private and f".{hostname}.".endswith(f".{z.name}")
+        ]
+        return max(fitting, key=lambda z: len(z.name), default=None)
+
+    def record(self, zone: HostedZone, name: str, rtype: str) -> tuple[int, tuple[str, ...]] | None:
+        """TTL and values as Route 53 holds them now."""
+        for found in zone.ordered():
+            shown = found.to_params()
+            if shown["Name"].rstrip(".") == name and shown["Type"] == rtype:
+                values = tuple(sorted(v["Value"] for v in shown.get("ResourceRecords", ())))
+                return int(shown.get("TTL", 0)), values
+        return None
+
+    def mark(self, zone: HostedZone, hostname: str) -> str:
+        found = self.record(zone, ownership_name(hostname), "TXT")
+        return found[1][0] if found else ""
+
+    def authorities(self, hostname: str) -> dict[str, frozenset[str] | None]:
+        """What every authoritative server of the name says: its addresses, or None if it says nothing with AA."""
+        zone = self.zone_of(hostname)
+        servers = list(zone.name_servers) if zone is not None else self.static_servers(hostname)
+        out: dict[str, frozenset[str] | None] = {}
+        for server in servers:
+            reply = self.dns.query(server, hostname, "A", client="checker")
+            ok = reply is not None and reply.aa and reply.rcode in ("NOERROR", "NXDOMAIN")
+            out[server] = frozenset(reply.values("A")) if ok and reply is not None else None
+        return out
+
+    def static_servers(self, hostname: str) -> list[str]:
+        """Servers of the other provider, where the name is not in Route 53."""
+        return list(self.dns.layout.providers)
+
+    def ptr(self, eip: Eip) -> str | None:
+        """The published PTR, without its dot."""
+        found = self.dns_ptr(eip.public_ip)
+        return found.rstrip(".") if found else None
+
+    def dns_ptr(self, address: str) -> str | None:
+        found = Publisher(self.model).ptr(address)
+        return found[0] if found else None
+
+    def all_eips(self) -> list[Eip]:
+        return list(self.model.network.by_ip.values())
+
+    # ------------------------------------------------------------ outsiders
+
+    def outside(self, what: str, *touched: str) -> None:
+        """Write down that somebody else changed these names or addresses."""
+        self.note("outside", what)
+        for each in touched:
+            self.touched[each] = self.clock()
+
+    def put_record(self, name: str, values: Sequence[str], rtype: str = "A", ttl: int = 300) -> None:
+        zone = self.zone_of(name)
+        assert zone is not None
+        self._foreign(zone, name, rtype, "UPSERT", values, ttl)
+
+    def drop_record(self, name: str, rtype: str = "A") -> None:
+        zone = self.zone_of(name)
+        assert zone is not None
+        found = self.record(zone, name, rtype)
+        if found is not None:
+            self._foreign(zone, name, rtype, "DELETE", found[1], found[0])
+
+    def _foreign(
+        self, zone: HostedZone, name: str, rtype: str, verb: str, values: Sequence[str], ttl: int
+    ) -> None:
+        record = {"Name": name, "Type": rtype, "TTL": ttl, "ResourceRecords": [{"Value": v} for v in values]}
+        self.outside(f"{verb} {name} {rtype} {list(values)}", name.removeprefix("_mailegress."), *values)
+        self.control.put_records(zone.id, [{"Action": verb, "ResourceRecordSet": record}])
+
+    def force_ptr(self, eip: Eip, name: str | None) -> None:
+        self.outside(f"PTR of {eip.public_ip} becomes {name}", eip.public_ip)
+        self.control.force_ptr(eip.public_ip, name)
+
+    def lose(self, eip: Eip) -> None:
+        self.outside(f"{eip.public_ip} is released", eip.public_ip)
+        self.control.lose_eip(eip.public_ip)
+
+    def nat_gateway(self, eips: Sequence[Eip]) -> str:
+        reply = self.service.handle(
+            Call(
+                "ec2", "CreateNatGateway",
+                {
+                    "SubnetId": "subnet-0123456789abcdef0", "AllocationId": eips[0].allocation_id,
+                    "SecondaryAllocationIds": [e.allocation_id for e in eips[1:]],
+                },
+                REGION,
+            )
+        )  # fmt: skip
+        found: str = reply["NatGateway"]["NatGatewayId"]
+        return found
+
+    def instance(self, eip: Eip) -> str:
+        made: str = self.control.create_instance(REGION)["id"]
+        self.service.handle(
+            Call("ec2", "AssociateAddress", {"AllocationId": eip.allocation_id, "InstanceId": made}, REGION)
+        )
+        return made
+
+
+# ---------------------------------------------------------------- the AWS seam
+
+
+@dataclass
+class SimAws:
+    """``AwsApi`` of one operator process. ``gate`` raises once the process is dead."""
+
+    world: World
+    gate: Callable[[], None]
+    sleep: Callable[[float], Awaitable[None]] = field(default=asyncio.sleep)
+
+    async def _call(
+        self, service: Service, operation: str, region: str, params: Mapping[str, Any], parsed: Callable[[Any], T]
+    ) -> T:
+        world = self.world
+        call = Call(service.value, operation, dict(params), region)
+        began = world.clock()
+        world.calls.sent(call)
+        await self.sleep(AWS_LATENCY)
+        self.gate()
+        write = operation in WRITES
+        if write:
+            world.note("aws", _shown(call))
+            world.calls.before(call)
+        reply = world.service.exchange(call)
+        if write and (reply.fault is None and not reply.garbage):
+            world.calls.after(call)
+        if reply.fault is not None:
+            world.note("aws", f"  {operation}: {reply.fault.code}: {reply.fault.message[:200]}")
+        await self.sleep(AWS_LATENCY + reply.delay)
+        self.gate()
+        if reply.cut:
+            await self.sleep(READ_TIMEOUT)
+            self.gate()
+            raise AwsError(service, operation, "Timeout", "the connection was cut")
+        if reply.garbage:
+            raise AwsError(service, operation, "InvalidResponse", "garbage")
+        if reply.fault is not None:
+            fault = reply.fault
+            raise AwsError(service, operation, fault.code, fault.message, fault.status)
+        if not write:
+            world.calls.read(call, began)
+        return parsed(reply.response)
+
+    async def get_caller_identity(self, service: Service, region: str) -> str:
+        return await self._call(Service.STS, "GetCallerIdentity", region, {}, lambda r: str(r["Account"]))
+
+    async def describe_addresses(
+        self, region: str, allocation_ids: Sequence[str] | None = None
+    ) -> tuple[AddressRow, ...]:
+        params: dict[str, Any] = {}
+        if allocation_ids is not None:
+            params["Filters"] = [{"Name": "allocation-id", "Values": list(allocation_ids)}]
+        return await self._call(Service.EC2, "DescribeAddresses", region, params, parse.addresses)
+
+    async def describe_addresses_attribute(
+        self, region: str, allocation_ids: Sequence[str] | None = None, token: str = ""
+    ) -> Page[PtrRow]:
+        params: dict[str, Any] = {"Attribute": "domain-name"}
+        if allocation_ids is None:
+            params["MaxResults"] = 1000
+        else:
+            params["AllocationIds"] = list(allocation_ids)
+        if token:
+            params["NextToken"] = token
+        return await self._call(Service.EC2, "DescribeAddressesAttribute", region, params, parse.ptr_page)
+
+    async def describe_nat_gateways(
+        self, region: str, ids: Sequence[str] | None = None, token: str = ""
+    ) -> Page[NatGateway]:
+        params: dict[str, Any] = {"MaxResults": 1000}
+        if ids is not None:
+            params["Filter"] = [{"Name": "nat-gateway-id", "Values": list(ids)}]
+        if token:
+            params["NextToken"] = token
+        return await self._call(Service.EC2, "DescribeNatGateways", region, params, parse.nat_page)
+
+    async def modify_address_attribute(self, region: str, allocation_id: str, domain_name: str) -> Ptr:
+        params = {"AllocationId": allocation_id, "DomainName": domain_name}
+        return await self._call(Service.EC2, "ModifyAddressAttribute", region, params, _ptr_reply)
+
+    async def reset_address_attribute(self, region: str, allocation_id: str) -> Ptr:
+        params = {"AllocationId": allocation_id, "Attribute": "domain-name"}
+        return await self._call(Service.EC2, "ResetAddressAttribute", region, params, _ptr_reply)
+
+    async def list_hosted_zones(self, marker: str = "") -> Page[Zone]:
+        params = {"MaxItems": "100"} | ({"Marker": marker} if marker else {})
+        return await self._route53("ListHostedZones", params, parse.zone_page)
+
+    async def get_hosted_zone(self, zone_id: str) -> frozenset[str]:
+        return await self._route53("GetHostedZone", {"Id": zone_id}, parse.name_servers)
+
+    async def list_resource_record_sets(
+        self, zone_id: str, start: RecordCursor | None, max_items: int
+    ) -> RecordPage:
+        params: dict[str, Any] = {"HostedZoneId": zone_id, "MaxItems": str(max_items)}
+        if start is not None:
+            params["StartRecordName"] = start.name
+            if start.type:
+                params["StartRecordType"] = start.type
+            if start.identifier:
+                params["StartRecordIdentifier"] = start.identifier
+        return await self._route53("ListResourceRecordSets", params, parse.record_page)
+
+    async def change_resource_record_sets(self, zone_id: str, changes: Sequence[Change]) -> ChangeInfo:
+        params = {"HostedZoneId": zone_id, "ChangeBatch": parse.change_batch(changes)}
+        return await self._route53("ChangeResourceRecordSets", params, parse.change_info)
+
+    async def get_change(self, change_id: str) -> ChangeInfo:
+        return await self._route53("GetChange", {"Id": change_id}, parse.change_info)
+
+    async def _route53(self, operation: str, params: Mapping[str, Any], parsed: Callable[[Any], T]) -> T:
+        return await self._call(Service.ROUTE53, operation, REGION, params, parsed)
+
+
+def _ptr_reply(reply: Any) -> Ptr:
+    return parse.ptr(reply.get("Address") or {})
+
+
+def _shown(call: Call) -> str:
+    if call.operation == "ChangeResourceRecordSets":
+        return "ChangeResourceRecordSets " + "; ".join(
+            f"{c['Action']} {c['ResourceRecordSet']['Name']} {c['ResourceRecordSet']['Type']} "
+            f"{c['ResourceRecordSet'].get('TTL')} {[v['Value'] for v in c['ResourceRecordSet']['ResourceRecords']]}"
+            for c in call.params["ChangeBatch"]["Changes"]
+        )
+    return f"{call.operation} {call.params.get('AllocationId', '')} {call.params.get('DomainName', '')}"
+
+
+# ---------------------------------------------------------------- the DNS seam
+
+
+@dataclass
+class SimDns:
+    """``DnsQuery`` of one operator process."""
+
+    world: World
+    gate: Callable[[], None]
+    sleep: Callable[[float], Awaitable[None]] = field(default=asyncio.sleep)
+
+    async def __call__(
+        self, server: Server, name: str, rtype: dns.rdatatype.RdataType, *, recurse: bool
+    ) -> dns.message.Message:
+        began = self.world.clock()
+        await self.sleep(DNS_LATENCY)
+        self.gate()
+        kind = dns.rdatatype.to_text(rtype)
+        try:
+            reply = self.world.dns.query(server.address, name, kind, rd=recurse, transport="tcp")
+        except KeyError:
+            reply = None
+        if reply is None:
+            await self.sleep(DNS_TIMEOUT)
+            self.gate()
+            raise DnsTimeout(f"{server} is silent")
+        self.world.calls.question(server.address, name.rstrip("."), kind, began)
+        await self.sleep(DNS_LATENCY + reply.delay)
+        self.gate()
+        return _message(replace(reply, delay=0.0) if reply.delay else reply)
+
+
+@lru_cache(maxsize=8192)
+def _message(reply: Reply) -> dns.message.Message:
+    """Parsed from the wire form; shared, because nobody changes an answer."""
+    return dns.message.from_wire(encode(reply, 1, edns=True, limit=TCP_SIZE))
+
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
