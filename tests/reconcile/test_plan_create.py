@@ -142,15 +142,29 @@ def test_everything_right_is_ready_and_quiet() -> None:
 def test_a_refused_write_is_backed_off() -> None:
     desk = Desk(now=100.0)
     desk.book.at = desk.records.at = 100.0
-    eip = desk.eip(1)
+    me = obj(HOST, [desk.eip(1)])
+    assert isinstance(desk.plan(me).action, ChangeRecords)
     fault = Fault("AccessDenied", "route53:ChangeResourceRecordSets is denied.", ErrorKind.WORLD)
-    desk.writer.states[(ZONE.id, HOST)] = WriteState(WritePhase.FAILED, 90.0, fault, attempts=3)
-    step = desk.plan(obj(HOST, [eip]))
+    desk.writer.states[(ZONE.id, HOST)] = WriteState(WritePhase.FAILED, 110.0, fault, attempts=3)
+    desk.now = desk.book.at = desk.records.at = 120.0
+    step = desk.plan(me)
     assert step.action is None
     assert verdict(step, FORWARD_READY).reason == "AccessDenied"
     assert step.wait == pytest.approx(10.0)
-    desk.now = desk.book.at = desk.records.at = 110.0
-    assert isinstance(desk.plan(obj(HOST, [eip])).action, ChangeRecords)
+    desk.now = desk.book.at = desk.records.at = 130.0
+    assert isinstance(desk.plan(me).action, ChangeRecords)
+
+
+def test_an_edit_ends_the_rest_of_a_refused_write() -> None:
+    desk = Desk(now=100.0)
+    desk.book.at = desk.records.at = 100.0
+    eip = desk.eip(1)
+    desk.plan(obj(HOST, [eip]))
+    fault = Fault("AccessDenied", "route53:ChangeResourceRecordSets is denied.", ErrorKind.WORLD)
+    desk.writer.states[(ZONE.id, HOST)] = WriteState(WritePhase.FAILED, 110.0, fault, attempts=3)
+    desk.now = desk.book.at = desk.records.at = 120.0
+    assert desk.plan(obj(HOST, [eip])).action is None
+    assert isinstance(desk.plan(obj(HOST, [eip], generation=2)).action, ChangeRecords)
 
 
 def test_an_unknown_outcome_is_read_before_it_is_written_again() -> None:

@@ -132,7 +132,7 @@ def test_a_lost_address_leaves_the_record_at_once(story: Story) -> None:
     shrunk = [w for w in writes(story, since) if w.changes]
     assert len(shrunk) == 1
     before = [c for c in looks if c["number"] < shrunk[0].number]
-    assert len(before) >= 2 and before[-1]["time"] - before[0]["time"] >= 2, "two filtered look-ups, apart"
+    assert len(before) >= 2 and before[-1]["time"] - before[0]["time"] > 1.5, "two filtered look-ups, 2 s apart"
     message = meg.condition("Ready")[2]
     assert lost.public_ip in message and lost.allocation_id in message, message
     assert ("Warning", "AddressLost") in meg.events()

@@ -306,12 +306,6 @@ PTR_CONTESTED = _reason(
     "Someone else keeps changing the PTR; the operator has stopped changing it back for a while.",
     "Find who else sets it and stop one of the two.",
 )
-PTR_MISMATCH = _reason(
-    "PTRMismatch",
-    (REVERSE_READY,),
-    "The PTR is not the hostname.",
-    "Nothing to do where AWS has a PTR API; else ask AWS Support for the PTR named in the message.",
-)
 REVERSE_UNSUPPORTED = _reason(
     "ReverseUnsupported",
     (REVERSE_READY,),

@@ -21,7 +21,7 @@ _REGION = re.compile(r"[a-z]{2,5}(-[a-z]+)+-\d{1,2}")
 _ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,576}", re.ASCII)
 # AssumeRole, parameter ExternalId: 2 to 1,224 characters of this alphabet.
 _EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
-_OWNER_ID = re.compile(r"[a-z0-9-]{1,16}")
+_OWNER_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,15}")
 # RFC 1123 label, as Kubernetes wants a namespace's name.
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252})")
@@ -139,7 +139,7 @@ def external_id(text: str) -> str:
 
 def owner_id(text: str) -> str:
     return _matching(
-        _OWNER_ID, text, "is not an owner ID; give 1 to 16 lower-case letters, digits or hyphens"
+        _OWNER_ID, text, "is not an owner ID; give 1 to 16 lower-case letters, digits or hyphens, a hyphen not first"
     )
 
 

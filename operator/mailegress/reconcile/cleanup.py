@@ -6,7 +6,7 @@ from mailegress.api.types import Management
 from mailegress.reconcile import marks, verify
 from mailegress.reconcile.forward import Forward, mark_set, swap
 from mailegress.reconcile.marks import Mark
-from mailegress.reconcile.model import Change, NameView, RecordSet, Verb, WritePhase
+from mailegress.reconcile.model import Change, NameView, RecordSet, Verb
 from mailegress.reconcile.reverse import Reverse, reset
 from mailegress.reconcile.situation import Draft, Situation
 from mailegress.reconcile.step import ChangeRecords, NeedName
@@ -91,11 +91,10 @@ def writing(situation: Situation, draft: Draft, zone_id: str, name: str) -> str:
         return ""
     if write.busy:
         return f"{name} is being written"
-    if write.phase is WritePhase.FAILED and write.fault is not None:
-        due = write.at + situation.settings.backoff(write.attempts)
-        if situation.now < due:
-            draft.later(due - situation.now)
-            return f"{name}: {write.fault.message}"
+    rest = situation.rest_of(write)
+    if rest and write.fault is not None:
+        draft.later(rest)
+        return f"{name}: {write.fault.message}"
     return ""
 
 

@@ -8,7 +8,8 @@ from mailegress.api.names import FINALIZER, is_within
 from mailegress.api.status import AddressStatus, PtrOrigin
 from mailegress.api.types import DeletionPolicy, Management
 from mailegress.reconcile.cleanup import own_mark, remove, simple_a, writing
-from mailegress.reconcile.model import Eip, WritePhase
+from mailegress.reconcile.model import Eip
+from mailegress.reconcile.reverse import update_failed
 from mailegress.reconcile.situation import Draft, Situation
 from mailegress.reconcile.step import (
     ChangeRecords,
@@ -159,11 +160,12 @@ def _ptrs(situation: Situation, draft: Draft) -> Finding | None:
         if eip.ptr.pending:
             draft.need(NeedPtr(eip.region, eip.allocation_id, s.now))
             continue
-        if write is not None and write.phase is WritePhase.FAILED and write.fault is not None:
-            due = write.at + s.settings.backoff(write.attempts)
-            if s.now < due:
-                draft.later(due - s.now)
-                continue
+        if (failed := update_failed(s, draft, eip, write)) is not None:
+            blocker = failed
+            continue
+        if rest := s.rest_of(write):
+            draft.later(rest)
+            continue
         draft.act(ResetPtr(eip.region, eip.allocation_id, eip.public_ip, name))
     return blocker
 

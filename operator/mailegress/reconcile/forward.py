@@ -284,11 +284,10 @@ class _Record:
 
     def _propose(self, changes: tuple[Change, ...], why: str, wanted: set[str]) -> Finding:
         s, hostname = self.situation, self.situation.obj.spec.hostname
-        if self.write is not None and self.write.phase is WritePhase.FAILED and self.write.fault is not None:
-            due = self.write.at + s.settings.backoff(self.write.attempts)
-            if s.now < due:
-                self.draft.later(due - s.now)
-                return from_fault(self.write.fault)
+        rest = s.rest_of(self.write)
+        if rest and self.write is not None and self.write.fault is not None:
+            self.draft.later(rest)
+            return from_fault(self.write.fault)
         self.draft.act(ChangeRecords(self.zone.id, hostname, changes, why))
         if s.obj.spec.suspend:
             return bad(reasons.SUSPENDED, f"Suspended; would {why}. {reasons.SUSPENDED.remedy}")
@@ -374,7 +373,9 @@ def prove(
             if not verify.right(spot.value, wanted, exact=exact):
                 draft.need(NeedAuthorities(hostname, spot.at))
                 return unknown(reasons.AUTHORITIES_DISAGREE, text, soft=True), False
-        if report is None:
+        ready = s.obj.status.condition("Ready")
+        # A condition stands without a new reading of all of them, but nothing becomes Ready on it.
+        if report is None and ready is not None and ready.status == "True":
             return unknown(reasons.PROGRESSING, text, soft=True), False
     if report is None:
         draft.need(NeedAuthorities(hostname, floor))

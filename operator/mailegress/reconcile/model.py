@@ -127,9 +127,13 @@ class RegionView:
     nat_gateways: Mapping[str, NatGateway] = field(default_factory=dict)
     ptr_supported: bool = True
     """False where DescribeAddressesAttribute answers InvalidAction or UnsupportedOperation (GovCloud, ISO)."""
+    _by_ip: dict[str, Eip] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def by_ip(self, public_ip: str) -> Eip | None:
-        return next((e for e in self.eips.values() if e.public_ip == public_ip), None)
+        if len(self._by_ip) != len(self.eips):
+            # Built on first use: most readings are replaced before anybody asks by address.
+            self._by_ip.update({e.public_ip: e for e in self.eips.values()})
+        return self._by_ip.get(public_ip)
 
 
 class Absence(enum.Enum):

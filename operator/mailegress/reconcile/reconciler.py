@@ -141,7 +141,7 @@ class Reconciler:
         if memory is not None:
             memory.kube_failures += 1
             failures = memory.kube_failures
-        decision(logger, object=key, action="write to the API server", outcome="failed", message=str(error), level=logging.WARNING)
+        decision(logger, object=key, action="write to the API server", outcome="failed", detail=str(error), level=logging.WARNING)
         return self._settings.backoff(failures)
 
     async def _pass(
@@ -231,7 +231,7 @@ class Reconciler:
         before = obj.status.condition(READY)
         if ready is not None and (before is None or (before.status, before.reason) != (ready.status, ready.reason)):
             decision(
-                logger, object=key, action="observe", outcome=f"Ready={ready.status}", reason=ready.reason, message=ready.message
+                logger, object=key, action="observe", outcome=f"Ready={ready.status}", reason=ready.reason, detail=ready.message
             )
 
     async def _tell(self, body: Mapping[str, Any], obj: MailEgress, status: Status, step: Step) -> None:

@@ -9,7 +9,7 @@ from mailegress.api.status import PtrOrigin
 from mailegress.reconcile import verify
 from mailegress.reconcile.contest import Contest, Hold
 from mailegress.reconcile.forward import Forward, left_alone, ptr_problem
-from mailegress.reconcile.model import Eip, Iprev, WritePhase, WriteState
+from mailegress.reconcile.model import Eip, Iprev, WriteState
 from mailegress.reconcile.situation import Draft, Situation
 from mailegress.reconcile.step import (
     Finding,
@@ -121,17 +121,13 @@ def _unanswered(write: WriteState | None) -> Finding:
 def _set(situation: Situation, draft: Draft, forward: Forward, eip: Eip) -> Finding:
     s, hostname = situation, situation.obj.spec.hostname
     write = s.world.ptrs.state(eip.region, eip.allocation_id)
-    if eip.ptr.failed:
-        due = (write.at if write else s.memory.first_seen) + s.settings.ptr_refused_seconds
-        text = f"AWS reports the PTR update of {eip.public_ip} as {eip.ptr.status}: {eip.ptr.reason or 'no reason given'}"
-        if s.now < due:
-            draft.later(due - s.now)
-            return bad(reasons.PTR_REJECTED, f"{text}. {reasons.PTR_REJECTED.remedy}")
-    elif write is not None and write.phase is WritePhase.FAILED and write.fault is not None:
+    if (failed := update_failed(s, draft, eip, write)) is not None:
+        return failed
+    if write is not None and write.fault is not None:
         refused = write.fault.reason == reasons.PTR_REJECTED.name
-        pause = max(s.settings.ptr_refused_seconds, float(forward.ttl or 0)) if refused else s.settings.backoff(write.attempts)
-        if s.now < write.at + pause:
-            draft.later(write.at + pause - s.now)
+        pause = max(s.settings.ptr_refused_seconds, float(forward.ttl or 0)) if refused else None
+        if rest := s.rest_of(write, pause):
+            draft.later(rest)
             return from_fault(write.fault)
     shown = eip.ptr.name or "none"
     heal = _was_right(s, eip)
@@ -145,8 +141,10 @@ def _set(situation: Situation, draft: Draft, forward: Forward, eip: Eip) -> Find
                 f"hour. {reasons.PTR_CONTESTED.remedy}",
             )
     if not forward.verified:
-        if forward.complete:
-            draft.need(NeedAuthorities(hostname, s.now - s.settings.gate_seconds))
+        heard = s.world.dns.authorities(hostname)
+        stale = s.now - s.settings.gate_seconds
+        if forward.complete and max(heard.at, heard.tried_at) < stale:
+            draft.need(NeedAuthorities(hostname, stale))
         return bad(
             reasons.WAITING_FOR_FORWARD,
             f"The PTR of {eip.public_ip} waits until every authoritative server answers {hostname} with it.",
@@ -155,6 +153,22 @@ def _set(situation: Situation, draft: Draft, forward: Forward, eip: Eip) -> Find
     if s.obj.spec.suspend:
         return bad(reasons.SUSPENDED, f"Suspended; would set the PTR of {eip.public_ip} from {shown} to {hostname}. {reasons.SUSPENDED.remedy}")
     return under_way(write, bad(reasons.PTR_PENDING, f"Asking AWS for the PTR {hostname} of {eip.public_ip}."))
+
+
+def update_failed(situation: Situation, draft: Draft, eip: Eip, write: WriteState | None) -> Finding | None:
+    """AWS took the last update of a PTR and reports that it failed: the finding until it may be tried again."""
+    if not eip.ptr.failed:
+        return None
+    since = write.at if write is not None else situation.memory.first_seen
+    rest = situation.rest(since, situation.settings.ptr_refused_seconds)
+    if not rest:
+        return None
+    draft.later(rest)
+    said = eip.ptr.reason or "no reason given"
+    return bad(
+        reasons.PTR_REJECTED,
+        f"AWS reports the PTR update of {eip.public_ip} as {eip.ptr.status}: {said}. {reasons.PTR_REJECTED.remedy}",
+    )
 
 
 def _was_right(situation: Situation, eip: Eip) -> bool:
@@ -215,11 +229,12 @@ def reset(situation: Situation, draft: Draft, eip: Eip, hostname: str) -> Findin
     if eip.ptr.pending:
         draft.need(NeedPtr(eip.region, eip.allocation_id, situation.now))
         return bad(reasons.PTR_PENDING, f"AWS is changing the PTR of {eip.public_ip}.")
-    if write is not None and write.phase is WritePhase.FAILED and write.fault is not None:
-        due = write.at + situation.settings.backoff(write.attempts)
-        if situation.now < due:
-            draft.later(due - situation.now)
-            return from_fault(write.fault)
+    if (failed := update_failed(situation, draft, eip, write)) is not None:
+        return failed
+    rest = situation.rest_of(write)
+    if rest and write is not None and write.fault is not None:
+        draft.later(rest)
+        return from_fault(write.fault)
     draft.act(ResetPtr(eip.region, eip.allocation_id, eip.public_ip, hostname))
     return under_way(write, bad(reasons.PTR_PENDING, text))
 
@@ -272,5 +287,8 @@ def public_finding(situation: Situation, draft: Draft, forward: Forward, reverse
     soft = streak < s.settings.confirmations
     if verdict.seen is verify.Seen.SILENT:
         return unknown(reasons.RESOLVERS_UNREACHABLE, f"{verdict.text}. {reasons.RESOLVERS_UNREACHABLE.remedy}", soft=soft)
-    reason = reasons.NOT_PROPAGATED if verdict.forward_missing or not stands else reasons.FCRDNS_FAIL
+    if verdict.split:
+        reason = reasons.RESOLVERS_DISAGREE
+    else:
+        reason = reasons.NOT_PROPAGATED if verdict.forward_missing or not stands else reasons.FCRDNS_FAIL
     return bad(reason, f"{verdict.text}. {reason.remedy}", soft=soft)

@@ -13,7 +13,7 @@ from mailegress.api.status import AddressStatus
 from mailegress.api.types import MailEgress
 from mailegress.reconcile.claims import ClaimIndex
 from mailegress.reconcile.marks import Mark
-from mailegress.reconcile.model import Absence, Fact, WritePhase
+from mailegress.reconcile.model import Absence, Fact, WritePhase, WriteState
 from mailegress.reconcile.ports import AddressBook, Dns, PtrWriter, Records, Zones, ZoneWriter
 from mailegress.reconcile.settings import ReconcileSettings
 from mailegress.reconcile.step import Action, Finding, Need, Notice
@@ -93,6 +93,11 @@ class Situation:
         return interval * (zlib.crc32(self.obj.meta.uid.encode()) % 1024) / 1024
 
     @property
+    def absence_floor(self) -> float:
+        """A reading that began before the edit does not prove that what it names is missing."""
+        return max(self.memory.generation_at, self.memory.token_at)
+
+    @property
     def converged(self) -> bool:
         """This generation was verified: by this process, or so says a status that fits."""
         return self.memory.ready_generation == self.obj.meta.generation or self.fits()
@@ -121,6 +126,18 @@ class Situation:
         if write is None or write.phase is not WritePhase.UNKNOWN:
             return None
         return None if self.world.book.ptr(region, allocation_id).fresh(write.at) else write.at
+
+    def rest(self, since: float, pause: float) -> float:
+        """Seconds left of a pause that began then. An edit, or a look that somebody asked for later, ends it."""
+        if max(self.memory.generation_at, self.memory.token_at) > since:
+            return 0.0
+        return max(since + pause - self.now, 0.0)
+
+    def rest_of(self, write: WriteState | None, pause: float | None = None) -> float:
+        """Seconds for which a refused write is not tried again, by default those of its back-off."""
+        if write is None or write.phase is not WritePhase.FAILED or write.fault is None:
+            return 0.0
+        return self.rest(write.at, self.settings.backoff(write.attempts) if pause is None else pause)
 
     def own_names(self) -> frozenset[str]:
         return frozenset(name for _, name in self.owned())

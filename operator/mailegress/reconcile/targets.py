@@ -79,20 +79,30 @@ def resolve(situation: Situation, draft: Draft) -> Targets:
         found = _match(selector, fact.value)
         if not found.eips:
             # A new EIP may be younger than the reading: look again before calling it missing.
-            if not draft.have(fact, situation.edit_floor, NeedRegion(region, situation.edit_floor)):
+            if not draft.have(fact, situation.absence_floor, NeedRegion(region, situation.absence_floor)):
                 known, fault = False, fault or fact.fault
                 entries.append(Entry(str(selector), region))
                 continue
             entries.extend(_held(situation, selector, fact.value, found))
+            _look_again(situation, draft, region)
         else:
             entries.extend(Entry(str(selector), region, eip) for eip in found.eips)
             if found.reason is not None:
+                _look_again(situation, draft, region)
                 entries.append(Entry(str(selector), region, reason=found.reason, detail=found.detail))
     _idle_reading(situation, draft)
     unique = {e.eip.allocation_id: e.eip for e in entries if e.eip is not None}
     wanted = dict(sorted(unique.items(), key=lambda item: _numeric(item[1].public_ip)))
     lost, mass = _losses(situation)
     return Targets(tuple(entries), wanted, known, lost, mass, fault, outside)
+
+
+def _look_again(situation: Situation, draft: Draft, region: str) -> None:
+    """Something is missing or still coming: do not wait for the next round to see it."""
+    draft.later(situation.settings.blocked_seconds)
+    floor = situation.now - situation.settings.blocked_seconds
+    if not situation.world.book.get(region).fresh(floor):
+        draft.need(NeedRegion(region, floor))
 
 
 def _idle_reading(situation: Situation, draft: Draft) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mailegress.reconcile.model import (
     AnswerKind,
     AuthorityReport,
     Iprev,
+    ResolverAnswer,
     ResolverReport,
     ServerAnswer,
 )
@@ -110,6 +111,8 @@ class PublicVerdict:
     text: str = ""
     heard: int = 0
     """Resolvers that answered."""
+    split: bool = False
+    """Some resolvers see what is wanted, others do not."""
     forward_missing: bool = False
     """What is missing is that a cache catches up, not a contradiction."""
 
@@ -124,21 +127,26 @@ def public(report: ResolverReport, wanted: frozenset[str], hostname: str, config
     if len(answering) < min(2, configured):
         silent = listing(a.resolver for a in report.answers if a not in answering)
         return PublicVerdict(Seen.SILENT, f"{silent} did not answer", len(answering))
-    for answer in answering:
-        if not right(answer.forward, wanted, exact=False):
-            text = f"resolver {answer.resolver} answers {heard(answer.forward)} for {hostname}, wanted {listing(wanted)}"
-            return PublicVerdict(Seen.WRONG, text, len(answering), forward_missing=True)
-        for address in sorted(wanted):
-            result = answer.reverse.get(address)
-            if result is None:
-                return PublicVerdict(Seen.SILENT, f"the PTR of {address} was not asked for", len(answering))
-            if result.result is not Iprev.PASS or result.names != (hostname,):
-                names = listing(result.names) if result.names else "no PTR"
-                text = f"resolver {answer.resolver} sees {names} for {address} (iprev={result.result.value}), wanted {hostname}"
-                return PublicVerdict(
-                    Seen.WRONG, text, len(answering), forward_missing=result.result is Iprev.PERMERROR
-                )
-    return PublicVerdict(Seen.AGREE, heard=len(answering))
+    wrong = [v for a in answering if (v := _one(a, wanted, hostname)).seen is not Seen.AGREE]
+    if not wrong:
+        return PublicVerdict(Seen.AGREE, heard=len(answering))
+    return replace(wrong[0], heard=len(answering), split=len(wrong) < len(answering))
+
+
+def _one(answer: ResolverAnswer, wanted: frozenset[str], hostname: str) -> PublicVerdict:
+    """One resolver's view; names other than the hostname beside it are a second PTR, which receivers pick at random."""
+    if not right(answer.forward, wanted, exact=False):
+        text = f"resolver {answer.resolver} answers {heard(answer.forward)} for {hostname}, wanted {listing(wanted)}"
+        return PublicVerdict(Seen.WRONG, text, forward_missing=True)
+    for address in sorted(wanted):
+        result = answer.reverse.get(address)
+        if result is None:
+            return PublicVerdict(Seen.SILENT, f"the PTR of {address} was not asked for")
+        if result.result is not Iprev.PASS or result.names != (hostname,):
+            names = listing(result.names) if result.names else "no PTR"
+            text = f"resolver {answer.resolver} sees {names} for {address} (iprev={result.result.value}), wanted {hostname}"
+            return PublicVerdict(Seen.WRONG, text, forward_missing=result.result is Iprev.PERMERROR)
+    return PublicVerdict(Seen.AGREE)
 
 
 def iprev_of(report: ResolverReport | None, address: str) -> str | None:

@@ -43,8 +43,8 @@ def choose(situation: Situation, draft: Draft) -> Choice:
     wanted = _wanted(situation, draft, fact.value)
     if wanted.zone is None and wanted.finding is not None and wanted.finding.reason == reasons.ZONE_NOT_FOUND.name:
         # The zone may be younger than the reading.
-        if not fact.fresh(situation.edit_floor):
-            draft.need(NeedZones(situation.edit_floor))
+        if not fact.fresh(situation.absence_floor):
+            draft.need(NeedZones(situation.absence_floor))
             return Choice(finding=unknown(reasons.PROGRESSING, "Reading the hosted zones.", soft=True))
         draft.later(situation.settings.blocked_seconds)
         floor = situation.now - situation.settings.blocked_seconds

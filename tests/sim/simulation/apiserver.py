@@ -25,6 +25,8 @@ import aiohttp
 import jsonschema
 import yaml
 
+from simulation.faults import Plan
+
 Object = dict[str, Any]
 
 GROUP = "/apis/mailegress.io/v1alpha1"
@@ -34,6 +36,8 @@ LATENCY = 0.002
 BOOKMARK = 55.0
 """Seconds between bookmarks; the API server sends about one a minute."""
 SERVER = "http://api.sim"
+NO_ANSWER = 5.0
+"""Seconds until a connection without an answer breaks."""
 
 
 class ApiError(Exception):
@@ -185,9 +189,9 @@ class ApiServer:
     """Watches deliver nothing (what happens meanwhile is missed for good)."""
     _pages: dict[str, tuple[int, list[Object]]] = field(default_factory=dict)
 
-    def session(self, gate: Callable[[], None]) -> Session:
-        """A session for one process; ``gate`` raises when that process is dead."""
-        return Session(self, gate)
+    def session(self, gate: Callable[[], None], take: Callable[[], Plan | None]) -> Session:
+        """A session for one process; ``gate`` raises when that process is dead, ``take`` gives a task's next fault."""
+        return Session(self, gate, take)
 
     # ------------------------------------------------------------ the user's side
 
@@ -448,16 +452,28 @@ class ApiServer:
 class Session:
     """What the transport takes for ``aiohttp.ClientSession``."""
 
-    def __init__(self, server: ApiServer, gate: Callable[[], None]) -> None:
-        self._server, self._gate = server, gate
+    def __init__(self, server: ApiServer, gate: Callable[[], None], take: Callable[[], Plan | None]) -> None:
+        self._server, self._gate, self._take = server, gate, take
 
     async def request(self, method: str, url: str, *, json: Any = None, **_: Any) -> Reply:
+        plan = self._take()
         await asyncio.sleep(LATENCY)
         self._gate()
+        if plan is not None and plan.when == "before":
+            return await self._fail(plan)
         reply = self._server.answer(method.upper(), url.removeprefix(SERVER), json)
         await asyncio.sleep(LATENCY)
         self._gate()
-        return reply
+        return await self._fail(plan) if plan is not None and reply.status < 400 else reply
+
+    async def _fail(self, plan: Plan) -> Reply:
+        if plan.kind == "timeout":
+            await asyncio.sleep(NO_ANSWER)
+            self._gate()
+            raise aiohttp.ServerDisconnectedError
+        code = {"5xx": 500, "throttle": 429, "denied": 403, "conflict": 409}[plan.kind]
+        error = ApiError(code, "Injected", f"injected: {plan.kind}")
+        return Reply(error.body(), code, {"Retry-After": "1"} if code == 429 else None)
 
 
 def _line(kind: str, body: Object) -> bytes:

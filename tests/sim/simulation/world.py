@@ -26,6 +26,7 @@ from mailegress.aws.api import (
 )
 from mailegress.dns.query import DnsTimeout, Server
 from mailegress.reconcile.model import Change, NatGateway, Ptr, Zone
+from simulation.faults import Plan
 from sandbox.aws.control import Control
 from sandbox.aws.model import AwsModel, Settings
 from sandbox.aws.model.eip import Eip
@@ -53,12 +54,14 @@ WRITES = frozenset({"ChangeResourceRecordSets", "ModifyAddressAttribute", "Reset
 
 @dataclass
 class Calls:
-    """Who hears of calls. ``before`` and ``after`` an AWS write has its effect; ``read`` when a read was answered."""
+    """Who hears of calls: ``sent`` all; ``before`` and ``after`` a write has its effect; ``unknown`` when its caller does
+    not learn of it; ``read`` when a read was answered; ``question`` when a DNS server answered."""
 
     before: Callable[[Call], None] = lambda call: None
     after: Callable[[Call], None] = lambda call: None
     read: Callable[[Call, float], None] = lambda call, began: None
     sent: Callable[[Call], None] = lambda call: None
+    unknown: Callable[[Call], None] = lambda call: None
     question: Callable[[str, str, str, float], None] = lambda server, name, rtype, began: None
 
 
@@ -203,6 +206,8 @@ class SimAws:
 
     world: World
     gate: Callable[[], None]
+    take: Callable[[], Plan | None] = lambda: None
+    """The fault that this task's request meets."""
     sleep: Callable[[float], Awaitable[None]] = field(default=asyncio.sleep)
 
     async def _call(
@@ -212,9 +217,12 @@ class SimAws:
         call = Call(service.value, operation, dict(params), region)
         began = world.clock()
         world.calls.sent(call)
+        plan = self.take()
         await self.sleep(AWS_LATENCY)
         self.gate()
         write = operation in WRITES
+        if plan is not None and plan.when == "before":
+            await self._fail(service, operation, plan, call)
         if write:
             world.note("aws", _shown(call))
             world.calls.before(call)
@@ -225,6 +233,8 @@ class SimAws:
             world.note("aws", f"  {operation}: {reply.fault.code}: {reply.fault.message[:200]}")
         await self.sleep(AWS_LATENCY + reply.delay)
         self.gate()
+        if plan is not None and plan.when == "after" and reply.fault is None:
+            await self._fail(service, operation, plan, call)
         if reply.cut:
             await self.sleep(READ_TIMEOUT)
             self.gate()
@@ -237,6 +247,21 @@ class SimAws:
         if not write:
             world.calls.read(call, began)
         return parsed(reply.response)
+
+    async def _fail(self, service: Service, operation: str, plan: Plan, call: Call) -> None:
+        ec2 = service is Service.EC2
+        if plan.kind == "timeout":
+            await self.sleep(READ_TIMEOUT)
+            self.gate()
+        code, status = {
+            "5xx": ("InternalError" if ec2 else "ServiceUnavailable", 503),
+            "timeout": ("Timeout", 0),
+            "throttle": ("RequestLimitExceeded", 503) if ec2 else ("Throttling", 400),
+            "denied": ("UnauthorizedOperation" if ec2 else "AccessDenied", 403),
+        }[plan.kind]
+        if plan.kind in ("5xx", "timeout"):
+            self.world.calls.unknown(call)
+        raise AwsError(service, operation, code, f"injected: {plan.kind}", status)
 
     async def get_caller_identity(self, service: Service, region: str) -> str:
         return await self._call(Service.STS, "GetCallerIdentity", region, {}, lambda r: str(r["Account"]))
