@@ -17,7 +17,7 @@ from sandbox.local import NAMESPACE, Sandbox
 from sandbox.operator import REPO
 from sandbox.pace import LIKE_AWS, describe
 from sandbox.seed import NAT_EIPS
-from sandbox.shell import SAMPLE, check, ignore_stops, make_sandbox
+from sandbox.shell import SAMPLE, OperatorEnded, check, ignore_stops, make_sandbox
 
 NAME, HOSTNAME = "nat-gateway", "mta.example.com"
 _READY_WITHIN_S, _GONE_WITHIN_S, _STARTS_WITHIN_S = 420.0, 420.0, 60.0
@@ -69,7 +69,9 @@ def transitions(lines: list[tuple[float, str]]) -> tuple[Transition, ...]:
 def run(scale: float, target: Path) -> int:
     """The whole demo; the process's exit status. The result goes to ``target``; a failure leaves none."""
     target.unlink(missing_ok=True)
-    say("MailEgress keeps the A record and the PTR of a mail egress address in agreement. Here it does so with a")
+    say(
+        "MailEgress keeps the A record and the PTR of a mail egress address in agreement. Here it does so with a"
+    )
     say("real Kubernetes API server, and with stand-ins for AWS and DNS; all of it runs on this machine.")
     say(describe(scale))
     sandbox: Sandbox | None = None
@@ -80,7 +82,13 @@ def run(scale: float, target: Path) -> int:
             try:
                 result = Demo(sandbox, scale).play()
                 ignore_stops()
-            except (DemoError, ControlPlaneError, AssertionError, subprocess.SubprocessError) as error:
+            except (
+                DemoError,
+                ControlPlaneError,
+                OperatorEnded,
+                AssertionError,
+                subprocess.SubprocessError,
+            ) as error:
                 return fail(error, sandbox.operator.log_tail())
     except (ControlPlaneError, AssertionError, RuntimeError, OSError) as error:
         return fail(error, "")

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
-from sandbox.controlplane import ControlPlaneError
 from sandbox.local import Sandbox
 from sandbox.operator import REPO
 from sandbox.pace import describe, operator_settings
@@ -34,6 +33,10 @@ class Stopped(BaseException):
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.number = number
+
+
+class OperatorEnded(RuntimeError):
+    """The operator process is gone although nobody stopped it."""
 
 
 def ignore_stops() -> None:
@@ -65,10 +68,10 @@ def make_sandbox(scale: float, say: Callable[[str], None]) -> Sandbox:
 
 
 def check(sandbox: Sandbox) -> None:
-    """Raise ControlPlaneError if something has ended that should run."""
+    """Raise ControlPlaneError or OperatorEnded if something has ended that should run."""
     sandbox.plane.check()
     if not sandbox.operator.running:
-        raise ControlPlaneError(f"the operator has ended; its log ends with:\n{sandbox.operator.log_tail()}")
+        raise OperatorEnded("the operator has ended, which it should not do by itself")
 
 
 def sample_files(text: str) -> list[Path]:
@@ -102,7 +105,10 @@ def stay_up(sandbox: Sandbox, scale: float) -> None:
     idle = threading.Event()
     while True:
         idle.wait(_CHECK_S)
-        check(sandbox)
+        try:
+            check(sandbox)
+        except OperatorEnded as error:
+            raise OperatorEnded(f"{error}; its log ends with:\n{sandbox.operator.log_tail()}") from None
 
 
 def run_command(command: str, environ: Mapping[str, str]) -> int:

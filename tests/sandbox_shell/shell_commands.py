@@ -13,7 +13,7 @@ from sandbox.operator import REPO
 from sandbox.waiting import wait_until
 
 SCALE = "0.02"
-_START_S, _END_S = 120.0, 30.0
+_START_S, _END_S = 300.0, 60.0
 
 
 class Commands:
@@ -52,6 +52,11 @@ class Commands:
         """Processes and files that are still there, for people."""
         files = [str(path) for path in self.directory.iterdir()]
         return [*files, *(f"process {each}" for each in self._processes())]
+
+    def process(self, words: str) -> int:
+        """The process ID of the one whose command line has ``words``."""
+        [found] = [each for each in self._processes() if words in each]
+        return int(found.split()[0])
 
     def assert_nothing_left(self) -> None:
         # The kernel may take a moment to let a killed process go.

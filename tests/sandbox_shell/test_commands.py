@@ -73,6 +73,17 @@ def test_sigterm_while_it_starts_leaves_no_trace(commands: Commands) -> None:
     commands.assert_nothing_left()
 
 
+def test_the_end_of_the_operator_is_told_with_its_log(commands: Commands) -> None:
+    process = commands.start("up")
+    _read_until(process.stdout, "Ctrl-C here ends the sandbox")
+    os.kill(commands.process("mailegress run"), signal.SIGKILL)
+    _, errors = commands.end(process)
+    assert process.returncode == 1
+    assert "sandbox: the operator has ended" in errors
+    assert "started version=" in errors
+    commands.assert_nothing_left()
+
+
 @pytest.mark.parametrize(
     ("arguments", "variables", "says"),
     [

@@ -6,9 +6,10 @@ import json
 import re
 from pathlib import Path
 
+import pytest
 from shell_commands import Commands
 
-from sandbox.demo import Result, Transition, manifest_text, transitions
+from sandbox.demo import DemoError, Result, Transition, fail, manifest_text, transitions
 
 
 def test_the_demo_shows_the_way_from_unknown_to_ready_to_gone(commands: Commands, tmp_path: Path) -> None:
@@ -37,6 +38,17 @@ def test_a_failed_demo_says_why_and_leaves_no_figures(commands: Commands, tmp_pa
     assert done.stderr.splitlines()[-1].startswith("DEMO FAILED: KUBEBUILDER_ASSETS names /nowhere")
     assert "DEMO OK" not in done.stdout
     assert not target.exists()
+
+
+def test_a_failure_ends_with_one_clear_line_after_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    assert fail(DemoError("waited 60 s in vain"), "first line\nlast line") == 1
+    assert capsys.readouterr().err.strip().splitlines() == [
+        "The end of the operator's log:",
+        "first line",
+        "last line",
+        "",
+        "DEMO FAILED: waited 60 s in vain",
+    ]
 
 
 def test_only_a_change_of_status_or_reason_is_a_transition() -> None:

@@ -1,4 +1,5 @@
-"""Records and PTRs that were there before: adopted when right and allowed, and left as they were found; their TTL too."""
+"""Records and PTRs that were there before: adopted when right and allowed, and left as they were
+found; their TTL too."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ HOST = "mta.example.com"
 
 
 def test_a_right_record_is_adopted_and_left_on_delete(story: Story) -> None:
-    """Given the right A record by somebody else, it gets our mark and no change; on delete the mark goes and it stays."""
+    """Given the right A record by somebody else, it gets our mark and no change; on delete the
+    mark goes and it stays."""
     zone, [eip] = story.zone(), story.eips()
     story.put_record(zone, HOST, [eip.public_ip], ttl=77)
     before = story.world()
@@ -17,7 +19,9 @@ def test_a_right_record_is_adopted_and_left_on_delete(story: Story) -> None:
     assert story.mark(zone, HOST).startswith("meg1 a ")
     assert story.ttl(zone, HOST) == 77, "the TTL of an adopted record is left alone"
     assert meg.status["forward"]["ttlSeconds"] == 77
-    assert meg.address(eip.public_ip)["ptrOrigin"] == "Managed", "AWS had no PTR: it is ours under an adopted record too"
+    assert meg.address(eip.public_ip)["ptrOrigin"] == "Managed", (
+        "AWS had no PTR: it is ours under an adopted record too"
+    )
     meg.delete()
     story.assert_world(before)
     removed = [c["ResourceRecordSet"]["Type"] for c in _changes(story) if c["Action"] == "DELETE"]
@@ -37,7 +41,8 @@ def test_the_ttl_of_an_adopted_record_stays_when_the_spec_changes(story: Story) 
 
 
 def test_the_first_change_of_an_adopted_record_makes_it_ours(story: Story) -> None:
-    """Given an adopted record, when an address joins it, its mark says created, its TTL is ours, and delete removes it."""
+    """Given an adopted record, when an address joins it, its mark says created, its TTL is ours,
+    and delete removes it."""
     zone, [first, second] = story.zone(), story.eips(2)
     untouched = story.world()
     story.put_record(zone, HOST, [first.public_ip], ttl=77)
@@ -56,7 +61,8 @@ def test_the_first_change_of_an_adopted_record_makes_it_ours(story: Story) -> No
 
 
 def test_a_right_ptr_is_adopted_and_left_on_delete(story: Story) -> None:
-    """Given a PTR that is right already, it is not written; on delete our A record goes and the PTR stays as found."""
+    """Given a PTR that is right already, it is not written; on delete our A record goes and the
+    PTR stays as found."""
     zone, [eip] = story.zone(), story.eips()
     story.aws.force_ptr(eip.public_ip, HOST)
     before = story.world()
@@ -83,7 +89,8 @@ def test_record_and_ptr_adopted_together(story: Story) -> None:
 
 
 def test_what_was_adopted_is_known_after_a_restart(story: Story) -> None:
-    """Given an adopted record and PTR, when the operator is killed and deletes it later, they still stay."""
+    """Given an adopted record and PTR, when the operator is killed and deletes it later, they
+    still stay."""
     zone, [eip] = story.zone(), story.eips()
     story.put_record(zone, HOST, [eip.public_ip])
     story.aws.force_ptr(eip.public_ip, HOST)
@@ -97,14 +104,19 @@ def test_what_was_adopted_is_known_after_a_restart(story: Story) -> None:
 
 
 def test_a_right_record_is_refused_under_never(story: Story) -> None:
-    """Given adoption Never and the right A record there already, it stalls at once, writing nothing, until told Matching."""
+    """Given adoption Never and the right A record there already, it stalls at once, writing
+    nothing, until told Matching."""
     zone, [eip] = story.zone(), story.eips()
     story.put_record(zone, HOST, [eip.public_ip])
     before = story.world()
-    meg = story.meg("outbound", HOST, [eip], adoption="Never").wait("ForwardReady", "False", "RecordNotAdopted")
+    meg = story.meg("outbound", HOST, [eip], adoption="Never").wait(
+        "ForwardReady", "False", "RecordNotAdopted"
+    )
     _assert_stalled(meg.conditions(), "RecordNotAdopted")
     message = meg.condition("Ready")[2]
-    assert HOST in message and "spec.adoption" in message and "Matching" in message, message
+    assert HOST in message, message
+    assert "spec.adoption" in message, message
+    assert "Matching" in message, message
     assert ("Warning", "RecordNotAdopted") in meg.events()
     assert story.writes() == 0
     story.assert_world(before)
@@ -116,7 +128,8 @@ def test_a_right_record_is_refused_under_never(story: Story) -> None:
 
 
 def test_a_right_ptr_is_refused_under_never(story: Story) -> None:
-    """Given adoption Never and the right PTR there already, it stalls at once, writing nothing, until told Matching."""
+    """Given adoption Never and the right PTR there already, it stalls at once, writing nothing,
+    until told Matching."""
     zone, [eip] = story.zone(), story.eips()
     story.aws.force_ptr(eip.public_ip, HOST)
     before = story.world()
@@ -124,7 +137,9 @@ def test_a_right_ptr_is_refused_under_never(story: Story) -> None:
     meg.wait_reason("PTRNotAdopted")
     _assert_stalled(meg.conditions(), "PTRNotAdopted")
     message = meg.condition("Ready")[2]
-    assert eip.public_ip in message and HOST in message and "spec.adoption" in message, message
+    assert eip.public_ip in message, message
+    assert HOST in message, message
+    assert "spec.adoption" in message, message
     assert story.writes() == 0
     story.assert_world(before)
     meg.spec(adoption="Matching").wait()
@@ -135,7 +150,8 @@ def test_a_right_ptr_is_refused_under_never(story: Story) -> None:
 
 
 def test_never_is_no_hindrance_where_nothing_was(story: Story) -> None:
-    """Given adoption Never and an empty world, it becomes Ready, and stays so after a restart that remembers nothing."""
+    """Given adoption Never and an empty world, it becomes Ready, and stays so after a restart that
+    remembers nothing."""
     story.zone()
     [eip] = story.eips()
     before = story.world()
@@ -156,10 +172,32 @@ def test_a_wrong_record_is_a_conflict_under_both(story: Story, adoption: str) ->
     zone, [eip] = story.zone(), story.eips()
     story.put_record(zone, HOST, ["192.0.2.99"])
     before = story.world()
-    meg = story.meg("outbound", HOST, [eip], adoption=adoption).wait("ForwardReady", "False", "RecordConflict")
+    meg = story.meg("outbound", HOST, [eip], adoption=adoption).wait(
+        "ForwardReady", "False", "RecordConflict"
+    )
     _assert_stalled(meg.conditions(), "RecordConflict")
     message = meg.condition("Ready")[2]
-    assert "192.0.2.99" in message and eip.public_ip in message, message
+    assert "192.0.2.99" in message, message
+    assert eip.public_ip in message, message
+    story.passes(meg)
+    assert story.writes() == 0
+    meg.delete()
+    story.assert_world(before)
+
+
+@pytest.mark.parametrize("adoption", ["Matching", "Never"])
+def test_a_wrong_ptr_is_a_conflict_under_both(story: Story, adoption: str) -> None:
+    """Given the only EIP with a PTR to another name, and the A record right, the PTR is what a
+    human is called for."""
+    zone, [eip] = story.zone(), story.eips()
+    story.put_record(zone, HOST, [eip.public_ip])
+    story.aws.force_ptr(eip.public_ip, "somebody.example.org")
+    before = story.world()
+    meg = story.meg("outbound", HOST, [eip], adoption=adoption).wait("Ready", "False", "PTRConflict")
+    _assert_stalled(meg.conditions(), "PTRConflict")
+    message = meg.condition("Ready")[2]
+    assert eip.public_ip in message, message
+    assert "somebody.example.org" in message, message
     story.passes(meg)
     assert story.writes() == 0
     meg.delete()
@@ -167,7 +205,8 @@ def test_a_wrong_record_is_a_conflict_under_both(story: Story, adoption: str) ->
 
 
 def test_the_ttl_is_ours_to_set_and_to_change(story: Story) -> None:
-    """Given ttlSeconds, the record has it; when it is edited, the record is replaced in one batch, and the PTR kept."""
+    """Given ttlSeconds, the record has it; when it is edited, the record is replaced in one batch,
+    and the PTR kept."""
     zone, [eip] = story.zone(), story.eips()
     before = story.world()
     meg = story.meg("outbound", HOST, [eip], forward={"ttlSeconds": 60}).wait()

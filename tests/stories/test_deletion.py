@@ -22,7 +22,8 @@ REMOVAL = [("DELETE", "A", HOST), ("DELETE", "TXT", f"_mailegress.{HOST}")]
 
 
 def test_ptr_first_then_both_records_then_the_object(story: Story) -> None:
-    """Given a Ready object, when it is deleted, the PTR is reset and seen gone, then A and TXT go in one batch, then it."""
+    """Given a Ready object, when it is deleted, the PTR is reset and seen gone, then A and TXT go
+    in one batch, then it."""
     zone, [eip] = story.zone(), story.eips()
     before = story.world()
     meg = story.meg("outbound", HOST, [eip]).wait()
@@ -38,7 +39,10 @@ def test_ptr_first_then_both_records_then_the_object(story: Story) -> None:
     assert tries[-1]["outcome"] == "ok"
     for each in tries:
         assert each["time"] >= reset["time"] + 2.0, "no A record is removed while its PTR may still be seen"
-    assert not any(("DELETE", "A", HOST) in batch(c) and batch(c) != REMOVAL for c in story.calls("ChangeResourceRecordSets"))
+    assert not any(
+        ("DELETE", "A", HOST) in batch(c) and batch(c) != REMOVAL
+        for c in story.calls("ChangeResourceRecordSets")
+    )
     story.assert_world(before)
 
 
@@ -60,7 +64,8 @@ def test_the_object_outlives_what_it_owns(story: Story) -> None:
 
 
 def test_deleted_while_the_record_is_on_its_way(story: Story) -> None:
-    """Given an A record that Route 53 is still publishing, when the object is deleted, both go and no PTR was ever set."""
+    """Given an A record that Route 53 is still publishing, when the object is deleted, both go and
+    no PTR was ever set."""
     zone, [eip] = story.zone(), story.eips()
     before = story.world()
     story.aws.settings(insync=600.0)
@@ -73,8 +78,10 @@ def test_deleted_while_the_record_is_on_its_way(story: Story) -> None:
 
 
 def test_deleted_while_the_ptr_is_on_its_way(story: Story) -> None:
-    """Given a PTR that AWS is still setting, when the object is deleted, that PTR is gone before the A record goes."""
-    zone, [eip] = story.zone(), story.eips()
+    """Given a PTR that AWS is still setting, when the object is deleted, that PTR is gone before
+    the A record goes."""
+    story.zone()
+    [eip] = story.eips()
     before = story.world()
     story.aws.settings(ptr_min=4.0, ptr_max=4.0)
     meg = story.meg("outbound", HOST, [eip])
@@ -83,14 +90,16 @@ def test_deleted_while_the_ptr_is_on_its_way(story: Story) -> None:
     [asked] = story.calls("ModifyAddressAttribute")
     resets = story.calls("ResetAddressAttribute")
     removal = [c for c in story.calls("ChangeResourceRecordSets") if batch(c) == REMOVAL]
-    assert resets and len(removal) == 1
+    assert resets
+    assert len(removal) == 1
     assert resets[-1]["time"] > asked["time"]
     assert removal[0]["time"] >= resets[-1]["time"] + 4.0, "the A record waits until the reset is done"
     story.assert_world(before)
 
 
 def test_recreated_under_the_same_name_at_once(story: Story) -> None:
-    """Given an object just deleted, when one of the same name and spec is created, it becomes Ready under its own UID."""
+    """Given an object just deleted, when one of the same name and spec is created, it becomes
+    Ready under its own UID."""
     zone, [eip] = story.zone(), story.eips()
     before = story.world()
     first = story.meg("outbound", HOST, [eip]).wait()
@@ -106,7 +115,8 @@ def test_recreated_under_the_same_name_at_once(story: Story) -> None:
 
 
 def test_recreated_with_another_hostname_at_once(story: Story) -> None:
-    """Given an object just deleted, when its name comes back with another hostname, nothing of the old one is left."""
+    """Given an object just deleted, when its name comes back with another hostname, nothing of the
+    old one is left."""
     zone, [eip] = story.zone(), story.eips()
     before = story.world()
     story.meg("outbound", HOST, [eip]).wait().delete()
@@ -119,10 +129,14 @@ def test_recreated_with_another_hostname_at_once(story: Story) -> None:
 
 
 def test_retain_leaves_everything_without_a_call(bare_story: Story) -> None:
-    """Given deletionPolicy Retain, when the object is deleted, AWS is not even asked: A, mark and PTR stay."""
+    """Given deletionPolicy Retain, when the object is deleted, AWS is not even asked: A, mark and
+    PTR stay."""
     story = bare_story
     story.start_operator(
-        resync_seconds=QUIET, ec2_sweep_seconds=QUIET, route53_sweep_seconds=QUIET, resolver_check_seconds=QUIET
+        resync_seconds=QUIET,
+        ec2_sweep_seconds=QUIET,
+        route53_sweep_seconds=QUIET,
+        resolver_check_seconds=QUIET,
     )
     zone, [eip] = story.zone(), story.eips()
     meg = story.meg("outbound", HOST, [eip], deletionPolicy="Retain").wait()
@@ -148,7 +162,8 @@ def test_retain_lets_go_without_aws(story: Story) -> None:
 
 
 def test_retain_patched_in_while_deletion_is_blocked(story: Story) -> None:
-    """Given a deletion that AWS denies, the status names the denied action and the way out; taking it, the object goes."""
+    """Given a deletion that AWS denies, the status names the denied action and the way out; taking
+    it, the object goes."""
     zone, [eip] = story.zone(), story.eips()
     meg = story.meg("outbound", HOST, [eip]).wait()
     ready = story.world()
@@ -157,7 +172,8 @@ def test_retain_patched_in_while_deletion_is_blocked(story: Story) -> None:
     meg.wait("Ready", "False", "DeletionBlocked")
     message = meg.condition("Ready")[2]
     assert "ec2:ResetAddressAttribute" in message, message
-    assert "spec.deletionPolicy" in message and "Retain" in message, message
+    assert "spec.deletionPolicy" in message, message
+    assert "Retain" in message, message
     assert meg.condition("Reconciling")[:2] == ("True", "DeletionBlocked")
     assert ("Warning", "DeletionBlocked") in meg.events()
     version, tries = meg.get()["metadata"]["resourceVersion"], len(story.calls("ResetAddressAttribute"))
@@ -188,7 +204,8 @@ def test_a_ptr_that_somebody_else_set_meanwhile_stays(story: Story) -> None:
 
 
 def test_an_object_that_never_wrote_goes_at_once(story: Story) -> None:
-    """Given an object that found no zone, when it is deleted, there is nothing to wait for, even if AWS is away by then."""
+    """Given an object that found no zone, when it is deleted, there is nothing to wait for, even
+    if AWS is away by then."""
     [eip] = story.eips()
     before = story.world()
     meg = story.meg("outbound", HOST, [eip]).wait("ForwardReady", "False", "ZoneNotFound")

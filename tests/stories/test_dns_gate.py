@@ -130,8 +130,8 @@ def test_resolvers_that_disagree_keep_ready_away(story: Story) -> None:
     story.zone()
     knob(story, server="recursor-2", name=HOST, qtype="A", client="client", records={"A": [60, [STRANGER]]})
     [eip] = story.eips()
-    meg = story.meg("outbound", HOST, [eip]).wait("Resolved", "False", "NotPropagated")
-    meg.wait("Ready", "False", "NotPropagated")
+    meg = story.meg("outbound", HOST, [eip]).wait("Resolved", "False", "ResolversDisagree")
+    meg.wait("Ready", "False", "ResolversDisagree")
     for kind in ("Accepted", "ForwardReady", "ReverseReady"):
         assert meg.condition(kind)[0] == "True", kind
     message = meg.condition("Ready")[2]

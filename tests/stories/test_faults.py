@@ -17,6 +17,8 @@ STALL = "3"
         ("route53:ChangeResourceRecordSets", "ForwardReady"),
         ("ec2:ModifyAddressAttribute", "ReverseReady"),
         ("ec2:DescribeAddressesAttribute", "ForwardReady"),
+        ("route53:ListResourceRecordSets", "ForwardReady"),
+        ("route53:ListHostedZones", "ForwardReady"),
     ],
 )
 def test_denied_then_granted(bare_story: Story, action: str, condition: str) -> None:
@@ -33,7 +35,8 @@ def test_denied_then_granted(bare_story: Story, action: str, condition: str) -> 
         meg = story.meg("outbound", "mta.example.com", [eip])
         meg.wait_reason("AccessDenied").wait("Stalled", "True", "AccessDenied")
         status, reason, message = meg.condition("Ready")
-        assert (status, reason) == ("False", "AccessDenied")
+        assert status in ("False", "Unknown")
+        assert reason == "AccessDenied"
         assert action in message and "IAM policy" in message, message
         assert meg.condition(condition)[1] == "AccessDenied"
         assert ("True", "AccessDenied") in film.seen(meg, "Reconciling"), film.seen(meg, "Reconciling")

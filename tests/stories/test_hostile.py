@@ -65,7 +65,7 @@ def test_hostile_error_messages(story: Story, operation: str) -> None:
         story.aws.add_fault("error", operation=operation, code="Malice", message=NASTY.replace("\x07", "").replace("\x1b", "")),
         story.aws.add_fault("hostile", operation=operation, code="InvalidParameterValue"),
     ]
-    meg = story.meg("outbound", "mta.example.com", [one])
+    meg = story.meg("outbound", "mta.example.com", [one], forward={"ttlSeconds": 1})
     meg.until(lambda: operation in meg.condition("Ready")[2] or "refused" in meg.condition("Ready")[2], "the status to tell")
     assert_harmless(story, meg)
     story.aws.clear_faults(rules[0])

@@ -1,4 +1,5 @@
-"""The A record lives in another DNS: it is waited for, never written; only the PTR is the operator's work."""
+"""The A record lives in another DNS: it is waited for, never written; only the PTR is the
+operator's work."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ def assert_only_the_ptr(story: Story, eip: EipInfo) -> None:
 
 
 def test_the_record_is_already_there(story: Story) -> None:
-    """Given the A record at another provider, the PTR is set, Route 53 never written; on delete the PTR is reset."""
+    """Given the A record at another provider, the PTR is set, Route 53 never written; on delete
+    the PTR is reset."""
     [eip] = story.eips()
     story.cloud.dns("zone-put", zone=ZONE)
     other_dns(story, HOST, "A", eip.public_ip)
@@ -39,13 +41,17 @@ def test_the_record_is_already_there(story: Story) -> None:
 
 
 def test_it_waits_until_the_record_is_written(story: Story) -> None:
-    """Given a name without A record, nothing is written and the message says what to write; written, it becomes Ready."""
+    """Given a name without A record, nothing is written and the message says what to write;
+    written, it becomes Ready."""
     [eip] = story.eips()
     story.cloud.dns("zone-put", zone=ZONE)
     before = story.world()
-    meg = story.meg("outbound", HOST, [eip], forward=OBSERVED).wait("ForwardReady", "False", "WaitingForForward")
+    meg = story.meg("outbound", HOST, [eip], forward=OBSERVED).wait(
+        "ForwardReady", "False", "WaitingForForward"
+    )
     message = meg.condition("Ready")[2]
-    assert HOST in message and eip.public_ip in message, message
+    assert HOST in message, message
+    assert eip.public_ip in message, message
     assert meg.condition("Reconciling")[:2] == ("True", "WaitingForForward")
     assert story.writes() == 0
     other_dns(story, HOST, "A", "192.0.2.99")
@@ -60,7 +66,8 @@ def test_it_waits_until_the_record_is_written(story: Story) -> None:
 
 
 def test_more_values_than_ours(story: Story) -> None:
-    """Given an A record that also holds other addresses, it is right as it is, and the status shows all its values."""
+    """Given an A record that also holds other addresses, it is right as it is, and the status
+    shows all its values."""
     [eip] = story.eips()
     story.cloud.dns("zone-put", zone=ZONE)
     other_dns(story, HOST, "A", "192.0.2.99", eip.public_ip)
@@ -74,7 +81,8 @@ def test_more_values_than_ours(story: Story) -> None:
 
 
 def test_behind_a_cname(story: Story) -> None:
-    """Given a hostname that is an alias, the addresses at its target count; the PTR is the hostname, not the target."""
+    """Given a hostname that is an alias, the addresses at its target count; the PTR is the
+    hostname, not the target."""
     [eip] = story.eips()
     story.cloud.dns("zone-put", zone=ZONE)
     other_dns(story, HOST, "CNAME", f"egress.{ZONE}.")
@@ -88,7 +96,8 @@ def test_behind_a_cname(story: Story) -> None:
 
 
 def test_behind_a_cname_into_another_zone(story: Story) -> None:
-    """Given an alias whose target lives in a zone of Route 53, the chain is followed there, and that zone is not touched."""
+    """Given an alias whose target lives in a zone of Route 53, the chain is followed there, and
+    that zone is not touched."""
     zone, [eip] = story.zone("example.com"), story.eips()
     story.put_record(zone, "egress.example.com", [eip.public_ip])
     story.cloud.dns("zone-put", zone=ZONE)
@@ -102,7 +111,8 @@ def test_behind_a_cname_into_another_zone(story: Story) -> None:
 
 
 def test_a_record_in_route_53_that_somebody_else_keeps(story: Story) -> None:
-    """Given a right A record in a zone we could write to, under Observed it gets no mark and no change, also on delete."""
+    """Given a right A record in a zone we could write to, under Observed it gets no mark and no
+    change, also on delete."""
     zone, [eip] = story.zone("example.com"), story.eips()
     story.put_record(zone, "mta.example.com", [eip.public_ip], ttl=77)
     before = story.world()
@@ -115,7 +125,8 @@ def test_a_record_in_route_53_that_somebody_else_keeps(story: Story) -> None:
 
 
 def test_a_ptr_that_was_there_stays_on_delete(story: Story) -> None:
-    """Given A and PTR set by others, the object is Ready without a write, and its deletion changes nothing."""
+    """Given A and PTR set by others, the object is Ready without a write, and its deletion changes
+    nothing."""
     [eip] = story.eips()
     story.cloud.dns("zone-put", zone=ZONE)
     other_dns(story, HOST, "A", eip.public_ip)
@@ -129,7 +140,8 @@ def test_a_ptr_that_was_there_stays_on_delete(story: Story) -> None:
 
 
 def test_the_record_goes_away_later(story: Story) -> None:
-    """Given a Ready object, when its A record is taken away elsewhere, it says what is missing, and recovers with it."""
+    """Given a Ready object, when its A record is taken away elsewhere, it says what is missing,
+    and recovers with it."""
     [eip] = story.eips()
     story.cloud.dns("zone-put", zone=ZONE)
     other_dns(story, HOST, "A", eip.public_ip)
@@ -140,3 +152,19 @@ def test_the_record_goes_away_later(story: Story) -> None:
     assert story.ptr(eip) == HOST, "the PTR is left: the record may come back"
     other_dns(story, HOST, "A", eip.public_ip)
     meg.wait()
+
+
+def test_a_ptr_to_another_name_calls_a_human(story: Story) -> None:
+    """Given a right A record and an EIP with somebody's PTR, it stalls at once; when that PTR is
+    gone, it goes on."""
+    [eip] = story.eips()
+    story.cloud.dns("zone-put", zone=ZONE)
+    other_dns(story, HOST, "A", eip.public_ip)
+    story.aws.force_ptr(eip.public_ip, "somebody.example.org")
+    meg = story.meg("outbound", HOST, [eip], forward=OBSERVED).wait("Ready", "False", "PTRConflict")
+    assert meg.condition("Stalled")[:2] == ("True", "PTRConflict")
+    assert "somebody.example.org" in meg.condition("Ready")[2]
+    assert story.writes() == 0
+    story.aws.force_ptr(eip.public_ip, None)
+    meg.wait()
+    assert_only_the_ptr(story, eip)

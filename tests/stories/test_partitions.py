@@ -35,6 +35,11 @@ def test_a_partition_without_a_ptr_api(bare_story: Story, region: str) -> None:
     meg.wait()
     assert meg.address(eip.public_ip)["iprev"] == "pass"
     assert not story.calls("ModifyAddressAttribute")
+    story.operator.kill()
+    with watched(story) as history:
+        story.start_operator("anew", regions=region)
+        story.passes(meg, 2)
+    assert history.statuses(meg) == {"True"}, "a restart does not forget that the PTR was seen"
     meg.delete()
     assert story.records(zone, HOST) == ()
     assert story.eip_dump(eip)["ptr"] == f"{HOST}."

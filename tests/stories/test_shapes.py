@@ -1,4 +1,5 @@
-"""What mail leaves through: NAT gateways, instances and plain EIPs, one or several under one name, in one region or two."""
+"""What mail leaves through: NAT gateways, instances and plain EIPs, one or several under one name,
+in one region or two."""
 
 from __future__ import annotations
 
@@ -20,13 +21,14 @@ def assert_confirmed(story: Story, meg: Meg, zone: ZoneInfo, eips: list[EipInfo]
     assert sorted(status["forward"]["values"]) == addresses
     assert [(a["ptr"], a["iprev"]) for a in status["addresses"]] == [(HOST, "pass")] * len(eips)
     assert all("reason" not in a for a in status["addresses"]), status["addresses"]
-    assert {c: meg.condition(c)[0] for c in ("Accepted", "ForwardReady", "ReverseReady", "Resolved")} == dict.fromkeys(
-        ("Accepted", "ForwardReady", "ReverseReady", "Resolved"), "True"
-    )
+    assert {
+        c: meg.condition(c)[0] for c in ("Accepted", "ForwardReady", "ReverseReady", "Resolved")
+    } == dict.fromkeys(("Accepted", "ForwardReady", "ReverseReady", "Resolved"), "True")
 
 
 def test_a_nat_gateway_with_one_address(story: Story) -> None:
-    """Given a NAT gateway, when its ID is all the manifest names, its EIP gets A and PTR; the status shows the gateway."""
+    """Given a NAT gateway, when its ID is all the manifest names, its EIP gets A and PTR; the
+    status shows the gateway."""
     zone, eips = story.zone(), story.eips()
     gateway = story.nat_gateway(eips)
     before = story.world()
@@ -41,7 +43,8 @@ def test_a_nat_gateway_with_one_address(story: Story) -> None:
 
 
 def test_an_instance_with_one_address(story: Story) -> None:
-    """Given an instance with an EIP, when its ID is all the manifest names, A and PTR come; the status shows the instance."""
+    """Given an instance with an EIP, when its ID is all the manifest names, A and PTR come; the
+    status shows the instance."""
     zone, eips = story.zone(), story.eips()
     instance = story.instance(eips)
     before = story.world()
@@ -53,10 +56,13 @@ def test_an_instance_with_one_address(story: Story) -> None:
 
 
 def test_three_addresses_of_a_nat_gateway_under_one_name(story: Story) -> None:
-    """Given a NAT gateway with three EIPs, one A record holds all three from its first write on, and each gets the PTR."""
+    """Given a NAT gateway with three EIPs, one A record holds all three from its first write on,
+    and each gets the PTR."""
     zone, eips = story.zone(), story.eips(3)
     gateway = story.nat_gateway(eips)
-    story.until(lambda: story.nat_statuses(gateway) == ["succeeded"] * 3, "the gateway's addresses to be attached")
+    story.until(
+        lambda: story.nat_statuses(gateway) == ["succeeded"] * 3, "the gateway's addresses to be attached"
+    )
     before = story.world()
     meg = story.meg("outbound", HOST, [{"natGatewayID": gateway}]).wait()
     assert_confirmed(story, meg, zone, eips)
@@ -80,7 +86,8 @@ def test_two_addresses_of_one_instance(story: Story) -> None:
 
 
 def test_an_address_named_by_its_public_ip(story: Story) -> None:
-    """Given an unattached EIP, when it is named by its address, it is found; nothing is shown as attached."""
+    """Given an unattached EIP, when it is named by its address, it is found; nothing is shown as
+    attached."""
     zone, eips = story.zone(), story.eips()
     before = story.world()
     meg = story.meg("outbound", HOST, [{"publicIP": eips[0].public_ip}]).wait()
@@ -93,7 +100,8 @@ def test_an_address_named_by_its_public_ip(story: Story) -> None:
 
 
 def test_two_regions_under_one_name(bare_story: Story) -> None:
-    """Given EIPs in two regions, when each entry names its own, both are in the A record and both get the PTR."""
+    """Given EIPs in two regions, when each entry names its own, both are in the A record and both
+    get the PTR."""
     story = bare_story
     story.start_operator(regions=f"ap-northeast-1,{ELSEWHERE}")
     zone, [here], [there] = story.zone(), story.eips(), story.eips(region=ELSEWHERE)
@@ -113,7 +121,8 @@ def test_two_regions_under_one_name(bare_story: Story) -> None:
 
 
 def test_a_region_that_the_operator_does_not_look_after(story: Story) -> None:
-    """Given an entry in a region the operator was not told of, nothing at all is written, and the message names it."""
+    """Given an entry in a region the operator was not told of, nothing at all is written, and the
+    message names it."""
     story.zone()
     [eip], [there] = story.eips(), story.eips(region=ELSEWHERE)
     before = story.world()
@@ -123,7 +132,8 @@ def test_a_region_that_the_operator_does_not_look_after(story: Story) -> None:
     ]
     meg = story.meg("outbound", HOST, selectors).wait("Accepted", "False", "RegionNotConfigured")
     message = meg.condition("Ready")[2]
-    assert ELSEWHERE in message and "--regions" in message, message
+    assert ELSEWHERE in message, message
+    assert "--regions" in message, message
     story.assert_world(before)
     meg.spec(elasticIPs=selectors[:1]).wait()
     meg.delete()
@@ -134,7 +144,9 @@ def test_overlapping_selectors_count_once(story: Story) -> None:
     """Given an EIP named by ID, by address and through its gateway, it appears once and is written once."""
     zone, eips = story.zone(), story.eips(2)
     gateway = story.nat_gateway(eips)
-    story.until(lambda: story.nat_statuses(gateway) == ["succeeded"] * 2, "the gateway's addresses to be attached")
+    story.until(
+        lambda: story.nat_statuses(gateway) == ["succeeded"] * 2, "the gateway's addresses to be attached"
+    )
     before = story.world()
     selectors = [
         {"allocationID": eips[0].allocation_id},
@@ -154,7 +166,8 @@ def test_overlapping_selectors_count_once(story: Story) -> None:
 
 
 def test_an_address_that_is_still_being_attached_joins_later(story: Story) -> None:
-    """Given a gateway with one address ready and one associating, the first is served now, the second when it carries mail."""
+    """Given a gateway with one address ready and one associating, the first is served now, the
+    second when it carries mail."""
     zone, eips = story.zone(), story.eips(2)
     gateway = story.nat_gateway(eips)
     ready, coming = eips
@@ -165,7 +178,8 @@ def test_an_address_that_is_still_being_attached_joins_later(story: Story) -> No
     meg.wait("ReverseReady").wait("Ready", "False", "AddressPending")
     assert meg.condition("Reconciling")[:2] == ("True", "AddressPending")
     message = meg.condition("Ready")[2]
-    assert gateway in message and coming.public_ip in message, message
+    assert gateway in message, message
+    assert coming.public_ip in message, message
     assert story.records(zone, HOST) == (ready.public_ip,)
     assert story.ptr(coming) is None
     story.aws.set_nat_address_status(gateway, coming.public_ip, None)

@@ -8,7 +8,8 @@ HOST, OTHER = "mta.example.com", "mx2.example.com"
 
 
 def wait_suspended(meg: Meg, *words: str) -> str:
-    """Until Ready is Suspended for the present generation and its message names what would be written; that message."""
+    """Until Ready is Suspended for the present generation and its message names what would be
+    written; that message."""
 
     def told() -> bool:
         found = meg.get()
@@ -25,11 +26,12 @@ def wait_suspended(meg: Meg, *words: str) -> str:
 
 
 def test_applied_suspended(story: Story) -> None:
-    """Given a new object that is suspended, nothing is written anywhere, the message names the record; resumed, it is Ready."""
+    """Given a new object that is suspended, nothing is written anywhere, the message names the
+    record; resumed, it is Ready."""
     zone, [eip] = story.zone(), story.eips()
     before = story.world()
     meg = story.meg("outbound", HOST, [eip], suspend=True)
-    message = wait_suspended(meg, "create A", eip.public_ip)
+    message = wait_suspended(meg, "create A", eip.public_ip, HOST)
     assert "spec.suspend" in message, message
     story.passes(meg)
     assert story.writes() == 0
@@ -68,14 +70,15 @@ def test_suspended_while_right(story: Story) -> None:
 
 
 def test_edited_while_suspended_and_resumed(story: Story) -> None:
-    """Given a suspended object, an edit is seen and told but not carried out; resumed, it is, and the old name goes."""
+    """Given a suspended object, an edit is seen and told but not carried out; resumed, it is, and
+    the old name goes."""
     zone, [eip] = story.zone(), story.eips()
     before = story.world()
     meg = story.meg("outbound", HOST, [eip]).wait()
     ready = story.world()
     meg.spec(suspend=True).wait()
     meg.spec(hostname=OTHER)
-    wait_suspended(meg, "create A", eip.public_ip)
+    wait_suspended(meg, "create A", eip.public_ip, OTHER)
     assert meg.status["hostname"] == OTHER
     story.passes(meg)
     story.assert_world(ready)
@@ -90,7 +93,8 @@ def test_edited_while_suspended_and_resumed(story: Story) -> None:
 
 
 def test_drift_while_suspended_is_told_and_healed_on_resume(story: Story) -> None:
-    """Given a suspended object whose PTR somebody changes, the message names both values; resumed, it is set back."""
+    """Given a suspended object whose PTR somebody changes, the message names both values; resumed,
+    it is set back."""
     story.zone()
     [eip] = story.eips()
     before = story.world()
@@ -120,7 +124,8 @@ def test_deleted_while_suspended(story: Story) -> None:
 
 
 def test_edited_and_deleted_while_suspended(story: Story) -> None:
-    """Given an edit that was never carried out, deletion removes what was made for the old spec, and makes nothing new."""
+    """Given an edit that was never carried out, deletion removes what was made for the old spec,
+    and makes nothing new."""
     zone, [first, second] = story.zone(), story.eips(2)
     before = story.world()
     meg = story.meg("outbound", HOST, [first]).wait()
@@ -135,7 +140,8 @@ def test_edited_and_deleted_while_suspended(story: Story) -> None:
 
 
 def test_suspended_while_a_ptr_is_on_its_way(story: Story) -> None:
-    """Given a PTR that AWS is still setting, suspending the object starts nothing more; it ends Ready, since all is right."""
+    """Given a PTR that AWS is still setting, suspending the object starts nothing more; it ends
+    Ready, since all is right."""
     story.zone()
     [eip] = story.eips()
     before = story.world()
@@ -144,5 +150,25 @@ def test_suspended_while_a_ptr_is_on_its_way(story: Story) -> None:
     story.until(lambda: story.calls("ModifyAddressAttribute"), "the PTR to be asked for")
     meg.spec(suspend=True).wait()
     assert story.writes() == 2
+    meg.delete()
+    story.assert_world(before)
+
+
+def test_a_former_name_stays_while_suspended(bare_story: Story) -> None:
+    """Given a rename that is done but for the old name, suspending the object keeps that name, and the message tells
+    it; resumed, it goes."""
+    story = bare_story
+    story.start_operator(ptr_ttl_seconds="8")
+    zone, [eip] = story.zone(), story.eips()
+    before = story.world()
+    meg = story.meg("outbound", HOST, [eip]).wait()
+    meg.spec(hostname=OTHER).wait("Ready", "True", "RetiringOldName")
+    meg.spec(suspend=True)
+    wait_suspended(meg, "retire", HOST)
+    story.passes(meg)
+    assert story.records(zone, HOST) == (eip.public_ip,)
+    assert story.ptr(eip) == OTHER
+    meg.spec(suspend=False).wait("Ready", "True", "Ready")
+    assert story.records(zone, HOST) == ()
     meg.delete()
     story.assert_world(before)

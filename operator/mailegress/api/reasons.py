@@ -276,14 +276,14 @@ RECORD_IN_SYNC = _reason(
 # PTR.
 PTR_CONFLICT = _reason(
     "PTRConflict",
-    (REVERSE_READY,),
+    _BOTH,
     "An address has a PTR to another name, which the operator did not set.",
     "Reset that PTR in AWS, or remove the address from the spec.",
     stalls_at_once=True,
 )
 PTR_NOT_ADOPTED = _reason(
     "PTRNotAdopted",
-    (REVERSE_READY,),
+    _BOTH,
     "The right PTR is already there, and spec.adoption is Never.",
     "Set spec.adoption to Matching, or reset the PTR.",
     stalls_at_once=True,

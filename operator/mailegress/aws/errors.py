@@ -70,6 +70,7 @@ _DENIED_BECAUSE = (
     ("permissions boundary", "the permissions boundary does not allow it"),
     ("session policy", "the session policy does not allow it"),
 )
+_ASSUMED = re.compile(r"on resource: (arn:[\w-]+:iam::\d{12}:role/[\w+=,.@/-]{1,200})")
 _ROLE = re.compile(r"arn:[a-z0-9-]+:sts::(\d{12}):assumed-role/([\w+=,.@-]+)/")
 
 _VOLATILE = (
@@ -146,7 +147,9 @@ def _denied(error: AwsError) -> Fault:
     because = next((f" ({text})" for fragment, text in _DENIED_BECAUSE if fragment in words), "")
     text = f"AWS denies {action}{who}{because}; allow it in the IAM policy of the operator's role"
     if error.operation.startswith("AssumeRole"):
-        text = f"AWS denies {action}{because}; check the role's trust policy, its external ID and the operator's policy"
+        wanted = _ASSUMED.search(error.message)
+        what = f" of {wanted[1]}" if wanted else ""
+        text = f"AWS denies {action}{what}{because}; check the role's trust policy, its external ID and the operator's policy"
         return Fault(reasons.CREDENTIALS_UNAVAILABLE.name, clean_text(text, MAX_MESSAGE), ErrorKind.WORLD)
     return Fault(reasons.ACCESS_DENIED.name, clean_text(text, MAX_MESSAGE), ErrorKind.WORLD)
 

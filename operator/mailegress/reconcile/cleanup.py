@@ -9,7 +9,7 @@ from mailegress.reconcile.marks import Mark
 from mailegress.reconcile.model import Change, NameView, RecordSet, Verb
 from mailegress.reconcile.reverse import Reverse, reset
 from mailegress.reconcile.situation import Draft, Situation
-from mailegress.reconcile.step import ChangeRecords, NeedName
+from mailegress.reconcile.step import ChangeRecords, NeedAuthorities, NeedName
 from mailegress.reconcile.targets import Targets
 
 
@@ -66,6 +66,9 @@ def _retire_one(
         draft.act(ChangeRecords(zone_id, name, remove(view, mark, keep_record=True), f"hand {name} over: remove the mark"))
         return f"the mark at {name} is being removed"
     if not (forward.finding.ok and reverse.settled):
+        if forward.finding.soft:
+            # In idle times one server at a time is asked; to give up the old name all must have been.
+            draft.need(NeedAuthorities(hostname, s.memory.first_seen))
         return f"{name} stays until {hostname} is right"
     if name != hostname:
         for address in sorted(simple.values) if simple else ():
@@ -74,7 +77,7 @@ def _retire_one(
                 continue
             step = reset(s, draft, eip, name)
             if step is not None:
-                return step.message
+                return step.message.removesuffix(".")
         if name in s.memory.pointed or not s.memory.complete:
             due = reverse.switched_at + s.settings.ptr_ttl_seconds
             if s.now < due:

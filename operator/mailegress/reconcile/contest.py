@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mailegress.api import reasons
+from mailegress.api.conditions import UNKNOWN
 from mailegress.api.names import is_within
 from mailegress.reconcile import marks
 from mailegress.reconcile.model import Eip
 from mailegress.reconcile.situation import Draft, Situation
-from mailegress.reconcile.step import Finding, NeedName, bad, unknown
+from mailegress.reconcile.step import Finding, NeedName, bad, from_fault, unknown
 from mailegress.reconcile.targets import Targets
 from mailegress.reconcile.zonechoice import Choice
 
@@ -70,7 +71,10 @@ def decide(situation: Situation, draft: Draft, targets: Targets, choice: Choice,
         if hold is Hold.RELEASE and owner:
             blockers.add(owner)
     draft.blocked_on = blockers
-    return Contest(hostname_hold, holds, _finding(situation, hostname_hold, contested, frozenset(blockers)))
+    finding = _finding(situation, hostname_hold, contested, frozenset(blockers))
+    if finding is None and hostname_hold is Hold.UNKNOWN:
+        finding = _unclear(situation, choice)
+    return Contest(hostname_hold, holds, finding)
 
 
 def _hostname(situation: Situation, choice: Choice, *, managed: bool) -> tuple[Hold, str | None]:
@@ -156,6 +160,16 @@ def _finding(
             reasons.WAITING_FOR_RELEASE,
             f"{what} is still held by another MailEgress that does not want it any more; waiting for its release.",
         )
-    if hostname is Hold.UNKNOWN:
-        return unknown(reasons.PROGRESSING, f"Finding out who holds {name}.", soft=True)
     return None
+
+
+def _unclear(situation: Situation, choice: Choice) -> Finding:
+    """Who holds the hostname is not known, and why: without the mark at the name nobody can tell."""
+    hostname = situation.obj.spec.hostname
+    if choice.zone is None and choice.finding is not None:
+        return choice.finding
+    if choice.zone is not None:
+        fault = situation.world.records.get(choice.zone.id, hostname).fault
+        if fault is not None:
+            return replace(from_fault(fault, f"Reading {hostname} in zone {choice.zone.id}: "), status=UNKNOWN)
+    return unknown(reasons.PROGRESSING, f"Finding out who holds {hostname}.", soft=True)

@@ -32,6 +32,7 @@ from mailegress.reconcile.step import (
     bad,
     from_fault,
     good,
+    in_words,
     under_way,
     unknown,
 )
@@ -133,17 +134,18 @@ class _Record:
         if self.write is not None and self.write.busy:
             self.draft.busy = True
             return self._with(base, under_way(self.write, self._pending(f"Writing the A record of {hostname}.")))
+        if not self.targets.known or not self.contest.decided:
+            # What is wanted is not known yet, so nothing that is there can be called wrong.
+            fault = self.targets.fault
+            return self._with(base, from_fault(fault) if fault else unknown(reasons.PROGRESSING, "Finding the Elastic IPs.", soft=True))
         conflict = self._conflict(simple, mark, mine, values, frozenset(wanted))
         if conflict is not None:
             return self._with(base, conflict)
-        if not self.targets.known or not self.contest.decided:
-            fault = self.targets.fault
-            return self._with(base, from_fault(fault) if fault else unknown(reasons.PROGRESSING, "Finding the Elastic IPs.", soft=True))
         changes, why = self._changes(simple, mark, mine, values, frozenset(wanted))
         if changes:
             return self._with(base, self._propose(changes, why, wanted))
         if not wanted and not values:
-            return self._with(base, self._nothing_to_publish())
+            return self._with(base, nobody_joins(s, self.targets, self.contest))
         return self._settled(base)
 
     @staticmethod
@@ -203,6 +205,9 @@ class _Record:
             return bad(reasons.RECORD_CONFLICT, f"{hostname} has {what} that this operator did not make. {reasons.RECORD_CONFLICT.remedy}")
         if mine:
             return None
+        if not wanted:
+            # With nothing to compare it with, what stands there is not the matter.
+            return nobody_joins(s, self.targets, self.contest)
         if self.view.mark is not None:
             if mark is None:
                 return bad(
@@ -288,22 +293,11 @@ class _Record:
         if rest and self.write is not None and self.write.fault is not None:
             self.draft.later(rest)
             return from_fault(self.write.fault)
-        self.draft.act(ChangeRecords(self.zone.id, hostname, changes, why))
+        action = ChangeRecords(self.zone.id, hostname, changes, why)
+        self.draft.act(action)
         if s.obj.spec.suspend:
-            return bad(reasons.SUSPENDED, f"Suspended; would {why}. {reasons.SUSPENDED.remedy}")
+            return bad(reasons.SUSPENDED, f"Suspended; would {in_words(action)}. {reasons.SUSPENDED.remedy}")
         return under_way(self.write, self._pending(f"Writing the A record of {hostname}: {verify.listing(wanted)}."))
-
-    def _nothing_to_publish(self) -> Finding:
-        entry = self.targets.problem
-        if entry is not None and entry.reason is not None:
-            return bad(entry.reason, f"{entry.detail}. {entry.reason.remedy}")
-        if self.contest.finding is not None:
-            return self.contest.finding
-        for eip in self.targets.wanted.values():
-            problem = ptr_problem(self.situation, eip)
-            if problem is not None:
-                return bad(reasons.WAITING_FOR_FORWARD, f"No address can join the A record yet: {problem.message}")
-        return unknown(reasons.PROGRESSING, "Finding the Elastic IPs.", soft=True)
 
     # ------------------------------------------------ proof by DNS
 
@@ -398,7 +392,20 @@ def prove(
     return bad(reason, f"For {hostname}: {verdict.text}. {reason.remedy}", soft=streak < confirm), False
 
 
-# ---------------------------------------------------------------- shared with the PTR side
+# ---------------------------------------------------------------- shared with Observed and the PTR side
+
+
+def nobody_joins(situation: Situation, targets: Targets, contest: Contest) -> Finding:
+    """Why no address may be in the A record: the cause itself, for Ready carries the first blocker."""
+    entry = targets.problem
+    if entry is not None and entry.reason is not None:
+        return bad(entry.reason, f"{entry.detail}. {entry.reason.remedy}")
+    if contest.finding is not None:
+        return contest.finding
+    problems = (ptr_problem(situation, eip) for eip in targets.wanted.values())
+    return next(
+        (p for p in problems if p is not None), unknown(reasons.PROGRESSING, "Finding the Elastic IPs.", soft=True)
+    )
 
 
 def ptr_problem(situation: Situation, eip: Eip) -> Finding | None:

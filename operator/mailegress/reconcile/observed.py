@@ -5,7 +5,7 @@ from __future__ import annotations
 from mailegress.api import reasons
 from mailegress.reconcile import verify
 from mailegress.reconcile.contest import Contest, Hold
-from mailegress.reconcile.forward import Forward, prove, ptr_problem
+from mailegress.reconcile.forward import Forward, nobody_joins, prove, ptr_problem
 from mailegress.reconcile.model import NEVER
 from mailegress.reconcile.situation import Draft, Situation
 from mailegress.reconcile.step import bad, from_fault, unknown
@@ -27,10 +27,7 @@ def assess(situation: Situation, draft: Draft, targets: Targets, contest: Contes
         if contest.allows(e.allocation_id) and (_had(situation, e.allocation_id) or ptr_problem(situation, e) is None)
     ) - targets.lost
     if not joining:
-        entry = targets.problem
-        if entry is not None and entry.reason is not None:
-            return Forward(bad(entry.reason, f"{entry.detail}. {entry.reason.remedy}"))
-        return Forward(contest.finding or bad(reasons.WAITING_FOR_FORWARD, "No address may join yet."))
+        return Forward(nobody_joins(situation, targets, contest))
     finding, verified = prove(situation, draft, joining, NEVER, exact=False)
     entry = targets.problem
     holds = finding.ok

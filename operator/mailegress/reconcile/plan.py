@@ -13,7 +13,7 @@ from mailegress.api.types import Management
 from mailegress.reconcile import cleanup, contest, deletion, forward, observed, reverse, targets, verify, zonechoice
 from mailegress.reconcile.contest import Contest
 from mailegress.reconcile.forward import Forward
-from mailegress.reconcile.model import Fact
+from mailegress.reconcile.model import Eip, Fact
 from mailegress.reconcile.reverse import Reverse
 from mailegress.reconcile.situation import Draft, Situation
 from mailegress.reconcile.step import (
@@ -27,6 +27,7 @@ from mailegress.reconcile.step import (
     bad,
     from_fault,
     good,
+    in_words,
     unknown,
 )
 from mailegress.reconcile.targets import Targets
@@ -43,7 +44,7 @@ def plan(situation: Situation) -> Step:
     choice = zonechoice.choose(situation, draft) if managed else zonechoice.Choice()
     claim = contest.decide(situation, draft, aims, choice, managed=managed)
     refusal = _refusal(situation, aims)
-    _remember_sweep(situation, draft)
+    unseen = _remember_sweep(situation, draft)
     if refusal is not None:
         ahead = Forward(_pending(refusal), zone=choice.zone)
         behind = Reverse(_pending(refusal), {}, settled=False)
@@ -53,7 +54,7 @@ def plan(situation: Situation) -> Step:
         else:
             ahead = observed.assess(situation, draft, aims, claim)
         behind = reverse.assess(situation, draft, aims, claim, ahead)
-    owed = cleanup.retire(situation, draft, aims, ahead, behind)
+    owed = (*cleanup.retire(situation, draft, aims, ahead, behind), *unseen)
     if (outage := _outage(situation, ahead)) is not None:
         ahead = replace(ahead, finding=outage) if ahead.finding.ok else ahead
         behind = replace(behind, finding=outage) if behind.finding.ok else behind
@@ -118,13 +119,18 @@ def _refusal(situation: Situation, aims: Targets) -> Finding | None:
     return None
 
 
-def _remember_sweep(situation: Situation, draft: Draft) -> None:
-    """An object that may own more than its spec names, and whose past this process did not see, costs one sweep."""
+def _remember_sweep(situation: Situation, draft: Draft) -> tuple[str, ...]:
+    """An object that may own more than its spec names, and whose past this process did not see, costs one sweep.
+
+    Until then its status must not say that nothing is owed: the next process would believe it.
+    """
     memory = situation.memory
     if memory.complete or FINALIZER not in situation.obj.meta.finalizers or situation.fits():
-        return
-    if not situation.world.records.all_swept().value:
-        draft.need(NeedSweep())
+        return ()
+    if situation.world.records.all_swept().value:
+        return ()
+    draft.need(NeedSweep())
+    return ("the hosted zones are searched for other names of this object",)
 
 
 def _step(
@@ -164,6 +170,7 @@ def _step(
         notices=tuple(draft.notices),
         blocked_on=frozenset(draft.blocked_on),
         suspended=s.obj.spec.suspend and external,
+        held_back=in_words(draft.action) if s.obj.spec.suspend else "",
         settled=settled,
         owed=owed,
         unsatisfied=tuple(draft.unsatisfied.items()),
@@ -217,7 +224,7 @@ def _addresses(
                 eip.attached_to or None,
                 eip.ptr.name,
                 reverse.origin(s, draft, ahead, eip),
-                verify.iprev_of(report, eip.public_ip),
+                verify.iprev_of(report, eip.public_ip) or _last_iprev(s, eip),
                 reason,
             ),
         )
@@ -231,6 +238,14 @@ def _addresses(
         if (old.allocation_id in vanished and old.public_ip not in aims.lost) or old.public_ip in tidy or ours:
             entries[old.allocation_id] = _replaced(old, reasons.PROGRESSING.name, ptr=eip.ptr.name if eip else old.ptr)
     return tuple(entries.values())
+
+
+def _last_iprev(situation: Situation, eip: Eip) -> str | None:
+    """What public resolvers said before this process asked them, if it was about the same PTR."""
+    recorded = situation.recorded_for(eip.allocation_id)
+    same = recorded is not None and recorded.ptr == eip.ptr.name
+    unchanged = situation.obj.status.hostname == situation.obj.spec.hostname
+    return recorded.iprev if recorded is not None and same and unchanged else None
 
 
 def _old_values(situation: Situation) -> frozenset[str]:

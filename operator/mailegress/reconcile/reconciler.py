@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 from mailegress.api import reasons
@@ -15,7 +16,7 @@ from mailegress.api.conditions import ACCEPTED, READY, TRUE, UNKNOWN
 from mailegress.api.names import FINALIZER
 from mailegress.api.reasons import ALL_REASONS
 from mailegress.api.status import Condition, Status
-from mailegress.api.types import MailEgress, parse_object, parse_remains
+from mailegress.api.types import MailEgress, parse_meta, parse_object, parse_remains
 from mailegress.api.validation import InvalidObject
 from mailegress.reconcile import remember, summarise, targets
 from mailegress.reconcile.act import Actor
@@ -182,6 +183,8 @@ class Reconciler:
             self._objects.seen(stored)
             self._log(key, obj, status, step)
             await self._tell(body, obj, status, step)
+            # What is written next must name the version that this write made.
+            obj = replace(obj, meta=parse_meta(stored))
         if step.action is not None:
             await self._actor.act(key, obj, step, memory, now)
             return 0.0

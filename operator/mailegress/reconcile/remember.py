@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mailegress.api.names import FINALIZER
 from mailegress.api.types import MailEgress
-from mailegress.reconcile import marks
+from mailegress.reconcile import marks, verify
 from mailegress.reconcile.situation import Memory, World
 from mailegress.reconcile.step import Step
 
@@ -28,6 +28,7 @@ def observe(memory: Memory, obj: MailEgress, world: World, now: float) -> bool:
     if memory.generation != obj.meta.generation:
         memory.generation, memory.generation_at = obj.meta.generation, now
         memory.heals.clear()
+        memory.shown.clear()
         memory.asked.clear()
     token = obj.meta.reconcile_requested_at
     if token != memory.token:
@@ -42,11 +43,13 @@ def observe(memory: Memory, obj: MailEgress, world: World, now: float) -> bool:
         mark = marks.parse(view.mark.values) if view is not None and view.mark is not None else None
         if mark is not None and mark.uid == obj.meta.uid:
             memory.marks[place] = mark
-    _settled(memory, world, now)
+    _settled(memory, obj.spec.hostname, world, now)
     return edited
 
 
-def _settled(memory: Memory, world: World, now: float) -> None:
+def _settled(memory: Memory, hostname: str, world: World, now: float) -> None:
+    """Since when each EIP shows which name: as AWS reports it, or as DNS does where AWS has no PTR API."""
+    report = world.dns.public(hostname).value
     names = {name for _, name in memory.marks}
     seen: dict[tuple[str, str], float] = {}
     for region in world.book.regions:
@@ -55,12 +58,19 @@ def _settled(memory: Memory, world: World, now: float) -> None:
             continue
         for place in (allocation_id for where, allocation_id in memory.used if where == region):
             eip = view.eips.get(place)
-            if eip is None or eip.ptr.name is None:
+            if eip is None:
                 continue
-            if eip.ptr.name in names:
-                memory.pointed.add(eip.ptr.name)
+            shown = eip.ptr.name
+            if not view.ptr_supported and report is not None and verify.ptr_seen(report, eip.public_ip, hostname):
+                shown = hostname
+            if shown is None:
+                continue
+            if shown in names:
+                memory.pointed.add(shown)
             if not eip.ptr.status:
-                seen[(place, eip.ptr.name)] = memory.settled.get((place, eip.ptr.name), now)
+                if eip.ptr.name == hostname:
+                    memory.shown.add((place, hostname))
+                seen[(place, shown)] = memory.settled.get((place, shown), now)
     memory.settled = seen
 
 

@@ -174,7 +174,8 @@ def update_failed(situation: Situation, draft: Draft, eip: Eip, write: WriteStat
 def _was_right(situation: Situation, eip: Eip) -> bool:
     """It showed the hostname before and does not any more: somebody else's act."""
     recorded = situation.recorded_for(eip.allocation_id)
-    return (eip.allocation_id in situation.memory.heals) or (
+    memory = situation.memory
+    return eip.allocation_id in memory.heals or (eip.allocation_id, situation.obj.spec.hostname) in memory.shown or (
         recorded is not None
         and recorded.ptr == situation.obj.spec.hostname
         and situation.obj.status.hostname == situation.obj.spec.hostname
@@ -185,20 +186,26 @@ def _unsupported(situation: Situation, draft: Draft, forward: Forward, eip: Eip)
     """GovCloud and ISO: AWS Support sets the PTR; it counts when it is seen in DNS."""
     s, hostname = situation, situation.obj.spec.hostname
     fact = s.world.dns.public(hostname)
+    reading = unknown(reasons.PROGRESSING, f"Asking public resolvers for the PTR of {eip.public_ip}.", soft=True)
+    streak = s.settings.confirmations
+    if not forward.finding.ok and forward.finding.soft:
+        return reading
     if forward.finding.ok and s.world.dns.resolvers:
         addresses = frozenset(forward.wanted)
-        floor = max(s.memory.generation_at, s.memory.token_at, s.now - s.settings.public_seconds)
-        if fact.value is None or not fact.fresh(floor) or not addresses <= fact.value.addresses:
+        asked = max(s.memory.generation_at, s.memory.token_at)
+        floor = max(asked, s.now - s.settings.public_seconds)
+        report = fact.value if fact.fresh(asked) else None
+        if report is None or not fact.fresh(floor) or not addresses <= report.addresses:
             draft.need(NeedPublic(hostname, addresses, floor))
-        elif fact.value is not None:
-            results = [a.reverse[eip.public_ip] for a in fact.value.answers if eip.public_ip in a.reverse]
-            seen = [r for r in results if r.result is not Iprev.TEMPERROR]
-            if seen and all(r.result is Iprev.PASS and r.names == (hostname,) for r in seen):
-                return good(reasons.PTR_IN_SYNC, f"{eip.public_ip} has the PTR {hostname} in DNS.")
-            draft.ask_again(s, "reverse", fact, lambda due: NeedPublic(hostname, addresses, due))
+        if report is None or eip.public_ip not in report.addresses:
+            return reading
+        if verify.ptr_seen(report, eip.public_ip, hostname):
+            return good(reasons.PTR_IN_SYNC, f"{eip.public_ip} has the PTR {hostname} in DNS.")
+        streak = draft.ask_again(s, "reverse", fact, lambda due: NeedPublic(hostname, addresses, due))
     return bad(
         reasons.REVERSE_UNSUPPORTED,
         f"AWS has no API for the PTR of {eip.public_ip} in {eip.region}: ask AWS Support to set it to {hostname}.",
+        soft=streak < s.settings.confirmations,
     )
 
 
@@ -250,7 +257,9 @@ def origin(situation: Situation, draft: Draft, forward: Forward, eip: Eip) -> Pt
     if known is not None:
         return known
     if hostname in (eip.ptr.name, eip.ptr.update):
-        return PtrOrigin.MANAGED if forward.mine and not forward.adopted else PtrOrigin.ADOPTED
+        if forward.mine and not forward.adopted:
+            return PtrOrigin.MANAGED
+        return PtrOrigin.ADOPTED if ptr_problem(situation, eip) is None else None
     return None
 
 

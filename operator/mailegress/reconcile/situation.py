@@ -52,6 +52,8 @@ class Memory:
     """(allocation ID, hostname) -> since when AWS reports that PTR, for as long as it does."""
     pointed: set[str] = field(default_factory=set)
     """Hostnames that a PTR of ours showed while this process watched."""
+    shown: set[tuple[str, str]] = field(default_factory=set)
+    """(allocation ID, hostname) seen as a settled PTR since the spec was last edited: losing it is somebody's act."""
     heals: dict[str, list[float]] = field(default_factory=dict)
     asked: dict[str, tuple[int, float]] = field(default_factory=dict)
     """Question -> (readings in a row that did not satisfy, when the last of them began): paces the next one."""

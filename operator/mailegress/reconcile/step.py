@@ -130,6 +130,21 @@ class ResetPtr:
 
 Action = AddFinalizer | RemoveFinalizer | ChangeRecords | SetPtr | ResetPtr
 
+
+
+def in_words(action: Action | None) -> str:
+    """What an action does outside, in the infinitive."""
+    match action:
+        case ChangeRecords(_, hostname, _, why):
+            return why if hostname in why else f"{why} for {hostname}"
+        case SetPtr(_, _, public_ip, hostname, _):
+            return f"set the PTR of {public_ip} to {hostname}"
+        case ResetPtr(_, _, public_ip, hostname):
+            return f"reset the PTR of {public_ip}, {hostname}"
+        case _:
+            return ""
+
+
 # ---------------------------------------------------------------- verdicts
 
 
@@ -204,6 +219,8 @@ class Step:
     blocked_on: frozenset[str] = frozenset()
     """UIDs of the CRs whose release this one waits for."""
     suspended: bool = False
+    """``suspend`` holds a write back; ``held_back`` says in words which."""
+    held_back: str = ""
     deleting: bool = False
     settled: bool = False
     """Nothing is under way and nothing is wanted."""

@@ -22,7 +22,7 @@ from mailegress.api.conditions import (
 from mailegress.api.reasons import ALL_REASONS
 from mailegress.api.status import Condition, Status
 from mailegress.api.types import MailEgress
-from mailegress.reconcile.step import Finding, Step
+from mailegress.reconcile.step import Finding, Step, bad
 
 DEPENDENCE = (ACCEPTED, FORWARD_READY, REVERSE_READY, RESOLVED)
 """Ready carries the first blocker in this order."""
@@ -75,8 +75,9 @@ def _standing(obj: MailEgress, kind: str, finding: Finding) -> Finding | None:
 def _ready(obj: MailEgress, step: Step, found: dict[str, Finding], held: bool) -> Finding:
     if step.suspended:
         blocker = next((found[k] for k in DEPENDENCE if not found[k].ok), None)
-        message = blocker.message if blocker is not None else "Suspended; something would be written."
-        return Finding(FALSE, reasons.SUSPENDED.name, message)
+        if blocker is not None and blocker.reason == reasons.SUSPENDED.name:
+            return Finding(FALSE, blocker.reason, blocker.message)
+        return bad(reasons.SUSPENDED, f"Suspended; would {step.held_back}. {reasons.SUSPENDED.remedy}")
     for kind in DEPENDENCE:
         finding = found[kind]
         if finding.ok:

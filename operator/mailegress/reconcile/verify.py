@@ -43,23 +43,23 @@ def listing(values: Iterable[str], limit: int = 6) -> str:
 
 
 def heard(answer: ServerAnswer) -> str:
-    """What a server said, in words."""
+    """What a server said, as a predicate: ``answers …``."""
     match answer.kind:
         case AnswerKind.ANSWER:
             alias = f"an alias to {answer.cname} with " if answer.cname else ""
-            return alias + listing(answer.addresses)
+            return f"answers {alias}{listing(answer.addresses)}"
         case AnswerKind.NODATA:
-            return "no A record"
+            return "answers that there is no A record"
         case AnswerKind.NXDOMAIN:
-            return "that the name does not exist"
+            return "answers that the name does not exist"
         case AnswerKind.LAME:
-            return "an answer without authority"
+            return "answers without authority"
         case AnswerKind.INTERCEPTED:
-            return "an answer that came from something in between"
+            return "is answered for by something in between"
         case AnswerKind.TIMEOUT:
-            return "no answer"
+            return "does not answer"
         case _:
-            return answer.kind.name
+            return f"answers {answer.kind.name}"
 
 
 def right(answer: ServerAnswer, wanted: frozenset[str], *, exact: bool) -> bool:
@@ -99,9 +99,8 @@ def authorities(
     stated = [a for a in wrong if a.kind.answered or a.kind is AnswerKind.LAME]
     first = (stated or wrong)[0]
     others = f" ({len(wrong)} of {len(report.answers)} servers differ)" if len(wrong) > 1 else ""
-    text = f"{first.server} answers {heard(first)}, wanted {listing(wanted)}{others}"
-    if not stated:
-        return Verdict(Seen.SILENT, text, ttl=ttl)
+    text = f"{first.server} {heard(first)}, wanted {listing(wanted)}{others}"
+    # Some that are mute are no wall around all: the remedy is at those servers (dissent counts those that spoke).
     return Verdict(Seen.WRONG, text, dissent=len(stated), ttl=ttl)
 
 
@@ -136,7 +135,7 @@ def public(report: ResolverReport, wanted: frozenset[str], hostname: str, config
 def _one(answer: ResolverAnswer, wanted: frozenset[str], hostname: str) -> PublicVerdict:
     """One resolver's view; names other than the hostname beside it are a second PTR, which receivers pick at random."""
     if not right(answer.forward, wanted, exact=False):
-        text = f"resolver {answer.resolver} answers {heard(answer.forward)} for {hostname}, wanted {listing(wanted)}"
+        text = f"resolver {answer.resolver} {heard(answer.forward)} for {hostname}, wanted {listing(wanted)}"
         return PublicVerdict(Seen.WRONG, text, forward_missing=True)
     for address in sorted(wanted):
         result = answer.reverse.get(address)
@@ -147,6 +146,13 @@ def _one(answer: ResolverAnswer, wanted: frozenset[str], hostname: str) -> Publi
             text = f"resolver {answer.resolver} sees {names} for {address} (iprev={result.result.value}), wanted {hostname}"
             return PublicVerdict(Seen.WRONG, text, forward_missing=result.result is Iprev.PERMERROR)
     return PublicVerdict(Seen.AGREE)
+
+
+def ptr_seen(report: ResolverReport, address: str, hostname: str) -> bool:
+    """Do all resolvers that got an answer see the hostname, and nothing else, as the PTR of an address?"""
+    results = [a.reverse[address] for a in report.answers if address in a.reverse]
+    heard = [r for r in results if r.result is not Iprev.TEMPERROR]
+    return bool(heard) and all(r.result is Iprev.PASS and r.names == (hostname,) for r in heard)
 
 
 def iprev_of(report: ResolverReport | None, address: str) -> str | None:

@@ -417,7 +417,7 @@ class ApiServer:
                 raise ApiError(409, "Conflict", f"the object has been modified ({member})")
         body = copy.deepcopy(old)
         body["status"] = copy.deepcopy(sent.get("status") or {})
-        validate(body)
+        validate(body["status"], "status")
         if body == old:
             return copy.deepcopy(old)
         self.note("status", namespace, name, old, body)
@@ -500,14 +500,14 @@ def schema() -> Object:
     return found
 
 
-@lru_cache(maxsize=1)
-def _validator() -> jsonschema.Draft202012Validator:
-    return jsonschema.Draft202012Validator(schema())
+@lru_cache(maxsize=2)
+def _validator(part: str = "") -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(schema()["properties"][part] if part else schema())
 
 
-def validate(body: Object) -> None:
-    """Types, bounds, required fields; a violation is the API server's 422."""
-    error = next(_validator().iter_errors(body), None)
+def validate(body: Any, part: str = "") -> None:
+    """Types, bounds, required fields (of a top-level ``part`` only); a violation is the API server's 422."""
+    error = next(_validator(part).iter_errors(body), None)
     if error is not None:
         where = ".".join(map(str, error.absolute_path))
         cause = {"field": where, "reason": "FieldValueInvalid", "message": error.message[:300]}

@@ -156,6 +156,7 @@ class Checks:
                 self.applied["set", eip.public_ip, name] += 1
             else:
                 self._set.pop(eip.public_ip, None)
+                self._shown.pop(eip.public_ip, None)
                 self.applied["reset", eip.public_ip] += 1
             if eip.update is not None:
                 delay = eip.update.settles - self.world.model.now()
@@ -280,6 +281,7 @@ class Checks:
             self.violated("S9", f"{name} is taken over from a live object")
         values = frozenset(batch.creates.get("A", ()))
         ours = {n for n, u in self._set.values() if created is not None and u == created.uid} | {name}
+        ours |= {n for n in self._names() if created is not None and (m := self._mark_at(n)) and m.uid == created.uid}
         for address in sorted(values - batch.values - self._joined):
             eip = self.world.model.network.by_ip.get(address)
             if eip is None:
@@ -287,6 +289,14 @@ class Checks:
             elif _name(eip) is not None and _name(eip) not in ours and not self._touched(address):
                 self.violated("S2", f"{address} with the foreign PTR {_name(eip)} joins {name}")
         self._joined |= values
+
+    def _names(self) -> set[str]:
+        """Every hostname that any object ever wanted."""
+        return {o["spec"]["hostname"] for o in self.api.ever.values()} | set(self._wrote)
+
+    def _mark_at(self, hostname: str) -> Mark | None:
+        zone = self.world.zone_of(hostname)
+        return _mark(self.world.mark(zone, hostname)) if zone is not None else None
 
     # ------------------------------------------------------------ S3
 
@@ -297,7 +307,8 @@ class Checks:
             address = eip.public_ip
             current = self.world.ptr(eip)
             shown = self._shown.setdefault(address, {})
-            if current is not None:
+            if current is not None and not (eip.update is not None and eip.update.value is None):
+                # (A name that is being given up is not promised to anybody any more.)
                 shown[current] = now
             ours = self._set.get(address)
             if ours is None or self._touched(address):
@@ -347,7 +358,8 @@ class Checks:
     def _check_ready(self, where: str, body: Object) -> None:
         """S6, S7: what Ready says is true, and it was read after the last write."""
         hostname, status = body["spec"]["hostname"], body["status"]
-        addresses = status.get("publicIPs") or []
+        # An entry with a reason is an old address that is still to be tidied.
+        addresses = [a["publicIP"] for a in status.get("addresses", []) if not a.get("reason") and a.get("publicIP")]
         if not addresses:
             self.violated("S7", f"{where}: Ready without an address")
         for server, values in self.world.authorities(hostname).items():

@@ -1,0 +1,387 @@
+"""The scenarios. Each builds its world, lets the operator work and compares what was counted with its floor."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from bench import floors
+from bench.kube import object_path
+from bench.report import Demand, Result
+from bench.rig import CHANGE, Pace, Rig, Window, ec2, route53
+from bench.seeding import Template, create, some
+from sandbox.controlplane import ControlPlane
+
+
+@dataclass(slots=True)
+class Bench:
+    """What scenarios share. ``window``: seconds of real time for idle CPU and memory, and again for idle counts."""
+
+    plane: ControlPlane
+    pace: Pace
+    template: Callable[[], Template]
+    say: Callable[[str], None]
+    window: float = 600.0
+    edits: int = 100
+    quiet_calls: dict[int, int] = field(default_factory=dict)
+    """Calls of the run without throttling, by size."""
+    _serial: int = 0
+
+    def rig(self, name: str, n: int, converged: bool = False, **settings: str) -> Rig:
+        self._serial += 1
+        template = self.template() if converged else None
+        namespace = f"bench-{self._serial}-{name.replace('_', '-')}"
+        return Rig(self.plane, namespace, some(n), self.pace, template, self.say, **settings)
+
+
+def _deadline(bench: Bench, n: int) -> float:
+    """Patience, not a demand: twice what AWS needs, and what a busy machine may add."""
+    return 2 * floors.ready_seconds(n, bench.pace.rates, bench.pace.world) + 120
+
+
+def _insync_at(rig: Rig) -> float:
+    """Monotonic time at which the last change is INSYNC."""
+    applied: list[float] = [entry["time"] for entry in rig.changes() if entry["outcome"] == "ok"]
+    return max(applied) - rig.aws_time() + rig.pace.world.insync
+
+
+def _creation(
+    bench: Bench, scenario: str, rig: Rig, window: Window, began: float, most_changes: int
+) -> Result:
+    """The result of a run in which all names were new."""
+    n, pace = len(rig.ones), bench.pace
+    insync, ready = _insync_at(rig) - began, max(rig.watcher.ready_at.values()) - began
+    floor = {
+        "change_calls": float(floors.change_calls(n)),
+        "insync_s": floors.insync_seconds(n, pace.rates, pace.world),
+        "ready_s": floors.ready_seconds(n, pace.rates, pace.world),
+    }
+    changes = window.calls.get(CHANGE, 0)
+    seen = {"change_calls": float(changes), "insync_s": insync, "ready_s": ready}
+    first = min(entry["time"] for entry in rig.changes()) - rig.aws_time() - began
+    sizes = [len(e["params"]["ChangeBatch"]["Changes"]) // 2 for e in rig.changes()]
+    return Result(
+        scenario,
+        n,
+        pace.limits_on,
+        window.calls,
+        floor,
+        {name: seen[name] / floor[name] for name in floor},
+        window.status_writes,
+        rig.usage.peak,
+        window.cpu,
+        window.seconds,
+        demands=[
+            Demand("change calls", changes, most_changes),
+            Demand("status writes per MailEgress", window.status_writes / n, 4),
+            Demand("PTR modifications per MailEgress", window.calls.get("ModifyAddressAttribute", 0) / n, 1),
+            Demand("conditions that flapped", len(rig.watcher.flaps), 0),
+            Demand("INSYNC over its floor", insync / floor["insync_s"], 1.2, is_count=False),
+            Demand("Ready over its floor", ready / floor["ready_s"], 1.1, is_count=False),
+        ],
+        notes={
+            "first_change_s": first,
+            "last_insync_s": insync,
+            "all_ready_s": ready,
+            "batches": "+".join(map(str, sizes)),
+            "other_api_writes": str(window.other_writes),
+        },
+    )
+
+
+def created_at_start(bench: Bench, n: int) -> Iterator[Result]:
+    """They are there when the operator starts."""
+    with bench.rig("created-at-start", n) as rig:
+        create(rig.api, rig.namespace, rig.ones)
+        with rig.window() as window:
+            rig.start_operator()
+            rig.wait_ready(n, _deadline(bench, n))
+        bench.quiet_calls[n] = sum(window.calls.values())
+        yield _creation(bench, "created_at_start", rig, window, rig.started_at, 2 * floors.change_calls(n))
+
+
+def created_while_running(bench: Bench, n: int) -> Iterator[Result]:
+    """They are applied at full speed while the operator runs."""
+    with bench.rig("created-while-running", n) as rig:
+        rig.start_operator()
+        with rig.window() as window:
+            began = time.monotonic()
+            create(rig.api, rig.namespace, rig.ones)
+            applied = time.monotonic() - began
+            rig.wait_ready(n, _deadline(bench, n))
+        result = _creation(bench, "created_while_running", rig, window, began, 20)
+        result.notes = {**result.notes, "applied_in_s": applied}
+        yield result
+
+
+def one_bad(bench: Bench, n: int) -> Iterator[Result]:
+    """Route 53 refuses one name, and does not say which."""
+    with bench.rig("one-bad", n) as rig:
+        bad = rig.ones[n // 2]
+        rig.aws.add_fault(
+            "error",
+            "route53",
+            CHANGE,
+            contains=bad.hostname,
+            code="InvalidChangeBatch",
+            message="[The request contains an invalid set of changes for a resource record set]",
+        )
+        create(rig.api, rig.namespace, rig.ones)
+        with rig.window() as window:
+            rig.start_operator()
+            rig.wait_ready(n - 1, _deadline(bench, n))
+        changes = rig.changes()
+        first, found = changes[0]["time"], [e["time"] for e in changes if e["outcome"] == "ok"]
+        round_calls = sum(entry["time"] <= max(found) for entry in changes)
+        yield Result(
+            "one_bad",
+            n,
+            bench.pace.limits_on,
+            window.calls,
+            {"change_calls": float(floors.change_calls(n))},
+            {"change_calls": len(changes) / floors.change_calls(n)},
+            window.status_writes,
+            rig.usage.peak,
+            window.cpu,
+            window.seconds,
+            demands=[
+                Demand("change calls until the other names are through", round_calls, 19),
+                Demand("repeats for the bad name alone", len(changes) - round_calls, _repeats(bench, window)),
+                Demand("names not Ready", n - rig.watcher.ready, 1),
+            ],
+            notes={"others_through_s": max(found) - first},
+        )
+
+
+def _repeats(bench: Bench, window: Window) -> int:
+    """How often a wait that doubles each time ends within the window, one more for its jitter."""
+    repeats, wait, passed = 1, 5.0 * bench.pace.scale, 0.0
+    while passed + wait < window.seconds:
+        passed, wait, repeats = passed + wait, wait * 2, repeats + 1
+    return repeats
+
+
+def throttled(bench: Bench, n: int) -> Iterator[Result]:
+    """AWS throttles three calls in ten."""
+    with bench.rig("throttled", n) as rig:
+        if n not in bench.quiet_calls:
+            list(created_at_start(bench, n))
+        rig.aws.add_fault("throttle", share=0.3)
+        create(rig.api, rig.namespace, rig.ones)
+        with rig.window() as window:
+            rig.start_operator()
+            rig.wait_ready(n, 10 * _deadline(bench, n))
+        quiet, calls = bench.quiet_calls[n], sum(window.calls.values())
+        yield Result(
+            "throttled",
+            n,
+            bench.pace.limits_on,
+            window.calls,
+            {"calls": float(quiet)},
+            {"calls": calls / quiet},
+            window.status_writes,
+            rig.usage.peak,
+            window.cpu,
+            window.seconds,
+            demands=[
+                Demand("calls over those of the quiet run", calls / quiet, 1.5),
+                Demand("conditions that flapped", len(rig.watcher.flaps), 0),
+                Demand("status writes per MailEgress", window.status_writes / n, 4),
+            ],
+        )
+
+
+def converged(bench: Bench, n: int) -> Iterator[Result]:
+    """A restart, then idleness, then single edits, in one population that is converged from the start."""
+    with bench.rig("converged", n, converged=True) as rig:
+        yield _restart(bench, rig)
+        yield _idle(bench, rig)
+        if bench.edits:
+            yield _edits(bench, rig)
+
+
+def _settled(rig: Rig) -> bool:
+    """Nothing is due: no key waits for a worker, no call for its turn, and the sweeps are complete."""
+    found = rig.metrics()
+    waiting = ("route53_waiting", "route53_writes_due", "ec2_writes_due")
+    return (
+        bool(found)
+        and found["mailegress_queue_depth"] == 0
+        and not any(found[f'mailegress_aws_state{{what="{what}"}}'] for what in waiting)
+    )
+
+
+def _restart(bench: Bench, rig: Rig) -> Result:
+    n = len(rig.ones)
+    pages = -(-(2 * n + 2) // floors.PAGE_RECORD_SETS)
+    with rig.window() as window:
+        rig.start_operator()
+        listed = time.monotonic() - rig.started_at
+
+        def done() -> bool:
+            calls = rig.calls()
+            swept = calls.get("ListResourceRecordSets", 0) >= min(pages, n) and calls.get(
+                "DescribeAddressesAttribute"
+            )
+            passed = rig.metrics().get('mailegress_reconciles_total{outcome="ok"}', 0) >= n
+            return bool(swept and passed and _settled(rig) and _settled(rig))
+
+        rig.until(done, 300 + n / 50, "the sweeps and the first passes")
+        seconds = time.monotonic() - rig.started_at
+    reads = route53(window.calls) + ec2(window.calls)
+    least = pages + 1 + 1 + -(-n // floors.PAGE_PTRS)
+    return Result(
+        "restart",
+        n,
+        bench.pace.limits_on,
+        window.calls,
+        {"calls": float(least)},
+        {"calls": reads / least},
+        window.status_writes,
+        rig.usage.peak,
+        rig.usage.cpu,
+        seconds,
+        demands=[
+            Demand("AWS writes", window.aws_writes, 0),
+            Demand("status writes", window.status_writes, 0),
+            Demand("other writes to the API server", window.other_writes, 0),
+            Demand("AWS calls over the least", reads / least, 1.5),
+            Demand("seconds until nothing is due", seconds, 30, is_count=False),
+        ],
+        notes={"listed_s": listed},
+    )
+
+
+IDLE = {"ec2_sweep_seconds": 720.0, "route53_sweep_seconds": 4500.0}
+"""The operator's defaults of what costs calls when idle."""
+HOURS = 4.0
+
+
+def _idle(bench: Bench, rig: Rig) -> Result:
+    """One window with the default intervals for memory and CPU, one with shorter ones for the calls of 4 hours."""
+    n = len(rig.ones)
+    bench.say(f"idle with {n} for {bench.window:.0f} s")
+    before = rig.metrics()
+    with rig.window() as real:
+        time.sleep(bench.window)
+    lag = _lag(before, rig.metrics())
+    peak = rig.usage.peak
+    speed = HOURS * 3600 / bench.window
+    assert rig.operator is not None
+    rig.operator.stop()
+    bench.say(f"idle with {n}, sweeps {speed:.0f} times as often, for {bench.window:.0f} s")
+    rig.operator.start(**{name: f"{value / speed:g}" for name, value in IDLE.items()})
+    rig.until(lambda: _settled(rig) and route53(rig.calls()) and _settled(rig), 300 + n / 50, "the restart")
+    with rig.window() as fast:
+        time.sleep(bench.window)
+    # NAT gateways are read once an hour whatever the sweeps' interval.
+    hourly_r53, hourly_ec2 = route53(fast.calls) / HOURS, ec2(fast.calls) / HOURS + 1
+    small = n <= 500
+    floor = {
+        "route53_calls_h": floors.route53_idle_calls(n, IDLE["route53_sweep_seconds"]),
+        "ec2_calls_h": floors.ec2_idle_calls(n, IDLE["ec2_sweep_seconds"]),
+    }
+    return Result(
+        "idle",
+        n,
+        bench.pace.limits_on,
+        fast.calls,
+        floor,
+        {
+            "route53_calls_h": hourly_r53 / floor["route53_calls_h"],
+            "ec2_calls_h": hourly_ec2 / floor["ec2_calls_h"],
+        },
+        real.status_writes + fast.status_writes,
+        peak,
+        real.cpu,
+        real.seconds,
+        demands=[
+            Demand("Route 53 calls an hour", hourly_r53, 12 if small else 75),
+            Demand("EC2 calls an hour", hourly_ec2, 12 if small else 75),
+            Demand("AWS writes", real.aws_writes + fast.aws_writes, 0),
+            Demand(
+                "writes to the API server", sum(w.status_writes + w.other_writes for w in (real, fast)), 0
+            ),
+            Demand("peak RSS since the start, MB", peak, 120 if small else 256, is_count=False),
+            Demand("share of a core", real.cpu / real.seconds, 0.1, is_count=False),
+        ],
+        notes={
+            "counts_measured_over": f"{bench.window:.0f} s with sweep intervals divided by {speed:.0f}",
+            "calls_in_the_real_window": str(sum(real.calls.values())),
+            **lag,
+        },
+    )
+
+
+def _lag(before: dict[str, float], after: dict[str, float]) -> dict[str, float | str]:
+    """The event loop's lag between two scrapes: the bound of the bucket that holds the 99th percentile."""
+    prefix = 'mailegress_loop_lag_seconds_bucket{le="'
+    counts = {
+        float(name[len(prefix) : -2]): after[name] - before.get(name, 0.0)
+        for name in after
+        if name.startswith(prefix)
+    }
+    total = max(counts.values(), default=0.0)
+    if not total:
+        return {}
+    bound = min(le for le, count in counts.items() if count >= 0.99 * total)
+    largest = min(le for le, count in counts.items() if count >= total)
+    return {"loop_lag_p99_s_at_most": bound, "loop_lag_largest_s_at_most": largest}
+
+
+def _edits(bench: Bench, rig: Rig) -> Result:
+    """Single edits of different MailEgresses; from sending the edit to the change call that carries it."""
+    n, count = len(rig.ones), min(bench.edits, len(rig.ones))
+    assert rig.operator is not None
+    rig.operator.stop()
+    rig.operator.start(**{name: f"{value:g}" for name, value in IDLE.items()})
+    rig.until(lambda: _settled(rig) and route53(rig.calls()) and _settled(rig), 300 + n / 50, "the restart")
+    delays: list[float] = []
+    step = max(1, n // count)
+    with rig.window() as window:
+        for number, one in enumerate(rig.ones[::step][:count]):
+            before = len(rig.aws.log(operation=CHANGE, contains=f"'{one.hostname}'"))
+            sent = time.time()
+            rig.api.merge(
+                object_path(rig.namespace, one.name), {"spec": {"forward": {"ttlSeconds": 60 + number}}}
+            )
+            rig.until(
+                lambda one=one, before=before: (
+                    len(rig.aws.log(operation=CHANGE, contains=f"'{one.hostname}'")) > before
+                ),  # type: ignore[misc]
+                60,
+                f"the edit of {one.name} on the wire",
+            )
+            delays.append(rig.aws.log(operation=CHANGE, contains=f"'{one.hostname}'")[-1]["time"] - sent)
+            time.sleep(1.0 * bench.pace.scale)
+    delays.sort()
+    p99 = delays[min(len(delays) - 1, round(0.99 * len(delays)) - 1)]
+    changes = window.calls.get(CHANGE, 0)
+    return Result(
+        "one_edit",
+        n,
+        bench.pace.limits_on,
+        window.calls,
+        {"change_calls": float(count)},
+        {"change_calls": changes / count},
+        window.status_writes,
+        rig.usage.peak,
+        window.cpu,
+        window.seconds,
+        p99,
+        demands=[
+            Demand("change calls per edit", changes / count, 1),
+            Demand("p99 from edit to wire, s", p99, 0.5, is_count=False),
+        ],
+        notes={"edits": str(count), "median_s": delays[len(delays) // 2], "longest_s": delays[-1]},
+    )
+
+
+SCENARIOS: dict[str, Callable[[Bench, int], Iterator[Result]]] = {
+    "created_at_start": created_at_start,
+    "created_while_running": created_while_running,
+    "one_bad": one_bad,
+    "throttled": throttled,
+    "converged": converged,
+}

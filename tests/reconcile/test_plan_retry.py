@@ -1,0 +1,89 @@
+"""A write that fails again and again is one story: the failure stands, and nothing looks like progress."""
+
+from __future__ import annotations
+
+import pytest
+from fakes import ZONE, Desk, mine, obj, verdict
+
+from mailegress.api.conditions import FORWARD_READY, READY, REVERSE_READY, STALLED
+from mailegress.api.types import MailEgress
+from mailegress.reconcile import summarise
+from mailegress.reconcile.model import ErrorKind, Fault, WritePhase, WriteState
+from mailegress.reconcile.step import ChangeRecords, SetPtr, Step
+
+HOST = "mta.example.com"
+DENIED = Fault("AccessDenied", "AWS denies ec2:ModifyAddressAttribute", ErrorKind.WORLD)
+AWAY = Fault("AWSUnavailable", "no answer", ErrorKind.TRANSIENT)
+
+
+def progress(me: MailEgress, step: Step) -> str:
+    return summarise.progress_key(me, step, summarise.verdicts(me, step))
+
+
+@pytest.mark.parametrize("fault", [DENIED, AWAY])
+def test_a_denied_ptr_reads_the_same_at_rest_when_retried_and_under_way(fault: Fault) -> None:
+    desk = Desk()
+    eip = desk.eip(1)
+    desk.records.put(HOST, [eip.public_ip], mine())
+    desk.publish(HOST)
+    me = obj(HOST, [eip])
+    told = []
+    for phase, age in ((WritePhase.FAILED, 0.0), (WritePhase.FAILED, 1000.0), (WritePhase.IN_FLIGHT, 1000.0)):
+        desk.now = desk.dns.at = age
+        desk.ptrs.states[eip.allocation_id] = WriteState(phase, 0.0, fault, attempts=3)
+        step = desk.plan(me)
+        assert isinstance(step.action, SetPtr) == (phase is WritePhase.FAILED and age > 0)
+        me = desk.written(me, step)
+        told.append((verdict(step, REVERSE_READY).reason, me.status.condition(READY), progress(me, step)))
+    assert told[0][0] == fault.reason
+    assert told[0] == told[1] == told[2]
+
+
+def test_a_denied_record_reads_the_same_at_rest_when_retried_and_under_way() -> None:
+    desk = Desk()
+    eip = desk.eip(1)
+    me = obj(HOST, [eip])
+    told = []
+    for phase, age in ((WritePhase.FAILED, 0.0), (WritePhase.FAILED, 1000.0), (WritePhase.IN_FLIGHT, 1000.0)):
+        desk.now = age
+        desk.writer.states[(ZONE.id, HOST)] = WriteState(phase, 0.0, DENIED, attempts=3)
+        step = desk.plan(me)
+        assert isinstance(step.action, ChangeRecords) == (phase is WritePhase.FAILED and age > 0)
+        me = desk.written(me, step)
+        told.append((verdict(step, FORWARD_READY).reason, me.status.condition(READY), progress(me, step)))
+    assert told[0][0] == "AccessDenied"
+    assert told[0] == told[1] == told[2]
+
+
+def test_a_first_attempt_is_told_calmly() -> None:
+    desk = Desk()
+    eip = desk.eip(1)
+    desk.writer.states[(ZONE.id, HOST)] = WriteState(WritePhase.IN_FLIGHT, 0.0)
+    assert verdict(desk.plan(obj(HOST, [eip])), FORWARD_READY).reason == "ChangePending"
+
+
+def test_a_ptr_that_may_not_be_adopted_is_not_written_down_as_adopted() -> None:
+    desk = Desk()
+    eip = desk.eip(1, HOST)
+    me = obj(HOST, [eip], adoption="Never")
+    for _ in range(3):
+        step = desk.plan(me)
+        assert step.action is None
+        me = desk.written(me, step)
+        ready, stalled = me.status.condition(READY), me.status.condition(STALLED)
+        assert ready is not None
+        assert stalled is not None
+        assert ready.reason == stalled.reason == "PTRNotAdopted"
+        assert [a.ptr_origin for a in me.status.addresses] == [None]
+
+
+def test_the_only_address_with_a_foreign_ptr_is_the_cause_whatever_record_stands_there() -> None:
+    for values in ((), ("203.0.113.1",), ("192.0.2.99",)):
+        desk = Desk()
+        eip = desk.eip(1, "somebody.example.org")
+        desk.records.put(HOST, values)
+        me = obj(HOST, [eip])
+        step = desk.plan(me)
+        assert step.action is None
+        assert verdict(step, FORWARD_READY).reason == "PTRConflict", values
+        assert desk.written(me, step).status.condition(STALLED) is not None

@@ -1,0 +1,132 @@
+"""One scenario under one fault, from the first breath to the empty world, and the comparison with the calm run."""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from sandbox.aws.world import diff
+from simulation.faults import Kind, Plan, When
+from simulation.harness import NAMESPACE, Sim, Violation, simulate
+from simulation.scenarios import SCENARIOS, Scenario, Stage
+
+QUIET = 1800.0
+"""Virtual seconds in which nothing may be written once everything is done: three periodic checks."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What is compared between a calm run and one with a fault."""
+
+    world: dict[str, Any]
+    """In the end, before the objects are deleted."""
+    statuses: dict[str, Any]
+    applied: Counter[tuple[str, ...]]
+    passed: Counter[str]
+    """Choke points and how often each was passed until the user was done and everything was quiet."""
+    reached: frozenset[tuple[str, int, str]]
+    struck: int
+    lines: tuple[str, ...]
+
+
+def play(scenario: Scenario, plan: Plan | None = None, *, impatient: bool = False, verbose: bool = False) -> Outcome:
+    """Raises :class:`Violation`."""
+    kept: list[Outcome] = []
+
+    async def story(sim: Sim) -> None:
+        stage = Stage(sim)
+        scenario.prepare(stage)
+        first = copy.deepcopy(sim.world.dump())
+        sim.start()
+        await scenario.act(stage)
+        await sim.drain(scenario.still)
+        struck = len(sim.board.struck)
+        sim.board.heal()
+        await sim.stay_quiet(QUIET)
+        if plan is None:
+            # A new process finds everything as it should be, and writes nothing.
+            await sim.restart()
+            await sim.stay_quiet(QUIET)
+        for name, (status, reason) in stage.expect.items():
+            if sim.condition(name) != (status, reason):
+                sim.checks.violated("E1", f"{name} is {sim.condition(name)}, wanted {(status, reason)}")
+        world, statuses = copy.deepcopy(sim.world.dump()), _statuses(sim)
+        applied, passed = Counter(sim.checks.applied), Counter(sim.board.passed)
+        for _, name in list(sim.api.objects):
+            sim.delete(name)
+        await sim.drain(still=60.0)
+        scenario.leftover(stage, first)
+        if changes := diff(first, sim.world.dump()):
+            sim.checks.violated("E5", f"after deleting everything: {changes}")
+        sim.checks.texts()
+        kept.append(
+            Outcome(
+                world, statuses, applied, passed, frozenset(sim.board.reached), struck, tuple(sim.trace.lines())
+            )
+        )
+
+    plans = [plan] if plan is not None else []
+    simulate(story, verbose=verbose, plans=plans, impatient=impatient, settings=scenario.settings)
+    return kept[0]
+
+
+def _statuses(sim: Sim) -> dict[str, Any]:
+    """Without times and change IDs."""
+    out = {}
+    for (namespace, name), body in sorted(sim.api.objects.items()):
+        assert namespace == NAMESPACE
+        status = copy.deepcopy(body.get("status") or {})
+        for condition in status.get("conditions", []):
+            condition.pop("lastTransitionTime", None)
+        (status.get("forward") or {}).pop("changeID", None)
+        out[name] = status
+    return out
+
+
+@lru_cache(maxsize=64)
+def calm(name: str) -> Outcome:
+    """The run without a fault."""
+    return play(SCENARIOS[name])
+
+
+def play_faulted(name: str, plan: Plan, *, impatient: bool = False, verbose: bool = False) -> Outcome:
+    """A run with one fault, compared with the calm one. Raises :class:`Violation`."""
+    reference = calm(name)
+    outcome = play(SCENARIOS[name], plan, impatient=impatient, verbose=verbose)
+    broken = []
+    if changes := diff(reference.world, outcome.world):
+        broken.append(f"E2: the world differs from the calm run's: {changes}")
+    if changes := diff(reference.statuses, outcome.statuses):
+        broken.append(f"E2: the statuses differ from the calm run's: {changes}")
+    if not impatient and reference.applied != outcome.applied:
+        more, less = outcome.applied - reference.applied, reference.applied - outcome.applied
+        broken.append(f"E6: other effects than in the calm run: more {dict(more)}, less {dict(less)}")
+    if not outcome.struck:
+        broken.append("the fault was never met")
+    if broken:
+        raise Violation("\n".join([f"{name}, {plan}:", *broken, *outcome.lines[-150:]]))
+    return outcome
+
+
+AWS_KINDS: tuple[Kind, ...] = ("5xx", "timeout", "throttle", "denied")
+KUBE_KINDS: tuple[Kind, ...] = ("5xx", "timeout", "throttle", "denied", "conflict")
+AFTER_KINDS: tuple[Kind, ...] = ("5xx", "timeout")
+
+
+def faults(name: str) -> Iterator[tuple[Plan, bool]]:
+    """Every fault at every passage of every choke point: (plan, impatient)."""
+    for point, count in sorted(calm(name).passed.items()):
+        kinds = KUBE_KINDS if point.startswith("kube.") else AWS_KINDS
+        for index in range(count):
+            sides: tuple[When, When] = ("before", "after")
+            for when in sides:
+                yield Plan(point, index, when, "crash"), False
+                yield Plan(point, index, when, "crash"), True
+                for kind in kinds if when == "before" else AFTER_KINDS:
+                    if kind == "conflict" and point == "kube.event":
+                        continue
+                    yield Plan(point, index, when, kind), False
