@@ -22,6 +22,8 @@ T = TypeVar("T")
 GROUP, VERSION, PLURAL = "mailegress.io", "v1alpha1", "mailegresses"
 COLLECTION = f"/apis/{GROUP}/{VERSION}/{PLURAL}"
 CONNECTIONS = 16
+_IDLE = 20.0
+"""Seconds after which a connection is not used again: the API server may just be closing it."""
 POSITIVE = ("Ready", "Accepted", "ForwardReady", "ReverseReady", "Resolved")
 
 
@@ -60,12 +62,13 @@ class Api:
 
     def text(self, method: str, path: str, body: Any = None, kind: str = "application/json") -> str:
         """One request on this thread's connection."""
-        connection = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = self.connect()
         data = None if body is None else json.dumps(body).encode()
+        connection: http.client.HTTPSConnection | None = getattr(self._local, "connection", None)
+        if connection is None or time.monotonic() - self._local.used > _IDLE:
+            connection = self._local.connection = self.connect()
         connection.request(method, path, data, {"Content-Type": kind} if data else {})
         reply = connection.getresponse()
+        self._local.used = time.monotonic()
         text: str = reply.read().decode()
         if reply.status >= 400:
             raise Refused(f"{method} {path}: {reply.status} {text[:500]}")

@@ -341,19 +341,19 @@ def _edits(bench: Bench, rig: Rig) -> Result:
     step = max(1, n // count)
     with rig.window() as window:
         for number, one in enumerate(rig.ones[::step][:count]):
-            before = len(rig.aws.log(operation=CHANGE, contains=f"'{one.hostname}'"))
+            before = len(rig.aws.log(operation=CHANGE, contains=one.hostname))
             sent = time.time()
             rig.api.merge(
                 object_path(rig.namespace, one.name), {"spec": {"forward": {"ttlSeconds": 60 + number}}}
             )
             rig.until(
                 lambda one=one, before=before: (
-                    len(rig.aws.log(operation=CHANGE, contains=f"'{one.hostname}'")) > before
+                    len(rig.aws.log(operation=CHANGE, contains=one.hostname)) > before
                 ),  # type: ignore[misc]
                 60,
                 f"the edit of {one.name} on the wire",
             )
-            delays.append(rig.aws.log(operation=CHANGE, contains=f"'{one.hostname}'")[-1]["time"] - sent)
+            delays.append(rig.aws.log(operation=CHANGE, contains=one.hostname)[-1]["time"] - sent)
             time.sleep(1.0 * bench.pace.scale)
     delays.sort()
     p99 = delays[min(len(delays) - 1, round(0.99 * len(delays)) - 1)]

@@ -95,15 +95,19 @@ def _check(version: dict[str, Any]) -> None:
     meta, status = version["metadata"], version["status"]
     found = {c["type"]: c for c in status["conditions"]}
     where = f"in version {meta['resourceVersion']}: {status}"
-    assert [c["type"] for c in status["conditions"]][0] == "Ready", where
+    assert next(c["type"] for c in status["conditions"]) == "Ready", where
     assert len(found) == len(status["conditions"]), f"a condition twice {where}"
     assert set(POSITIVE) <= set(found), f"a positive condition is missing {where}"
     assert status["observedGeneration"] <= meta["generation"], where
     negative = [k for k in NEGATIVE if k in found]
-    assert all(found[k]["status"] == "True" for k in negative), f"a negative condition is there only while True {where}"
+    assert all(found[k]["status"] == "True" for k in negative), (
+        f"a negative condition is there only while True {where}"
+    )
     assert len(negative) <= 1, f"both negative conditions {where}"
     if status["observedGeneration"] == -1:
-        assert all(found[k]["status"] == "Unknown" and found[k]["reason"] == "Pending" for k in POSITIVE), where
+        assert all(found[k]["status"] == "Unknown" and found[k]["reason"] == "Pending" for k in POSITIVE), (
+            where
+        )
         return
     assert all(c["observedGeneration"] == status["observedGeneration"] for c in found.values()), where
     ready = found["Ready"]
@@ -114,7 +118,9 @@ def _check(version: dict[str, Any]) -> None:
     else:
         assert negative or ready["reason"] == "Suspended", f"neither Ready nor working nor stalled {where}"
         for kind in negative:
-            assert (found[kind]["reason"], found[kind]["message"]) == (ready["reason"], ready["message"]), where
+            assert (found[kind]["reason"], found[kind]["message"]) == (ready["reason"], ready["message"]), (
+                where
+            )
 
 
 def _check_step(before: dict[str, Any], after: dict[str, Any]) -> None:

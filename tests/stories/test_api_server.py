@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from kit import Meg, Story
 from order import WRITES
+
 from sandbox.operator import OperatorProcess
 
 
@@ -23,7 +24,9 @@ def restart(story: Story, part: str) -> None:
         "etcd": story.plane.restart_etcd,
     }
     parts[part]()
-    story.until(lambda: story.plane.kubectl("get", "--raw", "/readyz", check=False).returncode == 0, "the API server")
+    story.until(
+        lambda: story.plane.kubectl("get", "--raw", "/readyz", check=False).returncode == 0, "the API server"
+    )
 
 
 @pytest.mark.parametrize("part", ["apiserver", "etcd"])

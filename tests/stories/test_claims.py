@@ -1,4 +1,4 @@
-"""One hostname and one EIP belong to one object at a time; who it is never depends on luck, and tenants stay strangers."""
+"""One hostname and one EIP belong to one object at a time; never by luck, and tenants stay strangers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ def tenant(bare_story: Story) -> Iterator[str]:
     """A second namespace."""
     bare_story.core.create_namespace({"metadata": {"name": TENANT}})
     yield TENANT
-    for item in bare_story.objects.list_namespaced_custom_object("mailegress.io", "v1alpha1", TENANT, "mailegresses")["items"]:
+    for item in bare_story.objects.list_namespaced_custom_object(
+        "mailegress.io", "v1alpha1", TENANT, "mailegresses"
+    )["items"]:
         Meg(bare_story, item["metadata"]["name"], TENANT).patch({"metadata": {"finalizers": None}})
     bare_story.core.delete_namespace(TENANT)
     bare_story.until(lambda: not _namespace_exists(bare_story, TENANT), "the namespace to be gone")
@@ -81,7 +83,8 @@ def test_the_older_of_two_on_one_hostname_wins(bare_story: Story, tenant: str) -
     assert story.records(zone, H1) == (mine.public_ip,)
     assert story.ptr(theirs) is None
     for name in ("ChangeResourceRecordSets", "ModifyAddressAttribute"):
-        assert not story.calls(name, contains=theirs.public_ip) and not story.calls(name, contains=theirs.allocation_id)
+        assert not story.calls(name, contains=theirs.public_ip)
+        assert not story.calls(name, contains=theirs.allocation_id)
     younger.delete()
     assert older.condition("Ready")[0] == "True"
     older.delete()
@@ -165,13 +168,18 @@ def test_waiting_for_a_release_is_no_reason_to_call_a_human(bare_story: Story) -
         holder.spec(hostname=H2)
         heir.wait_reason("WaitingForRelease")
         assert heir.condition("Accepted")[:2] == ("False", "WaitingForRelease")
-        assert "Reconciling" in heir.conditions() and "Stalled" not in heir.conditions()
+        assert "Reconciling" in heir.conditions()
+        assert "Stalled" not in heir.conditions()
         assert story.records(zone, H1) == (first.public_ip,), "still the holder's"
         heir.wait()
     reasons = [reason for _, reason in history.readiness(heir)]
     assert "HostnameConflict" not in reasons[reasons.index("WaitingForRelease") :]
-    assert "Stalled" not in {c["type"] for v in history.of(heir)[1:] if condition(v, "Ready")["reason"] == "WaitingForRelease"
-                             for c in v["status"]["conditions"]}
+    assert "Stalled" not in {
+        c["type"]
+        for v in history.of(heir)[1:]
+        if condition(v, "Ready")["reason"] == "WaitingForRelease"
+        for c in v["status"]["conditions"]
+    }
     assert story.records(zone, H1) == (second.public_ip,)
 
 
@@ -202,8 +210,10 @@ def test_an_exchange_is_named_and_ends_when_one_steps_aside(story: Story, what: 
     for meg, other in ((one, two), (two, one)):
         assert_lost(meg, "ClaimCycle", f'"{other.name}"', other.uid())
     _restart_moves_nothing(story, one, two)
-    assert story.records(zone, H1) == (a.public_ip,) and story.records(zone, H2) == (b.public_ip,)
-    assert story.ptr(a) == H1 and story.ptr(b) == H2
+    assert story.records(zone, H1) == (a.public_ip,)
+    assert story.records(zone, H2) == (b.public_ip,)
+    assert story.ptr(a) == H1
+    assert story.ptr(b) == H2
 
     if what == "hostnames":
         one.spec(hostname=H3)
@@ -212,9 +222,11 @@ def test_an_exchange_is_named_and_ends_when_one_steps_aside(story: Story, what: 
     one.wait()
     two.wait()
     if what == "hostnames":
-        assert story.records(zone, H3) == (a.public_ip,) and story.records(zone, H1) == (b.public_ip,)
+        assert story.records(zone, H3) == (a.public_ip,)
+        assert story.records(zone, H1) == (b.public_ip,)
     else:
-        assert story.records(zone, H1) == (spare.public_ip,) and story.records(zone, H2) == (a.public_ip,)
+        assert story.records(zone, H1) == (spare.public_ip,)
+        assert story.records(zone, H2) == (a.public_ip,)
     one.wait(reason="Ready").delete()
     two.wait(reason="Ready").delete()
     story.assert_world(before)

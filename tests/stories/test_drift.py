@@ -76,7 +76,8 @@ def test_the_mark_is_deleted(story: Story) -> None:
     same_world(story, right, "the mark")
     meg.wait()
     [batch] = writes(story, since)
-    assert batch.verbs("A", HOST) == {} and "CREATE" in batch.verbs("TXT", MARK)
+    assert batch.verbs("A", HOST) == {}
+    assert "CREATE" in batch.verbs("TXT", MARK)
 
 
 def test_an_adopted_mark_that_was_deleted_stays_adopted(story: Story) -> None:
@@ -96,7 +97,7 @@ def test_an_adopted_mark_that_was_deleted_stays_adopted(story: Story) -> None:
 
 @pytest.mark.parametrize("garbage", ['"hands off"', '"meg1 c somebody AAAAAAAAAAAAAAAAAAAAAA"'])
 def test_the_mark_is_overwritten(story: Story, garbage: str) -> None:
-    """Given a Ready name, when its mark is made somebody else's, then nothing is written; the remedy in the message works."""
+    """Given a Ready name, when its mark is made another's, then nothing is written; the message's remedy works."""
     zone, _, meg = ready(story)
     right = story.world()
     since = last_call(story)
@@ -156,7 +157,7 @@ def test_the_ptr_is_removed(story: Story) -> None:
 
 
 def test_a_ptr_that_others_keep_changing(bare_story: Story) -> None:
-    """Given two heals an hour, when a PTR is changed a third time, then the operator stops, says so, and an edit starts anew."""
+    """Given two heals an hour, when a PTR is changed a third time, then the operator stops; an edit starts anew."""
     story = bare_story
     story.start_operator(ptr_heals_per_hour="2")
     _, [eip], meg = ready(story)
@@ -171,7 +172,8 @@ def test_a_ptr_that_others_keep_changing(bare_story: Story) -> None:
     story.passes(meg, 3)
     assert attempts(story, since) == ["ModifyAddressAttribute"] * 2
     message = meg.condition("Ready")[2]
-    assert "other.example.net" in message and eip.public_ip in message, message
+    assert "other.example.net" in message, message
+    assert eip.public_ip in message, message
     assert ("Warning", "PTRContested") in meg.events()
     assert story.ptr(eip) == "other.example.net"
     # The other party has stopped; somebody edits the object to say so.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import order
 import pytest
 from film import filmed
@@ -37,7 +39,8 @@ def test_denied_then_granted(bare_story: Story, action: str, condition: str) -> 
         status, reason, message = meg.condition("Ready")
         assert status in ("False", "Unknown")
         assert reason == "AccessDenied"
-        assert action in message and "IAM policy" in message, message
+        assert action in message, message
+        assert "IAM policy" in message, message
         assert meg.condition(condition)[1] == "AccessDenied"
         assert ("True", "AccessDenied") in film.seen(meg, "Reconciling"), film.seen(meg, "Reconciling")
         assert "Reconciling" not in meg.conditions()
@@ -45,11 +48,12 @@ def test_denied_then_granted(bare_story: Story, action: str, condition: str) -> 
         story.until(lambda: len(story.calls(operation)) >= tries + 2, "two more tries")
         reasons = [reason for _, reason in film.seen(meg, "Ready")]
         assert set(reasons[reasons.index("AccessDenied") :]) == {"AccessDenied"}, "no try is told as news"
-        assert film.seen(meg, "Stalled") == [("", ""), ("True", "AccessDenied")], film.seen(meg, "Stalled")
+        stalled = film.seen(meg, "Stalled")
+        assert stalled[stalled.index(("True", "AccessDenied")) :] == [("True", "AccessDenied")], stalled
         assert ("Warning", "AccessDenied") in meg.events()
     refused = [c["time"] for c in story.calls(operation) if c["outcome"] != "ok"]
     assert len(refused) <= 12, refused
-    gaps = [b - a for a, b in zip(refused, refused[1:], strict=False)]
+    gaps = [b - a for a, b in itertools.pairwise(refused)]
     assert gaps[-1] > gaps[0], gaps
     story.aws.allow()
     meg.wait()
@@ -70,7 +74,8 @@ def test_denied_on_deletion_names_the_remedy(story: Story) -> None:
     meg.delete(wait=False)
     meg.wait_reason("DeletionBlocked")
     message = meg.condition("Ready")[2]
-    assert "ec2:ResetAddressAttribute" in message and "Retain" in message, message
+    assert "ec2:ResetAddressAttribute" in message, message
+    assert "Retain" in message, message
     assert story.ptr(eip) == "mta.example.com"
     story.aws.allow()
     meg.wait_gone()
@@ -91,8 +96,10 @@ def test_a_short_outage_is_not_seen_in_the_status(story: Story, service: str, ef
     with filmed(story) as film:
         story.aws.add_fault(effect, service, operation, count=2)
         story.until(
-            lambda: [c["outcome"] for c in story.calls(operation, since=since)][-1:] == ["ok"]
-            and sum(c["outcome"] != "ok" for c in story.calls(operation, since=since)) == 2,
+            lambda: (
+                [c["outcome"] for c in story.calls(operation, since=since)][-1:] == ["ok"]
+                and sum(c["outcome"] != "ok" for c in story.calls(operation, since=since)) == 2
+            ),
             "two failed readings and a good one",
         )
         story.passes(meg)
@@ -123,8 +130,16 @@ def test_an_outage_is_told_and_gets_over(story: Story, service: str, effect: str
         story.aws.clear_faults()
         new.wait()
         old.wait()
-        assert film.seen(old, "Ready") == [("True", "Ready"), ("Unknown", "AWSUnavailable"), ("True", "Ready")]
-    mine = [w for w in order.writes(story, since) if one.allocation_id == w.allocation_id or "old.example.com" in str(w.changes)]
+        assert film.seen(old, "Ready") == [
+            ("True", "Ready"),
+            ("Unknown", "AWSUnavailable"),
+            ("True", "Ready"),
+        ]
+    mine = [
+        w
+        for w in order.writes(story, since)
+        if one.allocation_id == w.allocation_id or "old.example.com" in str(w.changes)
+    ]
     assert mine == [], mine
     old.delete()
     new.delete()
@@ -154,7 +169,8 @@ def test_throttling_slows_down_and_flaps_nothing(story: Story) -> None:
     for meg in megs:
         meg.wait_gone()
     story.assert_world(before)
-    assert story.aws.log(outcome="Throttling") and story.aws.log(outcome="RequestLimitExceeded")
+    assert story.aws.log(outcome="Throttling")
+    assert story.aws.log(outcome="RequestLimitExceeded")
 
 
 def test_prior_request_not_complete_is_only_a_pause(story: Story) -> None:
@@ -162,13 +178,25 @@ def test_prior_request_not_complete_is_only_a_pause(story: Story) -> None:
     story.zone()
     [eip] = story.eips()
     story.aws.add_fault(
-        "error", "route53", "ChangeResourceRecordSets", code="PriorRequestNotComplete",
-        message="The request was rejected because Route 53 was still processing a prior request.", count=3,
+        "error",
+        "route53",
+        "ChangeResourceRecordSets",
+        code="PriorRequestNotComplete",
+        message="The request was rejected because Route 53 was still processing a prior request.",
+        count=3,
     )
     with filmed(story) as film:
         meg = story.meg("outbound", "mta.example.com", [eip]).wait()
         reasons = {reason for _, reason in film.seen(meg, "Ready")}
-    assert reasons <= {"Pending", "Progressing", "ChangePending", "PTRPending", "WaitingForForward", "Ready", "NotPropagated"}
+    assert reasons <= {
+        "Pending",
+        "Progressing",
+        "ChangePending",
+        "PTRPending",
+        "WaitingForForward",
+        "Ready",
+        "NotPropagated",
+    }
     calls = story.calls("ChangeResourceRecordSets")
     assert [c["outcome"] for c in calls] == ["PriorRequestNotComplete"] * 3 + ["ok"]
     assert len({str(c["params"]["ChangeBatch"]["Changes"]) for c in calls}) == 1

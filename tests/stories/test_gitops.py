@@ -30,7 +30,7 @@ def document(story: Story, eips: list[Any], hostname: str = HOST, **spec: Any) -
 
 
 def test_a_server_side_apply_shows_no_difference(story: Story) -> None:
-    """Given a manifest applied server-side and Ready, when the same manifest is applied again by its tool, as a dry run,
+    """Given a manifest applied server-side and Ready, when the same manifest is applied again as a dry run,
     then the object comes out as it is: no drift, no conflict of managers."""
     story.zone()
     text = document(story, story.eips(2), forward={"ttlSeconds": 120})
@@ -40,15 +40,31 @@ def test_a_server_side_apply_shows_no_difference(story: Story) -> None:
     story.passes(meg)
     for manager in MANAGERS:
         out = kubectl(
-            story, "apply", "--server-side", f"--field-manager={manager}", "--dry-run=server", "-o", "json", "-f", "-",
+            story,
+            "apply",
+            "--server-side",
+            f"--field-manager={manager}",
+            "--dry-run=server",
+            "-o",
+            "json",
+            "-f",
+            "-",
             stdin=text,
         )
         assert without_bookkeeping(json.loads(out)) == without_bookkeeping(meg.get())
-    differs = story.plane.kubectl("-n", story.namespace, "diff", "--server-side", "-f", "-", stdin=text, check=False)
+    differs = story.plane.kubectl(
+        "-n", story.namespace, "diff", "--server-side", "-f", "-", stdin=text, check=False
+    )
     assert (differs.returncode, differs.stdout) == (0, ""), differs.stdout + differs.stderr
     wanted = yaml.safe_load(text)["spec"]
-    assert meg.get()["spec"] == wanted | {"adoption": "Matching", "deletionPolicy": "Delete", "suspend": False}
-    owners = {m["manager"] for m in meg.get()["metadata"]["managedFields"] if "f:spec" in m.get("fieldsV1", {})}
+    assert meg.get()["spec"] == wanted | {
+        "adoption": "Matching",
+        "deletionPolicy": "Delete",
+        "suspend": False,
+    }
+    owners = {
+        m["manager"] for m in meg.get()["metadata"]["managedFields"] if "f:spec" in m.get("fieldsV1", {})
+    }
     assert owners == set(MANAGERS), "the operator never owns a field of the spec"
 
 
@@ -66,7 +82,8 @@ def test_kubectl_apply_twice_and_wait(story: Story) -> None:
     changed = text.replace(HOST, HOST2)
     assert "configured" in kubectl(story, "apply", "-f", "-", stdin=changed)
     kubectl(story, "wait", "--for=condition=Ready", "meg/outbound", "--timeout=90s")
-    assert meg.status["hostname"] == HOST2 and meg.condition("Ready")[0] == "True", "not the Ready of the old generation"
+    assert meg.status["hostname"] == HOST2, "not the Ready of the old generation"
+    assert meg.condition("Ready")[0] == "True"
     kubectl(story, "delete", "meg", "outbound", "--timeout=90s")
     assert not meg.exists()
 
@@ -147,18 +164,22 @@ def test_get_and_describe_read_well(story: Story) -> None:
     lines = {row.split()[0]: row.split() for row in rows}
     assert lines["good"][1:7] == [HOST, json.dumps([a.public_ip]), "True", "True", "True", "Ready"]
     assert lines["bad"][1] == HOST2
-    assert lines["bad"][-2] == "RecordConflict" and "False" in lines["bad"]
+    assert lines["bad"][-2] == "RecordConflict"
+    assert "False" in lines["bad"]
     wide = kubectl(story, "get", "meg", "-o", "wide")
     assert {"ZONE", "MESSAGE"} <= set(wide.splitlines()[0].split())
     row = next(line for line in wide.splitlines() if line.startswith("bad"))
-    assert "203.0.113.99" in row and "Remove it or choose another hostname" in row, row
+    assert "203.0.113.99" in row, row
+    assert "Remove it or choose another hostname" in row, row
     assert "example.com" in next(line for line in wide.splitlines() if line.startswith("good"))
 
     bad = Meg(story, "bad", story.namespace)
     bad.until(lambda: ("Warning", "RecordConflict") in bad.events(), "the event")
     told = kubectl(story, "describe", "meg", "bad")
-    assert "RecordConflict" in told and "203.0.113.99" in told
-    assert "Events:" in told and "Warning" in told[told.index("Events:") :]
+    assert "RecordConflict" in told
+    assert "203.0.113.99" in told
+    assert "Events:" in told
+    assert "Warning" in told[told.index("Events:") :]
     told = kubectl(story, "describe", "meg", "good")
     for text in (a.allocation_id, a.public_ip, "FCrDNSPass", "Every authoritative server answers", "Normal"):
         assert text in told, told

@@ -20,7 +20,8 @@ def assert_read_before_written_again(story: Story, operation: str, since: int) -
     log = story.aws.log(since=since)
     [lost] = [c for c in log if c["outcome"] == "cut-after"]
     later = [c for c in log if c["number"] > lost["number"]]
-    assert lost["operation"] == operation and lost["applied"]
+    assert lost["operation"] == operation
+    assert lost["applied"]
     assert [c for c in later if c["operation"] in READS[operation]], later
     again = [c for c in later if c["operation"] == operation and _same(c, lost)]
     assert again == [], again
@@ -46,8 +47,13 @@ def test_the_answer_to_a_creation_is_lost(story: Story, operation: str, delay: f
     assert_read_before_written_again(story, operation, since)
     assert story.mark(zone, "mta.example.com").startswith("meg1 c "), "the record is ours, not adopted"
     assert meg.address(eip.public_ip)["ptrOrigin"] == "Managed"
-    assert (len(story.calls("ChangeResourceRecordSets")), len(story.calls("ModifyAddressAttribute"))) == (1, 1)
-    assert not [r for k, r in meg.events() if r in ("RecordConflict", "PTRConflict", "ChangeRejected")], meg.events()
+    assert (len(story.calls("ChangeResourceRecordSets")), len(story.calls("ModifyAddressAttribute"))) == (
+        1,
+        1,
+    )
+    assert not [r for k, r in meg.events() if r in ("RecordConflict", "PTRConflict", "ChangeRejected")], (
+        meg.events()
+    )
     meg.delete()
     story.assert_world(before)
 
@@ -78,10 +84,13 @@ def test_the_answer_to_a_swap_is_lost(story: Story) -> None:
     since = last_call(story)
     story.aws.add_fault("cut_after", operation="ChangeResourceRecordSets", count=1)
     meg.spec(elasticIPs=[{"allocationID": two.allocation_id}]).wait()
-    story.until(lambda: story.records(zone, "mta.example.com") == (two.public_ip,), "the record to hold the new EIP")
+    story.until(
+        lambda: story.records(zone, "mta.example.com") == (two.public_ip,), "the record to hold the new EIP"
+    )
     assert_read_before_written_again(story, "ChangeResourceRecordSets", since)
     assert len(story.calls("ChangeResourceRecordSets", since=since)) == 2
-    assert story.ptr(one) is None and story.ptr(two) == "mta.example.com"
+    assert story.ptr(one) is None
+    assert story.ptr(two) == "mta.example.com"
     meg.delete()
     story.assert_world(before)
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from kit import GROUP, PLURAL, VERSION, Meg, Story
 from kubernetes import client as k8s
 from order import last_call
+
 from sandbox.aws.client import EipInfo
+from sandbox.waiting import wait_until
 
 CROWD = 200
+PATIENCE = 240.0
+"""Seconds for a crowd, on a machine that does other things as well."""
 
 
 def by_eight(eips: Sequence[EipInfo]) -> list[list[EipInfo]]:
@@ -18,14 +24,22 @@ def by_eight(eips: Sequence[EipInfo]) -> list[list[EipInfo]]:
     return [list(eips[start : start + 8]) for start in range(0, len(eips), 8)]
 
 
+def objects(story: Story) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = story.objects.list_namespaced_custom_object(
+        GROUP, VERSION, story.namespace, PLURAL
+    )["items"]
+    return found
+
+
 def ready_names(story: Story) -> set[str]:
     """Names of the MailEgresses that are Ready for their present generation."""
-    items = story.objects.list_namespaced_custom_object(GROUP, VERSION, story.namespace, PLURAL)["items"]
     return {
         item["metadata"]["name"]
-        for item in items
+        for item in objects(story)
         for c in (item.get("status") or {}).get("conditions", [])
-        if c["type"] == "Ready" and c["status"] == "True" and c["observedGeneration"] == item["metadata"]["generation"]
+        if c["type"] == "Ready"
+        and c["status"] == "True"
+        and c["observedGeneration"] == item["metadata"]["generation"]
     }
 
 
@@ -37,35 +51,43 @@ def ready_names(story: Story) -> set[str]:
     ],
     ids=["named", "unnamed"],
 )
-def test_one_bad_one_among_two_hundred(story: Story, words: str) -> None:
+def test_one_bad_one_among_two_hundred(bare_story: Story, words: str) -> None:
     """Given 200 new objects of which Route 53 refuses one, all others become Ready with few change batches; the bad
     one says why in AWS's words and is tried ever more rarely."""
+    story = bare_story
     story.zone()
     eips = story.eips(CROWD)
     before = story.world()
     since = last_call(story)
     story.aws.add_fault(
-        "error", "route53", "ChangeResourceRecordSets", contains="poisoned.", code="InvalidChangeBatch", message=words
+        "error",
+        "route53",
+        "ChangeResourceRecordSets",
+        contains="poisoned.",
+        code="InvalidChangeBatch",
+        message=words,
     )
     names = ["poisoned" if n == 77 else f"m{n}" for n in range(CROWD)]
     megs = [story.meg(name, f"{name}.example.com", [eip]) for name, eip in zip(names, eips, strict=True)]
+    # Three seconds between two looks, as other stories have it, would be all the work for two hundred.
+    story.start_operator(dns_timeout_seconds="5", resync_seconds="60", resolver_check_seconds="600")
     good = {name for name in names if name != "poisoned"}
-    story.until(lambda: ready_names(story) >= good, "199 to be Ready")
+    wait_until(lambda: ready_names(story) >= good, PATIENCE, "199 to be Ready", story.operator.log_tail)
     calls = story.calls("ChangeResourceRecordSets", since=since)
-    shared = [c for c in calls if len(c["params"]["ChangeBatch"]["Changes"]) > 2]
-    others = [c for c in calls if "poisoned." not in str(c["params"])]
-    assert len(shared) + len(others) <= 38, (len(shared), len(others))
+    alone, shared = [], []
+    for call in calls:
+        records = [change["ResourceRecordSet"]["Name"] for change in call["params"]["ChangeBatch"]["Changes"]]
+        (alone if all("poisoned." in name for name in records) else shared).append(call)
+    assert len(shared) <= 30, "few batches for 199 names, with the search for the bad one"
     poisoned = megs[77].wait_reason("ChangeRejected")
     assert words.strip("[]")[:40] in poisoned.condition("Ready")[2], poisoned.condition("Ready")
-    alone = [c["time"] for c in calls if "poisoned." in str(c["params"]) and c not in shared]
-    gaps = [b - a for a, b in zip(alone, alone[1:], strict=False)]
+    gaps = [later["time"] - sooner["time"] for sooner, later in itertools.pairwise(alone)]
     assert all(gap >= 0.5 for gap in gaps), gaps
     story.aws.clear_faults()
     poisoned.wait()
     since = last_call(story)
     story.objects.delete_collection_namespaced_custom_object(GROUP, VERSION, story.namespace, PLURAL)
-    remaining = lambda: story.objects.list_namespaced_custom_object(GROUP, VERSION, story.namespace, PLURAL)["items"]  # noqa: E731
-    story.until(lambda: not remaining(), "all to be gone")
+    wait_until(lambda: not objects(story), PATIENCE, "all to be gone", story.operator.log_tail)
     story.assert_world(before)
     assert len(story.calls("ChangeResourceRecordSets", since=since)) <= 60
     assert story.aws.upserts() == 0
@@ -114,7 +136,7 @@ def test_a_namespace_goes_with_all_its_objects(story: Story) -> None:
     story.until(gone, "the namespace to be gone")
     story.assert_world(before)
     log = story.operator.log.read_text()
-    assert " ERROR " not in log and " WARNING " not in log, [line for line in log.splitlines() if " WARNING" in line][:5]
+    assert [line for line in log.splitlines() if " ERROR " in line or " WARNING " in line] == []
 
 
 def test_sixty_four_addresses_share_one_name_and_not_one_more(story: Story) -> None:
@@ -127,16 +149,21 @@ def test_sixty_four_addresses_share_one_name_and_not_one_more(story: Story) -> N
     growing = story.nat_gateway(last)
     for gateway in (*gateways, growing):
         story.until(lambda g=gateway: set(story.nat_statuses(g)) == {"succeeded"}, "its addresses")  # type: ignore[misc]
-    selectors = [{"natGatewayID": g} for g in (*gateways, growing)] + [{"allocationID": eips[63].allocation_id}]
+    selectors = [{"natGatewayID": g} for g in (*gateways, growing)] + [
+        {"allocationID": eips[63].allocation_id}
+    ]
     meg = story.meg("outbound", "mta.example.com", selectors).wait()
     expected = tuple(sorted(e.public_ip for e in eips[:64]))
     assert story.records(zone, "mta.example.com") == expected
     assert len(meg.status["publicIPs"]) == len(meg.status["addresses"]) == 64
     writes = story.writes()
-    story.boto("ec2").associate_nat_gateway_address(NatGatewayId=growing, AllocationIds=[eips[64].allocation_id])
+    story.boto("ec2").associate_nat_gateway_address(
+        NatGatewayId=growing, AllocationIds=[eips[64].allocation_id]
+    )
     meg.wait("Accepted", "False", "TooManyAddresses")
     message = meg.condition("Ready")[2]
-    assert "65" in message and "64" in message, message
+    assert "65" in message, message
+    assert "64" in message, message
     assert meg.condition("Ready")[:2] == ("False", "TooManyAddresses")
     story.passes(meg, 1)
     assert story.writes() == writes
@@ -145,7 +172,8 @@ def test_sixty_four_addresses_share_one_name_and_not_one_more(story: Story) -> N
     meg.spec(elasticIPs=selectors[:-1]).wait()
     assert eips[63].public_ip not in story.records(zone, "mta.example.com")
     assert eips[64].public_ip in story.records(zone, "mta.example.com")
-    assert story.ptr(eips[63]) is None and story.ptr(eips[64]) == "mta.example.com"
+    assert story.ptr(eips[63]) is None
+    assert story.ptr(eips[64]) == "mta.example.com"
     meg.delete()
     assert not story.records(zone, "mta.example.com")
     assert not story.mark(zone, "mta.example.com")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from kit import Story
 
 TTL = {"ttlSeconds": 5}
@@ -19,14 +21,15 @@ def test_a_ptr_that_aws_refuses_is_told_in_its_words_and_not_hammered(story: Sto
     )
     meg = story.meg("outbound", "mta.example.com", [eip], forward=TTL).wait_reason("PTRRejected")
     status, _, message = meg.condition("Ready")
-    assert status == "False" and WORDS in message, message
+    assert status == "False", message
+    assert WORDS in message, message
     assert meg.condition("ReverseReady")[1] == "PTRRejected"
     assert meg.condition("ForwardReady")[:2] == ("True", "RecordInSync")
     assert meg.address(eip.public_ip)["reason"] == "PTRRejected"
     meg.wait()
     times = [c["time"] for c in story.calls("ModifyAddressAttribute")]
     assert len(times) == 3
-    assert all(later - sooner >= 5 for sooner, later in zip(times, times[1:], strict=False)), times
+    assert all(later - sooner >= 5 for sooner, later in itertools.pairwise(times)), times
     assert [r for _, r in meg.events()].count("PTRRejected") == 1, meg.events()
     meg.delete()
     story.assert_world(before)
@@ -39,7 +42,9 @@ def test_a_refused_ptr_is_tried_at_once_after_an_edit(bare_story: Story) -> None
     story.start_operator(ptr_refused_seconds="3600")
     story.zone()
     [eip] = story.eips()
-    story.aws.add_fault("error", "ec2", "ModifyAddressAttribute", code="InvalidParameterValue", message=WORDS, count=2)
+    story.aws.add_fault(
+        "error", "ec2", "ModifyAddressAttribute", code="InvalidParameterValue", message=WORDS, count=2
+    )
     meg = story.meg("outbound", "mta.example.com", [eip]).wait_reason("PTRRejected")
     meg.patch({"metadata": {"annotations": {"mailegress.io/reconcile-requested-at": "now"}}})
     story.until(lambda: len(story.calls("ModifyAddressAttribute")) == 2, "a second try")
@@ -58,7 +63,8 @@ def test_an_update_that_fails_is_shown_verbatim(story: Story) -> None:
     story.aws.fail_ptr("FAILED", "The reverse zone is frozen (ticket 4711)", count=1)
     meg = story.meg("outbound", "mta.example.com", [eip], forward=TTL).wait_reason("PTRRejected")
     message = meg.condition("Ready")[2]
-    assert "FAILED" in message and "The reverse zone is frozen (ticket 4711)" in message, message
+    assert "FAILED" in message, message
+    assert "The reverse zone is frozen (ticket 4711)" in message, message
     assert story.ptr(eip) is None
     meg.wait()
     assert len(story.calls("ModifyAddressAttribute")) == 2
@@ -79,5 +85,6 @@ def test_a_failed_reset_is_tried_again_on_deletion(story: Story) -> None:
     assert story.records(zone, "mta.example.com") == (eip.public_ip,)
     meg.wait_gone()
     resets, removal = story.calls("ResetAddressAttribute"), story.calls("ChangeResourceRecordSets")[-1]
-    assert len(resets) == 2 and resets[-1]["number"] < removal["number"]
+    assert len(resets) == 2
+    assert resets[-1]["number"] < removal["number"]
     story.assert_world(before)

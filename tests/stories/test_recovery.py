@@ -68,7 +68,8 @@ def test_stripped_and_recreated_while_the_operator_is_down(story: Story, adoptio
     meg.wait()
     assert only_marks(story, since) == [MARK + H1]
     [mark] = story.records(zone, MARK + H1, "TXT")
-    assert mark.startswith('"meg1 c ') and mark_of(meg) in mark
+    assert mark.startswith('"meg1 c ')
+    assert mark_of(meg) in mark
     assert {meg.address(e.public_ip)["ptrOrigin"] for e in eips} == {"Managed"}, "ours under a mark c"
     meg.delete()
     story.assert_world(before)
@@ -175,7 +176,7 @@ def test_a_backup_with_an_adopted_record(story: Story) -> None:
 
 @pytest.mark.parametrize("moment", ["A", "PTR"])
 def test_deleted_without_a_status_in_the_middle_of_a_rename(story: Story, moment: str) -> None:
-    """Given H1→H2 under way, when status and process memory are lost and the object is deleted, then nothing is left."""
+    """Given H1→H2 under way, when status and process are lost and it is deleted, then nothing is left."""
     zone = story.zone()
     [eip] = story.eips()
     before = story.world()
@@ -186,7 +187,8 @@ def test_deleted_without_a_status_in_the_middle_of_a_rename(story: Story, moment
     else:
         story.until(lambda: story.ptr(eip) == H2, "the PTR to be H2")
     story.operator.kill()
-    assert story.records(zone, H1) and story.records(zone, H2), "both are there"
+    assert story.records(zone, H1), "both are there"
+    assert story.records(zone, H2), "both are there"
     meg.patch_status(dict.fromkeys(meg.status) | {"conditions": [], "observedGeneration": -1})
     meg.delete(wait=False)
     story.operator.start()
@@ -195,7 +197,7 @@ def test_deleted_without_a_status_in_the_middle_of_a_rename(story: Story, moment
 
 
 def test_a_status_from_an_earlier_pass(story: Story) -> None:
-    """Given a status restored from before a rename, when the operator restarts, then it is put right without a write."""
+    """Given a status restored from before a rename, when the operator restarts, then looking puts it right."""
     story.zone()
     [eip] = story.eips()
     meg = story.meg("mail", H1, [eip]).wait()

@@ -37,7 +37,7 @@ def test_a_rename_makes_before_it_breaks(bare_story: Story) -> None:
     assert created.number < switched.number < removed.number
     polls = [c["number"] for c in story.calls("GetChange") if created.number < c["number"] < switched.number]
     assert polls, "INSYNC is waited for before the PTR"
-    looks = [c["time"] for c in story.calls("DescribeAddressesAttribute") if switched.number < c["number"] < removed.number]
+    looks = [c for c in story.calls("DescribeAddressesAttribute") if switched.number < c["number"] < removed.number]
     assert looks, "the PTR is confirmed before the old A goes"
     assert removed.time - switched.time >= PTR_TTL
     assert len(done) == 3, "nothing else was written"
@@ -65,7 +65,7 @@ def test_a_rename_while_a_rename_is_unfinished(story: Story) -> None:
 
 
 def test_a_third_name_while_the_ptr_shows_the_second(bare_story: Story) -> None:
-    """Given the PTR already on H2 and H1 waiting for its TTL, when H3 is wanted, then both old names go in their turn."""
+    """Given the PTR already on H2 and H1 waiting for its TTL, when H3 is wanted, then both old names go in turn."""
     story = bare_story
     story.start_operator(ptr_ttl_seconds=str(PTR_TTL))
     zone = story.zone()

@@ -43,12 +43,15 @@ def test_two_operators_of_one_owner_act_as_one(bare_story: Story) -> None:
     with never_broken(story):
         megs[0].spec(hostname="renamed.example.com")
         megs[1].spec(elasticIPs=[{"allocationID": eips[4].allocation_id}])
-        story.until(lambda: story.records(zone, "renamed.example.com") == (eips[0].public_ip,), "the new name")
+        story.until(
+            lambda: story.records(zone, "renamed.example.com") == (eips[0].public_ip,), "the new name"
+        )
         story.until(lambda: story.records(zone, "m1.example.com") == (eips[4].public_ip,), "the new address")
         story.until(lambda: not story.records(zone, "m0.example.com"), "the old name to go")
         for meg in megs:
             meg.wait(reason="Ready")
-    assert story.ptr(eips[0]) == "renamed.example.com" and story.ptr(eips[1]) is None
+    assert story.ptr(eips[0]) == "renamed.example.com"
+    assert story.ptr(eips[1]) is None
     settle(story, [*megs, taken])
     for meg in [*megs, taken]:
         meg.delete(wait=False)

@@ -16,7 +16,8 @@ def assert_at_work(meg: Meg, reason: str, *named: str) -> None:
     for text in named:
         assert text in message, message
     conditions = meg.conditions()
-    assert "Reconciling" in conditions and "Stalled" not in conditions
+    assert "Reconciling" in conditions
+    assert "Stalled" not in conditions
 
 
 def test_a_zone_that_is_made_later_is_found(story: Story) -> None:
@@ -51,7 +52,9 @@ def test_the_longest_public_zone_is_taken(story: Story) -> None:
     meg = story.meg("outbound", "mta.eu.example.com", [eip]).wait()
     assert meg.status["zone"] == {"id": zone.id, "name": "eu.example.com"}
     assert story.records(zone, "mta.eu.example.com") == (eip.public_ip,)
-    changed = {c["params"]["HostedZoneId"].rsplit("/", 1)[-1] for c in story.calls("ChangeResourceRecordSets")}
+    changed = {
+        c["params"]["HostedZoneId"].rsplit("/", 1)[-1] for c in story.calls("ChangeResourceRecordSets")
+    }
     assert changed == {zone.id}, (changed, private, longer)
     meg.delete()
     story.assert_world(before)
@@ -132,7 +135,7 @@ def test_the_undelegated_twin_by_its_id(story: Story) -> None:
 
 
 def test_a_zone_id_that_does_not_fit_the_hostname(story: Story) -> None:
-    """Given the ID of a zone that does not contain the hostname, or of none, then that is said and nothing is written."""
+    """Given the ID of a zone that does not contain the hostname, or of none, then this is said and nothing written."""
     story.zone()
     wrong = story.zone("example.net")
     [eip] = story.eips()

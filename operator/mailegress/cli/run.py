@@ -26,7 +26,8 @@ from mailegress.engine.rounds import PREFIX, Rounds, RoundSettings
 from mailegress.engine.store import Store, Stored
 from mailegress.engine.workers import Workers, WorkerSettings
 from mailegress.kube.client import KubeClient
-from mailegress.kube.credentials import discover
+from mailegress.kube.courier import Courier
+from mailegress.kube.credentials import CredentialsError, discover
 from mailegress.kube.lease import LeaseElector, LeaseSettings
 from mailegress.kube.transport import SignOfLife, Transport, connect
 from mailegress.kube.watch import watch
@@ -48,7 +49,11 @@ def run_operator(settings: Settings) -> int:
 
 
 async def _main(settings: Settings, stop: Stop) -> int:
-    credentials = discover(settings.kubeconfig or None, settings.context or None)
+    try:
+        credentials = discover(settings.kubeconfig or None, settings.context or None)
+    except CredentialsError as error:
+        _log.error("no access to a cluster: %s", error)
+        return 1
     async with connect(credentials, user_agent=f"mailegress/{__version__}") as transport:
         return await Operator(settings, transport).run(stop)
 
@@ -116,10 +121,11 @@ class Operator:
         )
         try:
             owner = self._settings.owner_id or derived_owner(await self._patiently(stop, self._kube.get_namespace_uid))
+            courier = Courier(self._kube)
             self._reconciler = Reconciler(
                 World(aws.addresses, aws.ptrs, aws.zones, aws.records, aws.writer, dns, self._claims),
                 Objects(self._store, self._feed),
-                self._kube,
+                courier,
                 parts.reconcile_settings(self._settings, owner),
                 self._metrics,
                 wake=self._queue.add,
@@ -164,6 +170,7 @@ class Operator:
                     ),
                     "list": _until(stop, relister.run()),
                     "aws": _until(stop, aws.run()),
+                    "events": _until(stop, courier.run()),
                     "rounds": _until(stop, self._rounds.run()),
                     "workers": self._work(stop),
                 },

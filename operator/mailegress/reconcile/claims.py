@@ -131,17 +131,16 @@ class ClaimIndex:
 
     def set_blocked(self, uid: str, on: frozenset[str]) -> set[str]:
         """Record whose release an object waits for; the keys of objects that should look again come back."""
-        if self._blocked.get(uid, frozenset()) == on:
+        known = self._blocked.get(uid)
+        self._blocked[uid] = on
+        if (known or frozenset()) == on:
             return set()
-        if on:
-            self._blocked[uid] = on
-        else:
-            self._blocked.pop(uid, None)
         return {c.key for other in on if (c := self._by_uid.get(other)) is not None}
 
-    def in_cycle(self, uid: str, on: frozenset[str]) -> bool:
-        """Would waiting for ``on`` wait for ourselves in the end?"""
+    def in_cycle(self, uid: str, on: frozenset[str]) -> bool | None:
+        """Would waiting for ``on`` wait for ourselves in the end? None: one of them has not been decided yet."""
         seen: set[str] = set()
+        unknown = False
         todo = list(on)
         while todo:
             other = todo.pop()
@@ -149,5 +148,6 @@ class ClaimIndex:
                 return True
             if other not in seen:
                 seen.add(other)
+                unknown = unknown or (other in self._by_uid and other not in self._blocked)
                 todo.extend(self._blocked.get(other, ()))
-        return False
+        return None if unknown else False

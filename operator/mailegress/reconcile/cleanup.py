@@ -68,7 +68,8 @@ def _retire_one(
     if not (forward.finding.ok and reverse.settled):
         if forward.finding.soft:
             # In idle times one server at a time is asked; to give up the old name all must have been.
-            draft.need(NeedAuthorities(hostname, s.memory.first_seen))
+            floor = max(s.memory.first_seen, s.memory.token_at)
+            draft.have(s.world.dns.authorities(hostname), floor, NeedAuthorities(hostname, floor))
         return f"{name} stays until {hostname} is right"
     if name != hostname:
         for address in sorted(simple.values) if simple else ():

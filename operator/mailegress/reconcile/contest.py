@@ -38,6 +38,11 @@ class Contest:
         """Nothing is left to be found out about any address."""
         return Hold.UNKNOWN not in self.eips.values()
 
+    @property
+    def known(self) -> bool:
+        """Nothing is left to be found out at all."""
+        return self.decided and self.hostname is not Hold.UNKNOWN
+
     def allows(self, allocation_id: str) -> bool:
         return self.eips.get(allocation_id) is Hold.MINE
 
@@ -147,7 +152,8 @@ def _finding(
             f"{', '.join(lost)} is held by another MailEgress; nothing is written for it. "
             f"{reasons.ADDRESS_CONFLICT.remedy}",
         )
-    if blockers and situation.world.claims.in_cycle(situation.obj.meta.uid, blockers):
+    cycle = situation.world.claims.in_cycle(situation.obj.meta.uid, blockers) if blockers else False
+    if cycle:
         what = name if hostname is Hold.RELEASE else ", ".join(sorted(contested))
         return bad(
             reasons.CLAIM_CYCLE,
@@ -159,6 +165,7 @@ def _finding(
         return bad(
             reasons.WAITING_FOR_RELEASE,
             f"{what} is still held by another MailEgress that does not want it any more; waiting for its release.",
+            soft=cycle is None,
         )
     return None
 

@@ -7,6 +7,7 @@ from mailegress.api.conditions import ACCEPTED, FORWARD_READY, RESOLVED, REVERSE
 from mailegress.api.names import FINALIZER, is_within
 from mailegress.api.status import AddressStatus, PtrOrigin
 from mailegress.api.types import DeletionPolicy, Management
+from mailegress.reconcile import verify
 from mailegress.reconcile.cleanup import own_mark, remove, simple_a, writing
 from mailegress.reconcile.model import Eip
 from mailegress.reconcile.reverse import update_failed
@@ -40,6 +41,7 @@ def plan(situation: Situation) -> Step:
         return _step(situation, draft, None)
     blocker = _clean(situation, draft)
     if blocker is None:
+        draft.notices.extend(_left(situation))
         draft.act(RemoveFinalizer("nothing that is ours is left"))
     return _step(situation, draft, blocker)
 
@@ -147,15 +149,6 @@ def _ptrs(situation: Situation, draft: Draft) -> Finding | None:
             continue
         if not ours or name not in (eip.ptr.name, eip.ptr.update):
             continue
-        view = s.world.book.get(eip.region).value
-        if view is not None and not view.ptr_supported:
-            draft.notices.append(
-                Notice(
-                    reasons.REVERSE_UNSUPPORTED.name,
-                    f"The PTR {name} of {eip.public_ip} is left: AWS has no API for it in {eip.region}. Ask AWS Support.",
-                )
-            )
-            continue
         blocker = blocker or under_way(write, bad(reasons.DELETING, f"Resetting the PTR of {eip.public_ip}."))
         if eip.ptr.pending:
             draft.need(NeedPtr(eip.region, eip.allocation_id, s.now))
@@ -168,6 +161,24 @@ def _ptrs(situation: Situation, draft: Draft) -> Finding | None:
             continue
         draft.act(ResetPtr(eip.region, eip.allocation_id, eip.public_ip, name))
     return blocker
+
+
+def _left(situation: Situation) -> list[Notice]:
+    """PTRs that nobody but AWS Support can take away."""
+    s, hostname = situation, situation.obj.status.hostname or situation.obj.spec.hostname
+    left: dict[str, list[str]] = {}
+    for entry in s.recorded():
+        view = s.world.book.get(entry.region or "").value if entry.region in s.world.book.regions else None
+        if view is not None and not view.ptr_supported and entry.allocation_id in view.eips:
+            left.setdefault(view.region, []).append(entry.public_ip or "")
+    return [
+        Notice(
+            reasons.REVERSE_UNSUPPORTED.name,
+            f"The PTR of {verify.listing(addresses, 64)} is left as it is: AWS has no API for it in {region}. "
+            f"If it still shows {hostname}, ask AWS Support to remove it.",
+        )
+        for region, addresses in left.items()
+    ]
 
 
 def _records(situation: Situation, draft: Draft) -> Finding | None:

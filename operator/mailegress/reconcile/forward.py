@@ -133,7 +133,7 @@ class _Record:
             return self._with(base, self.contest.finding or base.finding)
         if self.write is not None and self.write.busy:
             self.draft.busy = True
-            return self._with(base, under_way(self.write, self._pending(f"Writing the A record of {hostname}.")))
+            return self._with(base, under_way(self.write, self._writing(wanted)))
         if not self.targets.known or not self.contest.decided:
             # What is wanted is not known yet, so nothing that is there can be called wrong.
             fault = self.targets.fault
@@ -154,6 +154,10 @@ class _Record:
             finding, base.values, base.ttl, base.mine, base.adopted, complete, verified, base.wanted, base.final,
             base.change_id, base.zone, known=True,
         )
+
+    def _writing(self, wanted: set[str]) -> Finding:
+        values = f": {verify.listing(wanted)}" if wanted else ""
+        return self._pending(f"Writing the A record of {self.situation.obj.spec.hostname}{values}.")
 
     def _pending(self, message: str) -> Finding:
         return bad(reasons.CHANGE_PENDING, message)
@@ -288,23 +292,24 @@ class _Record:
         return tuple(changes), f"withdraw A {verify.listing(simple.values)}"
 
     def _propose(self, changes: tuple[Change, ...], why: str, wanted: set[str]) -> Finding:
-        s, hostname = self.situation, self.situation.obj.spec.hostname
+        s = self.situation
         rest = s.rest_of(self.write)
         if rest and self.write is not None and self.write.fault is not None:
             self.draft.later(rest)
             return from_fault(self.write.fault)
-        action = ChangeRecords(self.zone.id, hostname, changes, why)
+        action = ChangeRecords(self.zone.id, s.obj.spec.hostname, changes, why)
         self.draft.act(action)
         if s.obj.spec.suspend:
             return bad(reasons.SUSPENDED, f"Suspended; would {in_words(action)}. {reasons.SUSPENDED.remedy}")
-        return under_way(self.write, self._pending(f"Writing the A record of {hostname}: {verify.listing(wanted)}."))
+        return under_way(self.write, self._writing(wanted))
 
     # ------------------------------------------------ proof by DNS
 
     def _settled(self, base: Forward) -> Forward:
         s, hostname = self.situation, self.situation.obj.spec.hostname
         wrote_at = NEVER
-        if self.write is not None and self.write.phase in (WritePhase.APPLIED, WritePhase.INSYNC):
+        # A write without an answer counts: it may have been the one that made the record what it is.
+        if self.write is not None and self.write.phase in (WritePhase.APPLIED, WritePhase.INSYNC, WritePhase.UNKNOWN):
             wrote_at = self.write.at
             if self.write.phase is WritePhase.APPLIED and self.write.change_id:
                 return self._with(base, self._pending(f"Route 53 is publishing the A record of {hostname}."))
@@ -367,16 +372,22 @@ def prove(
             if not verify.right(spot.value, wanted, exact=exact):
                 draft.need(NeedAuthorities(hostname, spot.at))
                 return unknown(reasons.AUTHORITIES_DISAGREE, text, soft=True), False
+        if spot.fault is not None and spot.tried_at >= max(floor, reading.at, reading.tried_at):
+            # One that is mute proves nothing about the others.
+            draft.need(NeedAuthorities(hostname, spot.tried_at))
+            return unknown(reasons.AUTHORITIES_UNREACHABLE, text, soft=True), False
+    if reading.fault is not None and reading.tried_at >= floor:
+        draft.ask_again(s, "authorities", reading, lambda due: NeedAuthorities(hostname, due))
+        why = reasons.INTERCEPTED if reading.fault.reason == reasons.INTERCEPTED.name else reasons.AUTHORITIES_UNREACHABLE
+        soft = reading.misses < s.settings.confirmations
+        return bad(why, f"For {hostname}: {reading.fault.message}. {why.remedy}", soft=soft), False
+    if stands:
         ready = s.obj.status.condition("Ready")
         # A condition stands without a new reading of all of them, but nothing becomes Ready on it.
         if report is None and ready is not None and ready.status == "True":
             return unknown(reasons.PROGRESSING, text, soft=True), False
     if report is None:
         draft.need(NeedAuthorities(hostname, floor))
-        if reading.fault is not None and reading.tried_at >= floor:
-            draft.ask_again(s, "authorities", reading, lambda due: NeedAuthorities(hostname, due))
-            soft = reading.misses < s.settings.confirmations
-            return bad(reasons.AUTHORITIES_UNREACHABLE, f"{reading.fault.message}. {reasons.AUTHORITIES_UNREACHABLE.remedy}", soft=soft), False
         return unknown(reasons.PROGRESSING, text, soft=True), False
     verdict = verify.authorities(report, wanted, exact=exact, zone=zone, servers=servers)
     if verdict.seen is Seen.AGREE:
@@ -429,7 +440,24 @@ def ptr_problem(situation: Situation, eip: Eip) -> Finding | None:
 
 def known_origin(situation: Situation, eip: Eip) -> bool:
     recorded = situation.recorded_for(eip.allocation_id)
-    return recorded is not None and recorded.ptr_origin is not None
+    return (recorded is not None and recorded.ptr_origin is not None) or made_before(situation, eip)
+
+
+def made_before(situation: Situation, eip: Eip) -> bool:
+    """An A record under a mark that says it was created by us, or by an object that is gone, already holds the address.
+
+    AWS takes a PTR only after the A, and the A was ours: the PTR beside it is ours too (lost status, restored cluster).
+    """
+    s = situation
+    for _, view in s.world.records.holder(s.obj.spec.hostname):
+        mark = marks.parse(view.mark.values) if view.mark is not None else None
+        if mark is None or mark.adopted or not s.settings.mine(mark.owner):
+            continue
+        if mark.uid != s.obj.meta.uid and s.world.claims.live(mark.uid):
+            continue
+        if any(eip.public_ip in r.values for r in view.of_type("A") if r.simple):
+            return True
+    return False
 
 
 def left_alone(situation: Situation, eip: Eip) -> bool:

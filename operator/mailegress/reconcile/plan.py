@@ -10,7 +10,17 @@ from mailegress.api.conditions import ACCEPTED, FORWARD_READY, RESOLVED, REVERSE
 from mailegress.api.names import FINALIZER
 from mailegress.api.status import AddressStatus, ForwardStatus, ZoneStatus
 from mailegress.api.types import Management
-from mailegress.reconcile import cleanup, contest, deletion, forward, observed, reverse, targets, verify, zonechoice
+from mailegress.reconcile import (
+    cleanup,
+    contest,
+    deletion,
+    forward,
+    observed,
+    reverse,
+    targets,
+    verify,
+    zonechoice,
+)
 from mailegress.reconcile.contest import Contest
 from mailegress.reconcile.forward import Forward
 from mailegress.reconcile.model import Eip, Fact
@@ -60,7 +70,7 @@ def plan(situation: Situation) -> Step:
         behind = replace(behind, finding=outage) if behind.finding.ok else behind
     resolved = reverse.public_finding(situation, draft, ahead, behind)
     findings = {
-        ACCEPTED: refusal or claim.finding or _accepted(situation),
+        ACCEPTED: refusal or claim.finding or _accepted(situation, aims, claim),
         FORWARD_READY: ahead.finding,
         REVERSE_READY: behind.finding,
         RESOLVED: resolved,
@@ -94,8 +104,15 @@ def _outage(situation: Situation, ahead: Forward) -> Finding | None:
     return None
 
 
-def _accepted(situation: Situation) -> Finding:
-    return good(reasons.ACCEPTED, f"This object holds {situation.obj.spec.hostname} and its addresses.")
+def _accepted(situation: Situation, aims: Targets, claim: Contest) -> Finding:
+    accepted = good(reasons.ACCEPTED, f"This object holds {situation.obj.spec.hostname} and its addresses.")
+    if claim.known and aims.known:
+        return accepted
+    if aims.fault is not None:
+        # ForwardReady and ReverseReady tell it; a verdict that stands is not taken back for it.
+        return replace(accepted, soft=True)
+    # Until every address was looked up, one of them may turn out to be another's.
+    return unknown(reasons.PROGRESSING, "Finding out who holds the addresses.", soft=True)
 
 
 def _pending(refusal: Finding) -> Finding:
@@ -165,16 +182,25 @@ def _step(
         hostname=s.obj.spec.hostname,
         addresses=addresses,
         public_ips=tuple(dict.fromkeys(a.public_ip for a in addresses if a.public_ip)),
-        zone=ZoneStatus(ahead.zone.id, ahead.zone.name) if ahead.zone is not None else None,
+        zone=_zone(s, ahead),
         forward=_forward(s, ahead),
         notices=tuple(draft.notices),
-        blocked_on=frozenset(draft.blocked_on),
+        blocked_on=frozenset(draft.blocked_on) if claim.known and aims.known else None,
         suspended=s.obj.spec.suspend and external,
         held_back=in_words(draft.action) if s.obj.spec.suspend else "",
         settled=settled,
         owed=owed,
         unsatisfied=tuple(draft.unsatisfied.items()),
     )
+
+
+def _zone(situation: Situation, ahead: Forward) -> ZoneStatus | None:
+    if ahead.zone is not None:
+        return ZoneStatus(ahead.zone.id, ahead.zone.name)
+    spec, status = situation.obj.spec, situation.obj.status
+    managed = spec.forward.management is Management.MANAGED
+    # Not chosen yet by this process: what is written down stands until it is.
+    return status.zone if managed and ahead.finding.soft and status.hostname == spec.hostname else None
 
 
 def _forward(situation: Situation, ahead: Forward) -> ForwardStatus | None:
@@ -223,7 +249,7 @@ def _addresses(
                 eip.region,
                 eip.attached_to or None,
                 eip.ptr.name,
-                reverse.origin(s, draft, ahead, eip),
+                reverse.origin(s, draft, claim, ahead, eip),
                 verify.iprev_of(report, eip.public_ip) or _last_iprev(s, eip),
                 reason,
             ),

@@ -160,13 +160,16 @@ class Reconciler:
         deleting = obj.meta.deletion_timestamp is not None
         step = plan(situation) if invalid is None or deleting else refuse(situation, str(invalid))
         remember.after(memory, step, now)
-        for other in self._world.claims.set_blocked(obj.meta.uid, step.blocked_on):
-            self._wake(other)
+        if step.blocked_on is not None:
+            for other in self._world.claims.set_blocked(obj.meta.uid, step.blocked_on):
+                self._wake(other)
         self._released(memory, situation)
         self._actor.request(key, step)
         if step.deleting and FINALIZER not in obj.meta.finalizers:
             return None
         if isinstance(step.action, RemoveFinalizer):
+            # Told while there still is an object to tell it about.
+            await self._notices(body, step)
             await self._actor.act(key, obj, step, memory, now)
             return None
         found = summarise.verdicts(obj, step)
@@ -179,6 +182,10 @@ class Reconciler:
         )
         self._count(obj, memory, status, now)
         if not status.matches(body.get("status")):
+            unsaid = self._unsaid(obj, memory, status, step, now)
+            if unsaid > 0:
+                return min(step.wait, unsaid, max(deadline - now, 0.0))
+            memory.unsaid_since = None
             stored = await self._kube.replace_status(body, status.to_dict())
             self._objects.seen(stored)
             self._log(key, obj, status, step)
@@ -192,6 +199,12 @@ class Reconciler:
         if found[READY].status != TRUE and now < deadline:
             waits = min(waits, deadline - now)
         return waits
+
+    def _unsaid(self, obj: MailEgress, memory: Memory, status: Status, step: Step, now: float) -> float:
+        """Seconds for which this status need not be written yet; 0 = now."""
+        if memory.unsaid_since is None:
+            memory.unsaid_since = now
+        return memory.unsaid_since + summarise.patience(obj, status, step, self._settings.quiet_seconds) - now
 
     def _situate(self, key: str, obj: MailEgress, memory: Memory, now: float) -> Situation:
         bare = Situation(now, obj, memory, self._world, self._settings)
@@ -247,6 +260,9 @@ class Reconciler:
             await self._kube.emit(
                 body, warning=warning, reason=condition.reason, message=condition.message, action="Reconcile"
             )
+        await self._notices(body, step)
+
+    async def _notices(self, body: Mapping[str, Any], step: Step) -> None:
         for notice in step.notices:
             await self._kube.emit(body, warning=notice.warning, reason=notice.reason, message=notice.message, action="Reconcile")
 

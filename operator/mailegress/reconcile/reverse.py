@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from mailegress.api import reasons
 from mailegress.api.status import PtrOrigin
+from mailegress.api.types import Management
 from mailegress.reconcile import verify
 from mailegress.reconcile.contest import Contest, Hold
-from mailegress.reconcile.forward import Forward, left_alone, ptr_problem
-from mailegress.reconcile.model import Eip, Iprev, WriteState
+from mailegress.reconcile.forward import Forward, left_alone, made_before, ptr_problem
+from mailegress.reconcile.model import Eip, WriteState
 from mailegress.reconcile.situation import Draft, Situation
 from mailegress.reconcile.step import (
     Finding,
@@ -98,12 +99,14 @@ def _judge(situation: Situation, draft: Draft, contest: Contest, forward: Forwar
         return good(reasons.PTR_IN_SYNC, f"{eip.public_ip} has the PTR {hostname}.")
     write = situation.world.ptrs.state(eip.region, eip.allocation_id)
     if write is not None and write.busy:
-        return under_way(write, bad(reasons.PTR_PENDING, f"Asking AWS for the PTR {hostname} of {eip.public_ip}."))
+        return under_way(write, _asking(hostname, eip))
     if (since := situation.doubted(eip.region, eip.allocation_id)) is not None:
         draft.need(NeedPtr(eip.region, eip.allocation_id, since))
         return _unanswered(write)
     if eip.ptr.pending:
         draft.need(NeedPtr(eip.region, eip.allocation_id, situation.now))
+        if eip.ptr.update == hostname:
+            return _asking(hostname, eip)
         return bad(reasons.PTR_PENDING, f"AWS is setting the PTR of {eip.public_ip} to {eip.ptr.update or 'none'}.")
     if not joined:
         return bad(
@@ -152,7 +155,12 @@ def _set(situation: Situation, draft: Draft, forward: Forward, eip: Eip) -> Find
     draft.act(SetPtr(eip.region, eip.allocation_id, eip.public_ip, hostname, heal))
     if s.obj.spec.suspend:
         return bad(reasons.SUSPENDED, f"Suspended; would set the PTR of {eip.public_ip} from {shown} to {hostname}. {reasons.SUSPENDED.remedy}")
-    return under_way(write, bad(reasons.PTR_PENDING, f"Asking AWS for the PTR {hostname} of {eip.public_ip}."))
+    return under_way(write, _asking(hostname, eip))
+
+
+def _asking(hostname: str, eip: Eip) -> Finding:
+    """The same words from the moment it is wanted until AWS is done: a status less to write for each EIP."""
+    return bad(reasons.PTR_PENDING, f"Asking AWS for the PTR {hostname} of {eip.public_ip}.")
 
 
 def update_failed(situation: Situation, draft: Draft, eip: Eip, write: WriteState | None) -> Finding | None:
@@ -177,6 +185,7 @@ def _was_right(situation: Situation, eip: Eip) -> bool:
     memory = situation.memory
     return eip.allocation_id in memory.heals or (eip.allocation_id, situation.obj.spec.hostname) in memory.shown or (
         recorded is not None
+        and recorded.ptr_origin is not None
         and recorded.ptr == situation.obj.spec.hostname
         and situation.obj.status.hostname == situation.obj.spec.hostname
     )
@@ -246,7 +255,7 @@ def reset(situation: Situation, draft: Draft, eip: Eip, hostname: str) -> Findin
     return under_way(write, bad(reasons.PTR_PENDING, text))
 
 
-def origin(situation: Situation, draft: Draft, forward: Forward, eip: Eip) -> PtrOrigin | None:
+def origin(situation: Situation, draft: Draft, claim: Contest, forward: Forward, eip: Eip) -> PtrOrigin | None:
     """Whose PTR it is, to be written down before it is touched."""
     hostname = situation.obj.spec.hostname
     recorded = situation.recorded_for(eip.allocation_id)
@@ -256,8 +265,16 @@ def origin(situation: Situation, draft: Draft, forward: Forward, eip: Eip) -> Pt
         return PtrOrigin.MANAGED
     if known is not None:
         return known
+    if claim.hostname is not Hold.MINE or not claim.allows(eip.allocation_id):
+        # What another object's PTR shows is not adopted by looking at it.
+        return None
     if hostname in (eip.ptr.name, eip.ptr.update):
-        if forward.mine and not forward.adopted:
+        zone = forward.zone
+        if situation.obj.spec.forward.management is Management.MANAGED and (
+            zone is None or situation.world.records.get(zone.id, hostname).value is None
+        ):
+            return None  # Whose it is stands in the mark, which was not read yet.
+        if made_before(situation, eip):
             return PtrOrigin.MANAGED
         return PtrOrigin.ADOPTED if ptr_problem(situation, eip) is None else None
     return None

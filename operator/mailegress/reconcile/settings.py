@@ -39,6 +39,8 @@ class ReconcileSettings:
     retry_seconds: float = 5
     """First wait after a refused write; doubles up to ``retry_max_seconds``."""
     retry_max_seconds: float = 300
+    quiet_seconds: float = 5
+    """A status that only tells of a step under way is written when it has stood for so long."""
     blocked_seconds: float = 60
     """Re-look at something that somebody else must change."""
 

@@ -61,6 +61,8 @@ class Memory:
     progress_at: float = 0.0
     ready_generation: int = -1
     kube_failures: int = 0
+    unsaid_since: float | None = None
+    """Since when the status differs from the stored one without being worth a write."""
     owned: frozenset[tuple[str, str]] = frozenset()
     used: frozenset[tuple[str, str]] = frozenset()
     """(region, allocation ID) of the EIPs that the last pass dealt with."""

@@ -216,8 +216,8 @@ class Step:
     zone: ZoneStatus | None = None
     forward: ForwardStatus | None = None
     notices: tuple[Notice, ...] = ()
-    blocked_on: frozenset[str] = frozenset()
-    """UIDs of the CRs whose release this one waits for."""
+    blocked_on: frozenset[str] | None = frozenset()
+    """UIDs of the CRs whose release this one waits for; None while the claims are still being looked into."""
     suspended: bool = False
     """``suspend`` holds a write back; ``held_back`` says in words which."""
     held_back: str = ""

@@ -6,6 +6,8 @@ standing, and when somebody must be called.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mailegress.api import reasons
 from mailegress.api.conditions import (
     ACCEPTED,
@@ -20,7 +22,7 @@ from mailegress.api.conditions import (
     UNKNOWN,
 )
 from mailegress.api.reasons import ALL_REASONS
-from mailegress.api.status import Condition, Status
+from mailegress.api.status import Condition, PtrOrigin, Status
 from mailegress.api.types import MailEgress
 from mailegress.reconcile.step import Finding, Step, bad
 
@@ -126,6 +128,43 @@ def compose(
             Condition(kind, f.status, f.reason, f.message, generation, _since(obj, kind, f, now)) for kind, f in kinds.items()
         ),
     )
+
+
+def patience(obj: MailEgress, status: Status, step: Step, quiet_seconds: float) -> float:
+    """Seconds for which ``status`` may stay unwritten because its reader would not miss it; 0 = write it now.
+
+    On the way to Ready most statuses live for a moment: readings arrive one after the other, a write waits for its batch.
+    Each costs the API server a write and its watchers an event, and of a thousand new objects the last one waits for
+    all of them. What is about to be done, what was lost, what needs a human and what is Ready is never held back.
+    """
+    old, generation = obj.status, obj.meta.generation
+    if step.action is not None or step.suspended or step.deleting or obj.meta.deletion_timestamp is not None:
+        return 0.0
+    if old.observed_generation not in (generation, -1) or status.last_handled_reconcile_at != old.last_handled_reconcile_at:
+        return 0.0
+    if {c.type for c in status.conditions} - {RECONCILING} != {c.type for c in old.conditions} - {RECONCILING}:
+        return 0.0
+    for condition in status.conditions:
+        before = old.condition(condition.type)
+        if condition.type == READY and condition.status == TRUE:
+            return 0.0
+        if before is not None and before.status == TRUE and condition.status != TRUE:
+            return 0.0
+        if condition.status != TRUE and condition.reason not in TRANSITIONAL:
+            return 0.0
+    if _origins(status) != _origins(old):
+        return 0.0
+    held = old.forward
+    if status.conditions == old.conditions and held is not None and held.change_id and status.forward is not None:
+        if replace(status, forward=held) == old and replace(held, change_id=None) == status.forward:
+            # That the change is INSYNC is told with what the authorities say.
+            return 12 * quiet_seconds
+    return quiet_seconds
+
+
+def _origins(status: Status) -> set[tuple[str | None, PtrOrigin]]:
+    """Whose the PTRs are: the one thing in a status that is also memory."""
+    return {(a.allocation_id, a.ptr_origin) for a in status.addresses if a.ptr_origin is not None}
 
 
 def _stalled(obj: MailEgress, ready: Finding, stuck: bool) -> bool:

@@ -139,6 +139,8 @@ def _delegated_twin(situation: Situation, draft: Draft, twins: list[Zone]) -> Ch
         if fact.fault is not None:
             return Choice(finding=from_fault(fact.fault, f"Which of the zones named {name} counts is not known: "))
         return Choice(finding=unknown(reasons.PROGRESSING, f"Asking the parent of {name} for its name servers.", soft=True))
+    # The parent may turn to another twin at any time.
+    draft.have(fact, floor := situation.now - situation.settings.resync_seconds, NeedDelegation(name, floor))
     chosen = []
     for twin in twins:
         servers = _servers(situation, draft, twin.id)

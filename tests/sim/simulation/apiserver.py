@@ -303,7 +303,9 @@ class ApiServer:
 
     def bookmark(self) -> bytes:
         meta = {"resourceVersion": str(self.rv)}
-        return _line("BOOKMARK", {"kind": "MailEgress", "apiVersion": "mailegress.io/v1alpha1", "metadata": meta})
+        return _line(
+            "BOOKMARK", {"kind": "MailEgress", "apiVersion": "mailegress.io/v1alpha1", "metadata": meta}
+        )
 
     # ------------------------------------------------------------ requests
 
@@ -341,7 +343,11 @@ class ApiServer:
             namespace = rest[1] if rest[0] == "namespaces" else None
             rest = rest[2:] if namespace is not None else rest
             if rest == ["mailegresses"] and method == "GET":
-                return self._watch(namespace, query) if query.get("watch") == "true" else self._list(namespace, query)
+                return (
+                    self._watch(namespace, query)
+                    if query.get("watch") == "true"
+                    else self._list(namespace, query)
+                )
             if namespace is not None and len(rest) == 2 and method == "PATCH":
                 return Reply(self._patch(namespace, rest[1], body))
             if namespace is not None and len(rest) == 3 and rest[2] == "status" and method == "PUT":
@@ -359,7 +365,9 @@ class ApiServer:
             rv, rest = self._pages.pop(token)
         else:
             rv = self.rv
-            rest = [copy.deepcopy(o) for (ns, _), o in sorted(self.objects.items()) if namespace in (None, ns)]
+            rest = [
+                copy.deepcopy(o) for (ns, _), o in sorted(self.objects.items()) if namespace in (None, ns)
+            ]
         limit = int(query.get("limit") or 0) or len(rest) or 1
         page, rest = rest[:limit], rest[limit:]
         meta = {"resourceVersion": str(rv)}
@@ -367,13 +375,22 @@ class ApiServer:
             meta["continue"] = f"page-{rv}-{len(rest)}"
             self._pages[meta["continue"]] = (rv, rest)
         items = [{k: v for k, v in item.items() if k not in ("kind", "apiVersion")} for item in page]
-        return Reply({"kind": "MailEgressList", "apiVersion": "mailegress.io/v1alpha1", "metadata": meta, "items": items})
+        return Reply(
+            {
+                "kind": "MailEgressList",
+                "apiVersion": "mailegress.io/v1alpha1",
+                "metadata": meta,
+                "items": items,
+            }
+        )
 
     def _watch(self, namespace: str | None, query: Mapping[str, str]) -> Reply:
         since = int(query.get("resourceVersion") or 0)
         watch = Watch(self, float(query.get("timeoutSeconds") or 1800))
         if since and since < self.floor:
-            watch.push(_line("ERROR", {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"}))
+            watch.push(
+                _line("ERROR", {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"})
+            )
             watch.push(None)
             return watch
         for rv, line in self.history:
@@ -391,15 +408,23 @@ class ApiServer:
             for parent in parents:
                 target = target[parent]
             if op["op"] == "test" and target.get(last) != op["value"]:
-                raise ApiError(422, "Invalid", "the server rejected our request due to an error in our request")
+                raise ApiError(
+                    422, "Invalid", "the server rejected our request due to an error in our request"
+                )
             if op["op"] == "add":
                 target[last] = op["value"]
         before, after = old["metadata"].get("finalizers") or [], body["metadata"].get("finalizers") or []
         if not after:
             body["metadata"].pop("finalizers", None)
         if "deletionTimestamp" in body["metadata"] and set(after) - set(before):
-            cause = {"field": "metadata.finalizers", "reason": "FieldValueForbidden", "message": "no new finalizers"}
-            raise ApiError(422, "Invalid", "no new finalizers can be added if the object is being deleted", (cause,))
+            cause = {
+                "field": "metadata.finalizers",
+                "reason": "FieldValueForbidden",
+                "message": "no new finalizers",
+            }
+            raise ApiError(
+                422, "Invalid", "no new finalizers can be added if the object is being deleted", (cause,)
+            )
         if body == old:
             return copy.deepcopy(old)
         self.note("api", f"finalizers of {namespace}/{name}: {after}")
@@ -428,7 +453,9 @@ class ApiServer:
         if namespace in self.terminating:
             raise ApiError(403, "Forbidden", f"namespace {namespace} is being terminated")
         self.events.append(copy.deepcopy(body))
-        self.note("event", f"{body['regarding']['name']}: {body['type']} {body['reason']}: {body['note'][:150]}")
+        self.note(
+            "event", f"{body['regarding']['name']}: {body['type']} {body['reason']}: {body['note'][:150]}"
+        )
         return body
 
     def _lease(self, method: str, namespace: str, name: str, body: Any) -> Reply:
@@ -440,7 +467,10 @@ class ApiServer:
             raise ApiError(404, "NotFound", f"leases {name!r} not found")
         if method == "GET":
             return Reply(copy.deepcopy(known))
-        if known is not None and body["metadata"].get("resourceVersion") != known["metadata"]["resourceVersion"]:
+        if (
+            known is not None
+            and body["metadata"].get("resourceVersion") != known["metadata"]["resourceVersion"]
+        ):
             raise ApiError(409, "Conflict", "the lease has been modified")
         self.rv += 1
         stored = copy.deepcopy(body)
@@ -483,7 +513,13 @@ def _line(kind: str, body: Object) -> bytes:
 def _where(method: str, path: str, query: Mapping[str, str]) -> str:
     tail = path.rsplit("/", 1)[-1]
     if path.startswith(GROUP):
-        tail = "status" if path.endswith("/status") else "watch" if query.get("watch") == "true" else "mailegresses"
+        tail = (
+            "status"
+            if path.endswith("/status")
+            else "watch"
+            if query.get("watch") == "true"
+            else "mailegresses"
+        )
     elif "/events" in path:
         tail = "events"
     return f"{method} {tail}"
@@ -534,8 +570,20 @@ _MEG = {
     "name": "mailegresses", "singularName": "mailegress", "kind": "MailEgress", "namespaced": True,
     "verbs": ["get", "list", "watch", "patch", "update", "create", "delete"], "shortNames": ["meg"],
 }  # fmt: skip
-_STATUS = {"name": "mailegresses/status", "singularName": "", "kind": "MailEgress", "namespaced": True, "verbs": ["update"]}
-_NAMESPACES = {"name": "namespaces", "singularName": "namespace", "kind": "Namespace", "namespaced": False, "verbs": ["get"]}
+_STATUS = {
+    "name": "mailegresses/status",
+    "singularName": "",
+    "kind": "MailEgress",
+    "namespaced": True,
+    "verbs": ["update"],
+}
+_NAMESPACES = {
+    "name": "namespaces",
+    "singularName": "namespace",
+    "kind": "Namespace",
+    "namespaced": False,
+    "verbs": ["get"],
+}
 DISCOVERY: Mapping[str, Object] = {
     "/api": {"versions": ["v1"]},
     "/api/v1": {"resources": [_NAMESPACES]},

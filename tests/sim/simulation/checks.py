@@ -111,7 +111,9 @@ class Checks:
             self._known("zone", str(call.params["HostedZoneId"]), began)
         elif call.operation == "DescribeAddressesAttribute":
             self._read[call.region] = began
-            for allocation in call.params.get("AllocationIds") or [e.allocation_id for e in self.world.all_eips()]:
+            for allocation in call.params.get("AllocationIds") or [
+                e.allocation_id for e in self.world.all_eips()
+            ]:
                 self._known("eip", allocation, began)
 
     def _known(self, kind: str, target: str, began: float) -> None:
@@ -126,7 +128,9 @@ class Checks:
         self._sent += 1
         for target in _targets(call):
             if target in self._unknown:
-                self.violated("S10", f"{call.operation} again for {target} without reading what became of the last")
+                self.violated(
+                    "S10", f"{call.operation} again for {target} without reading what became of the last"
+                )
         if call.operation == "ChangeResourceRecordSets":
             self._pending = list(self._batches(call))
             for batch in self._pending:
@@ -173,13 +177,18 @@ class Checks:
         if call.operation == "ResetAddressAttribute":
             ours = self._set.get(eip.public_ip)
             if (ours is None or ours[0] != shown) and not self._touched(eip.public_ip):
-                self.violated("S2", f"reset of the PTR {shown} of {eip.public_ip}, which the operator did not set ({ours})")
+                self.violated(
+                    "S2",
+                    f"reset of the PTR {shown} of {eip.public_ip}, which the operator did not set ({ours})",
+                )
             self._finalized(self._uid_of_ptr(eip), f"reset of {eip.public_ip}")
             return
         name = str(call.params["DomainName"]).rstrip(".")
         self._check_gate(eip, name)
         if shown not in (None, name) and eip.public_ip not in self._set and eip.public_ip not in self._joined:
-            self.violated("S2", f"PTR {shown} of {eip.public_ip} is overwritten with {name} although it is foreign")
+            self.violated(
+                "S2", f"PTR {shown} of {eip.public_ip} is overwritten with {name} although it is foreign"
+            )
         holder = self._holder(name)
         if holder is None:
             self.violated("S8", f"PTR {name} is set for no live object")
@@ -190,16 +199,21 @@ class Checks:
         """S1: every authoritative server answers, with exactly the set that was written, and the EIP is in it."""
         answers = self.world.authorities(name)
         holder = self._holder(name)
-        observed = holder is not None and (holder["spec"].get("forward") or {}).get("management") == "Observed"
+        observed = (
+            holder is not None and (holder["spec"].get("forward") or {}).get("management") == "Observed"
+        )
         zone = self.world.zone_of(name)
         stored = self.world.record(zone, name, "A") if zone is not None else None
         wanted = frozenset(stored[1]) if stored is not None else frozenset()
         for server, values in answers.items():
             if values is None:
                 self.violated("S1", f"PTR {name} of {eip.public_ip} although {server} does not answer")
-            elif eip.public_ip not in values or (not observed and values != wanted and not self._touched(name)):
+            elif eip.public_ip not in values or (
+                not observed and values != wanted and not self._touched(name)
+            ):
                 self.violated(
-                    "S1", f"PTR {name} of {eip.public_ip} although {server} answers {sorted(values)}, written {sorted(wanted)}"
+                    "S1",
+                    f"PTR {name} of {eip.public_ip} although {server} answers {sorted(values)}, written {sorted(wanted)}",
                 )
 
     def _finalized(self, uid: str | None, what: str) -> None:
@@ -241,7 +255,9 @@ class Checks:
         for hostname, (deletes, creates) in parts.items():
             before = self.world.record(zone, hostname, "A")
             mark = _mark(self.world.mark(zone, hostname))
-            yield _Batch(zone, hostname, deletes, creates, mark, frozenset(before[1]) if before else frozenset())
+            yield _Batch(
+                zone, hostname, deletes, creates, mark, frozenset(before[1]) if before else frozenset()
+            )
 
     def _check_batch_order(self, batch: _Batch) -> None:
         """S4, S5: an address leaves the record only after its PTR; S8: the finalizer is there."""
@@ -253,7 +269,9 @@ class Checks:
                 continue
             eip = self.world.model.eip(address)
             if _bare(eip.ptr) == batch.hostname or (eip.update and _bare(eip.update.value) == batch.hostname):
-                self.violated("S5", f"{address} leaves the A record of {batch.hostname} while its PTR is {_name(eip)}")
+                self.violated(
+                    "S5", f"{address} leaves the A record of {batch.hostname} while its PTR is {_name(eip)}"
+                )
         created = _mark(*batch.creates.get("TXT", ()))
         uid = created.uid if created is not None else batch.mark.uid if batch.mark is not None else None
         self._finalized(uid, f"change at {batch.hostname}")
@@ -269,7 +287,11 @@ class Checks:
             self.violated("S2", f"other types than A and TXT at {name}")
         created = _mark(*batch.creates.get("TXT", ()))
         mark = batch.mark
-        if "A" in batch.deletes and (mark is None or mark.uid not in self.api.ever) and not self._touched(name):
+        if (
+            "A" in batch.deletes
+            and (mark is None or mark.uid not in self.api.ever)
+            and not self._touched(name)
+        ):
             self.violated("S2", f"A of {name} is changed or deleted without a mark of ours beside it")
         if "A" in batch.deletes and "A" not in batch.creates and mark is not None and mark.adopted:
             self.violated("S2", f"the adopted A of {name} is deleted")
@@ -277,11 +299,20 @@ class Checks:
             self.violated("S2", f"A of {name} is created without a mark")
         if "TXT" in batch.deletes and mark is None and not self._touched(name):
             self.violated("S2", f"a foreign TXT at {name} is deleted")
-        if created is not None and mark is not None and created.uid != mark.uid and self.api.by_uid(mark.uid) is not None:
+        if (
+            created is not None
+            and mark is not None
+            and created.uid != mark.uid
+            and self.api.by_uid(mark.uid) is not None
+        ):
             self.violated("S9", f"{name} is taken over from a live object")
         values = frozenset(batch.creates.get("A", ()))
         ours = {n for n, u in self._set.values() if created is not None and u == created.uid} | {name}
-        ours |= {n for n in self._names() if created is not None and (m := self._mark_at(n)) and m.uid == created.uid}
+        ours |= {
+            n
+            for n in self._names()
+            if created is not None and (m := self._mark_at(n)) and m.uid == created.uid
+        }
         for address in sorted(values - batch.values - self._joined):
             eip = self.world.model.network.by_ip.get(address)
             if eip is None:
@@ -324,7 +355,10 @@ class Checks:
                     continue
                 for server, values in self.world.authorities(name).items():
                     if values is None or address not in values:
-                        self.violated("S3", f"receivers may see the PTR {name} of {address}, but {server} answers {values and sorted(values)}")
+                        self.violated(
+                            "S3",
+                            f"receivers may see the PTR {name} of {address}, but {server} answers {values and sorted(values)}",
+                        )
 
     def _touched(self, what: str) -> bool:
         at = self.world.touched.get(what)
@@ -337,16 +371,26 @@ class Checks:
         status, meta = new["status"], new["metadata"]
         where = f"{meta['namespace']}/{meta['name']}"
         if status.get("observedGeneration") != meta["generation"]:
-            self.violated("S6", f"{where}: observedGeneration {status.get('observedGeneration')} at generation {meta['generation']}")
+            self.violated(
+                "S6",
+                f"{where}: observedGeneration {status.get('observedGeneration')} at generation {meta['generation']}",
+            )
         text = repr([c.get("message") for c in status.get("conditions", [])])
         for c in status.get("conditions", []):
             if CONTROL.search(c["message"]) or CONTROL.search(c["reason"]):
                 self.violated("S12", f"{where}: control characters in {text}")
         was, now = _ready(old), _ready(new)
         for c in status.get("conditions", []):
-            before = next((b for b in (old.get("status") or {}).get("conditions", []) if b["type"] == c["type"]), None)
+            before = next(
+                (b for b in (old.get("status") or {}).get("conditions", []) if b["type"] == c["type"]), None
+            )
             moved = before is not None and before["lastTransitionTime"] != c["lastTransitionTime"]
-            if before is not None and moved and before["status"] == c["status"] and before["reason"] != "Pending":
+            if (
+                before is not None
+                and moved
+                and before["status"] == c["status"]
+                and before["reason"] != "Pending"
+            ):
                 self.violated("S7", f"{where}: lastTransitionTime of {c['type']} moved without a flip")
         if now is not None and now["status"] == "True":
             if now["observedGeneration"] != meta["generation"]:
@@ -359,13 +403,18 @@ class Checks:
         """S6, S7: what Ready says is true, and it was read after the last write."""
         hostname, status = body["spec"]["hostname"], body["status"]
         # An entry with a reason is an old address that is still to be tidied.
-        addresses = [a["publicIP"] for a in status.get("addresses", []) if not a.get("reason") and a.get("publicIP")]
+        addresses = [
+            a["publicIP"] for a in status.get("addresses", []) if not a.get("reason") and a.get("publicIP")
+        ]
         if not addresses:
             self.violated("S7", f"{where}: Ready without an address")
         for server, values in self.world.authorities(hostname).items():
             if values is None or not set(addresses) <= values:
                 if not self._touched(hostname):
-                    self.violated("S7", f"{where}: Ready, but {server} answers {values and sorted(values)} for {hostname}")
+                    self.violated(
+                        "S7",
+                        f"{where}: Ready, but {server} answers {values and sorted(values)} for {hostname}",
+                    )
             heard = self._asked.get((hostname, "A"), {}).get(self.world.dns.address_of(server), -1.0)
             if heard < self._wrote.get(hostname, 0.0):
                 self.violated("S7", f"{where}: Ready, but {server} was not asked after the last write")
@@ -373,9 +422,13 @@ class Checks:
             eip = self.world.model.network.by_ip.get(address)
             if eip is None or self.world.ptr(eip) != hostname:
                 if not self._touched(address):
-                    self.violated("S7", f"{where}: Ready, but the PTR of {address} is {eip and self.world.ptr(eip)}")
+                    self.violated(
+                        "S7", f"{where}: Ready, but the PTR of {address} is {eip and self.world.ptr(eip)}"
+                    )
             if self._read.get(REGION, -1.0) < self._wrote.get(address, 0.0):
-                self.violated("S7", f"{where}: Ready, but the PTR of {address} was not read after the last write")
+                self.violated(
+                    "S7", f"{where}: Ready, but the PTR of {address} was not read after the last write"
+                )
 
     def _check_winner(self, where: str, body: Object) -> None:
         mine = set(body["status"].get("publicIPs") or [])
@@ -383,11 +436,17 @@ class Checks:
             if other["metadata"]["uid"] == body["metadata"]["uid"]:
                 continue
             ready = _ready(other)
-            if ready is None or ready["status"] != "True" or ready["observedGeneration"] != other["metadata"]["generation"]:
+            if (
+                ready is None
+                or ready["status"] != "True"
+                or ready["observedGeneration"] != other["metadata"]["generation"]
+            ):
                 continue
             theirs = set(other["status"].get("publicIPs") or [])
             if other["spec"]["hostname"] == body["spec"]["hostname"] or mine & theirs:
-                self.violated("S9", f"{where} and {other['metadata']['name']} are both Ready for the same thing")
+                self.violated(
+                    "S9", f"{where} and {other['metadata']['name']} are both Ready for the same thing"
+                )
 
     def _on_finalizers(self, old: Object, new: Object) -> None:
         self._finalizer_writes += 1
@@ -409,7 +468,9 @@ class Checks:
                 if shown["Type"] == "TXT":
                     mark = _mark(*(v["Value"] for v in shown.get("ResourceRecords", ())))
                     if mark is not None and mark.uid == uid:
-                        self.violated("S8", f"finalizer of {name} goes while its mark stands at {shown['Name']}")
+                        self.violated(
+                            "S8", f"finalizer of {name} goes while its mark stands at {shown['Name']}"
+                        )
         for address, (ptr, owner) in self._set.items():
             eip = self.world.model.network.by_ip.get(address)
             if owner == uid and eip is not None and _name(eip) == ptr:

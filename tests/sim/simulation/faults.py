@@ -50,6 +50,11 @@ class Board:
         """The fault that the running task's request meets, once."""
         return self.armed.pop(asyncio.current_task(), None)
 
+    @property
+    def ailing(self) -> bool:
+        """Whether a fault that lasts for a while still does."""
+        return any(until > self.clock() for until, _ in self.lasting.values())
+
     def heal(self) -> None:
         """Whatever was still to come does not."""
         self.plans.clear()

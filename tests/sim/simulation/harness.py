@@ -145,7 +145,9 @@ class Sim:
         self.processes: list[Process] = []
         self.crashes = 0
         self.exits = 0
+        self.closing = False
         self._started = 0
+        loop.set_exception_handler(self._unhandled)
         self._down: list[Process] = []
         self._base = contextvars.copy_context()
         self._own: list[asyncio.Task[Any]] = []
@@ -167,6 +169,11 @@ class Sim:
     def ended(self, process: Process) -> None:
         self.exits += 1
         self._later(process)
+
+    def _unhandled(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """What a killed process leaves behind is nobody's concern; all else is a bug."""
+        if not self.crashes and not self.closing:
+            self.checks.violated("log", f"{context.get('message')}: {context.get('exception')!r}")
 
     def _later(self, process: Process) -> None:
         self.processes.remove(process)
@@ -194,6 +201,7 @@ class Sim:
             self.start()
 
     async def close(self) -> None:
+        self.closing = True
         for process in list(self.processes):
             process.dead = True
             await process.bury()
@@ -248,6 +256,9 @@ class Sim:
             await self.until(lambda n=name: self.condition(n)[0] == "True", f"{name} Ready")  # type: ignore[misc]
 
     async def reason(self, name: str, reason: str, kind: str = "Ready") -> None:
+        """Until a condition has a reason; an impatient user does not wait to see it."""
+        if self.impatient and self.crashes:
+            return
         await self.until(lambda: self.condition(name, kind)[1] == reason, f"{name} {kind} {reason}")
 
     async def gone(self, *names: str) -> None:
@@ -260,12 +271,13 @@ class Sim:
 
     async def drain(self, still: float = 1000.0, patience: float = 6 * 3600.0) -> None:
         """Until nobody wrote anything for ``still`` seconds and nothing is being deleted."""
+        self.impatient = False
         self._acted()
         deadline = self.clock() + patience
         seen, since = self.checks.writes(), self.clock()
         while True:
             await asyncio.sleep(20.0)
-            if (now := self.checks.writes()) != seen:
+            if (now := self.checks.writes()) != seen or self.board.ailing:
                 seen, since = now, self.clock()
             deleting = any("deletionTimestamp" in o["metadata"] for o in self.api.objects.values())
             if self.clock() - since >= still and not deleting:
@@ -279,7 +291,9 @@ class Sim:
         versions = {key: o["metadata"]["resourceVersion"] for key, o in self.api.objects.items()}
         await asyncio.sleep(seconds)
         if self.checks.writes() != before:
-            self.checks.violated("E3", f"writes in {seconds:g} quiet seconds: {before} -> {self.checks.writes()}")
+            self.checks.violated(
+                "E3", f"writes in {seconds:g} quiet seconds: {before} -> {self.checks.writes()}"
+            )
         after = {key: o["metadata"]["resourceVersion"] for key, o in self.api.objects.items()}
         if versions != after:
             self.checks.violated("E3", "resourceVersions move although nothing happens")
@@ -307,6 +321,9 @@ class Errors(logging.Handler):
         self.seen: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
+        owner = _owner.get()
+        if owner is not None and owner.dead:
+            return
         self.seen.append(record.getMessage())
 
 
@@ -374,4 +391,3 @@ def simulate(story: Story, *, verbose: bool = False, longest: float = 3 * 86400.
     if sim.checks.violations:
         raise Violation("\n".join([*sim.checks.violations, sim.trace.tail()]))
     return sim
-

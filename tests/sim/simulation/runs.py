@@ -33,7 +33,9 @@ class Outcome:
     lines: tuple[str, ...]
 
 
-def play(scenario: Scenario, plan: Plan | None = None, *, impatient: bool = False, verbose: bool = False) -> Outcome:
+def play(
+    scenario: Scenario, plan: Plan | None = None, *, impatient: bool = False, verbose: bool = False
+) -> Outcome:
     """Raises :class:`Violation`."""
     kept: list[Outcome] = []
 
@@ -49,8 +51,11 @@ def play(scenario: Scenario, plan: Plan | None = None, *, impatient: bool = Fals
         await sim.stay_quiet(QUIET)
         if plan is None:
             # A new process finds everything as it should be, and writes nothing.
+            before = sim.checks.writes()
             await sim.restart()
             await sim.stay_quiet(QUIET)
+            if sim.checks.writes() != before:
+                sim.checks.violated("E3", f"a restart writes: {before} -> {sim.checks.writes()}")
         for name, (status, reason) in stage.expect.items():
             if sim.condition(name) != (status, reason):
                 sim.checks.violated("E1", f"{name} is {sim.condition(name)}, wanted {(status, reason)}")
@@ -65,7 +70,13 @@ def play(scenario: Scenario, plan: Plan | None = None, *, impatient: bool = Fals
         sim.checks.texts()
         kept.append(
             Outcome(
-                world, statuses, applied, passed, frozenset(sim.board.reached), struck, tuple(sim.trace.lines())
+                world,
+                statuses,
+                applied,
+                passed,
+                frozenset(sim.board.reached),
+                struck,
+                tuple(sim.trace.lines()),
             )
         )
 
@@ -125,7 +136,8 @@ def faults(name: str) -> Iterator[tuple[Plan, bool]]:
             sides: tuple[When, When] = ("before", "after")
             for when in sides:
                 yield Plan(point, index, when, "crash"), False
-                yield Plan(point, index, when, "crash"), True
+                if SCENARIOS[name].hasty:
+                    yield Plan(point, index, when, "crash"), True
                 for kind in kinds if when == "before" else AFTER_KINDS:
                     if kind == "conflict" and point == "kube.event":
                         continue

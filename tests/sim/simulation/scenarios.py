@@ -36,6 +36,8 @@ class Scenario:
     leftover: Callable[[Stage, dict[str, Any]], None] = lambda stage, dump: None
     still: float = 1000.0
     """Virtual seconds without a write after which the story counts as over."""
+    hasty: bool = True
+    """Whether it ends the same if the user's and the outsiders' deeds come while the operator is down."""
     settings: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -308,12 +310,12 @@ SCENARIOS = {
         Scenario("delete-midway", _eips(1), _delete_midway),
         Scenario("successor", _eips(1), _recreate),
         Scenario("adopt", _prepare_adopt, _adopt),
-        Scenario("adopt-rename", _prepare_adopt, _adopt_rename, _ptr_is_ours_now),
+        Scenario("adopt-rename", _prepare_adopt, _adopt_rename, _ptr_is_ours_now, hasty=False),
         Scenario("conflict-takeover", _eips(2), _conflict),
         Scenario("eip-exchange", _eips(3), _exchange),
         Scenario("observed", _prepare_observed, _observed),
         Scenario("hand-over", _eips(1), _hand_over, _record_stays),
-        Scenario("drift", _eips(1), _drift),
-        Scenario("lost-eip", _eips(2), _lost, _eip_gone, still=2000.0),
+        Scenario("drift", _eips(1), _drift, hasty=False),
+        Scenario("lost-eip", _eips(2), _lost, _eip_gone, still=2000.0, hasty=False),
     )
 }

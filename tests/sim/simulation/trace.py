@@ -7,6 +7,8 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from sandbox.aws.world import diff
+
 
 class Trace:
     """Entries are kept as they come and put into words only when somebody wants to read them."""
@@ -39,10 +41,14 @@ def _text(kind: str, what: tuple[Any, ...]) -> str:
             changes.append(f"{c['type']}={c['status']}/{c['reason']}")
     changes += [f"-{kind}" for kind in before]
     ready = next((c for c in status.get("conditions", []) if c["type"] == "Ready"), {})
-    addresses = [f"{a.get('publicIP')}:{a.get('ptr')}:{a.get('ptrOrigin')}" for a in status.get("addresses", [])]
+    addresses = [
+        f"{a.get('publicIP')}:{a.get('ptr')}:{a.get('ptrOrigin')}" for a in status.get("addresses", [])
+    ]
+    if not changes:
+        changes = [line[:200] for line in diff(old.get("status") or {}, status)]
     return (
         f"{namespace}/{name} g{new['metadata']['generation']} seen {status.get('observedGeneration')} "
-        f"{' '.join(changes) or '(details)'} A={json.dumps((status.get('forward') or {}).get('values'))} "
+        f"{' '.join(changes)} A={json.dumps((status.get('forward') or {}).get('values'))} "
         f"addresses={addresses} | {ready.get('message', '')[:160]}"
     )
 

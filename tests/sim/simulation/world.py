@@ -95,9 +95,7 @@ class World:
 
     def zone_of(self, hostname: str) -> HostedZone | None:
         """The hosted zone that the world asks for this name."""
-        fitting = [
-            z for z in self.model.zones() if not z.private and f".{hostname}.".endswith(f".{z.name}")
-        ]
+        fitting = [z for z in self.model.zones() if not z.private and f".{hostname}.".endswith(f".{z.name}")]
         return max(fitting, key=lambda z: len(z.name), default=None)
 
     def record(self, zone: HostedZone, name: str, rtype: str) -> tuple[int, tuple[str, ...]] | None:
@@ -211,7 +209,12 @@ class SimAws:
     sleep: Callable[[float], Awaitable[None]] = field(default=asyncio.sleep)
 
     async def _call(
-        self, service: Service, operation: str, region: str, params: Mapping[str, Any], parsed: Callable[[Any], T]
+        self,
+        service: Service,
+        operation: str,
+        region: str,
+        params: Mapping[str, Any],
+        parsed: Callable[[Any], T],
     ) -> T:
         world = self.world
         call = Call(service.value, operation, dict(params), region)

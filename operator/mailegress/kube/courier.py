@@ -1,0 +1,63 @@
+"""Events on their own way: nobody who writes a status or acts waits for the Event that tells of it."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from mailegress.reconcile.ports import Kube
+
+_log = logging.getLogger(__name__)
+
+MOST = 20_000
+"""Events that wait at most: a mass creation's. The oldest are dropped beyond it."""
+
+
+class Courier:
+    """A ``Kube`` whose Events are sent one after the other by :meth:`run`, in the order in which they were told."""
+
+    def __init__(self, kube: Kube, most: int = MOST) -> None:
+        self._kube = kube
+        self._waiting: deque[Callable[[], Awaitable[None]]] = deque()
+        self._most = most
+        self._news = asyncio.Event()
+
+    async def set_finalizers(
+        self, namespace: str, name: str, resource_version: str, finalizers: Sequence[str]
+    ) -> Mapping[str, Any]:
+        return await self._kube.set_finalizers(namespace, name, resource_version, finalizers)
+
+    async def replace_status(self, body: Mapping[str, Any], status: Mapping[str, Any]) -> Mapping[str, Any]:
+        return await self._kube.replace_status(body, status)
+
+    async def emit(
+        self, involved: Mapping[str, Any], *, warning: bool, reason: str, message: str, action: str
+    ) -> None:
+        """Queue one Event; returns at once."""
+        if len(self._waiting) >= self._most:
+            self._waiting.popleft()
+            _log.warning("an Event was dropped, too many wait to be sent waiting=%s", self._most)
+        # Of the object only what an Event refers to is kept.
+        bare = {"apiVersion": involved["apiVersion"], "kind": involved["kind"], "metadata": involved["metadata"]}
+        send = functools.partial(
+            self._kube.emit, bare, warning=warning, reason=reason, message=message, action=action
+        )
+        self._waiting.append(send)
+        self._news.set()
+
+    async def run(self) -> None:
+        """For ever."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            while self._waiting:
+                send = self._waiting.popleft()
+                try:
+                    await send()
+                except Exception:
+                    # An Event is a courtesy: not even a bug in sending one may end the operator.
+                    _log.exception("an Event could not be sent")
