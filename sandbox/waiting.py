@@ -11,7 +11,11 @@ class Overdue(AssertionError):
 
 
 def wait_until(
-    condition: Callable[[], object], timeout: float, what: str, seen: Callable[[], str] | None = None, every: float = 0.1
+    condition: Callable[[], object],
+    timeout: float,
+    what: str,
+    seen: Callable[[], str] | None = None,
+    every: float = 0.1,
 ) -> None:
     """Return when ``condition()`` is true. Seconds. :class:`Overdue` names ``what`` and what ``seen`` tells."""
     deadline = time.monotonic() + timeout

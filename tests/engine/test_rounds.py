@@ -50,7 +50,13 @@ async def rounds_after(world: World, items: list[Item], woken: list[str], second
         now += delay
 
     rounds = Rounds(
-        world, world, lambda: items, woken.append, RoundSettings(60, 100), clock=lambda: now, sleep=sleep  # type: ignore[arg-type]
+        world,
+        world,
+        lambda: items,
+        woken.append,
+        RoundSettings(60, 100),
+        clock=lambda: now,
+        sleep=sleep,  # type: ignore[arg-type]
     )
     try:
         await rounds.run()

@@ -10,8 +10,8 @@ from mailegress.api.names import FINALIZER
 from mailegress.api.status import Status
 from mailegress.api.types import MailEgress, parse_object
 from mailegress.reconcile import marks, remember, summarise
+from mailegress.reconcile.batch import mark_set
 from mailegress.reconcile.claims import ClaimIndex
-from mailegress.reconcile.forward import mark_set
 from mailegress.reconcile.marks import Mark
 from mailegress.reconcile.model import (
     Absence,
@@ -142,7 +142,9 @@ class FakeRecords:
         return found
 
     def holder(self, hostname: str) -> Sequence[tuple[str, NameView]]:
-        return [(z, v) for (z, h), v in self.views.items() if h == hostname and v.mark and h not in self.unread]
+        return [
+            (z, v) for (z, h), v in self.views.items() if h == hostname and v.mark and h not in self.unread
+        ]
 
     def all_swept(self) -> Fact[bool]:
         return Fact(True, 0.0) if self.swept else Fact()
@@ -150,9 +152,18 @@ class FakeRecords:
     def request_all_swept(self, key: str) -> None:
         raise AssertionError("planning does not ask")
 
-    def put(self, hostname: str, values: Iterable[str] = (), mark: Mark | None = None, zone_id: str = ZONE.id, ttl: int = 300) -> None:
+    def put(
+        self,
+        hostname: str,
+        values: Iterable[str] = (),
+        mark: Mark | None = None,
+        zone_id: str = ZONE.id,
+        ttl: int = 300,
+    ) -> None:
         records = (RecordSet(hostname, "A", ttl, tuple(sorted(values))),) if values else ()
-        self.views[(zone_id, hostname)] = NameView(hostname, records, mark_set(hostname, mark) if mark else None)
+        self.views[(zone_id, hostname)] = NameView(
+            hostname, records, mark_set(hostname, mark) if mark else None
+        )
 
     def apply(self, zone_id: str, hostname: str, changes: Sequence[Change]) -> None:
         """What Route 53 would hold afterwards; DELETE must be exact, CREATE must be new (both are asserted)."""
@@ -224,11 +235,15 @@ class FakeDns:
         if self.public_at is None:
             return Fact()
         reverse = {
-            e.public_ip: IprevResult(Iprev.PASS if e.ptr.name else Iprev.PERMERROR, (e.ptr.name,) if e.ptr.name else ())
+            e.public_ip: IprevResult(
+                Iprev.PASS if e.ptr.name else Iprev.PERMERROR, (e.ptr.name,) if e.ptr.name else ()
+            )
             for e in self._book.eips.values()
         }
         answers = tuple(ResolverAnswer(r, self._answer(r, hostname), reverse) for r in self.resolvers)
-        return Fact(ResolverReport(hostname, frozenset(reverse), answers), self.public_at, tried_at=self.public_at)
+        return Fact(
+            ResolverReport(hostname, frozenset(reverse), answers), self.public_at, tried_at=self.public_at
+        )
 
     def request_public(self, key: str, hostname: str, addresses: frozenset[str], not_before: float) -> None:
         raise AssertionError("planning does not ask")
@@ -285,7 +300,9 @@ class Desk:
         memory = self.memories.setdefault(obj.meta.uid, remember.new_memory(obj, self.now))
         remember.observe(memory, obj, self.world, self.now)
         absences = {
-            (a.region or "", a.allocation_id or ""): self.book.watch_absence("", a.region or "", a.allocation_id or "")
+            (a.region or "", a.allocation_id or ""): self.book.watch_absence(
+                "", a.region or "", a.allocation_id or ""
+            )
             for a in obj.status.addresses
             if a.allocation_id and a.allocation_id not in self.book.eips
         }

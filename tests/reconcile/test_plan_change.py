@@ -34,7 +34,14 @@ def edited(me: MailEgress, eips: tuple[Eip, ...], host: str = HOST) -> MailEgres
 def values(step: Step) -> tuple[str, ...]:
     """The A values that the step would create."""
     assert isinstance(step.action, ChangeRecords)
-    return next((c.record_set.values for c in step.action.changes if c.verb is Verb.CREATE and c.record_set.type == "A"), ())
+    return next(
+        (
+            c.record_set.values
+            for c in step.action.changes
+            if c.verb is Verb.CREATE and c.record_set.type == "A"
+        ),
+        (),
+    )
 
 
 def carry_out(desk: Desk, step: Step) -> None:
@@ -95,7 +102,10 @@ def test_a_rename_makes_before_it_breaks_and_waits_for_receivers() -> None:
     step = desk.plan(me)
     assert isinstance(step.action, ChangeRecords)
     assert step.action.hostname == HOST
-    assert {(c.verb, c.record_set.type) for c in step.action.changes} == {(Verb.DELETE, "A"), (Verb.DELETE, "TXT")}
+    assert {(c.verb, c.record_set.type) for c in step.action.changes} == {
+        (Verb.DELETE, "A"),
+        (Verb.DELETE, "TXT"),
+    }
 
 
 def test_a_renamed_adopted_record_stays() -> None:
@@ -347,7 +357,9 @@ def test_a_cname_in_the_place_of_our_record_is_a_conflict() -> None:
     eip = desk.eip(1)
     me = converged(desk, eip)
     view = desk.records.views[(ZONE.id, HOST)]
-    desk.records.views[(ZONE.id, HOST)] = replace(view, records=(RecordSet(HOST, "CNAME", 60, ("x.example.org",)),))
+    desk.records.views[(ZONE.id, HOST)] = replace(
+        view, records=(RecordSet(HOST, "CNAME", 60, ("x.example.org",)),)
+    )
     step = desk.plan(me)
     assert step.action is None
     assert verdict(step, FORWARD_READY).reason == "RecordConflict"

@@ -7,8 +7,16 @@ from fakes import ZONE, Desk, mine, obj, verdict
 
 from mailegress.api.conditions import FORWARD_READY, READY, REVERSE_READY
 from mailegress.reconcile import summarise
-from mailegress.reconcile.model import AnswerKind, Fault, ErrorKind, Ptr, Verb, WritePhase, WriteState
-from mailegress.reconcile.step import AddFinalizer, ChangeRecords, NeedAuthorities, NeedName, NeedRegion, NeedZones, SetPtr
+from mailegress.reconcile.model import AnswerKind, ErrorKind, Fault, Ptr, Verb, WritePhase, WriteState
+from mailegress.reconcile.step import (
+    AddFinalizer,
+    ChangeRecords,
+    NeedAuthorities,
+    NeedName,
+    NeedRegion,
+    NeedZones,
+    SetPtr,
+)
 
 HOST = "mta.example.com"
 
@@ -35,7 +43,10 @@ def test_the_claim_is_a_create_of_a_and_txt_in_one_batch() -> None:
     desk = Desk()
     step = desk.plan(obj(HOST, [desk.eip(1), desk.eip(2)]))
     assert isinstance(step.action, ChangeRecords)
-    assert [(c.verb, c.record_set.type) for c in step.action.changes] == [(Verb.CREATE, "A"), (Verb.CREATE, "TXT")]
+    assert [(c.verb, c.record_set.type) for c in step.action.changes] == [
+        (Verb.CREATE, "A"),
+        (Verb.CREATE, "TXT"),
+    ]
     assert step.action.changes[0].record_set.values == ("203.0.113.1", "203.0.113.2")
 
 

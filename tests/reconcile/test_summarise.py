@@ -48,7 +48,8 @@ def stored(draw: st.DrawFn) -> Status:
         observed_generation=draw(st.integers(-1, 5)),
         hostname=draw(st.sampled_from([HOST, "old.example.com", None])),
         conditions=tuple(
-            Condition(k, draw(statuses), draw(reasons), draw(texts), draw(st.integers(-1, 5)), BEFORE) for k in kinds
+            Condition(k, draw(statuses), draw(reasons), draw(texts), draw(st.integers(-1, 5)), BEFORE)
+            for k in kinds
         ),
     )
 
@@ -58,8 +59,12 @@ def compose(step: Step, before: Status, generation: int, stuck: bool) -> tuple[S
     found = summarise.verdicts(me, step)
     status = summarise.compose(me, step, found, NOW, stuck=stuck, handled=None)
     again = summarise.compose(
-        replace(me, status=status), step, summarise.verdicts(replace(me, status=status), step), "2027-01-01T00:00:00Z",
-        stuck=stuck, handled=None,
+        replace(me, status=status),
+        step,
+        summarise.verdicts(replace(me, status=status), step),
+        "2027-01-01T00:00:00Z",
+        stuck=stuck,
+        handled=None,
     )
     return status, again
 
@@ -84,7 +89,9 @@ def test_the_shape_at_every_moment(step: Step, before: Status, generation: int, 
 
 
 @cases
-def test_ready_excludes_every_negative_condition(step: Step, before: Status, generation: int, stuck: bool) -> None:
+def test_ready_excludes_every_negative_condition(
+    step: Step, before: Status, generation: int, stuck: bool
+) -> None:
     status, _ = compose(step, before, generation, stuck)
     ready = status.condition(c.READY)
     assert ready is not None
@@ -97,7 +104,9 @@ def test_ready_excludes_every_negative_condition(step: Step, before: Status, gen
 
 
 @cases
-def test_ready_means_that_all_it_depends_on_is_true(step: Step, before: Status, generation: int, stuck: bool) -> None:
+def test_ready_means_that_all_it_depends_on_is_true(
+    step: Step, before: Status, generation: int, stuck: bool
+) -> None:
     """And it becomes True only on answers of this very pass, never on what stood before."""
     status, _ = compose(step, before, generation, stuck)
     ready = status.condition(c.READY)
@@ -124,13 +133,17 @@ def test_the_first_blocker_speaks_for_ready(step: Step, before: Status, generati
     if ready.status == c.TRUE or step.suspended:
         return
     details = [d for k in summarise.DEPENDENCE if (d := status.condition(k)) is not None]
-    blockers = [d for d in details if d.status != c.TRUE and (d.type, d.reason) != (c.RESOLVED, "ResolversDisabled")]
+    blockers = [
+        d for d in details if d.status != c.TRUE and (d.type, d.reason) != (c.RESOLVED, "ResolversDisabled")
+    ]
     if blockers:
         assert (ready.reason, ready.message) == (blockers[0].reason, blockers[0].message)
 
 
 @cases
-def test_time_moves_only_when_a_status_flips(step: Step, before: Status, generation: int, stuck: bool) -> None:
+def test_time_moves_only_when_a_status_flips(
+    step: Step, before: Status, generation: int, stuck: bool
+) -> None:
     status, _ = compose(step, before, generation, stuck)
     for condition in status.conditions:
         previous = before.condition(condition.type)
@@ -139,20 +152,26 @@ def test_time_moves_only_when_a_status_flips(step: Step, before: Status, generat
 
 
 @cases
-def test_an_answerless_reading_ends_nothing_that_stood(step: Step, before: Status, generation: int, stuck: bool) -> None:
+def test_an_answerless_reading_ends_nothing_that_stood(
+    step: Step, before: Status, generation: int, stuck: bool
+) -> None:
     """But only for the generation for which it stood."""
     status, _ = compose(step, before, generation, stuck)
     for kind in summarise.DEPENDENCE:
         finding, previous, now = step.findings[kind], before.condition(kind), status.condition(kind)
         assert now is not None
-        if not finding.soft:
-            assert now.status == finding.status
-        elif previous is None or previous.observed_generation != generation or before.observed_generation != generation:
+        if not finding.soft or (
+            previous is None
+            or previous.observed_generation != generation
+            or before.observed_generation != generation
+        ):
             assert now.status == finding.status
 
 
 @cases
-def test_the_same_findings_twice_write_nothing(step: Step, before: Status, generation: int, stuck: bool) -> None:
+def test_the_same_findings_twice_write_nothing(
+    step: Step, before: Status, generation: int, stuck: bool
+) -> None:
     """Once written, an unchanged world leaves the status byte for byte as it is."""
     status, again = compose(step, before, generation, stuck)
     if all(not f.soft for f in step.findings.values()):
@@ -170,7 +189,9 @@ def test_stalled_at_once_only_for_what_a_human_must_decide() -> None:
     for reason in ALL_REASONS.values():
         blocked = Finding(c.FALSE, reason.name, "x")
         fine = Finding(c.TRUE, "Ready", "x")
-        step = Step(findings={c.ACCEPTED: blocked, c.FORWARD_READY: fine, c.REVERSE_READY: fine, c.RESOLVED: fine})
+        step = Step(
+            findings={c.ACCEPTED: blocked, c.FORWARD_READY: fine, c.REVERSE_READY: fine, c.RESOLVED: fine}
+        )
         found = summarise.verdicts(me, step)
         status = summarise.compose(me, step, found, NOW, stuck=False, handled=None)
         assert (status.condition(c.STALLED) is not None) == reason.stalls_at_once, reason.name

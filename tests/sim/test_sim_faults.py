@@ -1,7 +1,7 @@
 """Every story under every fault: at each choke point, before and after the effect, and what becomes of it.
 
-A run goes from an empty world to an empty world. On the way the safety invariants are looked at with every call and every
-status write; in the end world, statuses and the number of effects are compared with the calm run's.
+A run goes from an empty world to an empty world. On the way the safety invariants are looked at with every call
+and every status write; in the end world, statuses and the number of effects are compared with the calm run's.
 
 ``MAILEGRESS_SIM_FAULTS=all`` plays every fault (some 6,000 runs); otherwise a fixed choice that meets every choke point
 before and after its effect in every story.

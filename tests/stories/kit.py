@@ -132,7 +132,13 @@ class Meg:
     def patch(self, body: Mapping[str, Any]) -> Meg:
         """A JSON merge patch of the whole object."""
         self.story.objects.patch_namespaced_custom_object(
-            GROUP, VERSION, self.namespace, PLURAL, self.name, dict(body), _content_type="application/merge-patch+json"
+            GROUP,
+            VERSION,
+            self.namespace,
+            PLURAL,
+            self.name,
+            dict(body),
+            _content_type="application/merge-patch+json",
         )
         return self
 
@@ -143,7 +149,12 @@ class Meg:
     def patch_status(self, status: Mapping[str, Any]) -> Meg:
         """Somebody meddles with the status."""
         self.story.objects.patch_namespaced_custom_object_status(
-            GROUP, VERSION, self.namespace, PLURAL, self.name, {"status": dict(status)},
+            GROUP,
+            VERSION,
+            self.namespace,
+            PLURAL,
+            self.name,
+            {"status": dict(status)},
             _content_type="application/merge-patch+json",
         )
         return self
@@ -276,7 +287,13 @@ class Story:
         raise KeyError(eip.public_ip)
 
     def put_record(
-        self, zone: ZoneInfo, name: str, values: Iterable[str], rtype: str = "A", ttl: int = 300, action: str = "UPSERT"
+        self,
+        zone: ZoneInfo,
+        name: str,
+        values: Iterable[str],
+        rtype: str = "A",
+        ttl: int = 300,
+        action: str = "UPSERT",
     ) -> None:
         """Somebody else's edit in Route 53."""
         self.aws.put_records(zone.id, [record_change(name, values, rtype, ttl, action)])
@@ -331,7 +348,9 @@ class Story:
         for number in range(count):
             token = f"pass-{number}-{self.aws.counts()}"[:200]
             meg.patch({"metadata": {"annotations": {"mailegress.io/reconcile-requested-at": token}}})
-            meg.until(lambda t=token: meg.status.get("lastHandledReconcileAt") == t, f"{meg.name} to be looked at")  # type: ignore[misc]
+            meg.until(
+                lambda t=token: meg.status.get("lastHandledReconcileAt") == t, f"{meg.name} to be looked at"
+            )  # type: ignore[misc]
 
     def close(self) -> None:
         """Stop the operators and leave nothing of this story in the API server."""
@@ -341,11 +360,18 @@ class Story:
             meta = item["metadata"]
             if meta.get("finalizers"):
                 self.objects.patch_namespaced_custom_object(
-                    GROUP, VERSION, meta["namespace"], PLURAL, meta["name"], {"metadata": {"finalizers": None}},
+                    GROUP,
+                    VERSION,
+                    meta["namespace"],
+                    PLURAL,
+                    meta["name"],
+                    {"metadata": {"finalizers": None}},
                     _content_type="application/merge-patch+json",
                 )
             if not meta.get("deletionTimestamp"):
-                self.objects.delete_namespaced_custom_object(GROUP, VERSION, meta["namespace"], PLURAL, meta["name"])
+                self.objects.delete_namespaced_custom_object(
+                    GROUP, VERSION, meta["namespace"], PLURAL, meta["name"]
+                )
         self.core.delete_namespace(self.namespace)
 
 

@@ -117,10 +117,18 @@ class Operator:
         )
         dns_settings = parts.dns_settings(self._settings)
         dns = build_dns(
-            dns_settings, self._seams.query(dns_settings), self._queue.add, self._metrics, self._clock, sleep, self._rng
+            dns_settings,
+            self._seams.query(dns_settings),
+            self._queue.add,
+            self._metrics,
+            self._clock,
+            sleep,
+            self._rng,
         )
         try:
-            owner = self._settings.owner_id or derived_owner(await self._patiently(stop, self._kube.get_namespace_uid))
+            owner = self._settings.owner_id or derived_owner(
+                await self._patiently(stop, self._kube.get_namespace_uid)
+            )
             courier = Courier(self._kube)
             self._reconciler = Reconciler(
                 World(aws.addresses, aws.ptrs, aws.zones, aws.records, aws.writer, dns, self._claims),
@@ -154,7 +162,13 @@ class Operator:
             # A younger object could win a claim before an older one was heard of: everything is listed first.
             count = await self._patiently(stop, relister.once)
             self._listed = True
-            _log.info("started version=%s owner_id=%s objects=%s regions=%s", __version__, owner, count, ",".join(self._settings.regions))
+            _log.info(
+                "started version=%s owner_id=%s objects=%s regions=%s",
+                __version__,
+                owner,
+                count,
+                ",".join(self._settings.regions),
+            )
             return await supervise(
                 stop,
                 {
@@ -257,13 +271,23 @@ class Operator:
 
     def _gauges(self, aws: Aws, reconciler: Reconciler) -> None:
         metrics = self._metrics
-        metrics.gauge("mailegress_queue_depth", "Keys waiting for a worker.", lambda: float(self._queue.depth()))
-        metrics.gauge("mailegress_queue_oldest_age_seconds", "Age of the oldest waiting key.", self._queue.oldest_age)
         metrics.gauge(
-            "mailegress_last_sign_of_life_seconds", "Seconds since the API server was last heard of.", self._life.age
+            "mailegress_queue_depth", "Keys waiting for a worker.", lambda: float(self._queue.depth())
         )
-        metrics.gauge_by("mailegress_objects", "MailEgresses by reason of Ready.", "reason", reconciler.by_reason)
-        metrics.gauge_by("mailegress_aws_state", "Writes due, rates and waits of the AWS layer.", "what", aws.gauges)
+        metrics.gauge(
+            "mailegress_queue_oldest_age_seconds", "Age of the oldest waiting key.", self._queue.oldest_age
+        )
+        metrics.gauge(
+            "mailegress_last_sign_of_life_seconds",
+            "Seconds since the API server was last heard of.",
+            self._life.age,
+        )
+        metrics.gauge_by(
+            "mailegress_objects", "MailEgresses by reason of Ready.", "reason", reconciler.by_reason
+        )
+        metrics.gauge_by(
+            "mailegress_aws_state", "Writes due, rates and waits of the AWS layer.", "what", aws.gauges
+        )
 
 
 class Objects:

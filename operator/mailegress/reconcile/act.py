@@ -92,12 +92,23 @@ class Actor:
                     memory.heals.setdefault(allocation_id, []).append(now)
                 self._world.ptrs.set_ptr(key, region, allocation_id, hostname)
                 decision(
-                    logger, object=key, action="set PTR", outcome="submitted", address=public_ip, hostname=hostname, heal=heal
+                    logger,
+                    object=key,
+                    action="set PTR",
+                    outcome="submitted",
+                    address=public_ip,
+                    hostname=hostname,
+                    heal=heal,
                 )
             case ResetPtr(region, allocation_id, public_ip, hostname):
                 self._world.ptrs.reset_ptr(key, region, allocation_id)
                 decision(
-                    logger, object=key, action="reset PTR", outcome="submitted", address=public_ip, hostname=hostname
+                    logger,
+                    object=key,
+                    action="reset PTR",
+                    outcome="submitted",
+                    address=public_ip,
+                    hostname=hostname,
                 )
             case None:
                 return

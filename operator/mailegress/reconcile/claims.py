@@ -96,7 +96,9 @@ class ClaimIndex:
         return self._rivals(claimant)
 
     @staticmethod
-    def _discard(index: dict[str, set[str]] | dict[tuple[str, str], set[str]], entry: object, uid: str) -> None:
+    def _discard(
+        index: dict[str, set[str]] | dict[tuple[str, str], set[str]], entry: object, uid: str
+    ) -> None:
         members = index.get(entry)  # type: ignore[call-overload]
         if members is not None:
             members.discard(uid)
@@ -125,7 +127,9 @@ class ClaimIndex:
         uids: set[str] = set()
         for pair in selectors_of(eip):
             uids |= self._by_selector.get(pair, set())
-        return sorted((c for c in map(self._by_uid.__getitem__, uids) if not c.deleting), key=lambda c: c.order)
+        return sorted(
+            (c for c in map(self._by_uid.__getitem__, uids) if not c.deleting), key=lambda c: c.order
+        )
 
     # ------------------------------------------------ who waits for whom
 

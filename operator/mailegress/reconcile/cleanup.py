@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from mailegress.api.types import Management
 from mailegress.reconcile import marks, verify
-from mailegress.reconcile.forward import Forward, mark_set, swap
+from mailegress.reconcile.batch import mark_set, swap
+from mailegress.reconcile.forward import Forward
 from mailegress.reconcile.marks import Mark
 from mailegress.reconcile.model import Change, NameView, RecordSet, Verb
 from mailegress.reconcile.reverse import Reverse, reset
@@ -41,7 +42,11 @@ def retire(
 
 def own_mark(situation: Situation, view: NameView) -> Mark | None:
     mark = marks.parse(view.mark.values) if view.mark is not None else None
-    return mark if mark is not None and mark.uid == situation.obj.meta.uid and situation.settings.mine(mark.owner) else None
+    return (
+        mark
+        if mark is not None and mark.uid == situation.obj.meta.uid and situation.settings.mine(mark.owner)
+        else None
+    )
 
 
 def _retire_one(
@@ -60,10 +65,16 @@ def _retire_one(
     simple = simple_a(view)
     lost = frozenset(simple.values) & targets.lost if simple else frozenset()
     if simple is not None and lost and (shrunk := without(s, view, simple, mark, lost)):
-        draft.act(ChangeRecords(zone_id, name, shrunk, f"take lost addresses {verify.listing(lost)} out of {name}"))
+        draft.act(
+            ChangeRecords(zone_id, name, shrunk, f"take lost addresses {verify.listing(lost)} out of {name}")
+        )
         return f"{name} loses {verify.listing(lost)}"
     if s.obj.spec.forward.management is Management.OBSERVED and name == hostname:
-        draft.act(ChangeRecords(zone_id, name, remove(view, mark, keep_record=True), f"hand {name} over: remove the mark"))
+        draft.act(
+            ChangeRecords(
+                zone_id, name, remove(view, mark, keep_record=True), f"hand {name} over: remove the mark"
+            )
+        )
         return f"the mark at {name} is being removed"
     if not (forward.finding.ok and reverse.settled):
         if forward.finding.soft:
@@ -126,5 +137,7 @@ def without(
         return () if mark.adopted else remove(view, mark)
     changes = swap(simple, RecordSet(simple.name, "A", simple.ttl, rest))
     if mark.adopted and view.mark is not None:
-        changes += swap(view.mark, mark_set(view.hostname, Mark(False, situation.settings.owner_id, mark.uid)))
+        changes += swap(
+            view.mark, mark_set(view.hostname, Mark(False, situation.settings.owner_id, mark.uid))
+        )
     return tuple(changes)

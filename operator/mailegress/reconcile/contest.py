@@ -178,5 +178,7 @@ def _unclear(situation: Situation, choice: Choice) -> Finding:
     if choice.zone is not None:
         fault = situation.world.records.get(choice.zone.id, hostname).fault
         if fault is not None:
-            return replace(from_fault(fault, f"Reading {hostname} in zone {choice.zone.id}: "), status=UNKNOWN)
+            return replace(
+                from_fault(fault, f"Reading {hostname} in zone {choice.zone.id}: "), status=UNKNOWN
+            )
     return unknown(reasons.PROGRESSING, f"Finding out who holds {hostname}.", soft=True)

@@ -68,8 +68,10 @@ def _read(situation: Situation, draft: Draft) -> Finding | None:
         swept = s.world.records.all_swept()
         if not swept.value:
             draft.need(NeedSweep())
-            return from_fault(swept.fault) if swept.fault else bad(
-                reasons.DELETING, "Looking through the hosted zones for records of this object."
+            return (
+                from_fault(swept.fault)
+                if swept.fault
+                else bad(reasons.DELETING, "Looking through the hosted zones for records of this object.")
             )
     places = set(s.owned())
     hostname = s.obj.spec.hostname
@@ -89,7 +91,11 @@ def _read(situation: Situation, draft: Draft) -> Finding | None:
         fact_region = s.world.book.get(region)
         if not fact_region.fresh(since):
             draft.need(NeedRegion(region, since))
-            return from_fault(fact_region.fault) if fact_region.fault else bad(reasons.DELETING, f"Reading the Elastic IPs in {region}.")
+            return (
+                from_fault(fact_region.fault)
+                if fact_region.fault
+                else bad(reasons.DELETING, f"Reading the Elastic IPs in {region}.")
+            )
     return None
 
 
@@ -127,7 +133,11 @@ def _candidates(situation: Situation) -> list[tuple[Eip, str, bool]]:
                 continue
             for name in names:
                 if name in (recorded.ptr.name, recorded.ptr.update):
-                    found[(recorded.allocation_id, name)] = (recorded, name, entry.ptr_origin is PtrOrigin.MANAGED)
+                    found[(recorded.allocation_id, name)] = (
+                        recorded,
+                        name,
+                        entry.ptr_origin is PtrOrigin.MANAGED,
+                    )
     return [found[key] for key in sorted(found)]
 
 
@@ -140,12 +150,16 @@ def _ptrs(situation: Situation, draft: Draft) -> Finding | None:
             ours = recorded.ptr_origin is PtrOrigin.MANAGED
         write = s.world.ptrs.state(eip.region, eip.allocation_id)
         if write is not None and write.busy:
-            blocker = blocker or under_way(write, bad(reasons.DELETING, f"The PTR of {eip.public_ip} is being written."))
+            blocker = blocker or under_way(
+                write, bad(reasons.DELETING, f"The PTR of {eip.public_ip} is being written.")
+            )
             continue
         if (since := s.doubted(eip.region, eip.allocation_id)) is not None:
             draft.need(NeedPtr(eip.region, eip.allocation_id, since))
             fault = write.fault if write is not None else None
-            blocker = blocker or (from_fault(fault) if fault else bad(reasons.DELETING, "Reading a PTR again."))
+            blocker = blocker or (
+                from_fault(fault) if fault else bad(reasons.DELETING, "Reading a PTR again.")
+            )
             continue
         if not ours or name not in (eip.ptr.name, eip.ptr.update):
             continue
@@ -186,7 +200,9 @@ def _records(situation: Situation, draft: Draft) -> Finding | None:
     blocker: Finding | None = None
     for zone_id, name in s.owned():
         if blocked := writing(s, draft, zone_id, name):
-            blocker = blocker or under_way(s.world.writer.state(zone_id, name), bad(reasons.DELETING, blocked))
+            blocker = blocker or under_way(
+                s.world.writer.state(zone_id, name), bad(reasons.DELETING, blocked)
+            )
             continue
         view = s.world.records.get(zone_id, name).value
         mark = own_mark(s, view) if view is not None else None
@@ -210,7 +226,8 @@ def _step(situation: Situation, draft: Draft, blocker: Finding | None, *, settle
     going = blocker or bad(reasons.DELETING, "Deleting.")
     if going.reason != reasons.DELETING.name:
         going = bad(
-            reasons.DELETION_BLOCKED, f"Deletion waits: {going.message.rstrip('.')}. {reasons.DELETION_BLOCKED.remedy}"
+            reasons.DELETION_BLOCKED,
+            f"Deletion waits: {going.message.rstrip('.')}. {reasons.DELETION_BLOCKED.remedy}",
         )
     return Step(
         findings=dict.fromkeys((ACCEPTED, FORWARD_READY, REVERSE_READY, RESOLVED), going),
@@ -232,15 +249,27 @@ def _kept(situation: Situation) -> tuple[AddressStatus, ...]:
     """Origins stay written down until the end; what AWS shows now replaces what it showed."""
     kept = []
     for entry in situation.obj.status.addresses:
-        view = situation.world.book.get(entry.region or "").value if entry.region in situation.world.book.regions else None
+        view = (
+            situation.world.book.get(entry.region or "").value
+            if entry.region in situation.world.book.regions
+            else None
+        )
         eip = view.eips.get(entry.allocation_id or "") if view is not None else None
         if eip is None:
             kept.append(entry)
         else:
             kept.append(
                 AddressStatus(
-                    entry.selector, eip.public_ip, eip.allocation_id, eip.account_id, eip.region,
-                    eip.attached_to or None, eip.ptr.name, entry.ptr_origin, None, None,
+                    entry.selector,
+                    eip.public_ip,
+                    eip.allocation_id,
+                    eip.account_id,
+                    eip.region,
+                    eip.attached_to or None,
+                    eip.ptr.name,
+                    entry.ptr_origin,
+                    None,
+                    None,
                 )
             )
     return tuple(kept)

@@ -8,7 +8,9 @@ from mailegress.api import reasons
 from mailegress.api.names import ownership_name
 from mailegress.api.types import Adoption
 from mailegress.reconcile import marks, verify
+from mailegress.reconcile.batch import mark_set, swap
 from mailegress.reconcile.contest import Contest, Hold
+from mailegress.reconcile.joining import left_alone, nobody_joins, ptr_problem
 from mailegress.reconcile.marks import Mark
 from mailegress.reconcile.model import (
     NEVER,
@@ -21,26 +23,21 @@ from mailegress.reconcile.model import (
     WriteState,
     Zone,
 )
+from mailegress.reconcile.proof import prove
 from mailegress.reconcile.situation import Draft, Situation
 from mailegress.reconcile.step import (
     ChangeRecords,
     Finding,
-    NeedAuthorities,
     NeedName,
-    NeedSpot,
     NeedZones,
     bad,
     from_fault,
-    good,
     in_words,
     under_way,
     unknown,
 )
 from mailegress.reconcile.targets import Targets
-from mailegress.reconcile.verify import Seen
 from mailegress.reconcile.zonechoice import Choice
-
-MARK_TTL = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +80,9 @@ def assess(situation: Situation, draft: Draft, targets: Targets, contest: Contes
             return Forward(from_fault(fact.fault, f"Reading {hostname} in zone {zone.id}: "), zone=zone)
         if write is not None and write.fault is not None:
             return Forward(from_fault(write.fault), zone=zone)
-        return Forward(unknown(reasons.PROGRESSING, f"Reading {hostname} in zone {zone.id}.", soft=True), zone=zone)
+        return Forward(
+            unknown(reasons.PROGRESSING, f"Reading {hostname} in zone {zone.id}.", soft=True), zone=zone
+        )
     view = fact.value
     assert view is not None
     return _Record(situation, draft, targets, contest, choice, zone, view, write, fact.at).judge()
@@ -137,7 +136,12 @@ class _Record:
         if not self.targets.known or not self.contest.decided:
             # What is wanted is not known yet, so nothing that is there can be called wrong.
             fault = self.targets.fault
-            return self._with(base, from_fault(fault) if fault else unknown(reasons.PROGRESSING, "Finding the Elastic IPs.", soft=True))
+            return self._with(
+                base,
+                from_fault(fault)
+                if fault
+                else unknown(reasons.PROGRESSING, "Finding the Elastic IPs.", soft=True),
+            )
         conflict = self._conflict(simple, mark, mine, values, frozenset(wanted))
         if conflict is not None:
             return self._with(base, conflict)
@@ -151,8 +155,18 @@ class _Record:
     @staticmethod
     def _with(base: Forward, finding: Finding, *, complete: bool = False, verified: bool = False) -> Forward:
         return Forward(
-            finding, base.values, base.ttl, base.mine, base.adopted, complete, verified, base.wanted, base.final,
-            base.change_id, base.zone, known=True,
+            finding,
+            base.values,
+            base.ttl,
+            base.mine,
+            base.adopted,
+            complete,
+            verified,
+            base.wanted,
+            base.final,
+            base.change_id,
+            base.zone,
+            known=True,
         )
 
     def _writing(self, wanted: set[str]) -> Finding:
@@ -187,7 +201,11 @@ class _Record:
         stay = set()
         for ip in values - final - self.targets.lost:
             eip = self.targets.find(self.situation, ip)
-            if eip is not None and hostname in (eip.ptr.name, eip.ptr.update) and not left_alone(self.situation, eip):
+            if (
+                eip is not None
+                and hostname in (eip.ptr.name, eip.ptr.update)
+                and not left_alone(self.situation, eip)
+            ):
                 stay.add(ip)
         return stay
 
@@ -200,13 +218,27 @@ class _Record:
     # ------------------------------------------------ conflicts and changes
 
     def _conflict(
-        self, simple: RecordSet | None, mark: Mark | None, mine: bool, values: frozenset[str], wanted: frozenset[str]
+        self,
+        simple: RecordSet | None,
+        mark: Mark | None,
+        mine: bool,
+        values: frozenset[str],
+        wanted: frozenset[str],
     ) -> Finding | None:
         s, hostname = self.situation, self.situation.obj.spec.hostname
         foreign = [r for r in self.view.records if r.type == "CNAME" or (r.type == "A" and not r.simple)]
         if foreign:
-            what = "a CNAME" if foreign[0].type == "CNAME" else "an alias" if foreign[0].alias else "a routed A record set"
-            return bad(reasons.RECORD_CONFLICT, f"{hostname} has {what} that this operator did not make. {reasons.RECORD_CONFLICT.remedy}")
+            what = (
+                "a CNAME"
+                if foreign[0].type == "CNAME"
+                else "an alias"
+                if foreign[0].alias
+                else "a routed A record set"
+            )
+            return bad(
+                reasons.RECORD_CONFLICT,
+                f"{hostname} has {what} that this operator did not make. {reasons.RECORD_CONFLICT.remedy}",
+            )
         if mine:
             return None
         if not wanted:
@@ -251,13 +283,20 @@ class _Record:
         return self.situation.memory.marks.get((self.zone.id, self.situation.obj.spec.hostname))
 
     def _changes(
-        self, simple: RecordSet | None, mark: Mark | None, mine: bool, values: frozenset[str], wanted: frozenset[str]
+        self,
+        simple: RecordSet | None,
+        mark: Mark | None,
+        mine: bool,
+        values: frozenset[str],
+        wanted: frozenset[str],
     ) -> tuple[tuple[Change, ...], str]:
         s, hostname = self.situation, self.situation.obj.spec.hostname
         if not wanted:
             return self._withdraw(simple, mark, mine)
         remembered = None if self.view.mark is not None else self._remembered()
-        adopted = mark.adopted if mark is not None else remembered.adopted if remembered else simple is not None
+        adopted = (
+            mark.adopted if mark is not None else remembered.adopted if remembered else simple is not None
+        )
         ttl = s.obj.spec.forward.ttl_seconds or s.settings.default_ttl_seconds
         if adopted and simple is not None and values == wanted:
             ttl = simple.ttl if simple.ttl is not None else ttl
@@ -282,7 +321,9 @@ class _Record:
             why = "take over the ownership mark"
         return tuple(changes), why
 
-    def _withdraw(self, simple: RecordSet | None, mark: Mark | None, mine: bool) -> tuple[tuple[Change, ...], str]:
+    def _withdraw(
+        self, simple: RecordSet | None, mark: Mark | None, mine: bool
+    ) -> tuple[tuple[Change, ...], str]:
         """Nothing may be published: what is ours goes, what was adopted stays."""
         if not mine or mark is None or mark.adopted or simple is None:
             return (), ""
@@ -309,7 +350,11 @@ class _Record:
         s, hostname = self.situation, self.situation.obj.spec.hostname
         wrote_at = NEVER
         # A write without an answer counts: it may have been the one that made the record what it is.
-        if self.write is not None and self.write.phase in (WritePhase.APPLIED, WritePhase.INSYNC, WritePhase.UNKNOWN):
+        if self.write is not None and self.write.phase in (
+            WritePhase.APPLIED,
+            WritePhase.INSYNC,
+            WritePhase.UNKNOWN,
+        ):
             wrote_at = self.write.at
             if self.write.phase is WritePhase.APPLIED and self.write.change_id:
                 return self._with(base, self._pending(f"Route 53 is publishing the A record of {hostname}."))
@@ -317,7 +362,10 @@ class _Record:
             servers = s.world.zones.name_servers(self.zone.id)
             if servers.fault is not None:
                 return self._with(base, from_fault(servers.fault))
-            return self._with(base, unknown(reasons.PROGRESSING, f"Reading the name servers of {self.zone.name}.", soft=True))
+            return self._with(
+                base,
+                unknown(reasons.PROGRESSING, f"Reading the name servers of {self.zone.name}.", soft=True),
+            )
         finding, verified = prove(
             s, self.draft, base.values, wrote_at, exact=True, zone=self.zone.name, servers=self.choice.servers
         )
@@ -337,140 +385,3 @@ class _Record:
             elif entry is not None and entry.reason is not None:
                 finding = bad(entry.reason, f"{entry.detail}. {entry.reason.remedy}")
         return self._with(base, finding, complete=base.values == base.wanted, verified=verified)
-
-
-def prove(
-    situation: Situation,
-    draft: Draft,
-    wanted: frozenset[str],
-    wrote_at: float,
-    *,
-    exact: bool,
-    zone: str | None = None,
-    servers: frozenset[str] | None = None,
-) -> tuple[Finding, bool]:
-    """Do the authoritative servers say so? All of them are asked after a write or an edit, one of them in idle times."""
-    s, hostname = situation, situation.obj.spec.hostname
-    previous = s.obj.status.condition("ForwardReady")
-    stands = (
-        previous is not None
-        and previous.status == "True"
-        and previous.observed_generation == s.obj.meta.generation
-        and s.obj.status.hostname == hostname
-    )
-    reading = s.world.dns.authorities(hostname)
-    floor = max(wrote_at, s.memory.token_at if stands else s.edit_floor)
-    report = reading.value if reading.fresh(floor) else None
-    spot = s.world.dns.spot(hostname)
-    text = f"Asking every authoritative server for {hostname}."
-    if stands:
-        idle = max(s.now - s.settings.resync_seconds / 2, floor)
-        heard_at = max(spot.at, reading.at)
-        if heard_at < idle and s.now >= s.memory.first_seen + s.spread(s.settings.resync_seconds / 2):
-            draft.need(NeedSpot(hostname, idle))
-        if spot.value is not None and spot.at >= max(floor, reading.at):
-            if not verify.right(spot.value, wanted, exact=exact):
-                draft.need(NeedAuthorities(hostname, spot.at))
-                return unknown(reasons.AUTHORITIES_DISAGREE, text, soft=True), False
-        if spot.fault is not None and spot.tried_at >= max(floor, reading.at, reading.tried_at):
-            # One that is mute proves nothing about the others.
-            draft.need(NeedAuthorities(hostname, spot.tried_at))
-            return unknown(reasons.AUTHORITIES_UNREACHABLE, text, soft=True), False
-    if reading.fault is not None and reading.tried_at >= floor:
-        draft.ask_again(s, "authorities", reading, lambda due: NeedAuthorities(hostname, due))
-        why = reasons.INTERCEPTED if reading.fault.reason == reasons.INTERCEPTED.name else reasons.AUTHORITIES_UNREACHABLE
-        soft = reading.misses < s.settings.confirmations
-        return bad(why, f"For {hostname}: {reading.fault.message}. {why.remedy}", soft=soft), False
-    if stands:
-        ready = s.obj.status.condition("Ready")
-        # A condition stands without a new reading of all of them, but nothing becomes Ready on it.
-        if report is None and ready is not None and ready.status == "True":
-            return unknown(reasons.PROGRESSING, text, soft=True), False
-    if report is None:
-        draft.need(NeedAuthorities(hostname, floor))
-        return unknown(reasons.PROGRESSING, text, soft=True), False
-    verdict = verify.authorities(report, wanted, exact=exact, zone=zone, servers=servers)
-    if verdict.seen is Seen.AGREE:
-        message = f"Every authoritative server answers {verify.listing(wanted)} for {hostname}."
-        return good(reasons.RECORD_IN_SYNC, message), reading.at >= s.now - s.settings.gate_seconds
-    streak = draft.ask_again(s, "authorities", reading, lambda due: NeedAuthorities(hostname, due))
-    confirm = s.settings.confirmations if verdict.dissent != 1 else 2 * s.settings.confirmations
-    reason = {
-        Seen.SILENT: reasons.AUTHORITIES_UNREACHABLE,
-        Seen.UNDELEGATED: reasons.ZONE_NOT_DELEGATED,
-        Seen.INTERCEPTED: reasons.INTERCEPTED,
-    }.get(verdict.seen, reasons.AUTHORITIES_DISAGREE if exact else reasons.WAITING_FOR_FORWARD)
-    return bad(reason, f"For {hostname}: {verdict.text}. {reason.remedy}", soft=streak < confirm), False
-
-
-# ---------------------------------------------------------------- shared with Observed and the PTR side
-
-
-def nobody_joins(situation: Situation, targets: Targets, contest: Contest) -> Finding:
-    """Why no address may be in the A record: the cause itself, for Ready carries the first blocker."""
-    entry = targets.problem
-    if entry is not None and entry.reason is not None:
-        return bad(entry.reason, f"{entry.detail}. {entry.reason.remedy}")
-    if contest.finding is not None:
-        return contest.finding
-    problems = (ptr_problem(situation, eip) for eip in targets.wanted.values())
-    return next(
-        (p for p in problems if p is not None), unknown(reasons.PROGRESSING, "Finding the Elastic IPs.", soft=True)
-    )
-
-
-def ptr_problem(situation: Situation, eip: Eip) -> Finding | None:
-    """Why an EIP that has not joined may not: its PTR is somebody else's, or may not be adopted."""
-    hostname = situation.obj.spec.hostname
-    shown = eip.ptr.update if eip.ptr.pending and eip.ptr.update else eip.ptr.name
-    if shown is None or shown in situation.own_names() - {hostname}:
-        return None
-    if shown == hostname:
-        if situation.obj.spec.adoption is Adoption.NEVER and not known_origin(situation, eip):
-            return bad(
-                reasons.PTR_NOT_ADOPTED,
-                f"{eip.public_ip} already has the PTR {hostname}, set by somebody else. {reasons.PTR_NOT_ADOPTED.remedy}",
-            )
-        return None
-    return bad(
-        reasons.PTR_CONFLICT,
-        f"{eip.public_ip} has the PTR {shown}, which this operator did not set. {reasons.PTR_CONFLICT.remedy}",
-    )
-
-
-def known_origin(situation: Situation, eip: Eip) -> bool:
-    recorded = situation.recorded_for(eip.allocation_id)
-    return (recorded is not None and recorded.ptr_origin is not None) or made_before(situation, eip)
-
-
-def made_before(situation: Situation, eip: Eip) -> bool:
-    """An A record under a mark that says it was created by us, or by an object that is gone, already holds the address.
-
-    AWS takes a PTR only after the A, and the A was ours: the PTR beside it is ours too (lost status, restored cluster).
-    """
-    s = situation
-    for _, view in s.world.records.holder(s.obj.spec.hostname):
-        mark = marks.parse(view.mark.values) if view.mark is not None else None
-        if mark is None or mark.adopted or not s.settings.mine(mark.owner):
-            continue
-        if mark.uid != s.obj.meta.uid and s.world.claims.live(mark.uid):
-            continue
-        if any(eip.public_ip in r.values for r in view.of_type("A") if r.simple):
-            return True
-    return False
-
-
-def left_alone(situation: Situation, eip: Eip) -> bool:
-    """A PTR that was adopted is left as it was found."""
-    recorded = situation.recorded_for(eip.allocation_id)
-    return recorded is not None and recorded.ptr_origin is not None and recorded.ptr_origin.value == "Adopted"
-
-
-def mark_set(hostname: str, mark: Mark) -> RecordSet:
-    return RecordSet(ownership_name(hostname), "TXT", MARK_TTL, (marks.encode(mark),))
-
-
-def swap(old: RecordSet | None, new: RecordSet) -> list[Change]:
-    """DELETE of the exact stored set and CREATE of the new one: compare-and-swap in one atomic batch."""
-    removal = [Change(Verb.DELETE, old)] if old is not None else []
-    return [*removal, Change(Verb.CREATE, new)]

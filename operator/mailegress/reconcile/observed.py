@@ -5,8 +5,10 @@ from __future__ import annotations
 from mailegress.api import reasons
 from mailegress.reconcile import verify
 from mailegress.reconcile.contest import Contest, Hold
-from mailegress.reconcile.forward import Forward, nobody_joins, prove, ptr_problem
+from mailegress.reconcile.forward import Forward
+from mailegress.reconcile.joining import nobody_joins, ptr_problem
 from mailegress.reconcile.model import NEVER
+from mailegress.reconcile.proof import prove
 from mailegress.reconcile.situation import Draft, Situation
 from mailegress.reconcile.step import bad, from_fault, unknown
 from mailegress.reconcile.targets import Targets
@@ -19,13 +21,19 @@ def assess(situation: Situation, draft: Draft, targets: Targets, contest: Contes
     if not targets.known:
         fault = targets.fault
         return Forward(
-            from_fault(fault) if fault else unknown(reasons.PROGRESSING, "Finding the Elastic IPs.", soft=True)
+            from_fault(fault)
+            if fault
+            else unknown(reasons.PROGRESSING, "Finding the Elastic IPs.", soft=True)
         )
-    joining = frozenset(
-        e.public_ip
-        for e in targets.wanted.values()
-        if contest.allows(e.allocation_id) and (_had(situation, e.allocation_id) or ptr_problem(situation, e) is None)
-    ) - targets.lost
+    joining = (
+        frozenset(
+            e.public_ip
+            for e in targets.wanted.values()
+            if contest.allows(e.allocation_id)
+            and (_had(situation, e.allocation_id) or ptr_problem(situation, e) is None)
+        )
+        - targets.lost
+    )
     if not joining:
         return Forward(nobody_joins(situation, targets, contest))
     finding, verified = prove(situation, draft, joining, NEVER, exact=False)

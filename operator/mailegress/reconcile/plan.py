@@ -83,7 +83,10 @@ def refuse(situation: Situation, why: str) -> Step:
     refusal = bad(reasons.INVALID_SPEC, f"{why}. {reasons.INVALID_SPEC.remedy}")
     status = situation.obj.status
     return Step(
-        findings={ACCEPTED: refusal, **dict.fromkeys((FORWARD_READY, REVERSE_READY, RESOLVED), _pending(refusal))},
+        findings={
+            ACCEPTED: refusal,
+            **dict.fromkeys((FORWARD_READY, REVERSE_READY, RESOLVED), _pending(refusal)),
+        },
         wait=situation.settings.resync_seconds,
         hostname=status.hostname or "",
         addresses=status.addresses,
@@ -235,7 +238,9 @@ def _addresses(
                 )
             if not keep:
                 missing = entry.reason.name if entry.reason else reasons.PENDING.name
-                entries.setdefault(entry.selector, AddressStatus(entry.selector, region=entry.region, reason=missing))
+                entries.setdefault(
+                    entry.selector, AddressStatus(entry.selector, region=entry.region, reason=missing)
+                )
             continue
         finding = behind.by_eip.get(eip.allocation_id)
         reason = entry.reason.name if entry.reason else finding.reason if finding and not finding.ok else None
@@ -261,8 +266,14 @@ def _addresses(
             continue
         eip = aims.find(s, old.public_ip or "")
         ours = eip is not None and s.own_names() | {s.obj.spec.hostname} >= {eip.ptr.name or ""}
-        if (old.allocation_id in vanished and old.public_ip not in aims.lost) or old.public_ip in tidy or ours:
-            entries[old.allocation_id] = _replaced(old, reasons.PROGRESSING.name, ptr=eip.ptr.name if eip else old.ptr)
+        if (
+            (old.allocation_id in vanished and old.public_ip not in aims.lost)
+            or old.public_ip in tidy
+            or ours
+        ):
+            entries[old.allocation_id] = _replaced(
+                old, reasons.PROGRESSING.name, ptr=eip.ptr.name if eip else old.ptr
+            )
     return tuple(entries.values())
 
 
@@ -285,6 +296,14 @@ def _old_values(situation: Situation) -> frozenset[str]:
 
 def _replaced(old: AddressStatus, reason: str | None, ptr: str | None = None) -> AddressStatus:
     return AddressStatus(
-        old.selector, old.public_ip, old.allocation_id, old.account_id, old.region, old.attached_to,
-        ptr if ptr is not None else old.ptr, old.ptr_origin, old.iprev, reason,
+        old.selector,
+        old.public_ip,
+        old.allocation_id,
+        old.account_id,
+        old.region,
+        old.attached_to,
+        ptr if ptr is not None else old.ptr,
+        old.ptr_origin,
+        old.iprev,
+        reason,
     )

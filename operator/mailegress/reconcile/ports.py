@@ -59,7 +59,6 @@ class AddressBook(Protocol):
         Asking makes the book look twice, filtered, at least ``lost_confirm_seconds`` apart.
         """
 
-
     def forget_absence(self, region: str, allocation_ids: Iterable[str]) -> None:
         """The CR that used these was edited or deleted: its owner believes the loss (ends ``MASS`` for them)."""
 
@@ -85,8 +84,6 @@ class Zones(Protocol):
         """The zone's delegation set (GetHostedZone)."""
 
     def request_name_servers(self, key: Key, zone_id: str, not_before: float) -> None: ...
-
-
 
 
 class Records(Protocol):
@@ -140,7 +137,9 @@ class Dns(Protocol):
 
     def public(self, hostname: str) -> Fact[ResolverReport]: ...
 
-    def request_public(self, key: Key, hostname: str, addresses: frozenset[str], not_before: float) -> None: ...
+    def request_public(
+        self, key: Key, hostname: str, addresses: frozenset[str], not_before: float
+    ) -> None: ...
 
 
 class Kube(Protocol):

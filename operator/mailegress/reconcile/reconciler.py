@@ -142,7 +142,14 @@ class Reconciler:
         if memory is not None:
             memory.kube_failures += 1
             failures = memory.kube_failures
-        decision(logger, object=key, action="write to the API server", outcome="failed", detail=str(error), level=logging.WARNING)
+        decision(
+            logger,
+            object=key,
+            action="write to the API server",
+            outcome="failed",
+            detail=str(error),
+            level=logging.WARNING,
+        )
         return self._settings.backoff(failures)
 
     async def _pass(
@@ -178,7 +185,12 @@ class Reconciler:
             memory.progress, memory.progress_at = progress, now
         deadline = memory.progress_at + self._settings.stalled_after_seconds
         status = summarise.compose(
-            obj, step, found, self._timestamp(), stuck=now >= deadline, handled=self._handled(obj, memory, step)
+            obj,
+            step,
+            found,
+            self._timestamp(),
+            stuck=now >= deadline,
+            handled=self._handled(obj, memory, step),
         )
         self._count(obj, memory, status, now)
         if not status.matches(body.get("status")):
@@ -209,7 +221,9 @@ class Reconciler:
     def _situate(self, key: str, obj: MailEgress, memory: Memory, now: float) -> Situation:
         bare = Situation(now, obj, memory, self._world, self._settings)
         absences = {
-            (a.region or "", a.allocation_id or ""): self._world.book.watch_absence(key, a.region or "", a.allocation_id or "")
+            (a.region or "", a.allocation_id or ""): self._world.book.watch_absence(
+                key, a.region or "", a.allocation_id or ""
+            )
             for a in targets.vanished(bare)
         }
         return Situation(now, obj, memory, self._world, self._settings, absences)
@@ -237,7 +251,11 @@ class Reconciler:
         if ready.status == TRUE and memory.ready_generation != obj.meta.generation:
             memory.ready_generation = obj.meta.generation
             previous = obj.status.condition(READY)
-            if previous is None or previous.status != TRUE or previous.observed_generation != obj.meta.generation:
+            if (
+                previous is None
+                or previous.status != TRUE
+                or previous.observed_generation != obj.meta.generation
+            ):
                 self._metrics.edit_to_ready(now - memory.generation_at)
 
     # ------------------------------------------------ telling
@@ -245,9 +263,16 @@ class Reconciler:
     def _log(self, key: str, obj: MailEgress, status: Status, step: Step) -> None:
         ready = status.condition(READY)
         before = obj.status.condition(READY)
-        if ready is not None and (before is None or (before.status, before.reason) != (ready.status, ready.reason)):
+        if ready is not None and (
+            before is None or (before.status, before.reason) != (ready.status, ready.reason)
+        ):
             decision(
-                logger, object=key, action="observe", outcome=f"Ready={ready.status}", reason=ready.reason, detail=ready.message
+                logger,
+                object=key,
+                action="observe",
+                outcome=f"Ready={ready.status}",
+                reason=ready.reason,
+                detail=ready.message,
             )
 
     async def _tell(self, body: Mapping[str, Any], obj: MailEgress, status: Status, step: Step) -> None:
@@ -264,7 +289,9 @@ class Reconciler:
 
     async def _notices(self, body: Mapping[str, Any], step: Step) -> None:
         for notice in step.notices:
-            await self._kube.emit(body, warning=notice.warning, reason=notice.reason, message=notice.message, action="Reconcile")
+            await self._kube.emit(
+                body, warning=notice.warning, reason=notice.reason, message=notice.message, action="Reconcile"
+            )
 
 
 def _worth_telling(condition: Condition, before: Condition | None) -> bool:
@@ -272,9 +299,14 @@ def _worth_telling(condition: Condition, before: Condition | None) -> bool:
         if before is not None and (before.status, before.reason) == (condition.status, condition.reason):
             return False
         return condition.status == TRUE or (
-            condition.reason in ALL_REASONS and condition.reason not in (reasons.PENDING.name, reasons.PROGRESSING.name)
+            condition.reason in ALL_REASONS
+            and condition.reason not in (reasons.PENDING.name, reasons.PROGRESSING.name)
         )
     if condition.type in ("Reconciling", "Stalled"):
         return False
     flipped = before is None or before.status != condition.status
-    return flipped and condition.status == TRUE and (before is None or before.status != UNKNOWN or condition.type != ACCEPTED)
+    return (
+        flipped
+        and condition.status == TRUE
+        and (before is None or before.status != UNKNOWN or condition.type != ACCEPTED)
+    )

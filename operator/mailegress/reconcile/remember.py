@@ -61,7 +61,11 @@ def _settled(memory: Memory, hostname: str, world: World, now: float) -> None:
             if eip is None:
                 continue
             shown = eip.ptr.name
-            if not view.ptr_supported and report is not None and verify.ptr_seen(report, eip.public_ip, hostname):
+            if (
+                not view.ptr_supported
+                and report is not None
+                and verify.ptr_seen(report, eip.public_ip, hostname)
+            ):
                 shown = hostname
             if shown is None:
                 continue
@@ -81,7 +85,9 @@ def after(memory: Memory, step: Step, now: float) -> None:
         count, last = memory.asked.get(question, (0, float("-inf")))
         asked[question] = (count + 1, at) if at > last else (count, last)
     memory.asked = asked
-    memory.used = frozenset((a.region, a.allocation_id) for a in step.addresses if a.region and a.allocation_id)
+    memory.used = frozenset(
+        (a.region, a.allocation_id) for a in step.addresses if a.region and a.allocation_id
+    )
     current = {(step.zone.id, step.hostname)} if step.zone is not None else set()
     memory.places = frozenset(memory.owned | current)
     for allocation_id, times in list(memory.heals.items()):

@@ -9,7 +9,8 @@ from mailegress.api.status import PtrOrigin
 from mailegress.api.types import Management
 from mailegress.reconcile import verify
 from mailegress.reconcile.contest import Contest, Hold
-from mailegress.reconcile.forward import Forward, left_alone, made_before, ptr_problem
+from mailegress.reconcile.forward import Forward
+from mailegress.reconcile.joining import left_alone, made_before, ptr_problem
 from mailegress.reconcile.model import Eip, WriteState
 from mailegress.reconcile.situation import Draft, Situation
 from mailegress.reconcile.step import (
@@ -41,7 +42,9 @@ class Reverse:
     """When the last of them was first seen to do so."""
 
 
-def assess(situation: Situation, draft: Draft, targets: Targets, contest: Contest, forward: Forward) -> Reverse:
+def assess(
+    situation: Situation, draft: Draft, targets: Targets, contest: Contest, forward: Forward
+) -> Reverse:
     """Judge every wanted EIP's PTR; propose at most one write."""
     by_eip: dict[str, Finding] = {}
     for allocation_id, eip in targets.wanted.items():
@@ -84,7 +87,9 @@ def _judge(situation: Situation, draft: Draft, contest: Contest, forward: Forwar
     if contest.eips.get(eip.allocation_id) is Hold.UNKNOWN or (not forward.known and forward.finding.soft):
         return unknown(reasons.PROGRESSING, f"Reading what is known of {eip.public_ip}.", soft=True)
     if not contest.allows(eip.allocation_id):
-        return bad(reasons.PENDING, f"The PTR of {eip.public_ip} waits until the claim on the address is decided.")
+        return bad(
+            reasons.PENDING, f"The PTR of {eip.public_ip} waits until the claim on the address is decided."
+        )
     if not joined and (problem := ptr_problem(situation, eip)) is not None:
         return problem
     view = situation.world.book.get(eip.region).value
@@ -92,8 +97,13 @@ def _judge(situation: Situation, draft: Draft, contest: Contest, forward: Forwar
         return _unsupported(situation, draft, forward, eip)
     if eip.ptr.settled_to(hostname) and situation.doubted(eip.region, eip.allocation_id) is None:
         if not joined:
-            return bad(reasons.WAITING_FOR_FORWARD, f"{eip.public_ip} has the PTR {hostname}; its A record is not there yet.")
-        if not situation.converged and not situation.world.book.ptr(eip.region, eip.allocation_id).fresh(situation.edit_floor):
+            return bad(
+                reasons.WAITING_FOR_FORWARD,
+                f"{eip.public_ip} has the PTR {hostname}; its A record is not there yet.",
+            )
+        if not situation.converged and not situation.world.book.ptr(eip.region, eip.allocation_id).fresh(
+            situation.edit_floor
+        ):
             draft.need(NeedPtr(eip.region, eip.allocation_id, situation.edit_floor))
             return unknown(reasons.PROGRESSING, f"Reading the PTR of {eip.public_ip}.", soft=True)
         return good(reasons.PTR_IN_SYNC, f"{eip.public_ip} has the PTR {hostname}.")
@@ -107,7 +117,9 @@ def _judge(situation: Situation, draft: Draft, contest: Contest, forward: Forwar
         draft.need(NeedPtr(eip.region, eip.allocation_id, situation.now))
         if eip.ptr.update == hostname:
             return _asking(hostname, eip)
-        return bad(reasons.PTR_PENDING, f"AWS is setting the PTR of {eip.public_ip} to {eip.ptr.update or 'none'}.")
+        return bad(
+            reasons.PTR_PENDING, f"AWS is setting the PTR of {eip.public_ip} to {eip.ptr.update or 'none'}."
+        )
     if not joined:
         return bad(
             reasons.WAITING_FOR_FORWARD,
@@ -154,7 +166,10 @@ def _set(situation: Situation, draft: Draft, forward: Forward, eip: Eip) -> Find
         )
     draft.act(SetPtr(eip.region, eip.allocation_id, eip.public_ip, hostname, heal))
     if s.obj.spec.suspend:
-        return bad(reasons.SUSPENDED, f"Suspended; would set the PTR of {eip.public_ip} from {shown} to {hostname}. {reasons.SUSPENDED.remedy}")
+        return bad(
+            reasons.SUSPENDED,
+            f"Suspended; would set the PTR of {eip.public_ip} from {shown} to {hostname}. {reasons.SUSPENDED.remedy}",
+        )
     return under_way(write, _asking(hostname, eip))
 
 
@@ -183,11 +198,15 @@ def _was_right(situation: Situation, eip: Eip) -> bool:
     """It showed the hostname before and does not any more: somebody else's act."""
     recorded = situation.recorded_for(eip.allocation_id)
     memory = situation.memory
-    return eip.allocation_id in memory.heals or (eip.allocation_id, situation.obj.spec.hostname) in memory.shown or (
-        recorded is not None
-        and recorded.ptr_origin is not None
-        and recorded.ptr == situation.obj.spec.hostname
-        and situation.obj.status.hostname == situation.obj.spec.hostname
+    return (
+        eip.allocation_id in memory.heals
+        or (eip.allocation_id, situation.obj.spec.hostname) in memory.shown
+        or (
+            recorded is not None
+            and recorded.ptr_origin is not None
+            and recorded.ptr == situation.obj.spec.hostname
+            and situation.obj.status.hostname == situation.obj.spec.hostname
+        )
     )
 
 
@@ -195,7 +214,9 @@ def _unsupported(situation: Situation, draft: Draft, forward: Forward, eip: Eip)
     """GovCloud and ISO: AWS Support sets the PTR; it counts when it is seen in DNS."""
     s, hostname = situation, situation.obj.spec.hostname
     fact = s.world.dns.public(hostname)
-    reading = unknown(reasons.PROGRESSING, f"Asking public resolvers for the PTR of {eip.public_ip}.", soft=True)
+    reading = unknown(
+        reasons.PROGRESSING, f"Asking public resolvers for the PTR of {eip.public_ip}.", soft=True
+    )
     streak = s.settings.confirmations
     if not forward.finding.ok and forward.finding.soft:
         return reading
@@ -255,7 +276,9 @@ def reset(situation: Situation, draft: Draft, eip: Eip, hostname: str) -> Findin
     return under_way(write, bad(reasons.PTR_PENDING, text))
 
 
-def origin(situation: Situation, draft: Draft, claim: Contest, forward: Forward, eip: Eip) -> PtrOrigin | None:
+def origin(
+    situation: Situation, draft: Draft, claim: Contest, forward: Forward, eip: Eip
+) -> PtrOrigin | None:
     """Whose PTR it is, to be written down before it is touched."""
     hostname = situation.obj.spec.hostname
     recorded = situation.recorded_for(eip.allocation_id)
@@ -285,12 +308,24 @@ def public_finding(situation: Situation, draft: Draft, forward: Forward, reverse
     s, hostname = situation, situation.obj.spec.hostname
     resolvers = s.world.dns.resolvers
     if not resolvers:
-        return unknown(reasons.RESOLVERS_DISABLED, "Public resolvers are switched off; Ready does not depend on them.")
+        return unknown(
+            reasons.RESOLVERS_DISABLED, "Public resolvers are switched off; Ready does not depend on them."
+        )
     previous = s.obj.status.condition("Resolved")
-    stands = previous is not None and previous.status == "True" and previous.observed_generation == s.obj.meta.generation
+    stands = (
+        previous is not None
+        and previous.status == "True"
+        and previous.observed_generation == s.obj.meta.generation
+    )
     if not (forward.finding.ok and reverse.settled):
-        soft = stands and (forward.finding.ok or forward.finding.soft) and (reverse.finding.ok or reverse.finding.soft)
-        return unknown(reasons.PENDING, "Public resolvers are asked when A record and PTRs are right.", soft=soft)
+        soft = (
+            stands
+            and (forward.finding.ok or forward.finding.soft)
+            and (reverse.finding.ok or reverse.finding.soft)
+        )
+        return unknown(
+            reasons.PENDING, "Public resolvers are asked when A record and PTRs are right.", soft=soft
+        )
     wanted = forward.final
     fact = s.world.dns.public(hostname)
     authorities = s.world.dns.authorities(hostname)
@@ -302,17 +337,27 @@ def public_finding(situation: Situation, draft: Draft, forward: Forward, reverse
     if report is not None and not wanted <= report.addresses:
         report = None
     if report is None or (stands and not fact.fresh(idle)):
-        if not stands or s.now >= s.memory.first_seen + s.spread(s.settings.public_seconds) or floor > s.memory.first_seen:
+        if (
+            not stands
+            or s.now >= s.memory.first_seen + s.spread(s.settings.public_seconds)
+            or floor > s.memory.first_seen
+        ):
             draft.need(NeedPublic(hostname, wanted, max(floor, idle)))
         if report is None:
             return unknown(reasons.PROGRESSING, f"Asking public resolvers for {hostname}.", soft=True)
     verdict = verify.public(report, wanted, hostname, len(resolvers))
     if verdict.seen is verify.Seen.AGREE:
-        return good(reasons.FCRDNS_PASS, f"{verdict.heard} resolvers see {hostname} and every PTR agree (iprev=pass).")
+        return good(
+            reasons.FCRDNS_PASS, f"{verdict.heard} resolvers see {hostname} and every PTR agree (iprev=pass)."
+        )
     streak = draft.ask_again(s, "public", fact, lambda due: NeedPublic(hostname, wanted, due))
     soft = streak < s.settings.confirmations
     if verdict.seen is verify.Seen.SILENT:
-        return unknown(reasons.RESOLVERS_UNREACHABLE, f"{verdict.text}. {reasons.RESOLVERS_UNREACHABLE.remedy}", soft=soft)
+        return unknown(
+            reasons.RESOLVERS_UNREACHABLE,
+            f"{verdict.text}. {reasons.RESOLVERS_UNREACHABLE.remedy}",
+            soft=soft,
+        )
     if verdict.split:
         reason = reasons.RESOLVERS_DISAGREE
     else:

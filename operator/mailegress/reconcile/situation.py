@@ -189,7 +189,9 @@ class Draft:
         self.need(need)
         return False
 
-    def ask_again(self, situation: Situation, question: str, fact: Fact[Any], need: Callable[[float], Need]) -> int:
+    def ask_again(
+        self, situation: Situation, question: str, fact: Fact[Any], need: Callable[[float], Need]
+    ) -> int:
         """A reading did not satisfy: ask again, ever more slowly. The readings in a row so far come back."""
         settings = situation.settings
         asked_at = max(fact.at, fact.tried_at)

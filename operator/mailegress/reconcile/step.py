@@ -131,7 +131,6 @@ class ResetPtr:
 Action = AddFinalizer | RemoveFinalizer | ChangeRecords | SetPtr | ResetPtr
 
 
-
 def in_words(action: Action | None) -> str:
     """What an action does outside, in the infinitive."""
     match action:

@@ -89,15 +89,23 @@ def _ready(obj: MailEgress, step: Step, found: dict[str, Finding], held: bool) -
         return Finding(FALSE if finding.status == FALSE else UNKNOWN, finding.reason, finding.message)
     previous = obj.status.condition(READY)
     was_ready = (
-        previous is not None and previous.status == TRUE and previous.observed_generation == obj.meta.generation
+        previous is not None
+        and previous.status == TRUE
+        and previous.observed_generation == obj.meta.generation
     )
     if held and not was_ready:
-        return Finding(UNKNOWN, reasons.PROGRESSING.name, "Verifying the A record, the PTRs and what the world sees of them.")
+        return Finding(
+            UNKNOWN,
+            reasons.PROGRESSING.name,
+            "Verifying the A record, the PTRs and what the world sees of them.",
+        )
     if step.owed:
         return Finding(TRUE, reasons.RETIRING_OLD_NAME.name, f"{obj.spec.hostname} is right; {step.owed[0]}.")
     count = len(step.public_ips)
     addresses = "1 address" if count == 1 else f"{count} addresses"
-    return Finding(TRUE, reasons.READY_REASON.name, f"{obj.spec.hostname} and {addresses} confirm each other.")
+    return Finding(
+        TRUE, reasons.READY_REASON.name, f"{obj.spec.hostname} and {addresses} confirm each other."
+    )
 
 
 def progress_key(obj: MailEgress, step: Step, found: dict[str, Finding]) -> str:
@@ -115,7 +123,9 @@ def compose(
     kinds: dict[str, Finding] = dict(found)
     ready = found[READY]
     if ready.status != TRUE and not step.suspended:
-        kinds[STALLED if _stalled(obj, ready, stuck) else RECONCILING] = Finding(TRUE, ready.reason, ready.message)
+        kinds[STALLED if _stalled(obj, ready, stuck) else RECONCILING] = Finding(
+            TRUE, ready.reason, ready.message
+        )
     return Status(
         observed_generation=generation,
         hostname=step.hostname,
@@ -125,7 +135,8 @@ def compose(
         addresses=step.addresses,
         last_handled_reconcile_at=handled,
         conditions=tuple(
-            Condition(kind, f.status, f.reason, f.message, generation, _since(obj, kind, f, now)) for kind, f in kinds.items()
+            Condition(kind, f.status, f.reason, f.message, generation, _since(obj, kind, f, now))
+            for kind, f in kinds.items()
         ),
     )
 
@@ -140,9 +151,14 @@ def patience(obj: MailEgress, status: Status, step: Step, quiet_seconds: float) 
     old, generation = obj.status, obj.meta.generation
     if step.action is not None or step.suspended or step.deleting or obj.meta.deletion_timestamp is not None:
         return 0.0
-    if old.observed_generation not in (generation, -1) or status.last_handled_reconcile_at != old.last_handled_reconcile_at:
+    if (
+        old.observed_generation not in (generation, -1)
+        or status.last_handled_reconcile_at != old.last_handled_reconcile_at
+    ):
         return 0.0
-    if {c.type for c in status.conditions} - {RECONCILING} != {c.type for c in old.conditions} - {RECONCILING}:
+    if {c.type for c in status.conditions} - {RECONCILING} != {c.type for c in old.conditions} - {
+        RECONCILING
+    }:
         return 0.0
     for condition in status.conditions:
         before = old.condition(condition.type)
@@ -155,7 +171,12 @@ def patience(obj: MailEgress, status: Status, step: Step, quiet_seconds: float) 
     if _origins(status) != _origins(old):
         return 0.0
     held = old.forward
-    if status.conditions == old.conditions and held is not None and held.change_id and status.forward is not None:
+    if (
+        status.conditions == old.conditions
+        and held is not None
+        and held.change_id
+        and status.forward is not None
+    ):
         if replace(status, forward=held) == old and replace(held, change_id=None) == status.forward:
             # That the change is INSYNC is told with what the authorities say.
             return 12 * quiet_seconds

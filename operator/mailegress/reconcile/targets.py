@@ -58,9 +58,7 @@ class Targets:
 def resolve(situation: Situation, draft: Draft) -> Targets:
     """Resolve every selector against the newest shared reading of its region."""
     book, spec = situation.world.book, situation.obj.spec
-    outside = tuple(
-        sorted({s.region for s in spec.elastic_ips if s.region and s.region not in book.regions})
-    )
+    outside = tuple(sorted({s.region for s in spec.elastic_ips if s.region and s.region not in book.regions}))
     entries: list[Entry] = []
     fault: Fault | None = None
     known = True
@@ -152,10 +150,16 @@ def _match(selector: EipSelector, view: RegionView) -> _Match:
                 for a in gateway.addresses
                 if a.status == "succeeded" and a.allocation_id in view.eips
             )
-            coming = [a.public_ip or a.allocation_id for a in gateway.addresses if a.status in ("assigning", "associating")]
+            coming = [
+                a.public_ip or a.allocation_id
+                for a in gateway.addresses
+                if a.status in ("assigning", "associating")
+            ]
             if coming or (not eips and gateway.state == "pending"):
                 what = ", ".join(coming) or "its addresses"
-                return _Match(eips, reasons.ADDRESS_PENDING, f"NAT gateway {selector.value} is still attaching {what}")
+                return _Match(
+                    eips, reasons.ADDRESS_PENDING, f"NAT gateway {selector.value} is still attaching {what}"
+                )
             return _Match(eips)
 
 
@@ -165,7 +169,12 @@ def _held(situation: Situation, selector: EipSelector, view: RegionView, found: 
     last = [a for a in situation.recorded() if a.selector == label and a.allocation_id in view.eips]
     reason = found.reason or reasons.ADDRESS_NOT_FOUND
     stranger = next(
-        (a for a in situation.recorded() if a.selector == label and a.account_id not in (None, view.account_id)), None
+        (
+            a
+            for a in situation.recorded()
+            if a.selector == label and a.account_id not in (None, view.account_id)
+        ),
+        None,
     )
     if stranger is not None:
         return [
@@ -176,7 +185,10 @@ def _held(situation: Situation, selector: EipSelector, view: RegionView, found: 
                 detail=f"{label} was in account {stranger.account_id}, the operator now works in {view.account_id}",
             )
         ]
-    detail = found.detail or f"{label} resolves to no Elastic IP in account {view.account_id}, region {view.region}"
+    detail = (
+        found.detail
+        or f"{label} resolves to no Elastic IP in account {view.account_id}, region {view.region}"
+    )
     missing = _missing(situation, label, view)
     held = [
         Entry(label, view.region, view.eips[a.allocation_id], held=True, reason=reason, detail=detail)
@@ -204,7 +216,11 @@ def _missing(situation: Situation, label: str, view: RegionView) -> list[Entry]:
         reasons.MASS_LOSS_SUSPECTED: f"missing from account {view.account_id}, region {view.region}, together with so "
         "many others that a fault is likelier than a release; nothing is removed",
         reasons.ADDRESS_LOST: f"gone from account {view.account_id}, region {view.region}, and may be a stranger's by "
-        + (f"now: take it out of the A record of {hostname}" if observed else f"now; the A record of {hostname} lets go of it"),
+        + (
+            f"now: take it out of the A record of {hostname}"
+            if observed
+            else f"now; the A record of {hostname} lets go of it"
+        ),
     }
     return [
         Entry(
@@ -233,7 +249,11 @@ def vanished(situation: Situation) -> tuple[AddressStatus, ...]:
     """Recorded EIPs of the same account that the newest reading of their region does not show."""
     gone = []
     for entry in situation.recorded():
-        view = situation.world.book.get(entry.region or "").value if entry.region in situation.world.book.regions else None
+        view = (
+            situation.world.book.get(entry.region or "").value
+            if entry.region in situation.world.book.regions
+            else None
+        )
         if view is None or entry.allocation_id in view.eips:
             continue
         if entry.account_id in (None, view.account_id):

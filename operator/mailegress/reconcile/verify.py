@@ -84,7 +84,11 @@ def authorities(
     if any(a.kind is AnswerKind.INTERCEPTED for a in report.answers):
         names = listing(a.server for a in report.answers if a.kind is AnswerKind.INTERCEPTED)
         return Verdict(Seen.INTERCEPTED, f"queries to {names} are answered by something in between")
-    if zone is not None and servers is not None and (report.zone != zone or not report.name_servers <= servers):
+    if (
+        zone is not None
+        and servers is not None
+        and (report.zone != zone or not report.name_servers <= servers)
+    ):
         if report.zone == zone:
             text = f"the parent of {zone} delegates to {listing(report.name_servers)}, the hosted zone has {listing(servers)}"
         elif report.zone.endswith("." + zone):

@@ -41,7 +41,11 @@ def choose(situation: Situation, draft: Draft) -> Choice:
     if not fact.fresh(idle):
         draft.need(NeedZones(idle))
     wanted = _wanted(situation, draft, fact.value)
-    if wanted.zone is None and wanted.finding is not None and wanted.finding.reason == reasons.ZONE_NOT_FOUND.name:
+    if (
+        wanted.zone is None
+        and wanted.finding is not None
+        and wanted.finding.reason == reasons.ZONE_NOT_FOUND.name
+    ):
         # The zone may be younger than the reading.
         if not fact.fresh(situation.absence_floor):
             draft.need(NeedZones(situation.absence_floor))
@@ -107,18 +111,33 @@ def _wanted(situation: Situation, draft: Draft, zones: tuple[Zone, ...]) -> Choi
     if named is not None:
         zone = next((z for z in zones if z.id == named), None)
         if zone is None:
-            return Choice(finding=bad(reasons.ZONE_NOT_FOUND, f"Hosted zone {named} does not exist in the operator's "
-                                      f"Route 53 account. {reasons.ZONE_NOT_FOUND.remedy}"))
+            return Choice(
+                finding=bad(
+                    reasons.ZONE_NOT_FOUND,
+                    f"Hosted zone {named} does not exist in the operator's "
+                    f"Route 53 account. {reasons.ZONE_NOT_FOUND.remedy}",
+                )
+            )
         if not zone.editable:
             return Choice(finding=_not_editable(zone))
         if not is_within(spec.hostname, zone.name):
-            return Choice(finding=bad(reasons.ZONE_NOT_FOUND, f"Hosted zone {named} is {zone.name}, which does not "
-                                      f"contain {spec.hostname}. {reasons.ZONE_NOT_FOUND.remedy}"))
+            return Choice(
+                finding=bad(
+                    reasons.ZONE_NOT_FOUND,
+                    f"Hosted zone {named} is {zone.name}, which does not "
+                    f"contain {spec.hostname}. {reasons.ZONE_NOT_FOUND.remedy}",
+                )
+            )
         return Choice(zone)
     fitting = [z for z in zones if not z.private and is_within(spec.hostname, z.name)]
     if not fitting:
-        return Choice(finding=bad(reasons.ZONE_NOT_FOUND, f"No public hosted zone for {spec.hostname} in the operator's "
-                                  f"Route 53 account. {reasons.ZONE_NOT_FOUND.remedy}"))
+        return Choice(
+            finding=bad(
+                reasons.ZONE_NOT_FOUND,
+                f"No public hosted zone for {spec.hostname} in the operator's "
+                f"Route 53 account. {reasons.ZONE_NOT_FOUND.remedy}",
+            )
+        )
     longest = max(len(z.name) for z in fitting)
     twins = [z for z in fitting if len(z.name) == longest]
     if len(twins) == 1:
@@ -128,24 +147,40 @@ def _wanted(situation: Situation, draft: Draft, zones: tuple[Zone, ...]) -> Choi
 
 def _not_editable(zone: Zone) -> Finding:
     why = "is private" if zone.private else f"is managed by {zone.linked_service}"
-    return bad(reasons.ZONE_NOT_EDITABLE, f"Hosted zone {zone.id} ({zone.name}) {why}. {reasons.ZONE_NOT_EDITABLE.remedy}")
+    return bad(
+        reasons.ZONE_NOT_EDITABLE,
+        f"Hosted zone {zone.id} ({zone.name}) {why}. {reasons.ZONE_NOT_EDITABLE.remedy}",
+    )
 
 
 def _delegated_twin(situation: Situation, draft: Draft, twins: list[Zone]) -> Choice:
     """Several public zones of one name: the world asks the one whose delegation set its parent publishes."""
     name = twins[0].name
     fact = situation.world.dns.delegation(name)
-    if not draft.have(fact, situation.edit_floor, NeedDelegation(name, situation.edit_floor)) or fact.value is None:
+    if (
+        not draft.have(fact, situation.edit_floor, NeedDelegation(name, situation.edit_floor))
+        or fact.value is None
+    ):
         if fact.fault is not None:
-            return Choice(finding=from_fault(fact.fault, f"Which of the zones named {name} counts is not known: "))
-        return Choice(finding=unknown(reasons.PROGRESSING, f"Asking the parent of {name} for its name servers.", soft=True))
+            return Choice(
+                finding=from_fault(fact.fault, f"Which of the zones named {name} counts is not known: ")
+            )
+        return Choice(
+            finding=unknown(
+                reasons.PROGRESSING, f"Asking the parent of {name} for its name servers.", soft=True
+            )
+        )
     # The parent may turn to another twin at any time.
     draft.have(fact, floor := situation.now - situation.settings.resync_seconds, NeedDelegation(name, floor))
     chosen = []
     for twin in twins:
         servers = _servers(situation, draft, twin.id)
         if servers is None:
-            return Choice(finding=unknown(reasons.PROGRESSING, f"Reading the name servers of zone {twin.id}.", soft=True))
+            return Choice(
+                finding=unknown(
+                    reasons.PROGRESSING, f"Reading the name servers of zone {twin.id}.", soft=True
+                )
+            )
         if fact.value.name_servers and fact.value.name_servers <= servers:
             chosen.append(twin)
     if len(chosen) == 1:

@@ -1,8 +1,8 @@
 """An API server in memory, behind what the operator takes for an aiohttp session.
 
 It keeps what controllers rely on: one resourceVersion counter, lists in pages of one snapshot, watches with history,
-bookmarks and 410, a status subresource guarded by resourceVersion and schema, JSON patch with ``test``, generations that
-only the spec (and a deletion) moves, finalizers and deletionTimestamp, Events, Leases. CEL rules are not evaluated.
+bookmarks and 410, a status subresource guarded by resourceVersion and schema, JSON patch with ``test``, generations
+that only the spec (and a deletion) moves, finalizers and deletionTimestamp, Events, Leases. CEL rules are not evaluated.
 """
 
 from __future__ import annotations
@@ -11,47 +11,21 @@ import asyncio
 import copy
 import json
 import uuid
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache
-from pathlib import Path
 from random import Random
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import aiohttp
-import jsonschema
-import yaml
-
+from simulation.apiwire import DISCOVERY, GROUP, LATENCY, ApiError, Object, Reply, Watch, event_line
+from simulation.crdschema import apply_defaults, schema, validate
 from simulation.faults import Plan
 
-Object = dict[str, Any]
-
-GROUP = "/apis/mailegress.io/v1alpha1"
-CRD = Path(__file__).parents[3] / "crds" / "mailegress.io_mailegresses.yaml"
-LATENCY = 0.002
-"""Seconds for each way of a request and for a watch event."""
-BOOKMARK = 55.0
-"""Seconds between bookmarks; the API server sends about one a minute."""
 SERVER = "http://api.sim"
 NO_ANSWER = 5.0
 """Seconds until a connection without an answer breaks."""
-
-
-class ApiError(Exception):
-    """A refusal, as the API server words it."""
-
-    def __init__(self, code: int, reason: str, message: str, causes: tuple[Object, ...] = ()) -> None:
-        super().__init__(message)
-        self.code, self.reason, self.message, self.causes = code, reason, message, causes
-
-    def body(self) -> Object:
-        return {
-            "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": self.code, "reason": self.reason,
-            "message": self.message, "details": {"causes": list(self.causes)} if self.causes else {},
-        }  # fmt: skip
 
 
 @dataclass
@@ -66,99 +40,6 @@ class Fault:
     code: int | None
     times: int = 1
     applied: bool = False
-
-
-class Reply:
-    """What kopf and our client use of a response."""
-
-    def __init__(self, body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
-        self.status = status
-        self.headers: dict[str, str] = dict(headers or {})
-        self.content = self
-        self.closed = False
-        self._body = body
-
-    async def json(self) -> Any:
-        return json.loads(json.dumps(self._body))
-
-    async def text(self) -> str:
-        return json.dumps(self._body)
-
-    def raise_for_status(self) -> None:
-        if self.status >= 400:
-            raise AssertionError("the caller is expected to look at the status")
-
-    def close(self) -> None:
-        self.closed = True
-
-    async def __aenter__(self) -> Reply:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self.close()
-
-
-class Watch(Reply):
-    """One open watch: a line for each event, each with its own due time."""
-
-    def __init__(self, server: ApiServer, timeout: float) -> None:
-        super().__init__(None)
-        self._server = server
-        self._lines: deque[tuple[float, bytes | None]] = deque()
-        self._until = server.clock() + timeout
-        self._waiter: asyncio.Future[None] | None = None
-
-    def push(self, line: bytes | None, delay: float = LATENCY) -> None:
-        """An event; None ends the stream."""
-        due = self._server.clock() + delay
-        if self._lines:
-            due = max(due, self._lines[-1][0])
-        self._lines.append((due, line))
-        self._wake()
-
-    def close(self) -> None:
-        super().close()
-        self._server.watches.pop(self, None)
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    async def iter_chunked(self, size: int) -> AsyncIterator[bytes]:
-        server = self._server
-        bookmark = server.clock() + BOOKMARK
-        try:
-            while True:
-                if self.closed:
-                    raise aiohttp.ClientConnectionError("closed")
-                now = server.clock()
-                if self._lines and self._lines[0][0] <= now:
-                    line = self._lines.popleft()[1]
-                    if line is None:
-                        return
-                    yield line
-                    continue
-                if now >= self._until:
-                    return
-                if now >= bookmark:
-                    bookmark = now + BOOKMARK
-                    yield server.bookmark()
-                    continue
-                due = min(self._until, bookmark, self._lines[0][0] if self._lines else self._until)
-                await self._pause(due - now)
-        finally:
-            server.watches.pop(self, None)
-
-    async def _pause(self, seconds: float) -> None:
-        loop = asyncio.get_running_loop()
-        self._waiter = loop.create_future()
-        timer = loop.call_later(seconds, self._wake)
-        try:
-            await self._waiter
-        finally:
-            timer.cancel()
-            self._waiter = None
 
 
 @dataclass
@@ -273,7 +154,7 @@ class ApiServer:
 
     def watch_error(self, code: int) -> None:
         """An ERROR event in every open watch."""
-        line = _line("ERROR", {"kind": "Status", "code": code, "message": "injected"})
+        line = event_line("ERROR", {"kind": "Status", "code": code, "message": "injected"})
         for watch in list(self.watches):
             watch.push(line)
         self.note("fault", f"watch ERROR {code}")
@@ -290,7 +171,7 @@ class ApiServer:
         else:
             self.objects[key] = body
         self.ever[meta["uid"]] = body
-        line = _line(kind, body)
+        line = event_line(kind, body)
         self.history.append((self.rv, line))
         if not self.deaf:
             for watch in self.watches:
@@ -303,7 +184,7 @@ class ApiServer:
 
     def bookmark(self) -> bytes:
         meta = {"resourceVersion": str(self.rv)}
-        return _line(
+        return line(
             "BOOKMARK", {"kind": "MailEgress", "apiVersion": "mailegress.io/v1alpha1", "metadata": meta}
         )
 
@@ -386,10 +267,17 @@ class ApiServer:
 
     def _watch(self, namespace: str | None, query: Mapping[str, str]) -> Reply:
         since = int(query.get("resourceVersion") or 0)
-        watch = Watch(self, float(query.get("timeoutSeconds") or 1800))
+        watch = Watch(
+            self.clock,
+            float(query.get("timeoutSeconds") or 1800),
+            self.bookmark,
+            lambda ended: self.watches.pop(ended, None),
+        )
         if since and since < self.floor:
             watch.push(
-                _line("ERROR", {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"})
+                event_line(
+                    "ERROR", {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"}
+                )
             )
             watch.push(None)
             return watch
@@ -506,10 +394,6 @@ class Session:
         return Reply(error.body(), code, {"Retry-After": "1"} if code == 429 else None)
 
 
-def _line(kind: str, body: Object) -> bytes:
-    return json.dumps({"type": kind, "object": body}).encode() + b"\n"
-
-
 def _where(method: str, path: str, query: Mapping[str, str]) -> str:
     tail = path.rsplit("/", 1)[-1]
     if path.startswith(GROUP):
@@ -523,73 +407,6 @@ def _where(method: str, path: str, query: Mapping[str, str]) -> str:
     elif "/events" in path:
         tail = "events"
     return f"{method} {tail}"
-
-
-# ---------------------------------------------------------------- the shipped schema
-
-
-@lru_cache(maxsize=1)
-def schema() -> Object:
-    """The OpenAPI schema of the served version."""
-    crd = yaml.safe_load(CRD.read_text(encoding="utf-8"))
-    found: Object = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
-    return found
-
-
-@lru_cache(maxsize=2)
-def _validator(part: str = "") -> jsonschema.Draft202012Validator:
-    return jsonschema.Draft202012Validator(schema()["properties"][part] if part else schema())
-
-
-def validate(body: Any, part: str = "") -> None:
-    """Types, bounds, required fields (of a top-level ``part`` only); a violation is the API server's 422."""
-    error = next(_validator(part).iter_errors(body), None)
-    if error is not None:
-        where = ".".join(map(str, error.absolute_path))
-        cause = {"field": where, "reason": "FieldValueInvalid", "message": error.message[:300]}
-        raise ApiError(422, "Invalid", f"{where}: {error.message[:300]}", (cause,))
-
-
-def apply_defaults(node: Object, value: Any) -> None:
-    """Structural defaulting: missing properties with a default, from the outside in."""
-    if isinstance(value, dict):
-        for key, child in (node.get("properties") or {}).items():
-            if key not in value and "default" in child:
-                value[key] = copy.deepcopy(child["default"])
-            if key in value:
-                apply_defaults(child, value[key])
-    elif isinstance(value, list) and "items" in node:
-        for item in value:
-            apply_defaults(node["items"], item)
-
-
-# ---------------------------------------------------------------- discovery
-
-_VERSION = {"groupVersion": "mailegress.io/v1alpha1", "version": "v1alpha1"}
-_MEG = {
-    "name": "mailegresses", "singularName": "mailegress", "kind": "MailEgress", "namespaced": True,
-    "verbs": ["get", "list", "watch", "patch", "update", "create", "delete"], "shortNames": ["meg"],
-}  # fmt: skip
-_STATUS = {
-    "name": "mailegresses/status",
-    "singularName": "",
-    "kind": "MailEgress",
-    "namespaced": True,
-    "verbs": ["update"],
-}
-_NAMESPACES = {
-    "name": "namespaces",
-    "singularName": "namespace",
-    "kind": "Namespace",
-    "namespaced": False,
-    "verbs": ["get"],
-}
-DISCOVERY: Mapping[str, Object] = {
-    "/api": {"versions": ["v1"]},
-    "/api/v1": {"resources": [_NAMESPACES]},
-    "/apis": {"groups": [{"name": "mailegress.io", "versions": [_VERSION], "preferredVersion": _VERSION}]},
-    GROUP: {"resources": [_MEG, _STATUS]},
-}
 
 
 def now_from(start: float, clock: Callable[[], float]) -> Callable[[], datetime]:

@@ -6,17 +6,17 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+
+from simulation.apiserver import ApiServer
+from simulation.apiwire import Object
+from simulation.facts import Batch, bare, mark_of, name_of, ready, shown, targets
+from simulation.world import CONTROL, REGION, World
 
 from mailegress.api.names import FINALIZER, OWNERSHIP_LABEL
 from mailegress.aws.settings import AwsSettings
-from mailegress.reconcile import marks
 from mailegress.reconcile.marks import Mark
 from sandbox.aws.model.eip import Eip
-from sandbox.aws.model.zones import Zone
 from sandbox.aws.service import Call
-from simulation.apiserver import ApiServer, Object
-from simulation.world import CONTROL, REGION, World
 
 PTR_TTL = 300.0
 """How long receivers may hold a PTR."""
@@ -24,18 +24,6 @@ OUTSIDE_GRACE = 1800.0
 """How long after an outsider's act a broken promise may be the outsider's."""
 PUBLISHING = (12.1, 16.1, 20.1, 24.1, 30.1, 31.0)
 """Seconds after a change batch at which one more name server has it (see the AWS model), looked at each time."""
-
-
-@dataclass(frozen=True)
-class _Batch:
-    """One hostname's part of a change batch, with what stood there before."""
-
-    zone: Zone
-    hostname: str
-    deletes: dict[str, tuple[str, ...]]
-    creates: dict[str, tuple[str, ...]]
-    mark: Mark | None
-    values: frozenset[str]
 
 
 @dataclass
@@ -63,7 +51,7 @@ class Checks:
     """(name, type) -> server -> when the last answered question began."""
     _read: dict[str, float] = field(default_factory=dict)
     """Zone ID or region -> when the last answered read began."""
-    _pending: list[_Batch] = field(default_factory=list)
+    _pending: list[Batch] = field(default_factory=list)
     _released: dict[str, float] = field(default_factory=dict)
     """Hostname -> when its object was seen deleted."""
 
@@ -102,7 +90,7 @@ class Checks:
                 self.violated("S11", f"{len(recent)} {kind} calls within a second, {most:g} are allowed")
 
     def _on_unknown(self, call: Call) -> None:
-        for target in _targets(call):
+        for target in targets(call):
             self._unknown[target] = self.world.clock()
 
     def _on_read(self, call: Call, began: float) -> None:
@@ -126,7 +114,7 @@ class Checks:
 
     def _before(self, call: Call) -> None:
         self._sent += 1
-        for target in _targets(call):
+        for target in targets(call):
             if target in self._unknown:
                 self.violated(
                     "S10", f"{call.operation} again for {target} without reading what became of the last"
@@ -173,7 +161,7 @@ class Checks:
             eip = self.world.model.eip(str(call.params["AllocationId"]))
         except KeyError:
             return
-        shown = _name(eip)
+        shown = name_of(eip)
         if call.operation == "ResetAddressAttribute":
             ours = self._set.get(eip.public_ip)
             if (ours is None or ours[0] != shown) and not self._touched(eip.public_ip):
@@ -213,7 +201,7 @@ class Checks:
             ):
                 self.violated(
                     "S1",
-                    f"PTR {name} of {eip.public_ip} although {server} answers {sorted(values)}, written {sorted(wanted)}",
+                    f"PTR {name} of {eip.public_ip} although {server} answers {shown(values)}, written {shown(wanted)}",
                 )
 
     def _finalized(self, uid: str | None, what: str) -> None:
@@ -231,7 +219,7 @@ class Checks:
     def _holder(self, hostname: str) -> Object | None:
         """The live object whose mark stands at the name, else the oldest one that wants it."""
         zone = self.world.zone_of(hostname)
-        mark = _mark(self.world.mark(zone, hostname)) if zone is not None else None
+        mark = mark_of(self.world.mark(zone, hostname)) if zone is not None else None
         if mark is not None and (found := self.api.by_uid(mark.uid)) is not None:
             return found
         wanting = [o for o in self.api.objects.values() if o["spec"]["hostname"] == hostname]
@@ -241,7 +229,7 @@ class Checks:
 
     # ------------------------------------------------------------ S2, S4, S5, S9 for records
 
-    def _batches(self, call: Call) -> Iterable[_Batch]:
+    def _batches(self, call: Call) -> Iterable[Batch]:
         zone = self.world.model.zone(str(call.params["HostedZoneId"]))
         parts: dict[str, tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]] = {}
         for change in call.params["ChangeBatch"]["Changes"]:
@@ -254,12 +242,12 @@ class Checks:
             (creates if change["Action"] == "CREATE" else deletes)[record["Type"]] = values
         for hostname, (deletes, creates) in parts.items():
             before = self.world.record(zone, hostname, "A")
-            mark = _mark(self.world.mark(zone, hostname))
-            yield _Batch(
+            mark = mark_of(self.world.mark(zone, hostname))
+            yield Batch(
                 zone, hostname, deletes, creates, mark, frozenset(before[1]) if before else frozenset()
             )
 
-    def _check_batch_order(self, batch: _Batch) -> None:
+    def _check_batch_order(self, batch: Batch) -> None:
         """S4, S5: an address leaves the record only after its PTR; S8: the finalizer is there."""
         gone = frozenset(batch.deletes.get("A", ())) - frozenset(batch.creates.get("A", ()))
         for address in sorted(gone):
@@ -268,15 +256,15 @@ class Checks:
             if eip is None or ours is None or ours[0] != batch.hostname:
                 continue
             eip = self.world.model.eip(address)
-            if _bare(eip.ptr) == batch.hostname or (eip.update and _bare(eip.update.value) == batch.hostname):
+            if bare(eip.ptr) == batch.hostname or (eip.update and bare(eip.update.value) == batch.hostname):
                 self.violated(
-                    "S5", f"{address} leaves the A record of {batch.hostname} while its PTR is {_name(eip)}"
+                    "S5", f"{address} leaves the A record of {batch.hostname} while its PTR is {name_of(eip)}"
                 )
-        created = _mark(*batch.creates.get("TXT", ()))
+        created = mark_of(*batch.creates.get("TXT", ()))
         uid = created.uid if created is not None else batch.mark.uid if batch.mark is not None else None
         self._finalized(uid, f"change at {batch.hostname}")
 
-    def _check_ownership(self, batch: _Batch) -> None:
+    def _check_ownership(self, batch: Batch) -> None:
         """S2, S9: what took effect concerned our own things only."""
         name = batch.hostname
         for rtype in batch.deletes:
@@ -285,7 +273,7 @@ class Checks:
             self.applied["CREATE", rtype, name] += 1
         if set(batch.deletes) | set(batch.creates) > {"A", "TXT"}:
             self.violated("S2", f"other types than A and TXT at {name}")
-        created = _mark(*batch.creates.get("TXT", ()))
+        created = mark_of(*batch.creates.get("TXT", ()))
         mark = batch.mark
         if (
             "A" in batch.deletes
@@ -317,8 +305,8 @@ class Checks:
             eip = self.world.model.network.by_ip.get(address)
             if eip is None:
                 self.violated("S2", f"{address}, which is no EIP of anybody, joins {name}")
-            elif _name(eip) is not None and _name(eip) not in ours and not self._touched(address):
-                self.violated("S2", f"{address} with the foreign PTR {_name(eip)} joins {name}")
+            elif name_of(eip) is not None and name_of(eip) not in ours and not self._touched(address):
+                self.violated("S2", f"{address} with the foreign PTR {name_of(eip)} joins {name}")
         self._joined |= values
 
     def _names(self) -> set[str]:
@@ -327,7 +315,7 @@ class Checks:
 
     def _mark_at(self, hostname: str) -> Mark | None:
         zone = self.world.zone_of(hostname)
-        return _mark(self.world.mark(zone, hostname)) if zone is not None else None
+        return mark_of(self.world.mark(zone, hostname)) if zone is not None else None
 
     # ------------------------------------------------------------ S3
 
@@ -357,7 +345,7 @@ class Checks:
                     if values is None or address not in values:
                         self.violated(
                             "S3",
-                            f"receivers may see the PTR {name} of {address}, but {server} answers {values and sorted(values)}",
+                            f"receivers may see the PTR {name} of {address}, but {server} answers {shown(values)}",
                         )
 
     def _touched(self, what: str) -> bool:
@@ -379,7 +367,7 @@ class Checks:
         for c in status.get("conditions", []):
             if CONTROL.search(c["message"]) or CONTROL.search(c["reason"]):
                 self.violated("S12", f"{where}: control characters in {text}")
-        was, now = _ready(old), _ready(new)
+        was, now = ready(old), ready(new)
         for c in status.get("conditions", []):
             before = next(
                 (b for b in (old.get("status") or {}).get("conditions", []) if b["type"] == c["type"]), None
@@ -409,22 +397,17 @@ class Checks:
         if not addresses:
             self.violated("S7", f"{where}: Ready without an address")
         for server, values in self.world.authorities(hostname).items():
-            if values is None or not set(addresses) <= values:
-                if not self._touched(hostname):
-                    self.violated(
-                        "S7",
-                        f"{where}: Ready, but {server} answers {values and sorted(values)} for {hostname}",
-                    )
+            if (values is None or not set(addresses) <= values) and not self._touched(hostname):
+                self.violated("S7", f"{where}: Ready, but {server} answers {shown(values)} for {hostname}")
             heard = self._asked.get((hostname, "A"), {}).get(self.world.dns.address_of(server), -1.0)
             if heard < self._wrote.get(hostname, 0.0):
                 self.violated("S7", f"{where}: Ready, but {server} was not asked after the last write")
         for address in addresses:
             eip = self.world.model.network.by_ip.get(address)
-            if eip is None or self.world.ptr(eip) != hostname:
-                if not self._touched(address):
-                    self.violated(
-                        "S7", f"{where}: Ready, but the PTR of {address} is {eip and self.world.ptr(eip)}"
-                    )
+            if (eip is None or self.world.ptr(eip) != hostname) and not self._touched(address):
+                self.violated(
+                    "S7", f"{where}: Ready, but the PTR of {address} is {eip and self.world.ptr(eip)}"
+                )
             if self._read.get(REGION, -1.0) < self._wrote.get(address, 0.0):
                 self.violated(
                     "S7", f"{where}: Ready, but the PTR of {address} was not read after the last write"
@@ -435,7 +418,7 @@ class Checks:
         for other in self.api.objects.values():
             if other["metadata"]["uid"] == body["metadata"]["uid"]:
                 continue
-            ready = _ready(other)
+            ready = ready(other)
             if (
                 ready is None
                 or ready["status"] != "True"
@@ -466,14 +449,14 @@ class Checks:
             for record in zone.ordered():
                 shown = record.to_params()
                 if shown["Type"] == "TXT":
-                    mark = _mark(*(v["Value"] for v in shown.get("ResourceRecords", ())))
+                    mark = mark_of(*(v["Value"] for v in shown.get("ResourceRecords", ())))
                     if mark is not None and mark.uid == uid:
                         self.violated(
                             "S8", f"finalizer of {name} goes while its mark stands at {shown['Name']}"
                         )
         for address, (ptr, owner) in self._set.items():
             eip = self.world.model.network.by_ip.get(address)
-            if owner == uid and eip is not None and _name(eip) == ptr:
+            if owner == uid and eip is not None and name_of(eip) == ptr:
                 self.violated("S8", f"finalizer of {name} goes while {address} has its PTR {ptr}")
 
     # ------------------------------------------------------------ in the end
@@ -483,30 +466,3 @@ class Checks:
         for event in self.api.events:
             if CONTROL.search(event["note"]) or CONTROL.search(event["reason"]):
                 self.violated("S12", f"control characters in the Event {event['note']!r}")
-
-
-def _targets(call: Call) -> list[tuple[str, str]]:
-    """What a write is about: ("zone", zone ID and name) or ("eip", allocation ID)."""
-    if call.operation == "ChangeResourceRecordSets":
-        names = {c["ResourceRecordSet"]["Name"] for c in call.params["ChangeBatch"]["Changes"]}
-        return [("zone", f"{call.params['HostedZoneId']} {n}") for n in sorted(names)]
-    return [("eip", str(call.params["AllocationId"]))]
-
-
-def _mark(*values: str) -> Mark | None:
-    return marks.parse([v for v in values if v])
-
-
-def _bare(name: str | None) -> str | None:
-    return name.rstrip(".") if name else None
-
-
-def _name(eip: Eip) -> str | None:
-    """What the PTR is or is about to be."""
-    if eip.update is not None and eip.update.value is not None:
-        return _bare(eip.update.value)
-    return _bare(eip.ptr)
-
-
-def _ready(body: Object) -> dict[str, Any] | None:
-    return next((c for c in (body.get("status") or {}).get("conditions", []) if c["type"] == "Ready"), None)

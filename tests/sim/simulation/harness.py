@@ -12,6 +12,14 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+from simulation.apiserver import SERVER, ApiServer, now_from
+from simulation.apiwire import ApiError, Object
+from simulation.checks import Checks
+from simulation.faults import Board, Plan
+from simulation.loop import VirtualLoop
+from simulation.trace import LogToTrace, Trace
+from simulation.world import REGION, START, SimAws, SimDns, World
+
 from mailegress.cli.lifecycle import Stop
 from mailegress.cli.loading import load_settings
 from mailegress.cli.run import Operator
@@ -20,12 +28,6 @@ from mailegress.cli.settings import Settings
 from mailegress.kube.transport import Transport
 from mailegress.kube.watch import quiet_kopf
 from sandbox.aws.model.eip import Eip
-from simulation.apiserver import SERVER, ApiError, ApiServer, Object, now_from
-from simulation.checks import Checks
-from simulation.faults import Board, Plan
-from simulation.loop import VirtualLoop
-from simulation.trace import LogToTrace, Trace
-from simulation.world import REGION, START, SimAws, SimDns, World
 
 NAMESPACE = "mail"
 RESTART = 1.0

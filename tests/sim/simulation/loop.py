@@ -66,7 +66,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def _close_self_pipe(self) -> None:
         return
 
-    def add_signal_handler(self, sig: int, callback: Any, *args: Any) -> None:
+    def add_signal_handler(self, sig: int, callback: Any, *args: Any) -> None:  # type: ignore[override]
         """Signals are not simulated: a crash is a crash."""
 
     def remove_signal_handler(self, sig: int) -> bool:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from sandbox.aws.world import diff
 from simulation.faults import Kind, Plan, When
 from simulation.harness import NAMESPACE, Sim, Violation, simulate
 from simulation.scenarios import SCENARIOS, Scenario, Stage
+
+from sandbox.aws.world import diff
 
 QUIET = 1800.0
 """Virtual seconds in which nothing may be written once everything is done: three periodic checks."""

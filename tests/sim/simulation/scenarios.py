@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.aws.model.eip import Eip
 from simulation.harness import Sim
+
+from sandbox.aws.model.eip import Eip
 
 HOST = "mta.example.com"
 OTHER = "out.example.com"
@@ -50,7 +51,7 @@ def _eips(count: int) -> Callable[[Stage], None]:
 
 
 def _ready(stage: Stage, *names: str) -> None:
-    stage.expect = {name: ("True", "Ready") for name in names}
+    stage.expect = dict.fromkeys(names, ("True", "Ready"))
 
 
 # ---------------------------------------------------------------- create
@@ -265,11 +266,11 @@ async def _drift(stage: Stage) -> None:
     sim.meg("a", HOST, stage.eips)
     await sim.ready("a")
     world.drop_record(HOST)
-    await sim.until(lambda: world.record(world.zone_of(HOST), HOST, "A"), "the A record to be back")  # type: ignore[arg-type]
+    await sim.until(lambda: world.record(world.zone_of(HOST), HOST, "A"), "the A record to be back")
     world.force_ptr(eip, None)
     await sim.until(lambda: world.ptr(eip) == HOST, "the PTR to be back")
     world.drop_record(f"_mailegress.{HOST}", "TXT")
-    await sim.until(lambda: world.mark(world.zone_of(HOST), HOST), "the mark to be back", 3 * 3600.0)  # type: ignore[arg-type]
+    await sim.until(lambda: world.mark(world.zone_of(HOST), HOST), "the mark to be back", 3 * 3600.0)
     _ready(stage, "a")
     await sim.ready("a")
 
@@ -284,7 +285,7 @@ async def _lost(stage: Stage) -> None:
     stage.expect = {"a": ("False", "AddressLost")}
 
     def shrunk() -> bool:
-        found = world.record(world.zone_of(HOST), HOST, "A")  # type: ignore[arg-type]
+        found = world.record(world.zone_of(HOST), HOST, "A")
         return found is not None and found[1] == (kept.public_ip,)
 
     await sim.until(shrunk, "the lost address to leave the A record")

@@ -40,7 +40,7 @@ def _text(kind: str, what: tuple[Any, ...]) -> str:
         if b is None or (b["status"], b["reason"]) != (c["status"], c["reason"]):
             changes.append(f"{c['type']}={c['status']}/{c['reason']}")
     changes += [f"-{kind}" for kind in before]
-    ready = next((c for c in status.get("conditions", []) if c["type"] == "Ready"), {})
+    ready: dict[str, Any] = next((c for c in status.get("conditions", []) if c["type"] == "Ready"), {})
     addresses = [
         f"{a.get('publicIP')}:{a.get('ptr')}:{a.get('ptrOrigin')}" for a in status.get("addresses", [])
     ]

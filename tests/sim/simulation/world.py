@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import dns.message
 import dns.rdatatype
+from simulation.faults import Plan
 
 from mailegress.api.names import ownership_name
 from mailegress.aws import parse
@@ -26,7 +27,6 @@ from mailegress.aws.api import (
 )
 from mailegress.dns.query import DnsTimeout, Server
 from mailegress.reconcile.model import Change, NatGateway, Ptr, Zone
-from simulation.faults import Plan
 from sandbox.aws.control import Control
 from sandbox.aws.model import AwsModel, Settings
 from sandbox.aws.model.eip import Eip
@@ -54,8 +54,11 @@ WRITES = frozenset({"ChangeResourceRecordSets", "ModifyAddressAttribute", "Reset
 
 @dataclass
 class Calls:
-    """Who hears of calls: ``sent`` all; ``before`` and ``after`` a write has its effect; ``unknown`` when its caller does
-    not learn of it; ``read`` when a read was answered; ``question`` when a DNS server answered."""
+    """Who hears of calls.
+
+    ``sent``: all; ``before`` and ``after`` a write has its effect; ``unknown``: when its caller does not learn of it;
+    ``read``: when a read was answered; ``question``: when a DNS server answered.
+    """
 
     before: Callable[[Call], None] = lambda call: None
     after: Callable[[Call], None] = lambda call: None
@@ -98,16 +101,16 @@ class World:
         fitting = [z for z in self.model.zones() if not z.private and f".{hostname}.".endswith(f".{z.name}")]
         return max(fitting, key=lambda z: len(z.name), default=None)
 
-    def record(self, zone: HostedZone, name: str, rtype: str) -> tuple[int, tuple[str, ...]] | None:
+    def record(self, zone: HostedZone | None, name: str, rtype: str) -> tuple[int, tuple[str, ...]] | None:
         """TTL and values as Route 53 holds them now."""
-        for found in zone.ordered():
+        for found in zone.ordered() if zone is not None else ():
             shown = found.to_params()
             if shown["Name"].rstrip(".") == name and shown["Type"] == rtype:
                 values = tuple(sorted(v["Value"] for v in shown.get("ResourceRecords", ())))
                 return int(shown.get("TTL", 0)), values
         return None
 
-    def mark(self, zone: HostedZone, hostname: str) -> str:
+    def mark(self, zone: HostedZone | None, hostname: str) -> str:
         found = self.record(zone, ownership_name(hostname), "TXT")
         return found[1][0] if found else ""
 
