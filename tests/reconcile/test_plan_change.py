@@ -271,7 +271,7 @@ def test_deletion_resets_ptrs_then_removes_records_then_lets_go() -> None:
 
 
 def test_deletion_reads_first_what_it_cannot_remember() -> None:
-    """A status that does not fit, and a past this process did not see: every zone is swept before the finalizer goes."""
+    """A status that does not fit and a past this process did not see: zones are swept before the finalizer goes."""
     desk = Desk()
     eip = desk.eip(1)
     desk.records.swept = False

@@ -149,7 +149,8 @@ def _denied(error: AwsError) -> Fault:
     if error.operation.startswith("AssumeRole"):
         wanted = _ASSUMED.search(error.message)
         what = f" of {wanted[1]}" if wanted else ""
-        text = f"AWS denies {action}{what}{because}; check the role's trust policy, its external ID and the operator's policy"
+        check = "check the role's trust policy, its external ID and the operator's policy"
+        text = f"AWS denies {action}{what}{because}; {check}"
         return Fault(reasons.CREDENTIALS_UNAVAILABLE.name, clean_text(text, MAX_MESSAGE), ErrorKind.WORLD)
     return Fault(reasons.ACCESS_DENIED.name, clean_text(text, MAX_MESSAGE), ErrorKind.WORLD)
 

@@ -44,6 +44,8 @@ class AwsSettings:
     """A change batch is sent when no change came for so long …"""
     batch_longest: float = 2.0
     """… or when its first change has waited for so long."""
+    batch_crowd: float = 8.0
+    """… or for so long while many objects are on their way to a first change."""
     batch_gap: float = 0.35
     """A zone is left alone for so long after a change: one that comes while Route 53 still works on the last is
     refused (PriorRequestNotComplete), which costs a call and a longer pause."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from mailegress.aws.api import AwsError, ChangeInfo, Service
@@ -24,6 +24,10 @@ _MOST_CALLS = 40
 """Calls spent on one batch's refusals; a culprit in 500 names takes 18 by bisection and 2 when it is named."""
 
 
+_CROWD = 10
+"""So many objects on their way, and a tenth of those that wait already, are worth waiting for."""
+
+
 @dataclass(slots=True)
 class _Lane:
     queue: IntentQueue
@@ -40,6 +44,7 @@ class BatchWriter:
     """Implements the ``ZoneWriter`` port."""
 
     def __init__(self, runtime: Runtime, records: RecordCache) -> None:
+        self._coming: Callable[[], int] = lambda: 0
         self._rt = runtime
         self._records = records
         self._lanes: dict[str, _Lane] = {}
@@ -74,6 +79,10 @@ class BatchWriter:
 
     def state(self, zone_id: str, hostname: str) -> WriteState | None:
         return self._states.get((zone_id, hostname))
+
+    def expect(self, coming: Callable[[], int]) -> None:
+        """Wire in what tells how many objects are on their way to a first change."""
+        self._coming = coming
 
     # ---------------------------------------------------------------- gauges
 
@@ -114,13 +123,24 @@ class BatchWriter:
             lane.running = False
 
     async def _collect(self, lane: _Lane) -> None:
-        """Until the batch is full, or nothing came for a moment, or the first one has waited long enough."""
+        """Until the batch is full, or nothing came for a moment, or the first one has waited long enough.
+
+        Of a crowd of new objects each needs a status and a finalizer before its change is handed over, which takes the
+        API server several seconds for all of them: the collection lasts as long, unless somebody light waits.
+        """
         settings = self._rt.settings
-        latest = lane.queue.oldest + settings.batch_longest
+        first = lane.queue.oldest
         while not lane.queue.full:
-            left = latest - self._rt.clock()
-            if left <= 0 or not await lane.signal.wait(min(settings.batch_quiet, left)):
+            crowd = self._is_crowd(lane)
+            longest = settings.batch_crowd if crowd else settings.batch_longest
+            quiet = settings.batch_longest if crowd else settings.batch_quiet
+            left = first + longest - self._rt.clock()
+            if left <= 0 or not await lane.signal.wait(min(quiet, left)):
                 return
+
+    def _is_crowd(self, lane: _Lane) -> bool:
+        coming = self._coming()
+        return coming >= max(_CROWD, len(lane.queue) / 10) and not lane.queue.delays_somebody_light
 
     async def _rest(self, lane: _Lane) -> None:
         pause = lane.free_at - self._rt.clock()

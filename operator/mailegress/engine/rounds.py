@@ -40,6 +40,12 @@ class RoundSettings:
     addresses: float
     records: float
 
+    @property
+    def slack(self) -> float:
+        """A region's reading of this age is as good as a new one. More than a minute: a demand for the very moment
+        would have the NAT gateways read with it (``AwsSettings.fresh_window``), which change with the associations."""
+        return min(61.0, self.addresses / 2)
+
 
 class Rounds:
     """``wake`` wakes objects; :meth:`woken` must be told of the wake-ups of keys that begin with ``PREFIX``."""
@@ -95,7 +101,7 @@ class Rounds:
             view = self._book.get(region).value
             if view is not None:
                 self._eips[region] = dict(view.eips)
-                self._book.request(f"{PREFIX}region/{region}", region, now)
+                self._book.request(f"{PREFIX}region/{region}", region, now - self._settings.slack)
 
     def _ask_records(self, now: float) -> None:
         for zone_id, hostname in {place for item in self._objects() for place in item.places}:

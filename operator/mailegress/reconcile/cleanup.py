@@ -118,7 +118,7 @@ def simple_a(view: NameView) -> RecordSet | None:
 
 
 def remove(view: NameView, mark: Mark, *, keep_record: bool = False) -> tuple[Change, ...]:
-    """DELETE of exactly what is stored: A and TXT if we created the A, else the TXT alone (adopted is left as found)."""
+    """DELETE of exactly what is stored: A and TXT if we created the A, else the TXT alone (adopted stays as found)."""
     changes: list[Change] = []
     simple = simple_a(view)
     if simple is not None and not mark.adopted and not keep_record:

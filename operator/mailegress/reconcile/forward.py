@@ -110,7 +110,7 @@ class _Record:
     read_at: float
 
     def judge(self) -> Forward:
-        s, hostname = self.situation, self.situation.obj.spec.hostname
+        s = self.situation
         simple = next((r for r in self.view.of_type("A") if r.simple), None)
         values = frozenset(simple.values) if simple else frozenset()
         mark = marks.parse(self.view.mark.values) if self.view.mark else None
@@ -248,19 +248,21 @@ class _Record:
             if mark is None:
                 return bad(
                     reasons.RECORD_CONFLICT,
-                    f"The TXT record set {ownership_name(hostname)} is not an ownership mark of this operator. {reasons.RECORD_CONFLICT.remedy}",
+                    f"The TXT record set {ownership_name(hostname)} is not an ownership mark of this operator. "
+                    f"{reasons.RECORD_CONFLICT.remedy}",
                 )
             if not s.settings.mine(mark.owner):
                 return bad(
                     reasons.RECORD_CONFLICT,
-                    f"{hostname} is marked by another operator (owner ID {mark.owner}). Delete it there, or add the ID to "
-                    "--accept-owner-ids if that operator is gone for good.",
+                    f"{hostname} is marked by another operator (owner ID {mark.owner}). Delete it there, or add the ID "
+                    "to --accept-owner-ids if that operator is gone for good.",
                 )
             if not s.world.claims.live(mark.uid) and values and values != wanted:
                 return bad(
                     reasons.RECORD_CONFLICT,
-                    f"{hostname} carries the mark of a MailEgress that is gone and holds {verify.listing(values)}, wanted "
-                    f"{verify.listing(wanted)}. Make the two equal, or delete the A record and the TXT {ownership_name(hostname)}.",
+                    f"{hostname} carries the mark of a MailEgress that is gone and holds {verify.listing(values)}, "
+                    f"wanted {verify.listing(wanted)}. Make the two equal, or delete the A record and the TXT "
+                    f"{ownership_name(hostname)}.",
                 )
             return None
         if simple is None or (values == wanted and self._remembered() is not None):
@@ -274,7 +276,8 @@ class _Record:
         if s.obj.spec.adoption is Adoption.NEVER:
             return bad(
                 reasons.RECORD_NOT_ADOPTED,
-                f"{hostname} already has the right A record, made by somebody else. {reasons.RECORD_NOT_ADOPTED.remedy}",
+                f"{hostname} already has the right A record, made by somebody else. "
+                f"{reasons.RECORD_NOT_ADOPTED.remedy}",
             )
         return None
 
@@ -380,7 +383,8 @@ class _Record:
             elif base.values != base.final:
                 finding = bad(
                     reasons.PROGRESSING,
-                    f"{verify.listing(base.values - base.final)} leaves the A record of {hostname} when its PTR is reset.",
+                    f"{verify.listing(base.values - base.final)} leaves the A record of {hostname} when its PTR is "
+                    "reset.",
                 )
             elif entry is not None and entry.reason is not None:
                 finding = bad(entry.reason, f"{entry.detail}. {entry.reason.remedy}")

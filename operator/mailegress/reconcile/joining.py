@@ -37,7 +37,8 @@ def ptr_problem(situation: Situation, eip: Eip) -> Finding | None:
         if situation.obj.spec.adoption is Adoption.NEVER and not known_origin(situation, eip):
             return bad(
                 reasons.PTR_NOT_ADOPTED,
-                f"{eip.public_ip} already has the PTR {hostname}, set by somebody else. {reasons.PTR_NOT_ADOPTED.remedy}",
+                f"{eip.public_ip} already has the PTR {hostname}, set by somebody else. "
+                f"{reasons.PTR_NOT_ADOPTED.remedy}",
             )
         return None
     return bad(

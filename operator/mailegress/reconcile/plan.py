@@ -133,8 +133,8 @@ def _refusal(situation: Situation, aims: Targets) -> Finding | None:
     if len(aims.wanted) > situation.settings.max_addresses:
         return bad(
             reasons.TOO_MANY_ADDRESSES,
-            f"The selectors resolve to {len(aims.wanted)} Elastic IPs, at most {situation.settings.max_addresses} share "
-            f"one name. {reasons.TOO_MANY_ADDRESSES.remedy}",
+            f"The selectors resolve to {len(aims.wanted)} Elastic IPs, at most {situation.settings.max_addresses} "
+            f"share one name. {reasons.TOO_MANY_ADDRESSES.remedy}",
         )
     return None
 
@@ -243,7 +243,7 @@ def _addresses(
                 )
             continue
         finding = behind.by_eip.get(eip.allocation_id)
-        reason = entry.reason.name if entry.reason else finding.reason if finding and not finding.ok else None
+        reason = entry.reason.name if entry.reason else _reason(s, eip, finding)
         entries.setdefault(
             eip.allocation_id,
             AddressStatus(
@@ -275,6 +275,15 @@ def _addresses(
                 old, reasons.PROGRESSING.name, ptr=eip.ptr.name if eip else old.ptr
             )
     return tuple(entries.values())
+
+
+def _reason(situation: Situation, eip: Eip, finding: Finding | None) -> str | None:
+    """Why an EIP is not right; a question without an answer changes nothing of what was said of this generation."""
+    if finding is None or finding.ok:
+        return None
+    recorded = situation.recorded_for(eip.allocation_id)
+    current = situation.obj.status.observed_generation == situation.obj.meta.generation
+    return recorded.reason if finding.soft and recorded is not None and current else finding.reason
 
 
 def _last_iprev(situation: Situation, eip: Eip) -> str | None:

@@ -20,7 +20,7 @@ def prove(
     zone: str | None = None,
     servers: frozenset[str] | None = None,
 ) -> tuple[Finding, bool]:
-    """Do the authoritative servers say so? All of them are asked after a write or an edit, one of them in idle times."""
+    """Do the authoritative servers say so? All are asked after a write or an edit, one of them in idle times."""
     s, hostname = situation, situation.obj.spec.hostname
     previous = s.obj.status.condition(FORWARD_READY)
     stands = (
@@ -39,10 +39,10 @@ def prove(
         heard_at = max(spot.at, reading.at)
         if heard_at < idle and s.now >= s.memory.first_seen + s.spread(s.settings.resync_seconds / 2):
             draft.need(NeedSpot(hostname, idle))
-        if spot.value is not None and spot.at >= max(floor, reading.at):
-            if not verify.right(spot.value, wanted, exact=exact):
-                draft.need(NeedAuthorities(hostname, spot.at))
-                return unknown(reasons.AUTHORITIES_DISAGREE, text, soft=True), False
+        newest = spot.value if spot.at >= max(floor, reading.at) else None
+        if newest is not None and not verify.right(newest, wanted, exact=exact):
+            draft.need(NeedAuthorities(hostname, spot.at))
+            return unknown(reasons.AUTHORITIES_DISAGREE, text, soft=True), False
         if spot.fault is not None and spot.tried_at >= max(floor, reading.at, reading.tried_at):
             # One that is mute proves nothing about the others.
             draft.need(NeedAuthorities(hostname, spot.tried_at))

@@ -24,7 +24,7 @@ from mailegress.reconcile.plan import plan, refuse
 from mailegress.reconcile.ports import Kube, KubeConflict, KubeError, KubeGone, Wake
 from mailegress.reconcile.settings import ReconcileSettings
 from mailegress.reconcile.situation import Memory, Situation, World
-from mailegress.reconcile.step import RemoveFinalizer, Step
+from mailegress.reconcile.step import AddFinalizer, RemoveFinalizer, Step
 from mailegress.telemetry.logs import decision
 from mailegress.telemetry.metrics import Metrics
 
@@ -73,6 +73,7 @@ class Reconciler:
         self._actor = Actor(world, kube, objects, wake)
         self._memories: dict[str, Memory] = {}
         self._ready_reasons: dict[str, str] = {}
+        self._heading: set[str] = set()
 
     # ------------------------------------------------ what others ask
 
@@ -80,6 +81,7 @@ class Reconciler:
         """The object is gone for good."""
         self._memories.pop(uid, None)
         self._ready_reasons.pop(uid, None)
+        self._heading.discard(uid)
 
     def by_reason(self) -> dict[str, float]:
         """Objects by the reason of their Ready condition, for the gauge."""
@@ -87,6 +89,11 @@ class Reconciler:
         for reason in self._ready_reasons.values():
             counts[reason] = counts.get(reason, 0.0) + 1.0
         return counts
+
+    @property
+    def heading(self) -> int:
+        """Objects that just got our finalizer: what it was set for comes next."""
+        return len(self._heading)
 
     def memories(self) -> list[Memory]:
         """What is remembered of every object seen."""
@@ -156,6 +163,7 @@ class Reconciler:
         self, key: str, body: dict[str, Any], obj: MailEgress, invalid: InvalidObject | None
     ) -> float | None:
         now = self._clock()
+        self._heading.discard(obj.meta.uid)
         memory = self._memories.get(obj.meta.uid)
         if memory is None:
             memory = self._memories[obj.meta.uid] = remember.new_memory(obj, now)
@@ -206,6 +214,8 @@ class Reconciler:
             obj = replace(obj, meta=parse_meta(stored))
         if step.action is not None:
             await self._actor.act(key, obj, step, memory, now)
+            if isinstance(step.action, AddFinalizer):
+                self._heading.add(obj.meta.uid)
             return 0.0
         waits = step.wait
         if found[READY].status != TRUE and now < deadline:

@@ -152,8 +152,8 @@ def _set(situation: Situation, draft: Draft, forward: Forward, eip: Eip) -> Find
             draft.later(min(recent) + HOUR - s.now)
             return bad(
                 reasons.PTR_CONTESTED,
-                f"The PTR of {eip.public_ip} was changed to {shown} again; it was set back {len(recent)} times within an "
-                f"hour. {reasons.PTR_CONTESTED.remedy}",
+                f"The PTR of {eip.public_ip} was changed to {shown} again; it was set back {len(recent)} times within "
+                f"an hour. {reasons.PTR_CONTESTED.remedy}",
             )
     if not forward.verified:
         heard = s.world.dns.authorities(hostname)

@@ -93,7 +93,7 @@ class Situation:
         return max(self.memory.generation_at - self.settings.reuse_seconds, self.memory.token_at)
 
     def spread(self, interval: float) -> float:
-        """This object's share of an interval (0 to ``interval`` seconds), so that a restart asks nothing all at once."""
+        """This object's share of an interval (0 to ``interval`` seconds): a restart asks nothing all at once."""
         return interval * (zlib.crc32(self.obj.meta.uid.encode()) % 1024) / 1024
 
     @property

@@ -144,9 +144,9 @@ def compose(
 def patience(obj: MailEgress, status: Status, step: Step, quiet_seconds: float) -> float:
     """Seconds for which ``status`` may stay unwritten because its reader would not miss it; 0 = write it now.
 
-    On the way to Ready most statuses live for a moment: readings arrive one after the other, a write waits for its batch.
-    Each costs the API server a write and its watchers an event, and of a thousand new objects the last one waits for
-    all of them. What is about to be done, what was lost, what needs a human and what is Ready is never held back.
+    On the way to Ready most statuses live for a moment: readings arrive one after the other, a write waits for its
+    batch. Each costs the API server a write and its watchers an event, and of a thousand new objects the last one
+    waits for all of them. What is about to be done, what was lost, what needs a human and what is Ready is never held back.
     """
     old, generation = obj.status, obj.meta.generation
     if step.action is not None or step.suspended or step.deleting or obj.meta.deletion_timestamp is not None:

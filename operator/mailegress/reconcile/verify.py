@@ -90,7 +90,8 @@ def authorities(
         and (report.zone != zone or not report.name_servers <= servers)
     ):
         if report.zone == zone:
-            text = f"the parent of {zone} delegates to {listing(report.name_servers)}, the hosted zone has {listing(servers)}"
+            published, ours = listing(report.name_servers), listing(servers)
+            text = f"the parent of {zone} delegates to {published}, the hosted zone has {ours}"
         elif report.zone.endswith("." + zone):
             text = f"{report.zone} is delegated away from {zone}"
         else:
@@ -147,7 +148,8 @@ def _one(answer: ResolverAnswer, wanted: frozenset[str], hostname: str) -> Publi
             return PublicVerdict(Seen.SILENT, f"the PTR of {address} was not asked for")
         if result.result is not Iprev.PASS or result.names != (hostname,):
             names = listing(result.names) if result.names else "no PTR"
-            text = f"resolver {answer.resolver} sees {names} for {address} (iprev={result.result.value}), wanted {hostname}"
+            word = result.result.value
+            text = f"resolver {answer.resolver} sees {names} for {address} (iprev={word}), wanted {hostname}"
             return PublicVerdict(Seen.WRONG, text, forward_missing=result.result is Iprev.PERMERROR)
     return PublicVerdict(Seen.AGREE)
 

@@ -77,8 +77,8 @@ def choose(situation: Situation, draft: Draft) -> Choice:
         zone=marked,
         finding=bad(
             reasons.ZONE_NOT_DELEGATED,
-            f"The record stays in zone {marked.id} until zone {wanted.zone.id} ({wanted.zone.name}) is delegated at its "
-            f"parent. {reasons.ZONE_NOT_DELEGATED.remedy}",
+            f"The record stays in zone {marked.id} until zone {wanted.zone.id} ({wanted.zone.name}) is delegated at "
+            f"its parent. {reasons.ZONE_NOT_DELEGATED.remedy}",
         ),
         servers=_servers(situation, draft, marked.id),
     )
