@@ -2,6 +2,8 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 VENV ?= .venv
+# Stories mostly wait for a world with delays; each worker has a control plane of its own (half a gigabyte).
+WORKERS ?= 3
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 PIP := $(PY) -m pip --disable-pip-version-check --no-input
@@ -58,7 +60,7 @@ sandbox-exec: $(STAMP) ## the same around one command: make sandbox-exec CMD='ku
 .PHONY: test
 test: $(STAMP) controlplane ## unit tests, contract tests and stories; writes build/junit.xml
 	@mkdir -p build
-	@$(PY) -m pytest --junit-xml=build/junit.xml --stories-manifest=tests/stories.yaml
+	@$(PY) -m pytest -n $(WORKERS) --dist worksteal --junit-xml=build/junit.xml --stories-manifest=tests/stories.yaml
 
 .PHONY: lint
 lint: $(STAMP) ## ruff

@@ -114,7 +114,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     path = config.getoption("stories_manifest")
-    if path is not None:
+    # With pytest-xdist the controller hears of every test; a worker only of its own.
+    if path is not None and not hasattr(config, "workerinput"):
         try:
             config.pluginmanager.register(StoriesCheck(path), "stories-check")
         except ManifestError as error:

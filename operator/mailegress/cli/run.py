@@ -11,6 +11,7 @@ from typing import Any
 
 from mailegress import __version__
 from mailegress.api.status import format_time
+from mailegress.api.types import parse_remains
 from mailegress.api.validation import InvalidObject
 from mailegress.aws.api import AwsApi
 from mailegress.aws.wiring import Aws, build_aws
@@ -72,6 +73,7 @@ class Operator:
         self._choke = self._seams.choke
         self._listed = False
         self._claims = ClaimIndex()
+        self._unseen: set[str] = set()
         self._queue = KeyedQueue(self._clock)
         self._store = Store(on_changed=self._changed, on_removed=self._removed, on_replaced=self._removed)
         self._feed = Feed(self._store, self._queue, self._forget)
@@ -141,6 +143,7 @@ class Operator:
                 timestamp=lambda: format_time(self._seams.wall()),
             )
             aws.addresses.know_eips(self._reconciler.used)
+            aws.writer.expect(self._coming)
             self._rounds = Rounds(
                 aws.addresses,
                 aws.records,
@@ -242,13 +245,23 @@ class Operator:
             self._queue.add(key)
 
     def _changed(self, new: Stored, old: Stored | None) -> None:
+        self._unseen.discard(new.uid)
         try:
-            rivals = self._claims.put(new.key, new.parse())
+            obj = new.parse()
+            rivals = self._claims.put(new.key, obj)
+            if obj.status.observed_generation != obj.meta.generation and not new.deleting:
+                self._unseen.add(new.uid)
         except InvalidObject:
-            rivals = self._claims.drop(new.uid)
+            # It does nothing any more, but what it holds is still its own.
+            rivals = self._claims.put(new.key, parse_remains(new.body()))
         self._wake_all(rivals)
 
+    def _coming(self) -> int:
+        """Objects of which nothing was said yet, or that just got the finalizer: their first change is on its way."""
+        return len(self._unseen) + (self._reconciler.heading if self._reconciler is not None else 0)
+
     def _removed(self, old: Stored) -> None:
+        self._unseen.discard(old.uid)
         if self._reconciler is not None:
             self._reconciler.forget(old.uid)
         self._wake_all(self._claims.drop(old.uid))

@@ -212,6 +212,8 @@ class Reconciler:
             await self._tell(body, obj, status, step)
             # What is written next must name the version that this write made.
             obj = replace(obj, meta=parse_meta(stored))
+        else:
+            memory.unsaid_since = None
         if step.action is not None:
             await self._actor.act(key, obj, step, memory, now)
             if isinstance(step.action, AddFinalizer):
