@@ -62,6 +62,15 @@ test: $(STAMP) controlplane ## unit tests, contract tests and stories; writes bu
 	@mkdir -p build
 	@$(PY) -m pytest -n $(WORKERS) --dist worksteal --junit-xml=build/junit.xml --stories-manifest=tests/stories.yaml
 
+.PHONY: bench
+bench: $(STAMP) controlplane ## measure against the floor that AWS's quotas set; about 1 hour; writes bench/results.json
+	@$(PY) -m bench
+
+.PHONY: bench-quick
+bench-quick: $(STAMP) controlplane ## the same with 200 MailEgresses in minutes; only counts decide
+	@mkdir -p build
+	@$(PY) -m bench --quick
+
 .PHONY: lint
 lint: $(STAMP) ## ruff
 	@$(PY) -m ruff check .

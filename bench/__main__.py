@@ -20,7 +20,7 @@ FULL = (
     "created_at_start:1000",
     "created_while_running:1000",
     "one_bad:300",
-    "throttled:1000",
+    "throttled:300",
     "converged:500",
     "converged:10000",
 )

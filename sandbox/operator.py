@@ -21,7 +21,7 @@ import ctypes, os, signal, sys
 ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 if os.getppid() != int(sys.argv[1]):
     sys.exit(1)
-os.execv(sys.executable, [sys.executable, "-m", "mailegress", *sys.argv[2:]])
+os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
 """
 """Linux ends the operator with its parent (prctl PR_SET_PDEATHSIG survives the exec)."""
 
@@ -34,6 +34,8 @@ class OperatorProcess:
         self.log = log
         self.name = name
         self.port = 0
+        self.program: tuple[str, ...] = ("-m", "mailegress")
+        """The interpreter's arguments."""
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, **settings: str) -> None:
@@ -49,7 +51,7 @@ class OperatorProcess:
         }
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _DEATH_SIGNAL, str(os.getpid()), "run"],
+                [sys.executable, "-c", _DEATH_SIGNAL, str(os.getpid()), *self.program, "run"],
                 env=environ,
                 stdin=subprocess.DEVNULL,
                 stdout=output,

@@ -89,6 +89,8 @@ def test_a_short_outage_is_not_seen_in_the_status(story: Story, service: str, ef
     story.zone()
     [eip] = story.eips()
     meg = story.meg("outbound", "mta.example.com", [eip]).wait()
+    # The status is written first, its Events follow; that of Ready is the last.
+    meg.until(lambda: ("Normal", "Ready") in meg.events(), "the Event of Ready")
     events = meg.events()
     writes = story.writes()
     operation = {"route53": "ListResourceRecordSets", "ec2": "DescribeAddressesAttribute"}[service]

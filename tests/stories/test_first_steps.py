@@ -6,7 +6,7 @@ from kit import Story
 
 
 def test_a_mail_egress_becomes_ready_and_leaves_no_trace(story: Story) -> None:
-    """Given a zone and an EIP, when a MailEgress is applied, then A, PTR and DNS agree; when it goes, all is as before."""
+    """Given a zone and an EIP, when a MailEgress is applied, A, PTR and DNS agree; when it goes, all is as before."""
     zone = story.zone("example.com")
     [eip] = story.eips()
     before = story.world()

@@ -128,7 +128,8 @@ def test_a_lost_change_id(bare_story: Story) -> None:
     assert len(story.calls("GetChange")) == asked, "the change ID was not remembered"
     [create] = story.calls("ChangeResourceRecordSets")
     [pointed] = story.calls("ModifyAddressAttribute")
-    assert pointed["time"] - create["time"] >= 3.9, "the PTR waited until every authority had the record"
+    # The last of the four servers has it after four fifths of the time to INSYNC (sandbox.aws.model.Delays).
+    assert pointed["time"] - create["time"] >= 3.1, "the PTR waited until every authority had the record"
     assert story.records(zone, "mta.example.com") == (eip.public_ip,)
     meg.delete()
     story.assert_world(before)

@@ -14,6 +14,8 @@ from mailegress.aws.runtime import Runtime
 from mailegress.reconcile.model import NEVER, Fault, Ptr
 from mailegress.reconcile.ports import Key
 
+_CROWD = 20
+"""PTRs on their way that are looked at as often as a single one."""
 _FORGET = 600.0
 """Seconds after which the pace of a PTR that nobody asks for any more is forgotten."""
 
@@ -93,7 +95,6 @@ class PtrPoller:
         return pauses[min(looks, len(pauses) - 1)]
 
     async def _run(self) -> None:
-        spacing = self._rt.settings.ptr_poll_spacing
         try:
             while True:
                 due = min((w.due for w in self._watched.values() if w.waiting), default=None)
@@ -104,14 +105,20 @@ class PtrPoller:
                     await self._signal.wait(pause)
                     continue
                 await self._look()
-                self._not_until = max(self._not_until, self._rt.clock() + spacing)
+                self._not_until = max(self._not_until, self._rt.clock() + self._spacing())
         finally:
             self._running = False
+
+    def _spacing(self) -> float:
+        """Seconds between looks. Where many PTRs are on their way somebody is always due: then they share more."""
+        settings = self._rt.settings
+        waiting = sum(1 for watched in self._watched.values() if watched.waiting)
+        return settings.ptr_poll_spacing * min(max(1.0, waiting / _CROWD), settings.ptr_poll_stretch)
 
     async def _look(self) -> None:
         settings = self._rt.settings
         began = self._rt.clock()
-        soon = began + settings.ptr_poll_spacing
+        soon = began + self._spacing()
         due = sorted((w.due, a) for a, w in self._watched.items() if w.waiting and w.due <= soon)
         ids = [allocation_id for _, allocation_id in due[: settings.ptr_poll_ids]]
         try:

@@ -27,12 +27,12 @@ class AwsSettings:
     ec2_read_rate: float = 10.0
     ec2_read_burst: float = 20.0
 
-    slow_down_factor: float = 0.5
-    """A throttled answer multiplies the rate by this …"""
+    slow_down_factor: float = 0.7
+    """A throttled answer multiplies the rate by this (as botocore's adaptive mode does) …"""
     slow_down_floor: float = 0.1
     """… down to this share of the configured rate …"""
-    recovery_per_second: float = 0.02
-    """… which comes back by this share of the configured rate a second."""
+    recovery_per_second: float = 0.1
+    """… which comes back by this share of the configured rate a second: AWS's own buckets are full again in 10 s."""
 
     backoff_base: float = 1.0
     backoff_cap: float = 300.0
@@ -81,6 +81,8 @@ class AwsSettings:
     """Pauses before each look at a pending PTR; the last one repeats."""
     ptr_poll_spacing: float = 1.0
     """Looks at pending PTRs of one region are at least so far apart; those due by then go along."""
+    ptr_poll_stretch: float = 15.0
+    """… and at most so many times as far when many PTRs are pending: what PTRs cost is their number, not their time."""
     ptr_poll_ids: int = 1000
 
     lost_confirm: float = 60.0

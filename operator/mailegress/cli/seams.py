@@ -17,10 +17,12 @@ from mailegress.aws.boto import BotoApi
 from mailegress.cli import parts
 from mailegress.cli.http import Check, HttpServer
 from mailegress.cli.settings import Settings
+from mailegress.cli.tidy import Tidy
 from mailegress.dns.query import DnsQuery
 from mailegress.dns.settings import DnsSettings
 from mailegress.dns.wiring import wire_query
 from mailegress.reconcile.choke import Choke, OpenChoke
+from mailegress.telemetry.lag import LoopLag
 from mailegress.telemetry.metrics import Metrics
 
 
@@ -39,7 +41,26 @@ def boto_api(settings: Settings, metrics: Metrics) -> AbstractContextManager[Aws
 
 def http_probes(settings: Settings, metrics: Metrics, live: Check, ready: Check) -> Probes:
     """Probes on the configured port."""
-    return HttpServer(settings.http_address, metrics.registry, live, ready)
+    return _Served(HttpServer(settings.http_address, metrics.registry, live, ready), LoopLag(metrics.loop_lag))
+
+
+class _Served:
+    """The port, and what only a real process is worth: its loop's lag measured, its memory given back."""
+
+    def __init__(self, server: HttpServer, lag: LoopLag) -> None:
+        self._server = server
+        self._lag = lag
+        self._tidy = Tidy()
+
+    async def start(self) -> None:
+        await self._server.start()
+        self._lag.start()
+        self._tidy.start()
+
+    async def stop(self) -> None:
+        self._lag.stop()
+        self._tidy.stop()
+        await self._server.stop()
 
 
 def _identity() -> str:

@@ -9,6 +9,7 @@ from mailegress.api.status import AddressStatus, PtrOrigin
 from mailegress.api.types import DeletionPolicy, Management
 from mailegress.reconcile import verify
 from mailegress.reconcile.cleanup import own_mark, remove, simple_a, writing
+from mailegress.reconcile.contest import marked_holder
 from mailegress.reconcile.model import Eip
 from mailegress.reconcile.reverse import update_failed
 from mailegress.reconcile.situation import Draft, Situation
@@ -132,7 +133,9 @@ def _candidates(situation: Situation) -> list[tuple[Eip, str, bool]]:
             if recorded is None or entry.ptr_origin is None:
                 continue
             for name in names:
-                if name in (recorded.ptr.name, recorded.ptr.update):
+                # Once our mark is gone somebody else may have taken the name over, and its PTR is then theirs.
+                taken = name not in s.own_names() and marked_holder(s, name) is not None
+                if not taken and name in (recorded.ptr.name, recorded.ptr.update):
                     found[(recorded.allocation_id, name)] = (
                         recorded,
                         name,
@@ -245,6 +248,13 @@ def _step(situation: Situation, draft: Draft, blocker: Finding | None, *, settle
     )
 
 
+def _given_up(situation: Situation, entry: AddressStatus, eip: Eip) -> bool:
+    """Our PTR was seen to be gone: one that appears later is somebody else's."""
+    write = situation.world.ptrs.state(eip.region, eip.allocation_id)
+    settled = (write is None or not write.busy) and situation.doubted(eip.region, eip.allocation_id) is None
+    return settled and entry.ptr is not None and eip.ptr.settled_to(None)
+
+
 def _kept(situation: Situation) -> tuple[AddressStatus, ...]:
     """Origins stay written down until the end; what AWS shows now replaces what it showed."""
     kept = []
@@ -267,7 +277,7 @@ def _kept(situation: Situation) -> tuple[AddressStatus, ...]:
                     eip.region,
                     eip.attached_to or None,
                     eip.ptr.name,
-                    entry.ptr_origin,
+                    None if _given_up(situation, entry, eip) else entry.ptr_origin,
                     None,
                     None,
                 )

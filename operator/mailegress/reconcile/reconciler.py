@@ -205,8 +205,11 @@ class Reconciler:
             unsaid = self._unsaid(obj, memory, status, step, now)
             if unsaid > 0:
                 return min(step.wait, unsaid, max(deadline - now, 0.0))
+            if (pause := self._quarrel(memory, body, now)) > 0:
+                return pause
             memory.unsaid_since = None
             stored = await self._kube.replace_status(body, status.to_dict())
+            memory.said = stored.get("status")
             self._objects.seen(stored)
             self._log(key, obj, status, step)
             await self._tell(body, obj, status, step)
@@ -229,6 +232,20 @@ class Reconciler:
         if memory.unsaid_since is None:
             memory.unsaid_since = now
         return memory.unsaid_since + summarise.patience(obj, status, step, self._settings.quiet_seconds) - now
+
+    def _quarrel(self, memory: Memory, body: Mapping[str, Any], now: float) -> float:
+        """Seconds for which a status that somebody else keeps rewriting (a second operator) is left alone.
+
+        Two writers that wake each other would otherwise write as fast as the API server lets them.
+        """
+        if memory.said is not None and body.get("status") != memory.said:
+            memory.said = None
+            recent = now - memory.quarrel_at < self._settings.resync_seconds
+            memory.quarrels = memory.quarrels + 1 if recent else 1
+            memory.quarrel_at = now
+        if memory.quarrels < 2:
+            return 0.0
+        return memory.quarrel_at + self._settings.backoff(memory.quarrels - 1) - now
 
     def _situate(self, key: str, obj: MailEgress, memory: Memory, now: float) -> Situation:
         bare = Situation(now, obj, memory, self._world, self._settings)

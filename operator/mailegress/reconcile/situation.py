@@ -61,6 +61,11 @@ class Memory:
     progress_at: float = 0.0
     ready_generation: int = -1
     kube_failures: int = 0
+    said: object = None
+    """The status as the API server returned it to our last write."""
+    quarrels: int = 0
+    """How often, lately, somebody else had written another one since."""
+    quarrel_at: float = float("-inf")
     unsaid_since: float | None = None
     """Since when the status differs from the stored one without being worth a write."""
     owned: frozenset[tuple[str, str]] = frozenset()

@@ -146,7 +146,8 @@ def patience(obj: MailEgress, status: Status, step: Step, quiet_seconds: float) 
 
     On the way to Ready most statuses live for a moment: readings arrive one after the other, a write waits for its
     batch. Each costs the API server a write and its watchers an event, and of a thousand new objects the last one
-    waits for all of them. What is about to be done, what was lost, what needs a human and what is Ready is never held back.
+    waits for all of them. What is about to be done, what was lost, what needs a human and what is Ready is never
+    held back.
     """
     old, generation = obj.status, obj.meta.generation
     if step.action is not None or step.suspended or step.deleting or obj.meta.deletion_timestamp is not None:
@@ -170,17 +171,18 @@ def patience(obj: MailEgress, status: Status, step: Step, quiet_seconds: float) 
             return 0.0
     if _origins(status) != _origins(old):
         return 0.0
-    held = old.forward
-    if (
-        status.conditions == old.conditions
-        and held is not None
-        and held.change_id
-        and status.forward is not None
-    ):
-        if replace(status, forward=held) == old and replace(held, change_id=None) == status.forward:
-            # That the change is INSYNC is told with what the authorities say.
-            return 12 * quiet_seconds
+    if _only_insync(old, status):
+        # Told with what the authorities say, which is about to be known.
+        return 12 * quiet_seconds
     return quiet_seconds
+
+
+def _only_insync(old: Status, new: Status) -> bool:
+    """Nothing differs but that the change which was under way is not any more."""
+    held = old.forward
+    if held is None or held.change_id is None or new.forward is None:
+        return False
+    return replace(new, forward=held) == old and replace(held, change_id=None) == new.forward
 
 
 def _origins(status: Status) -> set[tuple[str | None, PtrOrigin]]:

@@ -12,6 +12,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 _SECONDS = (0.005, 0.025, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 1800)
+_LAGS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 _MOST_CODES = 100
 _CODE = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
@@ -69,6 +70,12 @@ class Metrics:
             buckets=_SECONDS,
             registry=reg,
         )
+        self._loop_lag = Histogram(
+            "mailegress_loop_lag_seconds",
+            "By how much a timer of the event loop was late, measured ten times a second.",
+            buckets=_LAGS,
+            registry=reg,
+        )
         self._status_writes = Counter(
             "mailegress_api_writes_total",
             "Writes to the API server by kind and result.",
@@ -96,6 +103,9 @@ class Metrics:
 
     def edit_to_ready(self, seconds: float) -> None:
         self._edit_to_ready.observe(seconds)
+
+    def loop_lag(self, seconds: float) -> None:
+        self._loop_lag.observe(seconds)
 
     def api_write(self, kind: str, result: str) -> None:
         """``kind``: status, finalizer, event. ``result``: ok, conflict, gone, error."""

@@ -2,7 +2,8 @@
 
 It keeps what controllers rely on: one resourceVersion counter, lists in pages of one snapshot, watches with history,
 bookmarks and 410, a status subresource guarded by resourceVersion and schema, JSON patch with ``test``, generations
-that only the spec (and a deletion) moves, finalizers and deletionTimestamp, Events, Leases. CEL rules are not evaluated.
+that only the spec (and a deletion) moves, finalizers and deletionTimestamp, Events, Leases. CEL rules are not
+evaluated.
 """
 
 from __future__ import annotations
@@ -184,7 +185,7 @@ class ApiServer:
 
     def bookmark(self) -> bytes:
         meta = {"resourceVersion": str(self.rv)}
-        return line(
+        return event_line(
             "BOOKMARK", {"kind": "MailEgress", "apiVersion": "mailegress.io/v1alpha1", "metadata": meta}
         )
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from simulation.apiserver import ApiServer
 from simulation.apiwire import Object
-from simulation.facts import Batch, bare, mark_of, name_of, ready, shown, targets
+from simulation.facts import Batch, as_list, bare, mark_of, name_of, ready_of, targets
 from simulation.world import CONTROL, REGION, World
 
 from mailegress.api.names import FINALIZER, OWNERSHIP_LABEL
@@ -42,6 +42,8 @@ class Checks:
     """Write target -> when its caller was left without an answer."""
     _set: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Address -> (name, UID) of a PTR that the operator set and nobody replaced."""
+    _giving: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """The same of a PTR that was last being reset: a second operator may ask for that once more."""
     _shown: dict[str, dict[str, float]] = field(default_factory=dict)
     """Address -> name -> when its PTR was last seen to be that."""
     _joined: set[str] = field(default_factory=set)
@@ -147,7 +149,9 @@ class Checks:
                 self._set[eip.public_ip] = (name, uid)
                 self.applied["set", eip.public_ip, name] += 1
             else:
-                self._set.pop(eip.public_ip, None)
+                ours = self._set.pop(eip.public_ip, None)
+                if ours is not None:
+                    self._giving[eip.public_ip] = ours
                 self._shown.pop(eip.public_ip, None)
                 self.applied["reset", eip.public_ip] += 1
             if eip.update is not None:
@@ -163,13 +167,22 @@ class Checks:
             return
         shown = name_of(eip)
         if call.operation == "ResetAddressAttribute":
-            ours = self._set.get(eip.public_ip)
+            ours = self._set.get(eip.public_ip) or self._giving.get(eip.public_ip)
             if (ours is None or ours[0] != shown) and not self._touched(eip.public_ip):
                 self.violated(
                     "S2",
                     f"reset of the PTR {shown} of {eip.public_ip}, which the operator did not set ({ours})",
                 )
             self._finalized(self._uid_of_ptr(eip), f"reset of {eip.public_ip}")
+            owner = self.api.by_uid(self._uid_of_ptr(eip) or "")
+            now = ready_of(owner) if owner is not None else None
+            if (
+                owner is not None
+                and now is not None
+                and now["status"] == "True"
+                and owner["spec"]["hostname"] == shown
+            ):
+                self.violated("S3", f"the PTR {shown} of {eip.public_ip} is reset while its object is Ready")
             return
         name = str(call.params["DomainName"]).rstrip(".")
         self._check_gate(eip, name)
@@ -201,7 +214,7 @@ class Checks:
             ):
                 self.violated(
                     "S1",
-                    f"PTR {name} of {eip.public_ip} although {server} answers {shown(values)}, written {shown(wanted)}",
+                    f"PTR {name} of {eip.public_ip}, but {server} answers {as_list(values)}, written {as_list(wanted)}",
                 )
 
     def _finalized(self, uid: str | None, what: str) -> None:
@@ -213,7 +226,7 @@ class Checks:
             self.violated("S8", f"{what} without the finalizer")
 
     def _uid_of_ptr(self, eip: Eip) -> str | None:
-        ours = self._set.get(eip.public_ip)
+        ours = self._set.get(eip.public_ip) or self._giving.get(eip.public_ip)
         return ours[1] if ours else None
 
     def _holder(self, hostname: str) -> Object | None:
@@ -248,7 +261,7 @@ class Checks:
             )
 
     def _check_batch_order(self, batch: Batch) -> None:
-        """S4, S5: an address leaves the record only after its PTR; S8: the finalizer is there."""
+        """S4, S5: an address leaves the record only after its PTR."""
         gone = frozenset(batch.deletes.get("A", ())) - frozenset(batch.creates.get("A", ()))
         for address in sorted(gone):
             ours = self._set.get(address)
@@ -260,9 +273,6 @@ class Checks:
                 self.violated(
                     "S5", f"{address} leaves the A record of {batch.hostname} while its PTR is {name_of(eip)}"
                 )
-        created = mark_of(*batch.creates.get("TXT", ()))
-        uid = created.uid if created is not None else batch.mark.uid if batch.mark is not None else None
-        self._finalized(uid, f"change at {batch.hostname}")
 
     def _check_ownership(self, batch: Batch) -> None:
         """S2, S9: what took effect concerned our own things only."""
@@ -345,7 +355,7 @@ class Checks:
                     if values is None or address not in values:
                         self.violated(
                             "S3",
-                            f"receivers may see the PTR {name} of {address}, but {server} answers {shown(values)}",
+                            f"receivers may see the PTR {name} of {address}, but {server} answers {as_list(values)}",
                         )
 
     def _touched(self, what: str) -> bool:
@@ -367,7 +377,7 @@ class Checks:
         for c in status.get("conditions", []):
             if CONTROL.search(c["message"]) or CONTROL.search(c["reason"]):
                 self.violated("S12", f"{where}: control characters in {text}")
-        was, now = ready(old), ready(new)
+        was, now = ready_of(old), ready_of(new)
         for c in status.get("conditions", []):
             before = next(
                 (b for b in (old.get("status") or {}).get("conditions", []) if b["type"] == c["type"]), None
@@ -398,7 +408,7 @@ class Checks:
             self.violated("S7", f"{where}: Ready without an address")
         for server, values in self.world.authorities(hostname).items():
             if (values is None or not set(addresses) <= values) and not self._touched(hostname):
-                self.violated("S7", f"{where}: Ready, but {server} answers {shown(values)} for {hostname}")
+                self.violated("S7", f"{where}: Ready, but {server} answers {as_list(values)} for {hostname}")
             heard = self._asked.get((hostname, "A"), {}).get(self.world.dns.address_of(server), -1.0)
             if heard < self._wrote.get(hostname, 0.0):
                 self.violated("S7", f"{where}: Ready, but {server} was not asked after the last write")
@@ -418,7 +428,7 @@ class Checks:
         for other in self.api.objects.values():
             if other["metadata"]["uid"] == body["metadata"]["uid"]:
                 continue
-            ready = ready(other)
+            ready = ready_of(other)
             if (
                 ready is None
                 or ready["status"] != "True"

@@ -49,9 +49,9 @@ def name_of(eip: Eip) -> str | None:
     return bare(eip.ptr)
 
 
-def ready(body: Object) -> dict[str, Any] | None:
+def ready_of(body: Object) -> dict[str, Any] | None:
     return next((c for c in (body.get("status") or {}).get("conditions", []) if c["type"] == "Ready"), None)
 
 
-def shown(values: frozenset[str] | None) -> list[str] | None:
+def as_list(values: frozenset[str] | None) -> list[str] | None:
     return None if values is None else sorted(values)

@@ -69,6 +69,8 @@ def play(
         if changes := diff(first, sim.world.dump()):
             sim.checks.violated("E5", f"after deleting everything: {changes}")
         sim.checks.texts()
+        if sim.exits:
+            sim.checks.violated("log", f"the operator ended by itself {sim.exits} times")
         kept.append(
             Outcome(
                 world,
