@@ -159,6 +159,10 @@ class Watcher:
             )
             connection.request("GET", path)
             reply = connection.getresponse()
+            if reply.status == 429:  # its cache of the resource is being filled
+                reply.read()
+                time.sleep(0.2)
+                return
             if reply.status != 200:
                 raise Refused(f"watch: {reply.status} {reply.read()[:500]!r}")
             while not self._stopping:

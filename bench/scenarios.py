@@ -41,6 +41,11 @@ def _deadline(bench: Bench, n: int) -> float:
     return 2 * floors.ready_seconds(n, bench.pace.rates, bench.pace.world) + 120
 
 
+def _status_writes(bench: Bench) -> float:
+    """Four where steps take AWS's time; where they take a machine's, a slow one needs longer than a status is held."""
+    return 4.5 if bench.pace.limits_on else 7.0
+
+
 def _insync_at(rig: Rig) -> float:
     """Monotonic time at which the last change is INSYNC."""
     applied: list[float] = [entry["time"] for entry in rig.changes() if entry["outcome"] == "ok"]
@@ -75,7 +80,7 @@ def _creation(
         window.seconds,
         demands=[
             Demand("change calls", changes, most_changes),
-            Demand("status writes per MailEgress", window.status_writes / n, 4),
+            Demand("status writes per MailEgress", window.status_writes / n, _status_writes(bench)),
             Demand("PTR modifications per MailEgress", window.calls.get("ModifyAddressAttribute", 0) / n, 1),
             Demand("conditions that flapped", len(rig.watcher.flaps), 0),
             Demand("INSYNC over its floor", insync / floor["insync_s"], 1.2, is_count=False),
@@ -99,7 +104,9 @@ def created_at_start(bench: Bench, n: int) -> Iterator[Result]:
             rig.start_operator()
             rig.wait_ready(n, _deadline(bench, n))
         bench.quiet_calls[n] = sum(window.calls.values())
-        yield _creation(bench, "created_at_start", rig, window, rig.started_at, 2 * floors.change_calls(n))
+        yield _creation(
+            bench, "created_at_start", rig, window, rig.started_at, max(4, 2 * floors.change_calls(n))
+        )
 
 
 def created_while_running(bench: Bench, n: int) -> Iterator[Result]:
@@ -188,7 +195,7 @@ def throttled(bench: Bench, n: int) -> Iterator[Result]:
             demands=[
                 Demand("calls over those of the quiet run", calls / quiet, 1.5),
                 Demand("conditions that flapped", len(rig.watcher.flaps), 0),
-                Demand("status writes per MailEgress", window.status_writes / n, 4),
+                Demand("status writes per MailEgress", window.status_writes / n, _status_writes(bench)),
             ],
         )
 

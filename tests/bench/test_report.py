@@ -28,7 +28,9 @@ KEYS = {
 
 
 def result(*demands: Demand) -> Result:
-    return Result("created_at_start", 200, True, {"GetChange": 3}, {"calls": 2.0}, {"calls": 1.5}, demands=demands)
+    return Result(
+        "created_at_start", 200, True, {"GetChange": 3}, {"calls": 2.0}, {"calls": 1.5}, demands=demands
+    )
 
 
 def test_a_count_above_its_bound_fails_in_either_mode() -> None:

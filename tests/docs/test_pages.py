@@ -147,7 +147,8 @@ def test_a_policy_that_is_shown_is_one_that_is_shipped(text: str) -> None:
 @pytest.mark.parametrize("path", PAGES, ids=each)
 def test_variables_that_are_named_exist(path: Path) -> None:
     known = {row.env for row in settings_table()}
-    sandbox = "".join(source.read_text() for source in (ROOT / "sandbox").rglob("*.py"))
+    sources = (source for folder in ("sandbox", "tests/sim") for source in (ROOT / folder).rglob("*.py"))
+    sandbox = "".join(source.read_text() for source in sources)
     named = set(re.findall(r"\b(?:MAILEGRESS|SANDBOX)_[A-Z0-9_]+\b", path.read_text()))
     assert {name for name in named - known if f'"{name}"' not in sandbox} == set()
 

@@ -223,7 +223,8 @@ class RecordCache:
         if len(asked) >= pages:
             return True
         oldest = min((at for name in asked for at in lane.waiting[name].values()), default=NEVER)
-        if oldest == NEVER or oldest > self._rt.clock() - settings.fresh_window:
+        # An edit is served by a reading of up to a minute before it, and takes its time until it asks here.
+        if oldest == NEVER or oldest > self._rt.clock() - 2 * settings.fresh_window:
             return False
         # An idle check: all names read together grow old together, so those due soon are waiting too.
         soon = oldest + settings.lookahead

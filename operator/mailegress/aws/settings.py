@@ -77,7 +77,7 @@ class AwsSettings:
     identity_max_age: float = 3600.0
     unsupported_retry: float = 3600.0
     """Where EC2 offers no reverse DNS the attribute call is tried again after so long."""
-    ptr_polls: tuple[float, ...] = (2.0, 4.0, 8.0, 15.0, 15.0, 30.0, 60.0)
+    ptr_polls: tuple[float, ...] = (2.0, 4.0, 8.0, 15.0)
     """Pauses before each look at a pending PTR; the last one repeats."""
     ptr_poll_spacing: float = 1.0
     """Looks at pending PTRs of one region are at least so far apart; those due by then go along."""

@@ -42,6 +42,8 @@ class Checks:
     """Write target -> when its caller was left without an answer."""
     _set: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Address -> (name, UID) of a PTR that the operator set and nobody replaced."""
+    _claimed: set[str] = field(default_factory=set)
+    """Hostnames that any change batch was about."""
     _giving: dict[str, tuple[str, str]] = field(default_factory=dict)
     """The same of a PTR that was last being reset: a second operator may ask for that once more."""
     _shown: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -134,7 +136,9 @@ class Checks:
         if call.operation == "ChangeResourceRecordSets":
             for batch in self._pending:
                 self._check_ownership(batch)
-                self._wrote[batch.hostname] = now
+                self._claimed.add(batch.hostname)
+                if "A" in batch.deletes or "A" in batch.creates:
+                    self._wrote[batch.hostname] = now
             self._pending = []
             loop = asyncio.get_running_loop()
             for delay in PUBLISHING:
@@ -321,7 +325,7 @@ class Checks:
 
     def _names(self) -> set[str]:
         """Every hostname that any object ever wanted."""
-        return {o["spec"]["hostname"] for o in self.api.ever.values()} | set(self._wrote)
+        return {o["spec"]["hostname"] for o in self.api.ever.values()} | self._claimed
 
     def _mark_at(self, hostname: str) -> Mark | None:
         zone = self.world.zone_of(hostname)

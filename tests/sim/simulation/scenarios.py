@@ -315,7 +315,7 @@ SCENARIOS = {
         Scenario("conflict-takeover", _eips(2), _conflict),
         Scenario("eip-exchange", _eips(3), _exchange),
         Scenario("observed", _prepare_observed, _observed),
-        Scenario("hand-over", _eips(1), _hand_over, _record_stays),
+        Scenario("hand-over", _eips(1), _hand_over, _record_stays, hasty=False),
         Scenario("drift", _eips(1), _drift, hasty=False),
         Scenario("lost-eip", _eips(2), _lost, _eip_gone, still=2000.0, hasty=False),
     )
