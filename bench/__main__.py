@@ -36,7 +36,7 @@ def main() -> int:
     parser.add_argument(
         "--quick", action="store_true", help="small populations, time scaled, only counts decide"
     )
-    parser.add_argument("--window", type=float, help="seconds of each idle window (600; quick 30)")
+    parser.add_argument("--window", type=float, help="seconds of each idle window (600; quick 15)")
     parser.add_argument("--edits", type=int, help="single edits measured (100; quick none)")
     parser.add_argument(
         "--out", type=Path, help="file of the results (bench/results.json; quick build/bench-quick.json)"
@@ -55,7 +55,7 @@ def main() -> int:
     return run(
         jobs,
         quick=quick,
-        window=arguments.window or (30.0 if quick else 600.0),
+        window=arguments.window or (15.0 if quick else 600.0),
         edits=(0 if quick else 100) if arguments.edits is None else arguments.edits,
         out=arguments.out or default,
     )

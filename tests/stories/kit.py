@@ -78,6 +78,10 @@ class Meg:
 
     # -- waiting
 
+    def told(self, kind: str, reason: str) -> None:
+        """Until there is such an Event: it follows the status that it tells of."""
+        self.until(lambda: (kind, reason) in self.events(), f"{self.name}: the Event {kind} {reason}")
+
     def wait(self, condition: str = "Ready", status: str = "True", reason: str | None = None) -> Meg:
         """Until the condition says so for the present generation."""
 

@@ -117,7 +117,7 @@ def test_a_right_record_is_refused_under_never(story: Story) -> None:
     assert HOST in message, message
     assert "spec.adoption" in message, message
     assert "Matching" in message, message
-    assert ("Warning", "RecordNotAdopted") in meg.events()
+    meg.told("Warning", "RecordNotAdopted")
     assert story.writes() == 0
     story.assert_world(before)
     meg.spec(adoption="Matching").wait()

@@ -241,7 +241,7 @@ def test_the_holder_of_the_mark_keeps_it_over_a_restart(story: Story) -> None:
     a_second_younger(story, older)
     younger = story.meg("younger", H2, [second]).wait(reason="Ready")
     older.spec(hostname=H2).wait(status="False", reason="HostnameConflict")
-    older.until(lambda: ("Warning", "HostnameConflict") in older.events(), "the event")
+    older.told("Warning", "HostnameConflict")
     _restart_moves_nothing(story, older, younger)
 
 

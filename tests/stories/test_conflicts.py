@@ -82,6 +82,7 @@ def test_a_foreign_record_stops_the_work_until_it_is_gone(story: Story, kind: st
             assert condition(version, "Stalled"), "Stalled comes with the conflict, not later"
     assert story.writes() == 0
     story.assert_world(found)
+    meg.told("Warning", "RecordConflict")
     assert meg.events().count(("Warning", "RecordConflict")) == 1
 
     generation = meg.get()["metadata"]["generation"]

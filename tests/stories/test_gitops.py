@@ -174,7 +174,7 @@ def test_get_and_describe_read_well(story: Story) -> None:
     assert "example.com" in next(line for line in wide.splitlines() if line.startswith("good"))
 
     bad = Meg(story, "bad", story.namespace)
-    bad.until(lambda: ("Warning", "RecordConflict") in bad.events(), "the event")
+    bad.told("Warning", "RecordConflict")
     told = kubectl(story, "describe", "meg", "bad")
     assert "RecordConflict" in told
     assert "203.0.113.99" in told
@@ -191,7 +191,7 @@ def test_events_tell_transitions_and_nothing_else(story: Story) -> None:
     object, and no write anywhere."""
     story.zone()
     meg = story.meg("outbound", HOST, story.eips()).wait(reason="Ready")
-    meg.until(lambda: ("Normal", "Ready") in meg.events(), "the event")
+    meg.told("Normal", "Ready")
     events, version, writes = meg.events(), meg.get()["metadata"]["resourceVersion"], story.writes()
     assert len(set(events)) == len(events), "no event twice"
     begun = story.aws.log()[-1]["time"]
