@@ -57,7 +57,8 @@ class Pace:
             return {}
         shorter = {
             "insync_poll_seconds": 2.0,
-            "ptr_poll_seconds": 2.0,
+            # Less often than the rest: with quick polls the machine's speed would decide how many there are.
+            "ptr_poll_seconds": 10.0,
             "ptr_ttl_seconds": 300.0,
             "retry_seconds": 5.0,
             "retry_max_seconds": 300.0,

@@ -168,7 +168,10 @@ class RecordCache:
                 lane.sweep_wanted = False
             else:
                 asked = asked[:1]
-                await self._look_up(zone_id, asked[0])
+                # What an edit waits for goes with the writes: behind polls of other changes it would wait long.
+                wanted = min(lane.waiting[asked[0]].values())
+                urgent = wanted > began - 2 * self._rt.settings.fresh_window
+                await self._look_up(zone_id, asked[0], Priority.WRITE if urgent else Priority.POLL)
         except AwsError as error:
             self._failed(zone_id, lane, asked, error, began)
             return
@@ -251,7 +254,7 @@ class RecordCache:
                 break
         self._store.put_sweep(zone_id, fold, began)
 
-    async def _look_up(self, zone_id: str, hostname: str) -> None:
+    async def _look_up(self, zone_id: str, hostname: str, priority: Priority) -> None:
         """Everything at a hostname, and the TXT at its ownership name, in one call as a rule."""
         began = self._rt.clock()
         settings = self._rt.settings
@@ -262,7 +265,7 @@ class RecordCache:
         items = settings.point_items
         mark_seen = False
         while start is not None:
-            page, following = await self._page(zone_id, start, items, Priority.POLL)
+            page, following = await self._page(zone_id, start, items, priority)
             records.extend(record for record in page if record.name == hostname)
             mark = next((r for r in page if r.name == mark_name and r.type == "TXT"), mark)
             last = page[-1].name if page else ""
@@ -271,7 +274,7 @@ class RecordCache:
             start = following if last == hostname else None
             items = settings.page_items
         if not mark_seen:
-            page, _ = await self._page(zone_id, RecordCursor(mark_name, "TXT"), 1, Priority.POLL)
+            page, _ = await self._page(zone_id, RecordCursor(mark_name, "TXT"), 1, priority)
             mark = next((r for r in page if r.name == mark_name and r.type == "TXT"), None)
         self._store.put(zone_id, NameView(hostname, tuple(records), mark), began)
 

@@ -70,7 +70,8 @@ class Authorities:
     async def _spot(
         self, name: dns.name.Name, turn: int, seen: tuple[dns.name.Name, ...]
     ) -> tuple[ServerAnswer, Cut]:
-        cut = (await self._walker.find_cut(name)).cut
+        # Not down to the name itself: a cut there shows as a referral, and every name would cost a question more.
+        cut = (await self._walker.find_cut(name.parent() if len(name) > 2 else name)).cut
         for _ in range(_ALIASES):
             name_server = cut.name_servers[turn % len(cut.name_servers)]
             server, said = await self._ask_server(cut, name_server, name)
