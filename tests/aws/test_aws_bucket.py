@@ -110,7 +110,7 @@ def test_a_waiter_that_gives_up_does_not_hold_up_the_next() -> None:
     play(story())
 
 
-def test_a_fair_queue_replaces_in_place_and_puts_back_in_front() -> None:
+def test_a_fair_queue_takes_turns_and_replaces_in_place() -> None:
     queue: FairQueue[str] = FairQueue()
     for identity in ("a1", "a2", "a3"):
         queue.put("a", identity, identity)
@@ -118,9 +118,8 @@ def test_a_fair_queue_replaces_in_place_and_puts_back_in_front() -> None:
     queue.put("a", "a1", "a1-new")
     assert len(queue) == 4
     assert [queue.pop(), queue.pop()] == ["a1-new", "b1"]
-    queue.put_first("a", "a0", "a0")
-    assert queue.peek() == "a0"
-    assert [queue.pop() for _ in range(3)] == ["a0", "a2", "a3"]
+    assert queue.peek() == "a2"
+    assert [queue.pop() for _ in range(2)] == ["a2", "a3"]
     with pytest.raises(KeyError):
         queue.pop()
 

@@ -36,13 +36,6 @@ class FairQueue(Generic[V]):
         group = self._group_of.setdefault(identity, group)
         self._groups.setdefault(group, OrderedDict())[identity] = value
 
-    def put_first(self, group: str, identity: str, value: V) -> None:
-        """Put back what was taken out: it is the next one served."""
-        self.put(group, identity, value)
-        group = self._group_of[identity]
-        self._groups[group].move_to_end(identity, last=False)
-        self._groups.move_to_end(group, last=False)
-
     def peek(self) -> V:
         """What :meth:`pop` would return; ``KeyError`` when empty."""
         for entries in self._groups.values():

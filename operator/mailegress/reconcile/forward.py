@@ -131,7 +131,6 @@ class _Record:
         if self.contest.hostname is not Hold.MINE:
             return self._with(base, self.contest.finding or base.finding)
         if self.write is not None and self.write.busy:
-            self.draft.busy = True
             return self._with(base, under_way(self.write, self._writing(wanted)))
         if not self.targets.known or not self.contest.decided:
             # What is wanted is not known yet, so nothing that is there can be called wrong.

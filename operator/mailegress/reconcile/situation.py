@@ -16,7 +16,7 @@ from mailegress.reconcile.marks import Mark
 from mailegress.reconcile.model import Absence, Fact, WritePhase, WriteState
 from mailegress.reconcile.ports import AddressBook, Dns, PtrWriter, Records, Zones, ZoneWriter
 from mailegress.reconcile.settings import ReconcileSettings
-from mailegress.reconcile.step import Action, Finding, Need, Notice
+from mailegress.reconcile.step import Action, Need, Notice
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,12 +174,9 @@ class Draft:
 
     def __init__(self) -> None:
         self.needs: dict[Need, None] = {}
-        self.findings: dict[str, Finding] = {}
         self.action: Action | None = None
         self.notices: list[Notice] = []
         self.wait = float("inf")
-        self.busy = False
-        """A write of ours is under way; nothing else is started on the same thing."""
         self.blocked_on: set[str] = set()
         self.unsatisfied: dict[str, float] = {}
         """Question -> when the reading that did not satisfy began."""
@@ -215,7 +212,3 @@ class Draft:
 
     def later(self, seconds: float) -> None:
         self.wait = min(self.wait, max(seconds, 0.0))
-
-    def find(self, condition: str, finding: Finding) -> None:
-        """The first finding of a condition stands: callers report in order of dependence."""
-        self.findings.setdefault(condition, finding)
