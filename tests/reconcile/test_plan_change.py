@@ -363,3 +363,23 @@ def test_a_cname_in_the_place_of_our_record_is_a_conflict() -> None:
     step = desk.plan(me)
     assert step.action is None
     assert verdict(step, FORWARD_READY).reason == "RecordConflict"
+
+
+def test_a_ptr_of_ours_is_reset_even_if_the_zone_is_gone() -> None:
+    """The mark that was read in a zone that is deleted is still nobody else's."""
+    desk = Desk()
+    eip = desk.eip(1)
+    me = converged(desk, eip)
+    desk.zones.zones = ()
+    gone = replace(me, meta=replace(me.meta, deletion_timestamp="2026-01-02T00:00:00Z", generation=2))
+    assert isinstance(desk.plan(gone).action, ResetPtr)
+
+
+def test_a_deleted_object_leaves_the_ptr_of_whoever_took_the_name_over() -> None:
+    desk = Desk()
+    eip = desk.eip(1)
+    me = converged(desk, eip)
+    desk.take(obj(HOST, [eip], uid=OTHER_UID))
+    desk.records.put(HOST, [eip.public_ip], mine(OTHER_UID))
+    gone = replace(me, meta=replace(me.meta, deletion_timestamp="2026-01-02T00:00:00Z", generation=2))
+    assert isinstance(desk.plan(gone).action, RemoveFinalizer)

@@ -134,7 +134,7 @@ def _candidates(situation: Situation) -> list[tuple[Eip, str, bool]]:
                 continue
             for name in names:
                 # Once our mark is gone somebody else may have taken the name over, and its PTR is then theirs.
-                taken = name not in s.own_names() and marked_holder(s, name) is not None
+                taken = marked_holder(s, name) not in (None, s.obj.meta.uid)
                 if not taken and name in (recorded.ptr.name, recorded.ptr.update):
                     found[(recorded.allocation_id, name)] = (
                         recorded,
