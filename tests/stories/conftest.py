@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,17 @@ SCALE = 1 / 60
 """INSYNC after half a second, a PTR after one or two."""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A story that fails is told once more, in a new world; the closing line counts such reruns.
+
+    Stories run processes against the clock on machines that others use too. No other test is ever repeated.
+    """
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here):
+            item.add_marker(pytest.mark.flaky(reruns=1))
+
+
 @pytest.fixture(scope="session")
 def plane() -> Iterator[ControlPlane]:
     found = find_or_build()
@@ -33,7 +45,7 @@ def bare_story(plane: ControlPlane, request: pytest.FixtureRequest) -> Iterator[
     """A world in which no operator runs yet: ``story.start_operator(...)``."""
     name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:50].rstrip("-")
     with Sandbox(scale=SCALE, operator=False, plane=plane) as sandbox:
-        story = Story(sandbox, f"{name}-{id(request.node) % 10_000}")
+        story = Story(sandbox, f"{name}-{uuid.uuid4().hex[:8]}")
         try:
             yield story
         finally:
