@@ -75,6 +75,19 @@ def test_a_cost_above_the_burst_is_owed_not_refused() -> None:
     play(story())
 
 
+def test_what_flows_in_while_a_request_is_under_way_was_not_there() -> None:
+    async def story() -> None:
+        tokens, _ = bucket(rate=100.0, burst=1500.0)
+        tokens.spend(1000)
+        await asyncio.sleep(0.5)
+        tokens.forfeit(0.5)
+        assert tokens.level() == pytest.approx(500)
+        await asyncio.sleep(1)
+        assert tokens.level() == pytest.approx(600)
+
+    play(story())
+
+
 def test_a_throttled_answer_halves_the_rate_and_it_comes_back() -> None:
     async def story() -> None:
         tokens, _ = bucket(rate=4.0, burst=8.0)

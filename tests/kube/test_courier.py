@@ -83,3 +83,22 @@ async def test_of_too_many_the_oldest_are_dropped() -> None:
     running = asyncio.create_task(courier.run())
     await until_sent(kube, ["second", "third"])
     running.cancel()
+
+
+async def test_a_busy_api_server_gets_rests_between_events() -> None:
+    kube, now, rests = SlowKube(), 0.0, asyncio.Queue[float]()
+
+    async def slow(*_: Any, reason: str, **__: Any) -> None:
+        nonlocal now
+        now += 0.2
+
+    async def rest(seconds: float) -> None:
+        rests.put_nowait(seconds)
+
+    kube.emit = slow  # type: ignore[method-assign]
+    courier = Courier(kube, clock=lambda: now, sleep=rest)
+    await tell(courier, "ChangePending", "Ready")
+    running = asyncio.create_task(courier.run())
+    async with asyncio.timeout(5):
+        assert [round(await rests.get(), 6) for _ in range(2)] == [0.6, 0.6]
+    running.cancel()

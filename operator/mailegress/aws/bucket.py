@@ -80,6 +80,12 @@ class Bucket:
         self.level()
         self._tokens -= cost
 
+    def forfeit(self, seconds: float) -> None:
+        """Take back what flowed in while a request was under way: AWS counts it when it has read it, which is later
+        than :meth:`spend` did.
+        """
+        self._tokens = self.level() - seconds * self.rate()
+
     async def take(self, priority: Priority, cost: float = 1.0, who: str = "") -> None:
         """Wait for ``cost`` tokens; callers with different ``who`` take turns within a priority.
 

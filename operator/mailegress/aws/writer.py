@@ -132,6 +132,8 @@ class BatchWriter:
         first = lane.queue.oldest
         while not lane.queue.full:
             crowd = self._is_crowd(lane)
+            if crowd and self._should_begin(lane):
+                return
             longest = settings.batch_crowd if crowd else settings.batch_longest
             quiet = settings.batch_longest if crowd else settings.batch_quiet
             left = first + longest - self._rt.clock()
@@ -141,6 +143,13 @@ class BatchWriter:
     def _is_crowd(self, lane: _Lane) -> bool:
         coming = self._coming()
         return coming >= max(_CROWD, len(lane.queue) / 10) and not lane.queue.delays_somebody_light
+
+    def _should_begin(self, lane: _Lane) -> bool:
+        """More is coming than the account may change at once, and what it may change grows only once it was used."""
+        bucket, queue = self._rt.changes, lane.queue
+        all_of_it = queue.records + self._coming() * queue.smallest
+        half = queue.records >= self._rt.settings.batch_records / 2
+        return half and all_of_it > bucket.burst and bucket.level() >= bucket.burst
 
     async def _rest(self, lane: _Lane) -> None:
         pause = lane.free_at - self._rt.clock()
@@ -230,9 +239,12 @@ class BatchWriter:
         pause = self._rt.backoff()
         give_up = self._rt.clock() + self._rt.settings.batch_patience
         while True:
+            sent = self._rt.clock()
             try:
                 async with self._rt.choke.point(ROUTE53_CHANGE):
-                    return await self._rt.api.change_resource_record_sets(zone_id, changes)
+                    info = await self._rt.api.change_resource_record_sets(zone_id, changes)
+                self._rt.changes.forfeit(self._rt.clock() - sent)
+                return info
             except AwsError as error:
                 if not is_throttle(error):
                     raise

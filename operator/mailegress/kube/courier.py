@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
@@ -15,13 +16,23 @@ _log = logging.getLogger(__name__)
 
 MOST = 20_000
 """Events that wait at most: a mass creation's. The oldest are dropped beyond it."""
+RESTS = 3.0
+"""Rest between two Events, in times that the last one took: a busy API server has better things to do."""
 
 
 class Courier:
     """A ``Kube`` whose Events are sent one after the other by :meth:`run`, in the order in which they were told."""
 
-    def __init__(self, kube: Kube, most: int = MOST) -> None:
+    def __init__(
+        self,
+        kube: Kube,
+        most: int = MOST,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._kube = kube
+        self._clock, self._sleep = clock, sleep
         self._waiting: deque[Callable[[], Awaitable[None]]] = deque()
         self._most = most
         self._news = asyncio.Event()
@@ -55,9 +66,10 @@ class Courier:
             await self._news.wait()
             self._news.clear()
             while self._waiting:
-                send = self._waiting.popleft()
+                send, began = self._waiting.popleft(), self._clock()
                 try:
                     await send()
                 except Exception:
                     # An Event is a courtesy: not even a bug in sending one may end the operator.
                     _log.exception("an Event could not be sent")
+                await self._sleep(RESTS * (self._clock() - began))

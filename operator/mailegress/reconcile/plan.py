@@ -172,10 +172,13 @@ def _step(
         # Before the first external write; and again if somebody took it off.
         action = AddFinalizer()
     addresses = _addresses(s, draft, aims, claim, ahead, behind)
-    settled = action is None and not owed and not draft.needs and all(f.ok for f in findings.values())
+    idle = action is None and not owed and not draft.needs
+    settled = idle and all(f.ok for f in findings.values())
+    # What stands without a new reading is nothing to look at again soon.
+    at_rest = idle and all(f.ok or f.soft for f in findings.values())
     resync = s.settings.resync_seconds * (1 - s.settings.resync_jitter * s.spread(1.0))
     wait = min(draft.wait, resync)
-    if not settled and draft.wait == float("inf"):
+    if not at_rest and draft.wait == float("inf"):
         wait = min(resync, s.settings.blocked_seconds)
     return Step(
         findings=findings,

@@ -37,7 +37,10 @@ def prove(
     if stands:
         idle = max(s.now - s.settings.resync_seconds / 2, floor)
         heard_at = max(spot.at, reading.at)
-        if heard_at < idle and s.now >= s.memory.first_seen + s.spread(s.settings.resync_seconds / 2):
+        turn = s.memory.first_seen + s.spread(s.settings.resync_seconds)
+        if heard_at < idle and s.now < turn:
+            draft.later(turn - s.now)
+        elif heard_at < idle:
             draft.need(NeedSpot(hostname, idle))
         newest = spot.value if spot.at >= max(floor, reading.at) else None
         if newest is not None and not verify.right(newest, wanted, exact=exact):
