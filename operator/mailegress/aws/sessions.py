@@ -11,6 +11,7 @@ from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshabl
 from botocore.exceptions import NoCredentialsError
 
 from mailegress.aws.settings import BotoSettings, RoleSettings
+from mailegress.aws.slim import SlimFiles
 
 
 class Clients:
@@ -78,4 +79,6 @@ class Clients:
 
 
 def _base_session() -> botocore.session.Session:
-    return botocore.session.get_session()
+    session = botocore.session.get_session()
+    session.get_component("data_loader").file_loader = SlimFiles()
+    return session
