@@ -68,8 +68,11 @@ def _rounded(value: Any) -> Any:
 
 
 def write(path: Path, results: Iterable[Result], counts_only: bool) -> None:
-    """The results as a JSON list."""
+    """The results as a JSON list; what the file holds of other scenarios and sizes stays."""
     rows = [each.to_json(counts_only) for each in results]
+    new = {(row["scenario"], row["n"]) for row in rows}
+    old = json.loads(path.read_text()) if path.exists() else []
+    rows = [row for row in old if (row["scenario"], row["n"]) not in new] + rows
     path.write_text(json.dumps(rows, indent=1, sort_keys=True) + "\n")
 
 

@@ -68,23 +68,6 @@ def test_changes_that_trickle_in_are_collected_for_two_seconds_at_most() -> None
     play(story())
 
 
-def test_a_crowd_that_is_on_its_way_is_waited_for() -> None:
-    async def story() -> None:
-        world = build()
-        hosts, began = names(300), now()
-        world.aws.writer.expect(lambda: len(hosts) - world.aws.writer.due)
-        for host in hosts:
-            submit(world, host)
-            await asyncio.sleep(0.02)
-        await world.until(lambda: world.aws.writer.due == 0)
-        sizes = [call.size for call in world.fake.of(CHANGE)]
-        assert len(sizes) <= 2
-        assert sizes[0] >= 540, "all but the last few"
-        assert world.fake.of(CHANGE)[0].at - began == pytest.approx(5.5, abs=0.2)
-
-    play(story())
-
-
 def test_of_a_crowd_beyond_the_accounts_burst_the_first_half_batch_goes_ahead() -> None:
     """A full bucket does not fill: what is used early flows back early."""
 

@@ -62,3 +62,11 @@ def test_the_table_names_the_scenario_its_verdict_and_the_demand(seen: int, verd
     assert lines[0].startswith(f"{verdict}  created_at_start  n=200  (AWS limits on)")
     assert lines[1].strip().startswith(f"change calls {seen} <= 4")
     assert ("NO" in lines[1]) == (verdict == "FAIL")
+
+
+def test_a_run_of_one_scenario_keeps_the_rows_of_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    report.write(path, [result(), Result("idle", 500, True)], counts_only=False)
+    report.write(path, [Result("idle", 500, True, rss_mb=99.0)], counts_only=False)
+    rows = json.loads(path.read_text())
+    assert [(row["scenario"], row["rss_mb"]) for row in rows] == [("created_at_start", None), ("idle", 99.0)]
