@@ -61,6 +61,7 @@ class Pace:
             "ptr_poll_seconds": 10.0,
             "ptr_ttl_seconds": 300.0,
             "retry_seconds": 5.0,
+            "blocked_seconds": 60.0,
             "retry_max_seconds": 300.0,
         }
         faster = {

@@ -28,6 +28,17 @@ _CROWD = 10
 """So many objects on their way, and a tenth of those that wait already, are worth waiting for."""
 
 
+@dataclass(slots=True, eq=False)
+class _Part:
+    """What is left to send of a batch that was refused."""
+
+    batch: Batch
+    twin: _Part | None = None
+    """The other half of what was refused."""
+    holds_culprit: bool = False
+    """The other half went through: it is here, and sending all of this would only say so."""
+
+
 @dataclass(slots=True)
 class _Lane:
     queue: IntentQueue
@@ -182,37 +193,42 @@ class BatchWriter:
 
     async def _deliver(self, zone_id: str, lane: _Lane, batch: Batch) -> None:
         """Send a batch; when AWS refuses its content, everything but the culprits goes through in this round."""
-        parts: deque[Batch] = deque([batch])
+        parts = deque([_Part(batch)])
         calls = refusals = 0
         self._rt.metrics.batch(len(batch))
         while parts:
             part = parts.popleft()
+            if part.holds_culprit and len(part.batch) > 1:
+                parts.extend(_halved(part.batch))
+                continue
             if calls:
                 await self._rest(lane)
                 await self._rt.route53.take(Priority.WRITE, who=zone_id)
-                await self._rt.changes.take(Priority.WRITE, cost_of(part), who=zone_id)
+                await self._rt.changes.take(Priority.WRITE, cost_of(part.batch), who=zone_id)
             calls += 1
             try:
-                info = await self._send(zone_id, part)
+                info = await self._send(zone_id, part.batch)
             except AwsError as error:
                 refusals += 1
                 enough = refusals >= _HOPELESS or calls >= _MOST_CALLS
-                remaining = self._refused(zone_id, lane, part, error, enough)
+                remaining = self._refused(zone_id, lane, part.batch, error, enough)
                 if remaining is None:
                     # Nothing says that the others would fare better: they fail as well, without being sent.
                     fault = replace(classify(error), unknown_outcome=False)
                     for other in parts:
-                        self._fail(zone_id, lane, other, fault)
+                        self._fail(zone_id, lane, other.batch, fault)
                     return
                 parts.extend(remaining)
             else:
                 refusals = 0
                 lane.denied = False
-                self._succeed(zone_id, lane, part, info)
+                self._succeed(zone_id, lane, part.batch, info)
+                if part.twin is not None:
+                    part.twin.holds_culprit = True
 
     def _refused(
         self, zone_id: str, lane: _Lane, part: Batch, error: AwsError, enough: bool
-    ) -> Sequence[Batch] | None:
+    ) -> Sequence[_Part] | None:
         """Settle a failed part; what is left of it to be sent, or None if the failure is not about its content."""
         fault = classify(error)
         if error.code == "InvalidChangeBatch":
@@ -220,14 +236,14 @@ class BatchWriter:
             for intent, own in culprits:
                 self._fail(zone_id, lane, [intent], own, stale=True)
             if culprits and not enough:
-                return [rest] if rest else []
+                return [_Part(rest)] if rest else []
             part = rest
         # IAM can allow some names of a zone only, and then denies the whole batch.
         by_name = error.code in ("InvalidChangeBatch", "InvalidInput") or (
             error.code == "AccessDenied" and not lane.denied
         )
         if by_name and not enough and len(part) > 1:
-            return halves(part)
+            return _halved(part)
         lane.denied = lane.denied or (error.code == "AccessDenied" and enough)
         stale = fault.unknown_outcome or error.code == "InvalidChangeBatch"
         self._fail(zone_id, lane, part, fault, stale=stale)
@@ -333,3 +349,9 @@ class BatchWriter:
             waiting = state.phase is WritePhase.APPLIED and bool(state.change_id)
             if not state.busy and not waiting and now - state.at > keep:
                 del self._states[place]
+
+
+def _halved(batch: Batch) -> tuple[_Part, _Part]:
+    first, second = map(_Part, halves(batch))
+    first.twin = second
+    return first, second

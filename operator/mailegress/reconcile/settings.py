@@ -44,9 +44,10 @@ class ReconcileSettings:
     blocked_seconds: float = 60
     """Re-look at something that somebody else must change."""
 
-    def backoff(self, attempts: int) -> float:
-        """Wait after that many failures in a row."""
-        return min(self.retry_seconds * 2.0 ** max(attempts - 1, 0), self.retry_max_seconds)
+    def backoff(self, attempts: int, first: float | None = None) -> float:
+        """Wait after that many failures in a row; ``first`` after the first one, by default ``retry_seconds``."""
+        least = self.retry_seconds if first is None else first
+        return min(least * 2.0 ** max(attempts - 1, 0), self.retry_max_seconds)
 
     def mine(self, owner: str) -> bool:
         return owner == self.owner_id or owner in self.accept_owner_ids

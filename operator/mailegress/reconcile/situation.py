@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mailegress.api.conditions import READY, TRUE
-from mailegress.api.reasons import READY_REASON
+from mailegress.api.reasons import CHANGE_REJECTED, READY_REASON
 from mailegress.api.status import AddressStatus
 from mailegress.api.types import MailEgress
 from mailegress.reconcile.claims import ClaimIndex
 from mailegress.reconcile.marks import Mark
-from mailegress.reconcile.model import Absence, Fact, WritePhase, WriteState
+from mailegress.reconcile.model import Absence, ErrorKind, Fact, WritePhase, WriteState
 from mailegress.reconcile.ports import AddressBook, Dns, PtrWriter, Records, Zones, ZoneWriter
 from mailegress.reconcile.settings import ReconcileSettings
 from mailegress.reconcile.step import Action, Need, Notice
@@ -61,6 +61,9 @@ class Memory:
     progress_at: float = 0.0
     ready_generation: int = -1
     kube_failures: int = 0
+    """Refusals by the API server since a status was last stored, however many passes came between them."""
+    kube_until: float = float("-inf")
+    """Nothing is written there before this moment, unless the object is edited."""
     said: object = None
     """The status as the API server returned it to our last write."""
     quarrels: int = 0
@@ -143,10 +146,16 @@ class Situation:
         return max(since + pause - self.now, 0.0)
 
     def rest_of(self, write: WriteState | None, pause: float | None = None) -> float:
-        """Seconds for which a refused write is not tried again, by default those of its back-off."""
+        """Seconds for which a refused write is not tried again, by default those of its back-off.
+
+        What Route 53 says of a change's content does not become untrue within seconds.
+        """
         if write is None or write.phase is not WritePhase.FAILED or write.fault is None:
             return 0.0
-        return self.rest(write.at, self.settings.backoff(write.attempts) if pause is None else pause)
+        if pause is None:
+            refused = write.fault.reason == CHANGE_REJECTED.name and write.fault.kind is not ErrorKind.TRANSIENT
+            pause = self.settings.backoff(write.attempts, self.settings.blocked_seconds if refused else None)
+        return self.rest(write.at, pause)
 
     def own_names(self) -> frozenset[str]:
         return frozenset(name for _, name in self.owned())
