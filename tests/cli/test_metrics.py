@@ -52,5 +52,27 @@ def test_two_operators_in_one_process_count_apart_and_show_the_process() -> None
     first, second = Metrics(), Metrics()
     first.throttled("ec2")
     assert 'mailegress_aws_throttles_total{service="ec2"} 1.0' in exposed(first)
-    assert not [text for text in exposed(second) if text.startswith("mailegress_aws_throttles_total{")]
+    assert 'mailegress_aws_throttles_total{service="ec2"} 0.0' in exposed(second)
     assert any(text.startswith("process_resident_memory_bytes ") for text in exposed(second))
+
+
+def test_counters_that_alerts_look_at_are_there_before_their_first_event() -> None:
+    """increase() does not see the event that makes a series appear."""
+    lines = exposed(Metrics())
+    for outcome in ("ok", "conflict", "gone", "unavailable", "error"):
+        assert f'mailegress_reconciles_total{{outcome="{outcome}"}} 0.0' in lines
+    assert 'mailegress_aws_throttles_total{service="route53"} 0.0' in lines
+    assert "mailegress_ptr_heals_total 0.0" in lines
+
+
+def test_a_gauge_may_have_several_labels() -> None:
+    metrics = Metrics()
+    counts = {("Ready", "False", "ZoneNotFound"): 2.0, ("Accepted", "True", "Accepted"): 3.0}
+    metrics.gauge_by_all(
+        "mailegress_conditions", "Conditions.", ("condition", "status", "reason"), lambda: counts
+    )
+    lines = [text for text in exposed(metrics) if text.startswith("mailegress_conditions{")]
+    assert lines == [
+        'mailegress_conditions{condition="Accepted",reason="Accepted",status="True"} 3.0',
+        'mailegress_conditions{condition="Ready",reason="ZoneNotFound",status="False"} 2.0',
+    ]

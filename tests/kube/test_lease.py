@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from mailegress.kube.lease import LeaseElector, LeaseLost, LeaseSettings
+from mailegress.kube.lease import LeaderChoke, LeaseElector, LeaseLost, LeaseSettings, NotLeading
+from mailegress.reconcile.choke import OpenChoke
 from mailegress.reconcile.ports import KubeConflict, KubeError, KubeGone
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
@@ -79,17 +80,31 @@ class Candidate:
         self.stop = asyncio.Event()
         self.log: list[tuple[float, str]] = []
         base = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=wall_offset)
+        self.choke = LeaderChoke(OpenChoke(), _now)
         self.elector = LeaseElector(
             self,
             SETTINGS,
             name,
+            self.choke,
             clock=_now,
             rng=random.Random(seed),
             wall=lambda: base + timedelta(seconds=_now()),
         )
-        self.task = asyncio.create_task(
-            self.elector.run(lambda: self._note("started"), lambda: self._note("stopped"), self.stop)
-        )
+        self.task = asyncio.create_task(self._run())
+
+    async def _run(self) -> None:
+        try:
+            await self.elector.run(lambda: self._note("started"), self.finish, self.stop)
+        finally:
+            if self.log:
+                self._note("stopped")
+
+    async def finish(self) -> None:
+        """What this process does before it lets go."""
+
+    async def write(self, seconds: float = 0.0) -> None:
+        async with self.choke.point("kube.status"):
+            await asyncio.sleep(seconds)
 
     async def request(self, method: str, path: str, body: object | None = None) -> dict[str, Any]:
         return await self._leases.call(self.name, method, path, body)
@@ -246,6 +261,84 @@ def test_a_candidate_that_never_led_releases_nothing(virtually: Run) -> None:
         assert leases.spec["holderIdentity"] == "one"
         await one.leave()
         assert leases.spec["holderIdentity"] == ""
+
+    virtually(story())
+
+
+def test_only_the_leader_writes(virtually: Run) -> None:
+    async def story() -> None:
+        leases = Leases()
+        one, two = Candidate(leases, "one"), Candidate(leases, "two", seed=2)
+        with pytest.raises(NotLeading):
+            await one.write()
+        await asyncio.sleep(30)
+        await one.write()
+        with pytest.raises(NotLeading):
+            await two.write()
+        await one.leave()
+        with pytest.raises(NotLeading):
+            await one.write()
+        await asyncio.sleep(5)
+        await two.write()
+        await two.leave()
+
+    virtually(story())
+
+
+def test_a_leader_that_slept_past_its_deadline_writes_nothing_even_before_its_elector_wakes(
+    virtually: Run,
+) -> None:
+    async def story() -> None:
+        leases = Leases()
+        one = Candidate(leases, "one")
+        await asyncio.sleep(30)
+        asleep = 0.0
+        # The clock goes on while the process is stopped; no task has had its turn yet.
+        one.choke = woken = LeaderChoke(OpenChoke(), lambda: _now() + asleep)
+        woken.until = one.elector._choke.until
+        await one.write()
+        asleep = 10.0
+        with pytest.raises(NotLeading):
+            await one.write()
+        await one.leave()
+
+    virtually(story())
+
+
+def test_the_lease_is_released_after_the_work(virtually: Run) -> None:
+    async def story() -> None:
+        leases = Leases()
+        one, two = Candidate(leases, "one"), Candidate(leases, "two", seed=2)
+
+        async def finish() -> None:
+            await asyncio.sleep(1.5)
+            await one.write()
+            assert leases.spec["holderIdentity"] == "one"
+
+        one.finish = finish  # type: ignore[method-assign]
+        await asyncio.sleep(100)
+        await one.leave()
+        assert _now() == pytest.approx(101.5, abs=0.01)
+        assert leases.spec["holderIdentity"] == ""
+        await two.leave()
+
+    virtually(story())
+
+
+def test_with_a_write_under_way_the_lease_is_kept_until_it_runs_out(virtually: Run) -> None:
+    async def story() -> None:
+        leases = Leases()
+        one, two = Candidate(leases, "one"), Candidate(leases, "two", seed=2)
+        await asyncio.sleep(100)
+        write = asyncio.create_task(one.write(10.0))
+        await asyncio.sleep(0)
+        await one.leave()
+        assert leases.spec["holderIdentity"] == "one"
+        await write
+        assert two.log == []
+        await asyncio.sleep(15)
+        assert [what for _, what in two.log] == ["started"]
+        await two.leave()
 
     virtually(story())
 

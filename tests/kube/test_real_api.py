@@ -16,9 +16,10 @@ from mailegress.api.names import FINALIZER
 from mailegress.engine.store import Store
 from mailegress.kube.client import KubeClient, KubeRefused
 from mailegress.kube.credentials import kubeconfig
-from mailegress.kube.lease import LeaseElector, LeaseSettings
+from mailegress.kube.lease import LeaderChoke, LeaseElector, LeaseSettings
 from mailegress.kube.transport import SignOfLife, Transport, connect
 from mailegress.kube.watch import WatchSettings, watch
+from mailegress.reconcile.choke import OpenChoke
 from mailegress.reconcile.ports import KubeConflict, KubeGone
 from sandbox.controlplane import ControlPlane, find_or_build
 
@@ -38,6 +39,10 @@ RULES: list[dict[str, Any]] = [
         "verbs": ["get", "create", "update"],
     },
 ]
+
+
+async def _nothing() -> None:
+    """A candidate without work."""
 
 
 def _role(kind: str) -> list[dict[str, Any]]:
@@ -277,13 +282,14 @@ async def test_the_lease_goes_from_one_to_the_next(client: KubeClient) -> None:
     tasks: dict[str, asyncio.Task[None]] = {}
     for name in ("one", "two"):
         stops[name], started[name] = asyncio.Event(), asyncio.Event()
-        elector = LeaseElector(client, settings, name, clock=loop.time, rng=random.Random(name))
+        choke = LeaderChoke(OpenChoke(), loop.time)
+        elector = LeaseElector(client, settings, name, choke, clock=loop.time, rng=random.Random(name))
 
         def on_started(name: str = name) -> None:
             led.append(name)
             started[name].set()
 
-        tasks[name] = asyncio.create_task(elector.run(on_started, lambda: None, stops[name]))
+        tasks[name] = asyncio.create_task(elector.run(on_started, _nothing, stops[name]))
         if name == "one":
             async with asyncio.timeout(5):
                 await started["one"].wait()

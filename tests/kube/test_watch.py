@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -73,6 +74,20 @@ async def watching(
 @pytest.fixture
 def seen(api: Any) -> Seen:
     return Seen(api)
+
+
+async def test_a_user_without_a_name_is_enough(
+    api: Any, transport: Transport, seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in the image: a number that no /etc/passwd knows, and no variable that names a user."""
+
+    def nameless() -> str:
+        raise KeyError("getpwuid(): uid not found: 65532")
+
+    monkeypatch.setattr(getpass, "getuser", nameless)
+    api.put("one")
+    async with watching(transport, seen):
+        await seen.until((None, "one", ""))
 
 
 async def test_nothing_is_ever_written_and_our_finalizer_survives(

@@ -25,6 +25,7 @@ from mailegress.aws.api import (
 from mailegress.aws.pool import DaemonPool
 from mailegress.aws.sessions import Clients
 from mailegress.aws.settings import BotoSettings, RoleSettings
+from mailegress.reconcile.choke import SEND_BEFORE
 from mailegress.reconcile.model import Change, NatGateway, Ptr, Zone
 from mailegress.telemetry.metrics import Metrics
 
@@ -194,8 +195,9 @@ class BotoApi:
     ) -> T:
         identity = self._role(service) if role is None else role
         loop = asyncio.get_running_loop()
+        before = SEND_BEFORE.get()
         return await loop.run_in_executor(
-            self._pool, self._blocking, service, operation, region, arguments, parsed, identity
+            self._pool, self._blocking, service, operation, region, arguments, parsed, identity, before
         )
 
     def _blocking(
@@ -206,8 +208,11 @@ class BotoApi:
         arguments: dict[str, Any],
         parsed: Callable[[Any], T],
         role: RoleSettings,
+        before: float,
     ) -> T:
         began = self._clock()
+        if began >= before:
+            raise AwsError(service, operation, "TooLate", "the right to write has run out", sent=False)
         code = "OK"
         try:
             client = self._clients.get(role, service.value, region)

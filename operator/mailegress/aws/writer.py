@@ -25,7 +25,7 @@ _MOST_CALLS = 40
 
 
 _CROWD = 10
-"""So many objects on their way, and a tenth of those that wait already, are worth waiting for."""
+"""So many objects on their way, and a twentieth of those that wait already, are worth waiting for."""
 
 
 @dataclass(slots=True, eq=False)
@@ -153,7 +153,7 @@ class BatchWriter:
 
     def _is_crowd(self, lane: _Lane) -> bool:
         coming = self._coming()
-        return coming >= max(_CROWD, len(lane.queue) / 10) and not lane.queue.delays_somebody_light
+        return coming >= max(_CROWD, len(lane.queue) / 20) and not lane.queue.delays_somebody_light
 
     def _should_begin(self, lane: _Lane) -> bool:
         """More is coming than the account may change at once, and what it may change grows only once it was used."""

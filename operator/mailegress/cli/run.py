@@ -29,10 +29,13 @@ from mailegress.engine.workers import Workers, WorkerSettings
 from mailegress.kube.client import KubeClient
 from mailegress.kube.courier import Courier
 from mailegress.kube.credentials import CredentialsError, discover
-from mailegress.kube.lease import LeaseElector, LeaseSettings
+from mailegress.kube.lease import LeaderChoke, LeaseElector, LeaseSettings
 from mailegress.kube.transport import SignOfLife, Transport, connect
 from mailegress.kube.watch import watch
+from mailegress.reconcile.census import Census
+from mailegress.reconcile.choke import Choke
 from mailegress.reconcile.claims import ClaimIndex
+from mailegress.reconcile.crowd import Crowd
 from mailegress.reconcile.ports import KubeError
 from mailegress.reconcile.reconciler import Reconciler
 from mailegress.reconcile.situation import World
@@ -70,10 +73,11 @@ class Operator:
         self._rng = self._seams.rng
         self._metrics = Metrics()
         self._life = SignOfLife(self._clock)
-        self._choke = self._seams.choke
+        self._fence = LeaderChoke(self._seams.choke, self._clock) if settings.leader_elect else None
+        self._choke: Choke = self._fence or self._seams.choke
         self._listed = False
         self._claims = ClaimIndex()
-        self._unseen: set[str] = set()
+        self._crowd = Crowd()
         self._queue = KeyedQueue(self._clock)
         self._store = Store(on_changed=self._changed, on_removed=self._removed, on_replaced=self._removed)
         self._feed = Feed(self._store, self._queue, self._forget)
@@ -131,11 +135,12 @@ class Operator:
             owner = self._settings.owner_id or derived_owner(
                 await self._patiently(stop, self._kube.get_namespace_uid)
             )
-            courier = Courier(self._kube)
+            courier = Courier(self._kube, clock=self._clock, sleep=self._seams.sleep)
             self._reconciler = Reconciler(
                 World(aws.addresses, aws.ptrs, aws.zones, aws.records, aws.writer, dns, self._claims),
                 Objects(self._store, self._feed),
                 courier,
+                self._crowd,
                 parts.reconcile_settings(self._settings, owner),
                 self._metrics,
                 wake=self._queue.add,
@@ -143,7 +148,7 @@ class Operator:
                 timestamp=lambda: format_time(self._seams.wall()),
             )
             aws.addresses.know_eips(self._reconciler.used)
-            aws.writer.expect(self._coming)
+            aws.writer.expect(self._crowd.__len__)
             self._rounds = Rounds(
                 aws.addresses,
                 aws.records,
@@ -153,7 +158,7 @@ class Operator:
                 clock=self._clock,
                 sleep=sleep,
             )
-            self._gauges(aws, self._reconciler)
+            self._gauges(aws, self._reconciler.census)
             relister = Relister(
                 self._kube.list_all,
                 self._store,
@@ -201,20 +206,22 @@ class Operator:
 
     async def _work(self, stop: asyncio.Event) -> None:
         """Workers act while they may: always, or while this replica holds the Lease."""
-        if self._settings.leader_elect:
-            elector = LeaseElector(
-                self._kube,
-                LeaseSettings(namespace=os.environ.get("POD_NAMESPACE", "mailegress-system")),
-                self._identity,
-                clock=self._clock,
-                rng=self._rng,
-                wall=self._seams.wall,
-            )
-            await elector.run(self._workers.start, self._queue.close, stop)
-        else:
+        patience = self._settings.shutdown_seconds / 2
+        if self._fence is None:
             self._workers.start()
             await stop.wait()
-        await self._workers.stop(self._settings.shutdown_seconds / 2)
+            await self._workers.stop(patience)
+            return
+        elector = LeaseElector(
+            self._kube,
+            LeaseSettings(namespace=os.environ.get("POD_NAMESPACE", "mailegress-system")),
+            self._identity,
+            self._fence,
+            clock=self._clock,
+            rng=self._rng,
+            wall=self._seams.wall,
+        )
+        await elector.run(self._workers.start, lambda: self._workers.stop(patience), stop)
 
     async def _patiently(self, stop: asyncio.Event, call: Any) -> Any:
         """Before the start nothing works without the API server: try until it answers or we are told to stop."""
@@ -245,23 +252,19 @@ class Operator:
             self._queue.add(key)
 
     def _changed(self, new: Stored, old: Stored | None) -> None:
-        self._unseen.discard(new.uid)
+        said = True
         try:
             obj = new.parse()
             rivals = self._claims.put(new.key, obj)
-            if obj.status.observed_generation != obj.meta.generation and not new.deleting:
-                self._unseen.add(new.uid)
+            said = new.deleting or obj.status.observed_generation == obj.meta.generation
         except InvalidObject:
             # It does nothing any more, but what it holds is still its own.
             rivals = self._claims.put(new.key, parse_remains(new.body()))
+        self._crowd.seen(new.uid, said=said)
         self._wake_all(rivals)
 
-    def _coming(self) -> int:
-        """Objects of which nothing was said yet, or that just got the finalizer: their first change is on its way."""
-        return len(self._unseen) + (self._reconciler.heading if self._reconciler is not None else 0)
-
     def _removed(self, old: Stored) -> None:
-        self._unseen.discard(old.uid)
+        self._crowd.gone(old.uid)
         if self._reconciler is not None:
             self._reconciler.forget(old.uid)
         self._wake_all(self._claims.drop(old.uid))
@@ -282,7 +285,7 @@ class Operator:
     def _ready(self) -> list[str]:
         return [] if self._listed else ["the first list of MailEgresses is not complete"]
 
-    def _gauges(self, aws: Aws, reconciler: Reconciler) -> None:
+    def _gauges(self, aws: Aws, census: Census) -> None:
         metrics = self._metrics
         metrics.gauge(
             "mailegress_queue_depth", "Keys waiting for a worker.", lambda: float(self._queue.depth())
@@ -295,8 +298,35 @@ class Operator:
             "Seconds since the API server was last heard of.",
             self._life.age,
         )
+        metrics.gauge(
+            "mailegress_leader",
+            "1 while this replica acts: it holds the Lease, or --leader-elect is off.",
+            lambda: float(self._workers.alive()),
+        )
+        metrics.gauge(
+            "mailegress_known_objects",
+            "MailEgresses that the API server's lists and the watch told of.",
+            lambda: float(len(self._store)),
+        )
         metrics.gauge_by(
-            "mailegress_objects", "MailEgresses by reason of Ready.", "reason", reconciler.by_reason
+            "mailegress_objects", "MailEgresses looked at, by reason of Ready.", "reason", census.by_reason
+        )
+        metrics.gauge_by_all(
+            "mailegress_conditions",
+            "Conditions of the MailEgresses looked at.",
+            ("condition", "status", "reason"),
+            census.by_condition,
+        )
+        metrics.gauge_by(
+            "mailegress_not_ready_seconds",
+            "For how long the MailEgress that has not been Ready the longest has not been, by reason of Ready.",
+            "reason",
+            census.not_ready_seconds,
+        )
+        metrics.gauge(
+            "mailegress_dangling_addresses",
+            "Addresses that stand in an A record although their Elastic IP is lost.",
+            census.dangling,
         )
         metrics.gauge_by(
             "mailegress_aws_state", "Writes due, rates and waits of the AWS layer.", "what", aws.gauges

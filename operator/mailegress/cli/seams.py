@@ -64,7 +64,8 @@ class _Served:
 
 
 def _identity() -> str:
-    return os.environ.get("POD_NAME") or os.uname().nodename
+    # Two processes of one machine must not take each other's Lease for their own.
+    return os.environ.get("POD_NAME") or f"{os.uname().nodename}-{os.getpid()}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 Whether somebody else's Lease has run out is judged by how long *this* process has seen it unchanged, on its
 own monotonic clock: clocks of nodes differ, and times written into the Lease are never compared with ours. A
 leader that could not renew for ``renew_deadline`` stops at once; that is shorter than ``duration``, after
-which another may begin.
+which another may begin. A process that was frozen cannot stop in time: what it does first when it runs again
+may be a write. So every write passes :class:`LeaderChoke`, which looks at the clock again.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 from urllib.parse import quote
 
+from mailegress.reconcile.choke import SEND_BEFORE, Choke
 from mailegress.reconcile.ports import KubeConflict, KubeError, KubeGone
 
 _log = logging.getLogger(__name__)
@@ -24,6 +27,10 @@ _log = logging.getLogger(__name__)
 
 class LeaseLost(Exception):
     """Somebody else may lead now. The process must end: what it had begun cannot be fenced."""
+
+
+class NotLeading(KubeError):
+    """A write was held back: this process may not act (any more)."""
 
 
 class Requests(Protocol):
@@ -42,15 +49,57 @@ class LeaseSettings:
     renew_deadline: float = 10.0
     retry: float = 2.0
     jitter: float = 0.2
+    settle: float = 1.0
+    """What a leader that was told to stop waits for writes under way."""
 
     def __post_init__(self) -> None:
         if not self.duration > self.renew_deadline > self.retry * (1 + self.jitter) > 0:
             raise ValueError("lease times must satisfy duration > renew_deadline > retry with its jitter > 0")
 
 
+class LeaderChoke:
+    """The choke points of a replica that may be one of several. ``clock``: monotonic seconds."""
+
+    def __init__(self, inner: Choke, clock: Callable[[], float]) -> None:
+        self._inner = inner
+        self._clock = clock
+        self.until = float("-inf")
+        """Writes pass before this time."""
+        self._inside = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @asynccontextmanager
+    async def point(self, name: str) -> AsyncIterator[None]:
+        """Raises :class:`NotLeading`, which ends a background task of the AWS layer and so the process."""
+        async with self._inner.point(name):
+            if self._clock() >= self.until:
+                raise NotLeading(f"{name}: not sent, because this replica does not hold the lease")
+            self._inside += 1
+            self._idle.clear()
+            token = SEND_BEFORE.set(self.until)
+            try:
+                yield
+            finally:
+                SEND_BEFORE.reset(token)
+                self._inside -= 1
+                if not self._inside:
+                    self._idle.set()
+
+    async def shut(self, timeout: float) -> bool:
+        """Let nothing pass any more; whether all that had passed was done within ``timeout`` seconds."""
+        self.until = float("-inf")
+        try:
+            async with asyncio.timeout(timeout):
+                await self._idle.wait()
+        except TimeoutError:
+            return False
+        return True
+
+
 class LeaseElector:
-    """One candidate. ``clock`` is monotonic seconds (the loop's), ``wall`` the date written into the Lease
-    for readers.
+    """One candidate; it opens ``choke`` while it leads. ``clock`` is monotonic seconds (the loop's), ``wall`` the
+    date written into the Lease for readers.
     """
 
     def __init__(
@@ -58,6 +107,7 @@ class LeaseElector:
         requests: Requests,
         settings: LeaseSettings,
         identity: str,
+        choke: LeaderChoke,
         *,
         clock: Callable[[], float],
         rng: random.Random,
@@ -66,6 +116,7 @@ class LeaseElector:
         self._requests = requests
         self._settings = settings
         self._identity = identity
+        self._choke = choke
         self._clock = clock
         self._rng = rng
         self._wall = wall
@@ -78,12 +129,13 @@ class LeaseElector:
         self.leading = False
 
     async def run(
-        self, on_started: Callable[[], None], on_stopped: Callable[[], None], stop: asyncio.Event
+        self, on_started: Callable[[], None], finish: Callable[[], Awaitable[object]], stop: asyncio.Event
     ) -> None:
         """Take part until ``stop`` is set, then release the Lease.
 
-        ``on_started`` is called when this process becomes the leader, ``on_stopped`` the moment it no longer
-        is (also when stopping). Raises :class:`LeaseLost` after a loss.
+        ``on_started`` is called when this process becomes the leader. A leader that is told to stop ends its
+        work in ``finish``, and releases the Lease unless a write is still under way: then the next one begins
+        when the Lease has run out. Raises :class:`LeaseLost` after a loss; no write passes by then.
         """
         try:
             while not stop.is_set():
@@ -94,11 +146,18 @@ class LeaseElector:
                 elif self.leading and self._clock() >= self._renewed_at + self._settings.renew_deadline:
                     raise LeaseLost(f"the lease could not be renewed for {self._settings.renew_deadline:g} s")
                 await self._pause(stop)
+            if not self.leading:
+                return
+            await finish()
+            if await self._choke.shut(self._settings.settle):
+                await self._release()
+            else:
+                _log.warning(
+                    "lease kept until it runs out, a write is under way lease=%s", self._settings.name
+                )
         finally:
-            if self.leading:
-                self.leading = False
-                on_stopped()
-        await self._release()
+            self.leading = False
+            self._choke.until = float("-inf")
 
     # ------------------------------------------------------------ inside
 
@@ -134,6 +193,7 @@ class LeaseElector:
         if held:
             # From the moment before the request: that is when others' clocks start at the earliest.
             self._renewed_at = began
+            self._choke.until = began + self._settings.renew_deadline
         elif self.leading:
             raise LeaseLost("another process holds the lease")
         return held

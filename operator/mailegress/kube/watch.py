@@ -159,6 +159,11 @@ class _Login:
         return kopf.AiohttpSession(server=self._transport.server, aiohttp_session=session)
 
 
+_IDENTITY: Any = "mailegress"
+"""Nobody reads it without peering. Left to itself kopf makes one from the user's name, which a numeric user in a
+container does not have (KeyError, and the watch never starts), and from look-ups of the host's name."""
+
+
 class _Everything:
     """The tasks that kopf must neither wait for nor cancel after its own root tasks have ended: all.
 
@@ -212,7 +217,7 @@ async def watch(
             clusterwide=not namespaces,
             namespaces=list(namespaces),
             stop_flag=flag,
-            identity=None,
+            identity=_IDENTITY,
         )
         if on_started is not None:
             on_started()

@@ -8,11 +8,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextvars import ContextVar
 from typing import Final, Protocol
 
 ROUTE53_CHANGE: Final = "route53.change"
 EC2_SET_PTR: Final = "ec2.set_ptr"
 EC2_RESET_PTR: Final = "ec2.reset_ptr"
+
+SEND_BEFORE: ContextVar[float] = ContextVar("send_before", default=float("inf"))
+"""Monotonic seconds from which on the write of this context must not be sent any more: whoever hands it to a thread
+looks once more when that thread has its turn."""
 
 
 class Choke(Protocol):

@@ -240,6 +240,13 @@ class _Record:
             )
         if mine:
             return None
+        if mark is not None and not s.settings.mine(mark.owner):
+            # Before anything that the PTRs say: beside another operator's record they are that operator's too.
+            return bad(
+                reasons.RECORD_CONFLICT,
+                f"{hostname} is marked by another operator (owner ID {mark.owner}). Delete it there, or add the ID "
+                "to --accept-owner-ids if that operator is gone for good.",
+            )
         if not wanted:
             # With nothing to compare it with, what stands there is not the matter.
             return nobody_joins(s, self.targets, self.contest)
@@ -249,12 +256,6 @@ class _Record:
                     reasons.RECORD_CONFLICT,
                     f"The TXT record set {ownership_name(hostname)} is not an ownership mark of this operator. "
                     f"{reasons.RECORD_CONFLICT.remedy}",
-                )
-            if not s.settings.mine(mark.owner):
-                return bad(
-                    reasons.RECORD_CONFLICT,
-                    f"{hostname} is marked by another operator (owner ID {mark.owner}). Delete it there, or add the ID "
-                    "to --accept-owner-ids if that operator is gone for good.",
                 )
             if not s.world.claims.live(mark.uid) and values and values != wanted:
                 return bad(
@@ -379,12 +380,13 @@ class _Record:
             entry = self.targets.problem
             if self.choice.finding is not None:
                 finding = self.choice.finding
+            elif entry is not None and entry.reason is not None:
+                # Before what is under way: an address that nothing replaces does not leave until this is mended.
+                finding = bad(entry.reason, f"{entry.detail}. {entry.reason.remedy}")
             elif base.values != base.final:
                 finding = bad(
                     reasons.PROGRESSING,
                     f"{verify.listing(base.values - base.final)} leaves the A record of {hostname} when its PTR is "
                     "reset.",
                 )
-            elif entry is not None and entry.reason is not None:
-                finding = bad(entry.reason, f"{entry.detail}. {entry.reason.remedy}")
         return self._with(base, finding, complete=base.values == base.wanted, verified=verified)

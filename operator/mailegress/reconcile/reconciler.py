@@ -20,11 +20,13 @@ from mailegress.api.types import MailEgress, parse_meta, parse_object, parse_rem
 from mailegress.api.validation import InvalidObject
 from mailegress.reconcile import remember, summarise, targets
 from mailegress.reconcile.act import Actor
+from mailegress.reconcile.census import Census
+from mailegress.reconcile.crowd import Crowd
 from mailegress.reconcile.plan import plan, refuse
 from mailegress.reconcile.ports import Kube, KubeConflict, KubeError, KubeGone, Wake
 from mailegress.reconcile.settings import ReconcileSettings
 from mailegress.reconcile.situation import Memory, Situation, World
-from mailegress.reconcile.step import AddFinalizer, RemoveFinalizer, Step
+from mailegress.reconcile.step import ChangeRecords, RemoveFinalizer, SetPtr, Step
 from mailegress.telemetry.logs import decision
 from mailegress.telemetry.metrics import Metrics
 
@@ -55,6 +57,7 @@ class Reconciler:
         world: World,
         objects: Objects,
         kube: Kube,
+        crowd: Crowd,
         settings: ReconcileSettings,
         metrics: Metrics,
         *,
@@ -65,6 +68,7 @@ class Reconciler:
         self._world = world
         self._objects = objects
         self._kube = kube
+        self._crowd = crowd
         self._settings = settings
         self._metrics = metrics
         self._wake = wake
@@ -72,28 +76,15 @@ class Reconciler:
         self._timestamp = timestamp
         self._actor = Actor(world, kube, objects, wake)
         self._memories: dict[str, Memory] = {}
-        self._ready_reasons: dict[str, str] = {}
-        self._heading: set[str] = set()
+        self.census = Census(timestamp)
+        """What the conditions of all objects say, for the gauges."""
 
     # ------------------------------------------------ what others ask
 
     def forget(self, uid: str) -> None:
         """The object is gone for good."""
         self._memories.pop(uid, None)
-        self._ready_reasons.pop(uid, None)
-        self._heading.discard(uid)
-
-    def by_reason(self) -> dict[str, float]:
-        """Objects by the reason of their Ready condition, for the gauge."""
-        counts: dict[str, float] = {}
-        for reason in self._ready_reasons.values():
-            counts[reason] = counts.get(reason, 0.0) + 1.0
-        return counts
-
-    @property
-    def heading(self) -> int:
-        """Objects that just got our finalizer: what it was set for comes next."""
-        return len(self._heading)
+        self.census.drop(uid)
 
     def memories(self) -> list[Memory]:
         """What is remembered of every object seen."""
@@ -126,8 +117,6 @@ class Reconciler:
         try:
             delay = await self._pass(key, body, obj, invalid)
             outcome = "ok"
-            if (memory := self._memories.get(obj.meta.uid)) is not None:
-                memory.kube_failures = 0
             return delay
         except KubeConflict:
             outcome = "conflict"
@@ -145,10 +134,14 @@ class Reconciler:
     def _unavailable(self, key: str, obj: MailEgress, error: KubeError) -> float:
         """The API server does not answer or refuses: this object's own back-off."""
         memory = self._memories.get(obj.meta.uid)
-        failures = 1
+        pause = self._settings.backoff(1)
         if memory is not None:
+            now = self._clock()
+            if now > memory.kube_until + self._settings.retry_max_seconds:
+                memory.kube_failures = 0
             memory.kube_failures += 1
-            failures = memory.kube_failures
+            pause = self._settings.backoff(memory.kube_failures)
+            memory.kube_until = now + pause
         decision(
             logger,
             object=key,
@@ -157,13 +150,12 @@ class Reconciler:
             detail=str(error),
             level=logging.WARNING,
         )
-        return self._settings.backoff(failures)
+        return pause
 
     async def _pass(
         self, key: str, body: dict[str, Any], obj: MailEgress, invalid: InvalidObject | None
     ) -> float | None:
         now = self._clock()
-        self._heading.discard(obj.meta.uid)
         memory = self._memories.get(obj.meta.uid)
         if memory is None:
             memory = self._memories[obj.meta.uid] = remember.new_memory(obj, now)
@@ -180,6 +172,9 @@ class Reconciler:
                 self._wake(other)
         self._released(memory, situation)
         self._actor.request(key, step)
+        if (pause := memory.kube_until - now) > 0:
+            # Woken by a reading meanwhile: what the API server refused is not tried again before its time.
+            return pause
         if step.deleting and FINALIZER not in obj.meta.finalizers:
             return None
         if isinstance(step.action, RemoveFinalizer):
@@ -203,12 +198,15 @@ class Reconciler:
         self._count(obj, memory, status, now)
         if not status.matches(body.get("status")):
             unsaid = self._unsaid(obj, memory, status, step, now)
-            if unsaid > 0:
+            if unsaid > 0 and step.action is None:
                 return min(step.wait, unsaid, max(deadline - now, 0.0))
+            if unsaid > 0:
+                return await self._act(key, obj, step, memory, now)
             if (pause := self._quarrel(memory, body, now)) > 0:
                 return pause
             memory.unsaid_since = None
             stored = await self._kube.replace_status(body, status.to_dict())
+            memory.kube_failures = 0
             memory.said = stored.get("status")
             self._objects.seen(stored)
             self._log(key, obj, status, step)
@@ -218,20 +216,27 @@ class Reconciler:
         else:
             memory.unsaid_since = None
         if step.action is not None:
-            await self._actor.act(key, obj, step, memory, now)
-            if isinstance(step.action, AddFinalizer):
-                self._heading.add(obj.meta.uid)
-            return 0.0
+            return await self._act(key, obj, step, memory, now)
         waits = step.wait
         if found[READY].status != TRUE and now < deadline:
             waits = min(waits, deadline - now)
         return waits
 
+    async def _act(self, key: str, obj: MailEgress, step: Step, memory: Memory, now: float) -> float:
+        await self._actor.act(key, obj, step, memory, now)
+        if isinstance(step.action, SetPtr) and step.action.heal:
+            self._metrics.ptr_healed()
+        if isinstance(step.action, ChangeRecords):
+            self._crowd.handed_over(obj.meta.uid)
+        return 0.0
+
     def _unsaid(self, obj: MailEgress, memory: Memory, status: Status, step: Step, now: float) -> float:
         """Seconds for which this status need not be written yet; 0 = now."""
         if memory.unsaid_since is None:
             memory.unsaid_since = now
-        return memory.unsaid_since + summarise.patience(obj, status, step, self._settings.quiet_seconds) - now
+        quiet = self._settings.quiet_seconds
+        patience = summarise.patience(obj, status, step, quiet, among_many=self._crowd.many)
+        return memory.unsaid_since + patience - now
 
     def _quarrel(self, memory: Memory, body: Mapping[str, Any], now: float) -> float:
         """Seconds for which a status that somebody else keeps rewriting (a second operator) is left alone.
@@ -276,7 +281,7 @@ class Reconciler:
         ready = status.condition(READY)
         if ready is None:
             return
-        self._ready_reasons[obj.meta.uid] = ready.reason
+        self.census.put(obj.meta.uid, status)
         if ready.status == TRUE and memory.ready_generation != obj.meta.generation:
             memory.ready_generation = obj.meta.generation
             previous = obj.status.condition(READY)
@@ -303,6 +308,8 @@ class Reconciler:
                 reason=ready.reason,
                 detail=ready.message,
             )
+            if before is not None and _lost(before, ready, obj):
+                self._metrics.ready_lost(ready.reason)
 
     async def _tell(self, body: Mapping[str, Any], obj: MailEgress, status: Status, step: Step) -> None:
         """Events on transitions only; the reason is the condition's."""
@@ -321,6 +328,12 @@ class Reconciler:
             await self._kube.emit(
                 body, warning=notice.warning, reason=notice.reason, message=notice.message, action="Reconcile"
             )
+
+
+def _lost(before: Condition, ready: Condition, obj: MailEgress) -> bool:
+    """Whether Ready dropped although nobody edited or deleted the object."""
+    unedited = before.observed_generation == obj.meta.generation and obj.meta.deletion_timestamp is None
+    return unedited and before.status == TRUE and ready.status != TRUE
 
 
 def _worth_telling(condition: Condition, before: Condition | None) -> bool:

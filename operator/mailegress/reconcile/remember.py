@@ -27,6 +27,7 @@ def observe(memory: Memory, obj: MailEgress, world: World, now: float) -> bool:
     edited = memory.generation not in (-1, obj.meta.generation)
     if memory.generation != obj.meta.generation:
         memory.generation, memory.generation_at = obj.meta.generation, now
+        memory.kube_until = float("-inf")
         memory.heals.clear()
         memory.shown.clear()
         memory.asked.clear()

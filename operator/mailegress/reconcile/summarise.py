@@ -24,7 +24,7 @@ from mailegress.api.conditions import (
 from mailegress.api.reasons import ALL_REASONS
 from mailegress.api.status import Condition, PtrOrigin, Status
 from mailegress.api.types import MailEgress
-from mailegress.reconcile.step import Finding, Step, bad
+from mailegress.reconcile.step import AddFinalizer, ChangeRecords, Finding, Step, bad
 
 DEPENDENCE = (ACCEPTED, FORWARD_READY, REVERSE_READY, RESOLVED)
 """Ready carries the first blocker in this order."""
@@ -141,16 +141,22 @@ def compose(
     )
 
 
-def patience(obj: MailEgress, status: Status, step: Step, quiet_seconds: float) -> float:
+def patience(
+    obj: MailEgress, status: Status, step: Step, quiet_seconds: float, *, among_many: bool = False
+) -> float:
     """Seconds for which ``status`` may stay unwritten because its reader would not miss it; 0 = write it now.
 
     On the way to Ready most statuses live for a moment: readings arrive one after the other, a write waits for its
     batch. Each costs the API server a write and its watchers an event, and of a thousand new objects the last one
     waits for all of them. What is about to be done, what was lost, what needs a human and what is Ready is never
-    held back.
+    held back; only ``among_many`` new objects the first word about one waits until its change is handed over, for there
+    is nothing verified yet that it could take back.
     """
     old, generation = obj.status, obj.meta.generation
-    if step.action is not None or step.suspended or step.deleting or obj.meta.deletion_timestamp is not None:
+    first = among_many and old.observed_generation == -1
+    if step.action is not None and not (first and isinstance(step.action, AddFinalizer | ChangeRecords)):
+        return 0.0
+    if step.suspended or step.deleting or obj.meta.deletion_timestamp is not None:
         return 0.0
     if (
         old.observed_generation not in (generation, -1)
@@ -174,7 +180,7 @@ def patience(obj: MailEgress, status: Status, step: Step, quiet_seconds: float) 
     if _only_insync(old, status):
         # Told with what the authorities say, which is about to be known.
         return 12 * quiet_seconds
-    return quiet_seconds
+    return 2 * quiet_seconds if first else quiet_seconds
 
 
 def _only_insync(old: Status, new: Status) -> bool:

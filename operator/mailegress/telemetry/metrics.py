@@ -5,7 +5,7 @@ name.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily
@@ -15,6 +15,7 @@ _SECONDS = (0.005, 0.025, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 1800)
 _LAGS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 _MOST_CODES = 100
 _CODE = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+_OUTCOMES = ("ok", "conflict", "gone", "unavailable", "error")
 _SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
@@ -83,6 +84,23 @@ class Metrics:
             registry=reg,
         )
 
+        self._ready_lost = Counter(
+            "mailegress_ready_lost_total",
+            "Times that a MailEgress stopped being Ready without an edit or a deletion, by its new reason.",
+            ["reason"],
+            registry=reg,
+        )
+        self._ptr_heals = Counter(
+            "mailegress_ptr_heals_total",
+            "PTRs set back after somebody else had changed them.",
+            registry=reg,
+        )
+        # A counter that appears with its first event hides that event from rate() and increase().
+        for outcome in _OUTCOMES:
+            self._reconciles.labels(outcome)
+        for service in ("ec2", "route53"):
+            self._throttles.labels(service)
+
     def reconcile(self, outcome: str, seconds: float) -> None:
         self._reconciles.labels(outcome).inc()
         self._reconcile_seconds.observe(seconds)
@@ -111,13 +129,29 @@ class Metrics:
         """``kind``: status, finalizer, event. ``result``: ok, conflict, gone, error."""
         self._status_writes.labels(kind, result).inc()
 
+    def ready_lost(self, reason: str) -> None:
+        self._ready_lost.labels(reason).inc()
+
+    def ptr_healed(self) -> None:
+        self._ptr_heals.inc()
+
     def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
         """A gauge read at scrape time: queue depth, age of the oldest key, writes due, last sign of life."""
         Gauge(name, text, registry=self.registry).set_function(read)
 
     def gauge_by(self, name: str, text: str, label: str, read: Callable[[], Mapping[str, float]]) -> None:
         """A gauge with one bounded label read at scrape time: MailEgresses by Ready reason."""
-        self.registry.register(_Family(name, text, label, read))
+        self.gauge_by_all(name, text, (label,), lambda: {(key,): value for key, value in read().items()})
+
+    def gauge_by_all(
+        self,
+        name: str,
+        text: str,
+        labels: Sequence[str],
+        read: Callable[[], Mapping[tuple[str, ...], float]],
+    ) -> None:
+        """A gauge with several bounded labels read at scrape time."""
+        self.registry.register(_Family(name, text, labels, read))
 
 
 class _Bounded:
@@ -139,11 +173,17 @@ class _Bounded:
 
 
 class _Family(Collector):
-    def __init__(self, name: str, text: str, label: str, read: Callable[[], Mapping[str, float]]) -> None:
-        self._name, self._text, self._label, self._read = name, text, label, read
+    def __init__(
+        self,
+        name: str,
+        text: str,
+        labels: Sequence[str],
+        read: Callable[[], Mapping[tuple[str, ...], float]],
+    ) -> None:
+        self._name, self._text, self._labels, self._read = name, text, labels, read
 
     def collect(self) -> list[GaugeMetricFamily]:
-        family = GaugeMetricFamily(self._name, self._text, labels=[self._label])
-        for value, number in sorted(self._read().items()):
-            family.add_metric([value], number)
+        family = GaugeMetricFamily(self._name, self._text, labels=self._labels)
+        for values, number in sorted(self._read().items()):
+            family.add_metric(values, number)
         return [family]
