@@ -81,3 +81,35 @@ def test_refused_and_throttled_ptr_writes() -> None:
         assert state.attempts == 0
 
     play(story())
+
+
+def test_a_throttled_look_keeps_everybody_waiting_and_the_next_look_serves_them() -> None:
+    """The PTRs settle without being looked at; nobody is woken to be told that AWS was busy for a moment."""
+
+    async def story() -> None:
+        world = build(with_eips(3))
+        await sweep(world)
+        looks = world.fake.count("DescribeAddressesAttribute")
+        world.fake.once("DescribeAddressesAttribute", error("RequestLimitExceeded", status=503))
+        for i in range(3):
+            world.aws.addresses.request_ptr(f"mail/{i}", REGION, f"eipalloc-{i:04}", now())
+        await world.until(lambda: all(world.times(f"mail/{i}") for i in range(3)))
+        assert world.fake.count("DescribeAddressesAttribute") == looks + 2
+        assert all(world.times(f"mail/{i}") == 1 for i in range(3))
+        assert all(world.aws.addresses.ptr(REGION, f"eipalloc-{i:04}").fault is None for i in range(3))
+
+    play(story())
+
+
+def test_throttling_of_looks_that_does_not_end_is_told() -> None:
+    async def story() -> None:
+        world = build(with_eips(1))
+        await sweep(world)
+        world.fake.always("DescribeAddressesAttribute", error("RequestLimitExceeded", status=503))
+        world.aws.addresses.request_ptr("mail/x", REGION, "eipalloc-0000", now())
+        await world.until(lambda: world.times("mail/x") > 0)
+        fault = world.aws.addresses.ptr(REGION, "eipalloc-0000").fault
+        assert fault is not None
+        assert fault.reason == "Throttled"
+
+    play(story())

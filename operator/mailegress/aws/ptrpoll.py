@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from mailegress.api import reasons
 from mailegress.aws.api import AwsError, PtrRow, Service
 from mailegress.aws.bucket import Priority
-from mailegress.aws.errors import classify
+from mailegress.aws.errors import classify, is_throttle
 from mailegress.aws.runtime import Runtime
 from mailegress.reconcile.model import NEVER, Fault, Ptr
 from mailegress.reconcile.ports import Key
 
-_CROWD = 20
+_CROWD = 10
 """PTRs on their way that are looked at as often as a single one."""
 _FORGET = 600.0
 """Seconds after which the pace of a PTR that nobody asks for any more is forgotten."""
@@ -124,7 +124,11 @@ class PtrPoller:
         try:
             rows = await self._rows(ids)
         except AwsError as error:
-            self._failed(ids, error, began)
+            if is_throttle(error) and self._backoff.failures < settings.throttle_retries:
+                # The PTRs settle without being looked at: the next look is the answer.
+                self._not_until = self._rt.clock() + min(self._backoff.next(), 20.0)
+            else:
+                self._failed(ids, error, began)
             return
         self._backoff.reset()
         self._not_until = NEVER
@@ -152,7 +156,7 @@ class PtrPoller:
         token = ""
         while True:
             call = functools.partial(self._rt.api.describe_addresses_attribute, self._region, ids, token)
-            page = await self._rt.read(Service.EC2, Priority.POLL, self._region, call)
+            page = await self._rt.read(Service.EC2, Priority.POLL, self._region, call, once=True)
             rows.extend(page.items)
             token = page.next
             if not token:

@@ -71,8 +71,10 @@ class Runtime:
         priority: Priority,
         who: str,
         call: Callable[[], Awaitable[T]],
+        *,
+        once: bool = False,
     ) -> T:
-        """A read paced by its service's bucket.
+        """A read paced by its service's bucket. ``once``: the caller has its own idea of when to ask again.
 
         A throttled request was certainly refused, so it is sent again a few times: a sweep of many pages would never
         end in an account that throttles one request in three if every refusal threw the pages before it away.
@@ -87,7 +89,7 @@ class Runtime:
                 if not is_throttle(error):
                     raise
                 self.note_throttle(service, bucket)
-                if pause.failures >= self.settings.throttle_retries:
+                if once or pause.failures >= self.settings.throttle_retries:
                     raise
             await self.sleep(min(pause.next(), 20.0))
 
