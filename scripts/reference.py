@@ -236,14 +236,16 @@ def metrics() -> str:
 
 
 async def _metrics() -> str:
+    from mailegress.api.conditions import PENDING_TIME
+    from mailegress.api.status import initial_status
     from mailegress.aws.api import AwsApi
     from mailegress.aws.wiring import build_aws
     from mailegress.cli import parts
     from mailegress.cli.loading import load_settings
     from mailegress.cli.run import Operator
     from mailegress.kube.transport import Transport
+    from mailegress.reconcile.census import Census
     from mailegress.reconcile.choke import OpenChoke
-    from mailegress.reconcile.reconciler import Reconciler
 
     configured = load_settings({"regions": "eu-west-1"}, {})
     # Nothing is started, so that nothing is asked of AWS or of the API server.
@@ -259,7 +261,9 @@ async def _metrics() -> str:
         clock,
         random.Random(0),
     )
-    operator._gauges(aws, cast(Reconciler, _Used()))
+    census = Census(lambda: PENDING_TIME)
+    census.put("", initial_status())
+    operator._gauges(aws, census)
     # A labelled metric shows its labels once it is used.
     made.reconcile("ok", 0.1)
     made.aws_call("ec2", "DescribeAddresses", "OK", 0.1)
@@ -267,6 +271,7 @@ async def _metrics() -> str:
     made.batch(1)
     made.dns_query("authority", "answer")
     made.edit_to_ready(1.0)
+    made.ready_lost("PTRPending")
     made.api_write("status", "ok")
     rows = []
     for family in made.registry.collect():
@@ -292,13 +297,6 @@ async def _metrics() -> str:
         )
     await aws.close()
     return table(("metric", "type", "labels", "meaning"), rows)
-
-
-class _Used:
-    """Stands for a reconciler that has seen one object."""
-
-    def by_reason(self) -> Mapping[str, float]:
-        return {"Ready": 1.0}
 
 
 # ---------------------------------------------------------------- pages
