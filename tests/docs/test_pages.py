@@ -132,7 +132,11 @@ def test_a_manifest_with_a_slip_would_be_noticed(change: dict[str, Any]) -> None
 
 @pytest.mark.parametrize("text", [pytest.param(t, id=where) for where, t in blocks("yaml")])
 def test_yaml_that_is_shown_is_yaml(text: str) -> None:
-    assert all(isinstance(document, dict) and document["kind"] for document in yaml.safe_load_all(text))
+    documents = list(yaml.safe_load_all(text))
+    assert all(isinstance(document, dict) for document in documents)
+    chart = json.loads((ROOT / "deploy/helm/mailegress/values.schema.json").read_text())
+    for values in (document for document in documents if "kind" not in document):
+        jsonschema.Draft7Validator(chart).validate(values)
 
 
 @pytest.mark.parametrize("text", [pytest.param(t, id=where) for where, t in blocks("json")])
@@ -147,7 +151,7 @@ def test_a_policy_that_is_shown_is_one_that_is_shipped(text: str) -> None:
 @pytest.mark.parametrize("path", PAGES, ids=each)
 def test_variables_that_are_named_exist(path: Path) -> None:
     known = {row.env for row in settings_table()}
-    sources = (source for folder in ("sandbox", "tests/sim") for source in (ROOT / folder).rglob("*.py"))
+    sources = (source for folder in ("sandbox", "tests") for source in (ROOT / folder).rglob("*.py"))
     sandbox = "".join(source.read_text() for source in sources)
     named = set(re.findall(r"\b(?:MAILEGRESS|SANDBOX)_[A-Z0-9_]+\b", path.read_text()))
     assert {name for name in named - known if f'"{name}"' not in sandbox} == set()
@@ -171,6 +175,8 @@ def test_flags_of_the_operator_that_are_named_exist(path: Path) -> None:
         "--allocation-ids",
         "--nat-gateway-ids",
         "--hosted-zone-id",
+        "--build-arg",
+        "--set",
     }
     named = set(re.findall(r"`(--[a-z0-9-]+)(?: [^`]*)?`", prose(path)))
     assert named - others <= known
@@ -196,9 +202,9 @@ def test_python_that_is_shown_is_python() -> None:
 
 
 def test_targets_of_make_that_are_named_exist() -> None:
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = {
-        name for path in PAGES for name in re.findall(r"\bmake ([a-z]+(?:-[a-z]+)*)", "\n".join(code(path)))
+        name for path in PAGES for name in re.findall(r"\bmake ([a-z0-9]+(?:-[a-z0-9]+)*)", "\n".join(code(path)))
     }
     assert {"demo", "test", "sandbox"} <= named
     assert named <= targets
