@@ -51,10 +51,38 @@ def test_what_needs_a_human_is_said_at_once_among_many_too() -> None:
     assert patience(AddFinalizer(), initial_status(), among_many=True, finding=conflict) == 0.0
 
 
-def test_a_new_object_belongs_to_the_crowd_until_its_change_is_handed_over() -> None:
-    crowd = Crowd()
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def crowd(clock: Clock) -> Crowd:
+    return Crowd(clock)
+
+
+def test_as_many_as_came_in_the_last_second_are_expected_to_follow(crowd: Crowd, clock: Clock) -> None:
+    for number in range(MANY):
+        crowd.seen(str(number), said=False)
+        crowd.handed_over(str(number))
+    assert crowd.many, "each was served at once, and more are being applied"
+    clock.now = 1.0
+    assert len(crowd) == 0
+
+
+def test_a_new_object_belongs_to_the_crowd_until_its_change_is_handed_over(
+    crowd: Crowd, clock: Clock
+) -> None:
     crowd.seen("a", said=False)
     crowd.seen("b", said=False)
+    clock.now = 2.0
     assert len(crowd) == 2
     crowd.handed_over("a")
     crowd.seen("a", said=False)
@@ -63,28 +91,28 @@ def test_a_new_object_belongs_to_the_crowd_until_its_change_is_handed_over() -> 
     assert len(crowd) == 0
 
 
-def test_an_object_that_comes_again_is_on_its_way_again() -> None:
-    crowd = Crowd()
+def test_an_object_that_comes_again_is_on_its_way_again(crowd: Crowd, clock: Clock) -> None:
     crowd.seen("a", said=False)
     crowd.handed_over("a")
     crowd.seen("a", said=True)
     crowd.seen("a", said=False)
+    clock.now = 2.0
     assert len(crowd) == 1, "edited later"
     crowd.gone("a")
     assert len(crowd) == 0
 
 
-def test_handing_over_what_is_not_on_its_way_is_remembered_by_nobody() -> None:
-    crowd = Crowd()
+def test_handing_over_what_is_not_on_its_way_is_remembered_by_nobody(crowd: Crowd, clock: Clock) -> None:
     crowd.handed_over("a")
     crowd.seen("a", said=False)
+    clock.now = 2.0
     assert len(crowd) == 1
 
 
-def test_a_few_are_no_crowd() -> None:
-    crowd = Crowd()
+def test_a_few_are_no_crowd(crowd: Crowd, clock: Clock) -> None:
     for number in range(MANY - 1):
         crowd.seen(str(number), said=False)
+    clock.now = 2.0
     assert not crowd.many
     crowd.seen("one more", said=False)
     assert crowd.many

@@ -14,6 +14,7 @@ from mailegress.api.names import OWNERSHIP_LABEL, normalise_name
 from mailegress.api.text import clean_text
 from mailegress.aws.api import AwsError, Service
 from mailegress.reconcile.model import ErrorKind, Fault
+from mailegress.telemetry.logs import redact
 
 MAX_MESSAGE = 512
 
@@ -92,10 +93,14 @@ class Rejection:
 
 
 def steady(text: str) -> str:
-    """``text`` without what differs from one attempt to the next, on one printable line."""
+    """``text`` without what differs from one attempt to the next, on one printable line.
+
+    Without credentials, too: of a signature that does not fit, EC2 and STS show the whole signed request, session
+    token included.
+    """
     for pattern in _VOLATILE:
         text = pattern.sub("", text)
-    return clean_text(text, MAX_MESSAGE)
+    return clean_text(redact(text), MAX_MESSAGE)
 
 
 def is_throttle(error: AwsError) -> bool:

@@ -47,12 +47,14 @@ async def supervise(
     }
     asked: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
     code = 0
+    reported: set[asyncio.Future[Any]] = set()
     try:
         done, _ = await asyncio.wait({asked, *tasks}, return_when=asyncio.FIRST_COMPLETED)
         # A component that ends in the same turn of the loop as the stop may have seen the stop first.
         if not stop.is_set():
             code = 1
-            for task in done & tasks.keys():
+            reported = done & tasks.keys()
+            for task in reported:
                 _report_early_end(tasks[task], task)
             stop.set()
         pending = {task for task in tasks if not task.done()}
@@ -62,11 +64,12 @@ async def supervise(
             _log.warning("%s did not stop within %g s and is abandoned", tasks[task], shutdown_seconds)
     finally:
         await _cancel({asked, *tasks})
-    if code == 0:
-        for task, name in tasks.items():
-            error = None if not task.done() or task.cancelled() else task.exception()
-            if error is not None:
-                _log.error("%s failed while stopping", name, exc_info=error)
+    for task, name in tasks.items():
+        error = None if task in reported or not task.done() or task.cancelled() else task.exception()
+        if error is not None:
+            # What one failure drags along is no news of its own.
+            level = logging.WARNING if code else logging.ERROR
+            _log.log(level, "%s failed while stopping", name, exc_info=error)
     return code
 
 

@@ -77,7 +77,7 @@ class Operator:
         self._choke: Choke = self._fence or self._seams.choke
         self._listed = False
         self._claims = ClaimIndex()
-        self._crowd = Crowd()
+        self._crowd = Crowd(self._clock)
         self._queue = KeyedQueue(self._clock)
         self._store = Store(on_changed=self._changed, on_removed=self._removed, on_replaced=self._removed)
         self._feed = Feed(self._store, self._queue, self._forget)

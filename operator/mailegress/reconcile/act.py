@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mailegress.api.names import FINALIZER
 from mailegress.api.types import MailEgress
-from mailegress.reconcile.model import Verb
+from mailegress.reconcile.model import Verb, WritePhase
 from mailegress.reconcile.ports import Kube, Wake
 from mailegress.reconcile.situation import Memory, World
 from mailegress.reconcile.step import (
@@ -89,7 +89,12 @@ class Actor:
                 decision(logger, object=key, action=why, outcome="submitted", zone=zone_id, hostname=hostname)
             case SetPtr(region, allocation_id, public_ip, hostname, heal):
                 if heal:
-                    memory.heals.setdefault(allocation_id, []).append(now)
+                    times = memory.heals.setdefault(allocation_id, [])
+                    last = self._world.ptrs.state(region, allocation_id)
+                    if times and last is not None and last.phase is WritePhase.FAILED:
+                        # Refused by AWS, not undone by somebody: the same heal once more.
+                        times.pop()
+                    times.append(now)
                 self._world.ptrs.set_ptr(key, region, allocation_id, hostname)
                 decision(
                     logger,

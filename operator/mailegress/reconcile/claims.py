@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from mailegress.api.names import FINALIZER
 from mailegress.api.types import EipSelector, MailEgress, Management
 from mailegress.reconcile.model import Eip
 
@@ -25,6 +26,8 @@ class Claimant:
     selectors: tuple[tuple[str, str], ...]
     managed: bool
     deleting: bool
+    leaving: bool
+    """Being deleted and not done with it, under Observed: no mark tells of its claim, and a PTR of it may be reset."""
 
     @property
     def order(self) -> tuple[str, str]:
@@ -67,7 +70,10 @@ class ClaimIndex:
             hostname=obj.spec.hostname,
             selectors=_pairs(obj.spec.elastic_ips),
             managed=obj.spec.forward.management is Management.MANAGED,
-            deleting=obj.meta.deletion_timestamp is not None,
+            deleting=(deleting := obj.meta.deletion_timestamp is not None),
+            leaving=deleting
+            and obj.spec.forward.management is Management.OBSERVED
+            and FINALIZER in obj.meta.finalizers,
         )
         before = self._by_uid.get(claimant.uid)
         if before == claimant:
@@ -130,6 +136,14 @@ class ClaimIndex:
         return sorted(
             (c for c in map(self._by_uid.__getitem__, uids) if not c.deleting), key=lambda c: c.order
         )
+
+    def leaving_eip(self, eip: Eip, hostname: str) -> Claimant | None:
+        """One under Observed that is on its way out and may still reset the EIP's PTR if it shows this hostname."""
+        uids: set[str] = set()
+        for pair in selectors_of(eip):
+            uids |= self._by_selector.get(pair, set())
+        found = (self._by_uid[uid] for uid in sorted(uids))
+        return next((c for c in found if c.leaving and c.hostname == hostname), None)
 
     # ------------------------------------------------ who waits for whom
 

@@ -106,7 +106,10 @@ def _eip(situation: Situation, draft: Draft, eip: Eip, hostname: Hold) -> tuple[
     if hostname is Hold.UNKNOWN and shown == situation.obj.spec.hostname:
         return Hold.UNKNOWN, None
     holder = None
-    if shown is not None and shown not in situation.own_names():
+    if (leaving := claims.leaving_eip(eip, situation.obj.spec.hostname)) is not None:
+        # Neither a mark nor, once it is reset, the PTR tells of its claim; and it cannot tell our PTR from its own.
+        holder = leaving.uid
+    elif shown is not None and shown not in situation.own_names():
         holder = marked_holder(situation, shown)
         if holder is None and shown != situation.obj.spec.hostname and not _read(situation, draft, shown):
             return Hold.UNKNOWN, None

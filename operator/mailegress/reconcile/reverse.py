@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mailegress.api import reasons
 from mailegress.api.status import PtrOrigin
 from mailegress.api.types import Management
-from mailegress.reconcile import verify
+from mailegress.reconcile import marks, verify
 from mailegress.reconcile.contest import Contest, Hold
 from mailegress.reconcile.forward import Forward
 from mailegress.reconcile.joining import left_alone, made_before, ptr_problem
@@ -284,19 +284,24 @@ def origin(
     recorded = situation.recorded_for(eip.allocation_id)
     known = recorded.ptr_origin if recorded is not None else None
     action = draft.action
-    if isinstance(action, SetPtr) and action.allocation_id == eip.allocation_id and not action.heal:
-        return PtrOrigin.MANAGED
+    if isinstance(action, SetPtr) and action.allocation_id == eip.allocation_id:
+        # What was adopted and is put back stays as it was found; all else that we set is ours.
+        return known if action.heal and known is not None else PtrOrigin.MANAGED
     if known is not None:
         return known
     if claim.hostname is not Hold.MINE or not claim.allows(eip.allocation_id):
         # What another object's PTR shows is not adopted by looking at it.
         return None
     if hostname in (eip.ptr.name, eip.ptr.update):
-        zone = forward.zone
-        if situation.obj.spec.forward.management is Management.MANAGED and (
-            zone is None or situation.world.records.get(zone.id, hostname).value is None
-        ):
-            return None  # Whose it is stands in the mark, which was not read yet.
+        if situation.obj.spec.forward.management is Management.MANAGED:
+            zone = forward.zone
+            view = situation.world.records.get(zone.id, hostname).value if zone is not None else None
+            if view is None:
+                return None  # Whose it is stands in the mark, which was not read yet.
+            mark = marks.parse(view.mark.values) if view.mark is not None else None
+            if mark is not None and not situation.settings.mine(mark.owner):
+                # Another operator's. Accepted later as a predecessor, it leaves us what it had made or adopted.
+                return None
         if made_before(situation, eip):
             return PtrOrigin.MANAGED
         return PtrOrigin.ADOPTED if ptr_problem(situation, eip) is None else None
