@@ -173,9 +173,9 @@ def _compared(bench: Bench, window: Window) -> int:
 
 def throttled(bench: Bench, n: int) -> Iterator[Result]:
     """AWS throttles three calls in ten."""
+    if n not in bench.quiet_calls:
+        list(created_at_start(bench, n))
     with bench.rig("throttled", n) as rig:
-        if n not in bench.quiet_calls:
-            list(created_at_start(bench, n))
         rig.aws.add_fault("throttle", share=0.3)
         create(rig.api, rig.namespace, rig.ones)
         with rig.window() as window:
@@ -208,6 +208,12 @@ def converged(bench: Bench, n: int) -> Iterator[Result]:
         yield _idle(bench, rig)
         if bench.edits:
             yield _edits(bench, rig)
+
+
+def restart(bench: Bench, n: int) -> Iterator[Result]:
+    """The first part of ``converged`` alone."""
+    with bench.rig("restart", n, converged=True) as rig:
+        yield _restart(bench, rig)
 
 
 def _settled(rig: Rig) -> bool:
@@ -416,4 +422,5 @@ SCENARIOS: dict[str, Callable[[Bench, int], Iterator[Result]]] = {
     "one_bad": one_bad,
     "throttled": throttled,
     "converged": converged,
+    "restart": restart,
 }

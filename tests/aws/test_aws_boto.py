@@ -16,6 +16,8 @@ from mailegress.aws.api import AwsError, RecordCursor, Service
 from mailegress.aws.boto import BotoApi, translate
 from mailegress.aws.pool import DaemonPool
 from mailegress.aws.settings import BotoSettings, RoleSettings
+from mailegress.kube.lease import LeaderChoke
+from mailegress.reconcile.choke import OpenChoke
 from mailegress.reconcile.model import Change, Ptr, Verb
 from mailegress.telemetry.metrics import Metrics
 from sandbox.aws.client import SandboxAws
@@ -195,3 +197,26 @@ def test_the_pools_threads_do_not_outlive_the_interpreter() -> None:
     pool.shutdown()
     with pytest.raises(RuntimeError):
         pool.submit(int)
+
+
+async def test_a_write_that_gets_its_thread_after_the_lease_ran_out_is_not_sent(served: SandboxAws) -> None:
+    now = 0.0
+    aws = BotoApi(BotoSettings(region=REGION, threads=1), Metrics(), clock=lambda: now)
+    zone_id = served.run("create_zone", name="example.com")["id"]
+    served.add_fault("delay", "route53", "ListHostedZones", delay=0.5, count=1)
+    choke = LeaderChoke(OpenChoke(), lambda: now)
+    choke.until = 10.0
+
+    async def write() -> None:
+        async with choke.point("route53.change"):
+            await aws.change_resource_record_sets(zone_id, claim("mta.example.com"))
+
+    reading, writing = asyncio.create_task(aws.list_hosted_zones()), asyncio.create_task(write())
+    await asyncio.sleep(0)
+    now = 10.0
+    with pytest.raises(AwsError) as caught:
+        await writing
+    assert (caught.value.code, caught.value.sent) == ("TooLate", False)
+    await reading
+    assert served.log(operation="ChangeResourceRecordSets") == []
+    aws.close()

@@ -68,7 +68,7 @@ def test_changes_that_trickle_in_are_collected_for_two_seconds_at_most() -> None
     play(story())
 
 
-def test_of_a_crowd_beyond_the_accounts_burst_the_first_half_batch_goes_ahead() -> None:
+def test_of_a_crowd_beyond_the_accounts_burst_the_first_quarter_of_a_batch_goes_ahead() -> None:
     """A full bucket does not fill: what is used early flows back early."""
 
     async def story() -> None:
@@ -80,7 +80,7 @@ def test_of_a_crowd_beyond_the_accounts_burst_the_first_half_batch_goes_ahead() 
             await asyncio.sleep(0.01)
         await world.until(lambda: world.aws.writer.due == 0)
         calls = world.fake.of(CHANGE)
-        assert calls[0].at - began == pytest.approx(2.5, abs=0.1)
+        assert calls[0].at - began == pytest.approx(1.25, abs=0.1)
         assert sum(call.size for call in calls) == 2000
         assert len(calls) <= 4
 

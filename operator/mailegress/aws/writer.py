@@ -159,8 +159,8 @@ class BatchWriter:
         """More is coming than the account may change at once, and what it may change grows only once it was used."""
         bucket, queue = self._rt.changes, lane.queue
         all_of_it = queue.records + self._coming() * queue.smallest
-        half = queue.records >= self._rt.settings.batch_records / 2
-        return half and all_of_it > bucket.burst and bucket.level() >= bucket.burst
+        enough = queue.records >= self._rt.settings.batch_records / 4
+        return enough and all_of_it > bucket.burst and bucket.level() >= bucket.burst
 
     async def _rest(self, lane: _Lane) -> None:
         pause = lane.free_at - self._rt.clock()
