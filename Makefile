@@ -8,6 +8,8 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 PIP := $(PY) -m pip --disable-pip-version-check --no-input
 LOCKS := requirements/dev.txt requirements/build.txt
+# These need helm, kustomize, promtool and more; `make lint-deploy` has them and runs these tests.
+TOOL_TESTS := tests/deploy_tools tests/gitops tests/observability
 
 # The text of CMD as it was given: make would expand a $ in it.
 export SANDBOX_CMD = $(value CMD)
@@ -16,7 +18,7 @@ export PIP_PROGRESS_BAR ?= off
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "SANDBOX_SCALE=0.1 make sandbox   runs AWS and DNS ten times as fast as in reality"
 	@echo "SANDBOX_SAMPLES=all make sandbox applies deploy/samples first"
@@ -60,7 +62,33 @@ sandbox-exec: $(STAMP) ## the same around one command: make sandbox-exec CMD='ku
 .PHONY: test
 test: $(STAMP) controlplane ## unit tests, contract tests and stories; writes build/junit.xml
 	@mkdir -p build
-	@$(PY) -m pytest -n $(WORKERS) --dist worksteal --junit-xml=build/junit.xml --stories-manifest=tests/stories.yaml
+	@$(PY) -m pytest -n $(WORKERS) --dist worksteal --junit-xml=build/junit.xml \
+	  --stories-manifest=tests/stories.yaml --rights=build $(TOOL_TESTS:%=--ignore=%)
+
+.PHONY: test-sim
+test-sim: $(STAMP) ## every promise under faults, fuzz and planted bugs, in virtual time; 15 minutes; writes build/sim.json
+	@$(PY) scripts/test_sim.py full
+
+.PHONY: test-sim-quick
+test-sim-quick: $(STAMP) ## the same in 5 minutes, with every story and every planted bug
+	@$(PY) scripts/test_sim.py quick
+
+.PHONY: sim-story
+sim-story: $(STAMP) ## one simulated run's time line: make sim-story STORY=rename FAULT='crash after route53.change\#0'
+	@$(PY) scripts/test_sim.py play "$(STORY)" "$(value FAULT)" "$(if $(HASTY),hasty)"
+
+.PHONY: test-process
+test-process: $(STAMP) controlplane ## ten minutes of kills, stops and restarts under edits; writes build/process.json
+	@MAILEGRESS_PROCESS_SECONDS=600 $(PY) -m pytest tests/process --timeout=3600
+
+.PHONY: test-process-quick
+test-process-quick: $(STAMP) controlplane ## the same in about three minutes
+	@MAILEGRESS_PROCESS_SECONDS=60 $(PY) -m pytest tests/process --timeout=3600
+
+.PHONY: fuzz
+MINUTES ?= 10
+fuzz: $(STAMP) ## random deeds, faults and crashes in virtual time: make fuzz MINUTES=30 (SEED=n repeats a round)
+	@PYTHONPATH=tests/sim:tests/reconcile:operator:. $(PY) -m simulation.fuzz $(MINUTES) $(SEED)
 
 .PHONY: bench
 bench: $(STAMP) controlplane ## measure against the floor that AWS's quotas set; about 1 hour; writes bench/results.json
@@ -70,6 +98,14 @@ bench: $(STAMP) controlplane ## measure against the floor that AWS's quotas set;
 bench-quick: $(STAMP) controlplane ## the same with 200 MailEgresses in minutes; only counts decide
 	@mkdir -p build
 	@$(PY) -m bench --quick
+
+.PHONY: image
+image: $(STAMP) ## build the container image into build/image.tar and print its size
+	@$(PY) -m sandbox.image
+
+.PHONY: e2e
+e2e: $(STAMP) ## the chart on a real node, from helm install to nothing left; writes build/e2e.json
+	@$(PY) -m sandbox.e2e
 
 .PHONY: lint
 lint: $(STAMP) ## ruff
@@ -82,6 +118,23 @@ types: $(STAMP) ## mypy --strict on the operator and the sandbox
 .PHONY: contracts
 contracts: $(STAMP) ## the direction of imports
 	@$(VENV)/bin/lint-imports
+
+.PHONY: sbom
+sbom: $(STAMP) ## bill of materials of the image's Python packages (CycloneDX): build/sbom.cdx.json
+	@$(PY) scripts/sbom.py build/sbom.cdx.json
+
+.PHONY: manifests
+manifests: $(STAMP) ## renew the chart's generated parts and deploy/install.yaml
+	@$(PY) -m sandbox.tools.lint --write
+
+.PHONY: lint-deploy
+lint-deploy: $(STAMP) controlplane ## chart, kustomizations and alerts, held against the tools that deliver them
+	@$(PY) -m sandbox.tools.lint
+
+.PHONY: docs
+docs: $(STAMP) ## the documentation site, into build/site; a broken link fails
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet
+	@echo "docs: build/site/index.html"
 
 .PHONY: lock
 lock: ## renew requirements/*.txt (needs uv)

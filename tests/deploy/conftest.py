@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +9,8 @@ from typing import Any
 
 import pytest
 import yaml
+
+from sandbox.controlplane import find_or_build
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -23,15 +24,16 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def build() -> Callable[[Path], Objects]:
-    """Build a kustomization with the kubectl in PATH; without one there is no proof, so that is an error."""
-    kubectl = shutil.which("kubectl")
-    assert kubectl is not None, (
-        "kubectl is not in PATH: install it, it carries the kustomize that users apply with"
-    )
+    """Build a kustomization with a kubectl, which carries the kustomize that users apply with."""
+    kubectl = find_or_build().kubectl_path
 
     def run(directory: Path) -> Objects:
         done = subprocess.run(
-            [kubectl, "kustomize", str(directory)], capture_output=True, text=True, timeout=60, check=False
+            [str(kubectl), "kustomize", str(directory)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
         return [document for document in yaml.safe_load_all(done.stdout) if document]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from mailegress import __version__
 from mailegress.cli.loading import load_settings
@@ -88,6 +92,68 @@ patches:
     assert env["AWS_REGION"] == "ap-northeast-1"
     assert "POD_NAMESPACE" in env
     assert only(objects, "ServiceAccount")["metadata"]["annotations"]
+
+
+def test_the_install_manifest_is_what_the_default_overlay_builds(
+    root: Path, everything: Objects, build: Callable[[Path], Objects]
+) -> None:
+    shipped = [each for each in yaml.safe_load_all((root / "deploy" / "install.yaml").read_text()) if each]
+    assert shipped == build(root / "deploy" / "overlays" / "default") == everything
+
+
+def variables(objects: Objects) -> dict[str, str]:
+    """The container's variables, those from Secrets included, as the operator reads them."""
+    secrets = {o["metadata"]["name"]: o for o in objects if o["kind"] == "Secret"}
+    found = {}
+    for entry in container(objects)["env"]:
+        reference = entry.get("valueFrom", {}).get("secretKeyRef")
+        if reference:
+            data = secrets[reference["name"]]["data"][reference["key"]]
+            found[entry["name"]] = base64.b64decode(data).decode()
+        elif "value" in entry:
+            found[entry["name"]] = entry["value"]
+    return found
+
+
+def test_the_irsa_overlay_sets_the_role_and_the_region(
+    root: Path, build: Callable[[Path], Objects], everything: Objects
+) -> None:
+    objects = build(root / "deploy" / "overlays" / "irsa")
+    notes = only(objects, "ServiceAccount")["metadata"]["annotations"]
+    assert re.fullmatch(r"arn:aws:iam::\d{12}:role/[\w-]+", notes["eks.amazonaws.com/role-arn"])
+    assert variables(objects) == variables(everything) | {"AWS_REGION": "eu-west-1"}
+    assert len(objects) == len(everything)
+
+
+def test_the_cross_account_overlay_is_accepted_by_the_operator(
+    root: Path, build: Callable[[Path], Objects]
+) -> None:
+    objects = build(root / "deploy" / "overlays" / "cross-account")
+    settings = load_settings({}, variables(objects))
+    assert settings.zone_role_arn.endswith(":role/mailegress-zone")
+    assert settings.eip_role_arn.endswith(":role/mailegress-eip")
+    assert settings.zone_role_arn.split(":")[4] != settings.eip_role_arn.split(":")[4]
+    trust = json.loads((root / "deploy" / "iam" / "trust-cross-account.json").read_text())
+    (statement,) = trust["Statement"]
+    wanted = statement["Condition"]["StringEquals"]["sts:ExternalId"]
+    assert (settings.zone_external_id, settings.eip_external_id) == (wanted, wanted)
+    assert only(objects, "ServiceAccount")["metadata"]["annotations"]
+
+
+def test_reading_is_for_all_who_may_view_and_writing_is_opt_in(everything: Objects) -> None:
+    prefix = "rbac.authorization.k8s.io/aggregate-to-"
+    into = {
+        o["metadata"]["name"]: {
+            name.removeprefix(prefix) for name in o["metadata"]["labels"] if name.startswith(prefix)
+        }
+        for o in everything
+        if o["kind"] == "ClusterRole"
+    }
+    assert into == {
+        "mailegress-viewer": {"view", "edit", "admin"},
+        "mailegress-editor": set(),
+        "mailegress-operator": set(),
+    }
 
 
 def test_every_namespaced_object_and_subject_is_in_the_operators_namespace(everything: Objects) -> None:
