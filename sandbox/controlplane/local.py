@@ -12,11 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from .errors import ControlPlaneError
 from .plane import ControlPlane, write_kubeconfig
 from .processes import Workshop
 
-_START_WITHIN_S = 60.0
+_START_WITHIN_S = 180.0
 _GRACE_S = 5.0
 _ATTEMPTS = 3
 # Below Linux's range for outgoing connections (32768 and up): a restarted server must find its port free.
@@ -48,6 +50,8 @@ class Binaries:
 class LocalControlPlane(ControlPlane):
     """etcd on a socket in a private directory, the API server on a loopback port; RBAC decides."""
 
+    _controllers: Sequence[str] = _CONTROLLERS
+
     def __init__(
         self,
         binaries: Binaries,
@@ -63,6 +67,10 @@ class LocalControlPlane(ControlPlane):
         self._random = ports if ports is not None else random.SystemRandom()
         self._flags = tuple(apiserver_flags)
         self._port = 0
+        self._audited = ""
+
+    def audit(self, user: str) -> None:
+        self._audited = user
 
     def _bring_up(self, workshop: Workshop) -> None:
         directory = workshop.directory
@@ -174,9 +182,27 @@ class LocalControlPlane(ControlPlane):
                 # Otherwise a server that is told to end waits for its watches, a minute long.
                 "--shutdown-watch-termination-grace-period=2s",
                 "--profiling=false",
+                *self._audit_flags(),
                 *self._flags,
             ],
         )
+
+    def _audit_flags(self) -> list[str]:
+        if not self._audited:
+            return []
+        policy = self.directory / "audit-policy.yaml"
+        policy.write_text(
+            yaml.safe_dump(
+                {
+                    "apiVersion": "audit.k8s.io/v1",
+                    "kind": "Policy",
+                    # A watch answers when it starts; a server that is killed never completes it.
+                    "omitStages": ["RequestReceived"],
+                    "rules": [{"level": "Metadata", "users": [self._audited]}, {"level": "None"}],
+                }
+            )
+        )
+        return [f"--audit-policy-file={policy}", f"--audit-log-path={self.directory / 'audit.log'}"]
 
     def _start_controllers(self) -> None:
         pki = self.directory
@@ -185,7 +211,7 @@ class LocalControlPlane(ControlPlane):
             self.binaries.controller_manager,
             [
                 f"--kubeconfig={self.directory / 'controller-manager.kubeconfig'}",
-                f"--controllers={','.join(_CONTROLLERS)}",
+                f"--controllers={','.join(self._controllers)}",
                 f"--service-account-private-key-file={pki / 'service-account.key'}",
                 f"--root-ca-file={pki / 'ca.crt'}",
                 # The manager's own role cannot delete; each controller's role can (as in any cluster).

@@ -36,10 +36,13 @@ class Workshop:
             text=True,
         )
 
-    def start(self, name: str, command: Sequence[str], environ: Mapping[str, str]) -> Component:
+    def start(
+        self, name: str, command: Sequence[str], environ: Mapping[str, str], *, inherit_output: bool = False
+    ) -> Component:
         """Start `command` as the component `name`, in the directory, in a process group of its own.
 
-        The log is appended to ``<name>.log``, so that a restart keeps the story.
+        The log is appended to ``<name>.log``, so that a restart keeps the story; with `inherit_output` the
+        owner's standard output and error are used instead.
         """
         log = self.directory / f"{name}.log"
         with log.open("ab") as output:
@@ -49,8 +52,8 @@ class Workshop:
                     cwd=self.directory,
                     env=dict(environ),
                     stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
+                    stdout=None if inherit_output else output,
+                    stderr=None if inherit_output else subprocess.STDOUT,
                     start_new_session=True,
                 )
             except OSError as error:

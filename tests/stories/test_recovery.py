@@ -171,6 +171,62 @@ def test_a_backup_with_an_adopted_record(story: Story) -> None:
     story.assert_world(before)
 
 
+def test_a_new_cluster_that_names_the_old_owner(bare_story: Story) -> None:
+    """Given the objects of a lost cluster, restored with new UIDs and no status into a new one, when its operator
+    accepts the old owner ID, then owner and UID of the marks are rewritten, and no A record and no PTR; before that,
+    and after the ID is taken off the list again, nothing is written at all."""
+    story = bare_story
+    zone = story.zone()
+    eips = story.eips(4)
+    hosts = [f"mta{i}.example.com" for i in range(3)]
+    story.put_record(zone, hosts[2], [eips[3].public_ip])
+    story.aws.force_ptr(eips[3].public_ip, hosts[2])
+    before = story.world()
+    lost = story.start_operator("lost", owner_id="lost-cluster")
+    megs = [
+        story.meg("one", hosts[0], eips[:1]),
+        story.meg("two", hosts[1], eips[1:3], adoption="Never"),
+        story.meg("adopted", hosts[2], eips[3:]),
+    ]
+    saved = [meg.wait().get() for meg in megs]
+    lost.kill()
+    for meg in megs:
+        strip(meg)
+    megs = [recreate(story, body) for body in saved]
+
+    since = last_call(story)
+    new = story.start_operator("new", owner_id="new-cluster")
+    for meg in megs:
+        meg.wait(status="False", reason="RecordConflict")
+        assert meg.condition("Stalled")[0] == "True"
+        assert "lost-cluster" in meg.condition("Ready")[2]
+    story.passes(megs[0], 2)
+    assert attempts(story, since) == [], "another cluster's marks are not ours to touch"
+    new.kill()
+
+    since = last_call(story)
+    with never_broken(story):
+        new.start(accept_owner_ids="lost-cluster")
+        for meg in megs:
+            meg.wait()
+    assert sorted(only_marks(story, since)) == [MARK + h for h in hosts]
+    for meg, host, kind in zip(megs, hosts, "cca", strict=True):
+        assert story.mark(zone, host) == f"meg1 {kind} new-cluster {mark_of(meg)}"
+        origins = {a["ptrOrigin"] for a in meg.status["addresses"]}
+        assert origins == {"Adopted" if kind == "a" else "Managed"}, "as it was in the lost cluster"
+    new.kill()
+
+    since = last_call(story)
+    new.start(accept_owner_ids="")
+    for meg in megs:
+        story.passes(meg)
+        meg.wait()
+    assert attempts(story, since) == []
+    for meg in megs:
+        meg.delete()
+    story.assert_world(before)
+
+
 # ---------------------------------------------------------------- the status is gone
 
 
