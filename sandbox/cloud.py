@@ -14,12 +14,16 @@ from sandbox.aws.model import AwsModel, Settings
 from sandbox.aws.publish import Publisher
 from sandbox.aws.wire.server import AwsServer
 from sandbox.dns.aws_source import AwsSource
-from sandbox.dns.layout import Timing
+from sandbox.dns.layout import Layout, Timing
 from sandbox.dns.model import DnsWorld
 from sandbox.dns.service import SandboxDns
 
 REGION = "ap-northeast-1"
 ACCESS_KEY = "AKIASANDBOXSANDBOX00"
+OPERATOR_KEY = "AKIASANDBOXOPERATOR0"
+OPERATOR_USER = "mailegress"
+OPERATOR_ARN = f"arn:aws:iam::{Settings().default_account}:user/{OPERATOR_USER}"
+"""The operator is somebody else than the world's user: its permissions are its own."""
 
 Populate = Callable[[AwsModel, DnsWorld], None]
 
@@ -27,7 +31,8 @@ Populate = Callable[[AwsModel, DnsWorld], None]
 class Cloud:
     """A context manager. ``scale`` shrinks every delay and TTL of the world (1 = like AWS).
 
-    ``populate`` fills both sides before anything is served.
+    ``populate`` fills both sides before anything is served. ``host`` and ``layout``: where AWS and the DNS
+    servers listen, for clients that this machine's loopback does not reach.
     """
 
     def __init__(
@@ -38,18 +43,22 @@ class Cloud:
         seed: int = 1,
         port: int = 0,
         populate: Populate | None = None,
+        host: str = "127.0.0.1",
+        layout: Layout | None = None,
     ) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="sandbox-cloud", daemon=True)
-        self._port = port
+        self._host, self._port = host, port
         self._server = AwsServer(settings or Settings(), seed)
         model = self._server.model
         self.world = DnsWorld(
             AwsSource(Publisher(model)),
             self._loop.time,
+            layout=layout,
             timing=Timing(ttl_scale=scale),
             aws_resolver_caches=False,
         )
+        model.sts.register_key(OPERATOR_KEY, model.settings.default_account, OPERATOR_USER)
         model.resolve_a = self.world.resolve_a
         if populate is not None:
             populate(model, self.world)
@@ -70,7 +79,7 @@ class Cloud:
         self._loop.close()
 
     async def _start(self) -> None:
-        self.url = await self._server.start(port=self._port)
+        self.url = await self._server.start(self._host, self._port)
         await self._dns.start()
 
     async def _stop(self) -> None:
@@ -127,7 +136,7 @@ class Cloud:
     def operator_environ(self) -> Mapping[str, str]:
         """What the operator needs to see this AWS and this DNS."""
         return {
-            **self.aws_environ(),
+            **self.aws_environ(OPERATOR_KEY),
             "MAILEGRESS_REGIONS": REGION,
             "MAILEGRESS_DNS_ROOTS": ",".join(self.roots),
             "MAILEGRESS_DNS_RESOLVERS": ",".join(self.recursors),

@@ -14,9 +14,10 @@ from types import TracebackType
 from typing import Self
 
 from sandbox.aws.model import Settings
-from sandbox.cloud import Cloud, Populate
+from sandbox.cloud import OPERATOR_ARN, REGION, Cloud, Populate
 from sandbox.controlplane import ControlPlane, find_or_build
 from sandbox.operator import REPO, OperatorProcess
+from sandbox.shipped import ShippedPolicies
 
 NAMESPACE = "mailegress-system"
 SERVICE_ACCOUNT = "mailegress"
@@ -65,17 +66,20 @@ class Sandbox:
         settings: Mapping[str, str] | None = None,
         plane: ControlPlane | None = None,
         populate: Populate | None = None,
+        shipped_policies: bool = False,
     ) -> None:
         """``plane``: a running control plane, already prepared, that is not this sandbox's to stop.
 
         ``settings``: the operator's; without them its defaults, or fast ones for a scale below 1.
         ``populate``: fills AWS and DNS before anything looks at them.
+        ``shipped_policies``: the operator may do in AWS what ``deploy/iam`` allows, else everything.
         """
         self._say = say
         self._with_operator = operator
         self._settings = dict(settings or ({} if scale >= 1 else FAST))
         aws = Settings() if scale >= 1 else Settings.for_tests(scale)
         self.cloud = Cloud(aws, scale=scale, populate=populate)
+        self._with_policies = shipped_policies
         self._own_plane = plane is None
         self.plane: ControlPlane = plane or find_or_build(say=lambda line: say(f"control plane: {line}"))
         self.directory = Path()
@@ -103,6 +107,8 @@ class Sandbox:
             prepare(self.plane)
         else:
             self._stack.enter_context(self.cloud)
+        if self._with_policies:
+            self.policies = ShippedPolicies(self.cloud.aws, OPERATOR_ARN)
         if self._with_operator:
             self._say("starting the operator")
             self.operator = self.new_operator()
@@ -111,6 +117,9 @@ class Sandbox:
     def new_operator(self, name: str = "operator", **settings: str) -> OperatorProcess:
         """Another operator process (not started) with the rights of ``deploy/`` and no others."""
         kubeconfig = self.plane.service_account_kubeconfig(NAMESPACE, SERVICE_ACCOUNT)
+        settings = {**self._settings, **settings}
+        if self._with_policies:
+            self.policies.serve(settings, settings.get("regions", REGION).partition(",")[0])
         environ = {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(self.directory),
@@ -119,7 +128,7 @@ class Sandbox:
             "POD_NAME": name,
             "MAILEGRESS_LOG_FORMAT": "text",
             **self.cloud.operator_environ(),
-            **{f"MAILEGRESS_{k.upper()}": v for k, v in {**self._settings, **settings}.items()},
+            **{f"MAILEGRESS_{k.upper()}": v for k, v in settings.items()},
         }
         process = OperatorProcess(environ, self.directory / f"{name}.log", name)
         self._stack.callback(process.kill)

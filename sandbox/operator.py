@@ -30,7 +30,8 @@ class OperatorProcess:
     """``mailegress run`` with an environment; the log goes to a file. ``port`` serves probes and metrics."""
 
     def __init__(self, environ: Mapping[str, str], log: Path, name: str = "operator") -> None:
-        self._environ = dict(environ)
+        self.environ = dict(environ)
+        """Of the next start."""
         self.log = log
         self.name = name
         self.port = 0
@@ -42,9 +43,9 @@ class OperatorProcess:
         """Start and wait until it is ready. ``settings`` become ``MAILEGRESS_*`` variables."""
         if self._process is not None and self._process.poll() is None:
             raise RuntimeError(f"{self.name} is running")
-        self._environ |= {f"MAILEGRESS_{name.upper()}": value for name, value in settings.items()}
+        self.environ |= {f"MAILEGRESS_{name.upper()}": value for name, value in settings.items()}
         self.port = _free_port()
-        environ = self._environ | {
+        environ = self.environ | {
             "MAILEGRESS_HTTP_ADDRESS": f"127.0.0.1:{self.port}",
             "PYTHONPATH": str(REPO / "operator"),
             "PYTHONUNBUFFERED": "1",

@@ -66,6 +66,31 @@ def broken(stories: Iterable[Story], outcomes: Mapping[str, str]) -> list[str]:
     return lines
 
 
+def fail_run(session: pytest.Session, name: str, text: str) -> None:
+    """Let the run fail for a reason that is no test's, from ``pytest_sessionfinish`` (tryfirst)."""
+    # As a report of its own it appears among the failures, in the JUnit file and in the closing line.
+    report = pytest.TestReport(
+        nodeid=name,
+        location=(name, None, Path(name).name),
+        keywords={},
+        outcome="failed",
+        longrepr=text,
+        when="call",
+    )
+    session.config.hook.pytest_runtest_logreport(report=report)
+    session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def undecided(session: pytest.Session) -> bool:
+    """Whether too little ran to judge the suite as a whole."""
+    interrupted = (
+        pytest.ExitCode.INTERRUPTED,
+        pytest.ExitCode.INTERNAL_ERROR,
+        pytest.ExitCode.USAGE_ERROR,
+    )
+    return session.config.option.collectonly or session.exitstatus in interrupted
+
+
 class StoriesCheck:
     """Collects outcomes and judges at the end."""
 
@@ -82,28 +107,12 @@ class StoriesCheck:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        interrupted = (
-            pytest.ExitCode.INTERRUPTED,
-            pytest.ExitCode.INTERNAL_ERROR,
-            pytest.ExitCode.USAGE_ERROR,
-        )
-        if session.config.option.collectonly or session.exitstatus in interrupted:
+        if undecided(session):
             return
         lines = broken(self.stories, self._outcomes)
         if not lines:
             return
-        name = str(self._path)
-        # As a report of its own it appears among the failures, in the JUnit file and in the closing line.
-        report = pytest.TestReport(
-            nodeid=name,
-            location=(name, None, self._path.name),
-            keywords={},
-            outcome="failed",
-            longrepr="stories that did not pass:\n" + "\n".join(lines),
-            when="call",
-        )
-        session.config.hook.pytest_runtest_logreport(report=report)
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        fail_run(session, str(self._path), "stories that did not pass:\n" + "\n".join(lines))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -104,12 +104,20 @@ class SandboxAws:
         """Take a denial back, or all."""
         self.run("allow", rule_id=rule_id)
 
-    def attach_policy(self, principal: str, document: dict[str, Any]) -> None:
+    def attach_policy(self, principal: str, document: dict[str, Any], name: str = "") -> None:
         """Let callers whose ARN fits the pattern `principal` do only what the IAM document allows."""
-        self.run("attach_policy", principal=principal, document=document)
+        self.run("attach_policy", principal=principal, document=document, name=name)
 
     def detach_policies(self) -> None:
         self.run("detach_policies")
+
+    def policy_uses(self) -> list[dict[str, Any]]:
+        """What the calls so far needed of the attached documents (fields of `sandbox.aws.model.iam.Use`)."""
+        return cast(list[dict[str, Any]], self.run("policy_uses"))
+
+    def policy_refusals(self) -> list[str]:
+        """Calls that the attached documents refused since the last asking, in words."""
+        return cast(list[str], self.run("policy_refusals"))
 
     def settings(self, **changes: Any) -> dict[str, Any]:
         """Change settings and delays by name (`insync=0.2`, `quotas=True`); all of them back."""
@@ -144,7 +152,9 @@ class SandboxAws:
         private: bool = False,
         linked_service: str = "",
         name_servers: tuple[str, ...] | None = None,
+        zone_id: str | None = None,
     ) -> ZoneInfo:
+        """`zone_id`: its ID, for who must know it beforehand; without, one is made."""
         made = self.run(
             "create_zone",
             name=name,
@@ -152,6 +162,7 @@ class SandboxAws:
             private=private,
             linked_service=linked_service,
             name_servers=list(name_servers) if name_servers else None,
+            zone_id=zone_id,
         )
         return ZoneInfo(made["id"], made["name"], tuple(made["name_servers"]))
 

@@ -37,6 +37,8 @@ class Control:
             "allow": self.allow,
             "attach_policy": self.attach_policy,
             "detach_policies": self.detach_policies,
+            "policy_uses": self.policy_uses,
+            "policy_refusals": self.policy_refusals,
             "settings": self.settings,
             "advance": self.advance,
             "register_key": self.register_key,
@@ -108,12 +110,21 @@ class Control:
     def allow(self, rule_id: str | None = None) -> None:
         self.model.policy.allow(rule_id)
 
-    def attach_policy(self, principal: str, document: dict[str, Any]) -> None:
+    def attach_policy(self, principal: str, document: dict[str, Any], name: str = "") -> None:
         """Let callers whose ARN fits `principal` do only what an IAM policy document allows."""
-        self.model.policy.attach(principal, document)
+        self.model.policy.attach(principal, document, name)
 
     def detach_policies(self) -> None:
         self.model.policy.detach()
+
+    def policy_uses(self) -> list[Json]:
+        """What the calls so far needed of the attached documents, as `sandbox.aws.model.iam.Use`."""
+        return [dataclasses.asdict(use) for use in self.model.policy.used]
+
+    def policy_refusals(self) -> list[str]:
+        """Calls that the attached documents refused since the last asking."""
+        refused, self.model.policy.refused = self.model.policy.refused, []
+        return refused
 
     def settings(self, **changes: Any) -> Json:
         """Change settings and delays (seconds) by name; the result is all of them."""
@@ -158,9 +169,11 @@ class Control:
         private: bool = False,
         linked_service: str = "",
         name_servers: list[str] | None = None,
+        zone_id: str | None = None,
     ) -> Json:
         zone = self.model.account(account).route53.add_zone(
             name,
+            zone_id=zone_id,
             private=private,
             linked_service=linked_service,
             name_servers=tuple(name_servers) if name_servers else None,

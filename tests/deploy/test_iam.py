@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mailegress.aws.api import AwsApi
+from sandbox.aws.local import LocalAws
+from sandbox.aws.model import AwsFault
+from sandbox.cloud import OPERATOR_ARN, OPERATOR_KEY, OPERATOR_USER
+from sandbox.shipped import ASSUME_POLICY, EIP_POLICY, TAGGED_POLICY, ZONE_POLICY, fill
 
 POLICIES = [
     "zone-account.json",
@@ -111,3 +117,117 @@ def test_the_service_account_of_the_trust_policy_is_the_one_that_is_deployed(roo
     (statement,) = statements(root, "trust-irsa.json")
     subjects = [v for k, v in statement["Condition"]["StringEquals"].items() if k.endswith(":sub")]
     assert subjects == ["system:serviceaccount:mailegress-system:mailegress"]
+
+
+# ---------------------------------------------------------------- the policies in an AWS that obeys them
+
+
+@pytest.fixture
+def aws() -> LocalAws:
+    """Two hosted zones; the operator's calls, and nothing attached yet."""
+    aws = LocalAws()
+    aws.model.settings.ptr_precondition = "off"
+    aws.model.sts.register_key(OPERATOR_KEY, aws.model.settings.default_account, OPERATOR_USER)
+    aws.access_key = OPERATOR_KEY
+    for name in ("example.com", "example.net"):
+        aws.model.account().route53.add_zone(name, zone_id="Z" + name.upper().replace(".", ""))
+    return aws
+
+
+def send(aws: LocalAws, *changes: tuple[str, str, str, str], zone: str = "ZEXAMPLECOM") -> Any:
+    """One batch of (action, name, type, value), when the zone is no longer busy with the one before."""
+    aws.clock.advance(60)
+    return aws.route53(
+        "ChangeResourceRecordSets",
+        HostedZoneId=zone,
+        ChangeBatch={
+            "Changes": [
+                {
+                    "Action": action,
+                    "ResourceRecordSet": {
+                        "Name": name,
+                        "Type": rtype,
+                        "TTL": 300,
+                        "ResourceRecords": [{"Value": value}],
+                    },
+                }
+                for action, name, rtype, value in changes
+            ]
+        },
+    )
+
+
+def refusal(call: Callable[[], Any]) -> str:
+    with pytest.raises(AwsFault) as caught:
+        call()
+    return caught.value.code
+
+
+def test_records_are_created_and_deleted_but_never_overwritten(aws: LocalAws) -> None:
+    aws.model.policy.attach(OPERATOR_ARN, fill(ZONE_POLICY, zone_id="ZEXAMPLECOM"))
+    record = ("MTA.example.com.", "A", "192.0.2.1")
+    mark = ("_mailegress.mta.example.com", "TXT", '"meg1 c owner uid"')
+    send(aws, ("CREATE", *record), ("CREATE", *mark))
+    upsert = ("UPSERT", "mta.example.com", "A", "192.0.2.2")
+    assert refusal(partial(send, aws, upsert)) == "AccessDenied"
+    # One change that is not allowed takes the whole batch with it.
+    assert refusal(partial(send, aws, ("DELETE", *mark), upsert)) == "AccessDenied"
+    assert refusal(partial(send, aws, ("CREATE", "mta.example.com", "AAAA", "2001:db8::1"))) == "AccessDenied"
+    assert (
+        refusal(partial(send, aws, ("CREATE", "example.com", "MX", "10 mx.example.com."))) == "AccessDenied"
+    )
+    send(aws, ("DELETE", *record), ("DELETE", *mark))
+    other = ("CREATE", "mta.example.net", "A", "192.0.2.1")
+    assert refusal(partial(send, aws, other, zone="ZEXAMPLENET")) == "AccessDenied"
+    for operation in ("CreateHostedZone", "DeleteHostedZone", "ListHostedZonesByName"):
+        assert refusal(partial(aws.route53, operation, Id="ZEXAMPLECOM")) == "AccessDenied"
+
+
+def test_a_part_of_a_zone_can_be_all_that_is_allowed(aws: LocalAws) -> None:
+    """The names in the condition need not be the zone's."""
+    aws.model.policy.attach(
+        OPERATOR_ARN, fill(ZONE_POLICY, zone_id="ZEXAMPLECOM", zone_name="out.example.com")
+    )
+    send(aws, ("CREATE", "mta.out.example.com", "A", "192.0.2.1"))
+    for name in ("www.example.com", "mta.about.example.com", "example.com"):
+        assert refusal(partial(send, aws, ("CREATE", name, "A", "192.0.2.1"))) == "AccessDenied"
+
+
+def test_the_tag_decides_which_addresses_get_a_ptr(aws: LocalAws) -> None:
+    addresses = aws.model.account().region(aws.region).addresses
+    tag = {"mailegress.io/managed": "true"}
+    tagged, otherwise, plain = (addresses.allocate(tags=t) for t in (tag, dict.fromkeys(tag, "no"), None))
+    modify = partial(aws.ec2, "ModifyAddressAttribute", DomainName="mta.example.com")
+    reset = partial(aws.ec2, "ResetAddressAttribute", Attribute="domain-name")
+    aws.model.policy.attach(OPERATOR_ARN, fill(TAGGED_POLICY))
+    assert len(aws.ec2("DescribeAddresses")["Addresses"]) == 3
+    modify(AllocationId=tagged.allocation_id)
+    reset(AllocationId=tagged.allocation_id)
+    for eip in (otherwise, plain):
+        for call in (modify, reset):
+            assert refusal(partial(call, AllocationId=eip.allocation_id)) == "UnauthorizedOperation"
+    aws.model.policy.detach()
+    aws.model.policy.attach(OPERATOR_ARN, fill(EIP_POLICY))
+    modify(AllocationId=plain.allocation_id)
+    assert (
+        refusal(partial(aws.ec2, "ReleaseAddress", AllocationId=plain.allocation_id))
+        == "UnauthorizedOperation"
+    )
+
+
+def test_a_policy_of_another_account_or_partition_fits_nothing_here(aws: LocalAws) -> None:
+    eip = aws.model.account().region(aws.region).addresses.allocate()
+    modify = partial(
+        aws.ec2, "ModifyAddressAttribute", AllocationId=eip.allocation_id, DomainName="mta.example.com"
+    )
+    for policy in (fill(EIP_POLICY, account="444455556666"), fill(EIP_POLICY, "aws-us-gov")):
+        aws.model.policy.detach()
+        aws.model.policy.attach(OPERATOR_ARN, policy)
+        assert refusal(modify) == "UnauthorizedOperation"
+
+
+def test_only_the_two_roles_can_be_assumed() -> None:
+    zone, eip = "arn:aws:iam::222233334444:role/dns", "arn:aws:iam::333344445555:role/addresses"
+    [statement] = fill(ASSUME_POLICY, zone_role=zone, eip_role=eip)["Statement"]
+    assert sorted(statement["Resource"]) == sorted([zone, eip])
+    assert "*" not in json.dumps(statement)

@@ -12,6 +12,7 @@ import pytest
 
 from sandbox.controlplane import ControlPlane, find_or_build
 from sandbox.local import Sandbox, prepare
+from scripts.rights_check import Rights
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -33,23 +34,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def plane() -> Iterator[ControlPlane]:
+def plane(rights: Rights) -> Iterator[ControlPlane]:
     found = find_or_build()
+    rights.watch(found)
     with found:
         prepare(found)
         yield found
+        rights.read_audit(found)
 
 
 @pytest.fixture
-def bare_story(plane: ControlPlane, request: pytest.FixtureRequest) -> Iterator[Story]:
-    """A world in which no operator runs yet: ``story.start_operator(...)``."""
+def bare_story(plane: ControlPlane, rights: Rights, request: pytest.FixtureRequest) -> Iterator[Story]:
+    """A world in which no operator runs yet: ``story.start_operator(...)``.
+
+    In the API server and in AWS the operator has the rights that ``deploy/`` gives it, and no others.
+    """
     name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:50].rstrip("-")
-    with Sandbox(scale=SCALE, operator=False, plane=plane) as sandbox:
+    with Sandbox(scale=SCALE, operator=False, plane=plane, shipped_policies=True) as sandbox:
         story = Story(sandbox, f"{name}-{uuid.uuid4().hex[:8]}")
         try:
             yield story
         finally:
             story.close()
+            rights.read_aws(story.aws)
 
 
 @pytest.fixture

@@ -200,7 +200,12 @@ class Story:
     # -- the world
 
     def zone(self, name: str = "example.com", **more: Any) -> ZoneInfo:
-        """A hosted zone, delegated by its parent if it is the first public one of that name."""
+        """A hosted zone, delegated by its parent if it is the first public one of that name.
+
+        The operator's policy covers the public ones.
+        """
+        if not more.get("private"):
+            more["zone_id"] = self.sandbox.policies.zone(name, more.get("account"))
         zone = self.aws.create_zone(name, **more)
         self.cloud.dns("delegations")
         return zone

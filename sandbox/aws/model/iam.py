@@ -7,7 +7,7 @@ not understood is refused when the document is read, so that no policy passes fo
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,10 +19,18 @@ def _like(value: str, pattern: str) -> bool:
     return fnmatch.fnmatchcase(value, pattern.replace("[", "[[]"))
 
 
+def _arn_like(value: str, pattern: str) -> bool:
+    """A wildcard does not reach over the ARN's colons ("IAM JSON policy elements: Resource"); ``*`` is all."""
+    if pattern == "*":
+        return True
+    values, patterns = value.split(":", 5), pattern.split(":", 5)
+    return len(values) == len(patterns) and all(map(_like, values, patterns))
+
+
 _OPERATORS: dict[str, Callable[[str, str], bool]] = {
     "StringEquals": lambda value, wanted: value == wanted,
     "StringLike": _like,
-    "ArnLike": _like,
+    "ArnLike": _arn_like,
 }
 _SETS = ("ForAllValues", "ForAnyValue")
 
@@ -36,17 +44,40 @@ class Condition:
     key: str
     wanted: tuple[str, ...]
 
+    def _present(self, values: Values) -> Sequence[str]:
+        return {key.lower(): found for key, found in values.items()}.get(self.key.lower(), ())
+
     def holds(self, values: Values) -> bool:
-        present = {key.lower(): found for key, found in values.items()}.get(self.key.lower())
         match = _OPERATORS[self.operator]
-        hits = [any(match(value, wanted) for wanted in self.wanted) for value in present or ()]
+        hits = [any(match(value, wanted) for wanted in self.wanted) for value in self._present(values)]
         if self.quantifier == "ForAllValues":
             return all(hits)  # also for a key that is not there
         return any(hits)
 
+    def hit(self, values: Values) -> Iterator[int]:
+        """Places of those wanted values that a value of the request matches, by the first that does."""
+        match = _OPERATORS[self.operator]
+        for value in self._present(values):
+            yield from [n for n, wanted in enumerate(self.wanted) if match(value, wanted)][:1]
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One value of a policy that a call needed: `place` in the list `part` (Action, Resource, a condition key)."""
+
+    policy: str
+    statement: int
+    action: str
+    part: str
+    place: int
+
 
 @dataclass(frozen=True, slots=True)
 class Statement:
+    """`policy` and `number` tell where it stands."""
+
+    policy: str
+    number: int
     allow: bool
     actions: tuple[str, ...]
     resources: tuple[str, ...]
@@ -55,24 +86,35 @@ class Statement:
     def applies(self, action: str, resource: str, values: Values) -> bool:
         return (
             any(_like(action.lower(), pattern.lower()) for pattern in self.actions)
-            and any(_like(resource, pattern) for pattern in self.resources)
+            and any(_arn_like(resource, pattern) for pattern in self.resources)
             and all(condition.holds(values) for condition in self.conditions)
         )
 
+    def uses(self, action: str, resource: str, values: Values) -> Iterator[Use]:
+        """What a call to which it applies needs of it."""
+        parts = {
+            "Action": [n for n, each in enumerate(self.actions) if _like(action.lower(), each.lower())],
+            "Resource": [n for n, each in enumerate(self.resources) if _arn_like(resource, each)],
+            **{condition.key: list(condition.hit(values)) for condition in self.conditions},
+        }
+        for part, places in parts.items():
+            for place in places:
+                yield Use(self.policy, self.number, action, part, place)
 
-def read_document(document: Mapping[str, Any]) -> tuple[Statement, ...]:
+
+def read_document(document: Mapping[str, Any], name: str = "") -> tuple[Statement, ...]:
     """The statements of an identity policy. Raises ValueError for an element that is not understood."""
     unknown = set(document) - {"Version", "Id", "Statement"}
     if unknown or document.get("Version") != "2012-10-17":
         raise ValueError(f"policy version or elements not understood: {sorted(unknown)}")
-    return tuple(_statement(each) for each in _list(document["Statement"]))
+    return tuple(_statement(each, name, n) for n, each in enumerate(_list(document["Statement"])))
 
 
 def _list(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) else [value]
 
 
-def _statement(statement: Mapping[str, Any]) -> Statement:
+def _statement(statement: Mapping[str, Any], policy: str, number: int) -> Statement:
     unknown = set(statement) - {"Sid", "Effect", "Action", "Resource", "Condition"}
     if unknown or statement.get("Effect") not in ("Allow", "Deny"):
         raise ValueError(f"statement not understood: {sorted(unknown) or statement.get('Effect')}")
@@ -84,6 +126,8 @@ def _statement(statement: Mapping[str, Any]) -> Statement:
         for key, wanted in keys.items():
             conditions.append(Condition(quantifier, operator, str(key), tuple(map(str, _list(wanted)))))
     return Statement(
+        policy,
+        number,
         statement["Effect"] == "Allow",
         tuple(map(str, _list(statement["Action"]))),
         tuple(map(str, _list(statement["Resource"]))),

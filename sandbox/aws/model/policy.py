@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .base import AwsFault, Context, Params, resource_id
-from .iam import Statement, Values, allows, read_document
+from .iam import Statement, Use, Values, allows, read_document
 
 Hook = Callable[[Context, str, str], bool]
 """(context, action, resource ARN) → True to deny."""
@@ -41,11 +41,15 @@ class Policy:
     hook: Hook | None = None
     attached: dict[str, tuple[Statement, ...]] = field(default_factory=dict)
     """Pattern of a principal's ARN → the statements of all documents attached to it."""
+    used: set[Use] = field(default_factory=set)
+    """What the allowed calls needed of the attached documents."""
+    refused: list[str] = field(default_factory=list)
+    """Calls that no attached document allows, in words."""
     _count: int = 0
 
-    def attach(self, principal: str, document: Mapping[str, Any]) -> None:
+    def attach(self, principal: str, document: Mapping[str, Any], name: str = "") -> None:
         """From now on callers whose ARN fits `principal` may only do what their documents allow."""
-        self.attached[principal] = self.attached.get(principal, ()) + read_document(document)
+        self.attached[principal] = self.attached.get(principal, ()) + read_document(document, name)
 
     def detach(self) -> None:
         """Take all documents away."""
@@ -80,9 +84,9 @@ class Policy:
         # GetCallerIdentity needs no permission (API_GetCallerIdentity).
         limited = bool(documents) and operation not in ("GetCallerIdentity", "AssumeRoleWithWebIdentity")
         for resource in resources_of(context, service, operation, params):
+            allowed = not limited or self._judge(statements, action, resource, values or {})
             denied = any(rule.hits(context, action, resource) for rule in self.rules.values())
-            denied = denied or (limited and not allows(statements, action, resource, values or {}))
-            if not denied and not (self.hook and self.hook(context, action, resource)):
+            if allowed and not denied and not (self.hook and self.hook(context, action, resource)):
                 continue
             who = f"User: {context.principal.arn} is not authorized to perform: {action}"
             if service == "ec2":
@@ -98,6 +102,15 @@ class Policy:
                 f"{who} on resource: {resource} because no identity-based policy allows the {action} action",
                 403,
             )
+
+    def _judge(self, statements: list[Statement], action: str, resource: str, values: Values) -> bool:
+        if allows(statements, action, resource, values):
+            for statement in statements:
+                if statement.applies(action, resource, values):
+                    self.used.update(statement.uses(action, resource, values))
+            return True
+        self.refused.append(f"{action} on {resource} {dict(values)}")
+        return False
 
 
 def resources_of(context: Context, service: str, operation: str, params: Mapping[str, Any]) -> list[str]:

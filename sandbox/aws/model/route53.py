@@ -75,10 +75,11 @@ class Route53:
         linked_service: str = "",
         name_servers: tuple[str, ...] | None = None,
         vpcs: tuple[tuple[str, str], ...] = (),
+        zone_id: str | None = None,
     ) -> Zone:
         """Make a zone outside of the API, for setting worlds up."""
         zone = Zone(
-            id=self._ids.upper("Z", 20),
+            id=zone_id or self._ids.upper("Z", 20),
             name=normalize(name),
             account=self.account,
             private=private,
