@@ -2,17 +2,18 @@
 
 It keeps what controllers rely on: one resourceVersion counter, lists in pages of one snapshot, watches with history,
 bookmarks and 410, a status subresource guarded by resourceVersion and schema, JSON patch with ``test``, generations
-that only the spec (and a deletion) moves, finalizers and deletionTimestamp, Events, Leases. CEL rules are not
-evaluated.
+that only the spec (and a deletion) moves, finalizers and deletionTimestamp, Events, Leases. It is compared with
+recorded answers of the real one (``golden``).
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import json
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from random import Random
@@ -20,8 +21,9 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import aiohttp
+from simulation.apiuser import LEASES, RESOURCE, ending, merged, stale, user_reply
 from simulation.apiwire import DISCOVERY, GROUP, LATENCY, ApiError, Object, Reply, Watch, event_line
-from simulation.crdschema import apply_defaults, schema, validate
+from simulation.crdschema import apply_defaults, prune, schema, validate
 from simulation.faults import Plan
 
 SERVER = "http://api.sim"
@@ -59,14 +61,17 @@ class ApiServer:
     """By UID, the last version of every object there ever was."""
     events: list[Object] = field(default_factory=list)
     leases: dict[tuple[str, str], Object] = field(default_factory=dict)
-    history: list[tuple[int, bytes]] = field(default_factory=list)
+    history: list[tuple[int, str, bytes]] = field(default_factory=list)
+    """resourceVersion, namespace, event."""
     floor: int = 0
     """Watches from before this resourceVersion get 410."""
-    watches: dict[Watch, None] = field(default_factory=dict)
-    """Open ones, in order of their opening."""
+    watches: dict[Watch, str | None] = field(default_factory=dict)
+    """Open ones, in order of their opening, and the namespace that each is about."""
     faults: list[Fault] = field(default_factory=list)
     requests: dict[str, int] = field(default_factory=dict)
     terminating: set[str] = field(default_factory=set)
+    lapsed: set[str] = field(default_factory=set)
+    """UIDs of objects that a restored backup changed, brought back or made vanish."""
     deaf: bool = False
     """Watches deliver nothing (what happens meanwhile is missed for good)."""
     _pages: dict[str, tuple[int, list[Object]]] = field(default_factory=dict)
@@ -77,10 +82,15 @@ class ApiServer:
 
     # ------------------------------------------------------------ the user's side
 
-    def create(self, namespace: str, name: str, spec: Mapping[str, Any], uid: str = "") -> Object:
-        """``kubectl create``: defaults from the CRD, status included."""
-        if (namespace, name) in self.objects:
-            raise ApiError(409, "AlreadyExists", f"{namespace}/{name} already exists")
+    def create(
+        self, namespace: str, name: str, spec: Mapping[str, Any], uid: str = "", finalizers: Sequence[str] = ()
+    ) -> Object:
+        """``kubectl create``: defaults from the CRD, status included; what the schema does not know is dropped."""
+        if namespace in self.terminating:
+            raise ending(f'{RESOURCE} "{name}"', namespace)
+        if (known := self.objects.get((namespace, name))) is not None:
+            going = "object is being deleted: " if "deletionTimestamp" in known["metadata"] else ""
+            raise ApiError(409, "AlreadyExists", f'{going}{RESOURCE} "{name}" already exists')
         body: Object = {
             "apiVersion": "mailegress.io/v1alpha1",
             "kind": "MailEgress",
@@ -91,6 +101,9 @@ class ApiServer:
             },
             "spec": copy.deepcopy(dict(spec)),
         }  # fmt: skip
+        if finalizers:
+            body["metadata"]["finalizers"] = list(finalizers)
+        prune(schema(), body)
         apply_defaults(schema(), body)
         validate(body)
         self.note("user", f"create {namespace}/{name} {json.dumps(spec, sort_keys=True)}")
@@ -98,18 +111,24 @@ class ApiServer:
 
     def edit(self, namespace: str, name: str, **fields: Any) -> Object:
         """``kubectl patch --type=merge`` of the spec; None removes a field."""
-        body = copy.deepcopy(self.get(namespace, name))
-        for key, value in fields.items():
-            if value is None:
-                body["spec"].pop(key, None)
-            else:
-                body["spec"][key] = value
+        self.note("user", f"edit {namespace}/{name} {json.dumps(fields, sort_keys=True)}")
+        return self.merge(namespace, name, {"spec": fields})
+
+    def merge(self, namespace: str, name: str, patch: Mapping[str, Any], part: str = "") -> Object:
+        """A JSON merge patch (RFC 7386) of the object, or of the subresource ``status``."""
+        old = self.get(namespace, name)
+        body: Object = merged(old, patch)
+        for member in [m for m in old if (m != part if part else m == "status")]:
+            body[member] = copy.deepcopy(old[member])
+        prune(schema(), body)
         apply_defaults(schema(), body)
         validate(body)
-        if body["spec"] == self.objects[namespace, name]["spec"]:
+        if body == old:
+            return copy.deepcopy(old)
+        body["metadata"]["generation"] += body["spec"] != old["spec"]
+        if "deletionTimestamp" in body["metadata"] and not body["metadata"].get("finalizers"):
+            self._remove(old)
             return body
-        body["metadata"]["generation"] += 1
-        self.note("user", f"edit {namespace}/{name} {json.dumps(fields, sort_keys=True)}")
         return self._store(body, "MODIFIED")
 
     def meddle(self, namespace: str, name: str, change: Callable[[Object], None]) -> Object:
@@ -119,21 +138,24 @@ class ApiServer:
         self.note("user", f"meddle with {namespace}/{name}")
         return self._store(body, "MODIFIED")
 
-    def delete(self, namespace: str, name: str) -> None:
-        """``kubectl delete --wait=false``."""
+    def delete(self, namespace: str, name: str) -> Object | None:
+        """``kubectl delete --wait=false``: what is left, or None."""
         body = copy.deepcopy(self.get(namespace, name))
         self.note("user", f"delete {namespace}/{name}")
         if not body["metadata"].get("finalizers"):
             self._remove(body)
-        elif "deletionTimestamp" not in body["metadata"]:
+            return None
+        if "deletionTimestamp" not in body["metadata"]:
             body["metadata"]["deletionTimestamp"] = self.wall().strftime("%Y-%m-%dT%H:%M:%SZ")
+            body["metadata"]["deletionGracePeriodSeconds"] = 0
             body["metadata"]["generation"] += 1
             self._store(body, "MODIFIED")
+        return body
 
     def get(self, namespace: str, name: str) -> Object:
         found = self.objects.get((namespace, name))
         if found is None:
-            raise ApiError(404, "NotFound", f'mailegresses.mailegress.io "{name}" not found')
+            raise ApiError(404, "NotFound", f'{RESOURCE} "{name}" not found')
         return found
 
     def by_uid(self, uid: str) -> Object | None:
@@ -160,6 +182,24 @@ class ApiServer:
             watch.push(line)
         self.note("fault", f"watch ERROR {code}")
 
+    def repeat_events(self, count: int) -> None:
+        """Every open watch tells the last events once more."""
+        for watch in list(self.watches):
+            for *_, line in self.history[-count:]:
+                watch.push(line)
+        self.note("fault", f"{count} watch events repeated")
+
+    def restore(self, saved: Mapping[tuple[str, str], Object], bump: int) -> None:
+        """An older state comes back; the revision moves on by ``bump``, and no watch of before goes on."""
+        self.lapsed |= {o["metadata"]["uid"] for o in (*self.objects.values(), *saved.values())}
+        self.objects = copy.deepcopy(dict(saved))
+        self.rv += bump
+        self.history.clear()
+        self._pages.clear()
+        self.expire()
+        self.note("fault", f"an old backup is restored: {sorted(name for _, name in saved)}")
+        self.break_watches()
+
     # ------------------------------------------------------------ storage
 
     def _store(self, body: Object, kind: str) -> Object:
@@ -173,15 +213,17 @@ class ApiServer:
             self.objects[key] = body
         self.ever[meta["uid"]] = body
         line = event_line(kind, body)
-        self.history.append((self.rv, line))
+        self.history.append((self.rv, meta["namespace"], line))
         if not self.deaf:
-            for watch in self.watches:
-                watch.push(line)
+            for watch, namespace in self.watches.items():
+                if namespace in (None, meta["namespace"]):
+                    watch.push(line)
         return body
 
-    def _remove(self, body: Object) -> None:
-        self.note("api", f"gone {body['metadata']['namespace']}/{body['metadata']['name']}")
-        self._store(body, "DELETED")
+    def _remove(self, stored: Object) -> None:
+        """The event shows what was stored last, with a version of its own."""
+        self.note("api", f"gone {stored['metadata']['namespace']}/{stored['metadata']['name']}")
+        self._store(copy.deepcopy(stored), "DELETED")
 
     def bookmark(self) -> bytes:
         meta = {"resourceVersion": str(self.rv)}
@@ -202,7 +244,9 @@ class ApiServer:
         if fault is not None:
             fault.times -= 1
             if fault.applied:
-                self._route(method, path, query, body)
+                # Whatever comes of it: nobody learns of that.
+                with contextlib.suppress(ApiError):
+                    self._route(method, path, query, body)
             self.note("fault", f"{method} {path} {fault.code or 'connection broken'}")
             if fault.code is None:
                 raise aiohttp.ServerDisconnectedError
@@ -224,6 +268,8 @@ class ApiServer:
             rest = words[3:]
             namespace = rest[1] if rest[0] == "namespaces" else None
             rest = rest[2:] if namespace is not None else rest
+            if namespace is not None and (reply := user_reply(self, method, namespace, rest[1:], body)) is not None:
+                return reply
             if rest == ["mailegresses"] and method == "GET":
                 return (
                     self._watch(namespace, query)
@@ -252,17 +298,16 @@ class ApiServer:
             ]
         limit = int(query.get("limit") or 0) or len(rest) or 1
         page, rest = rest[:limit], rest[limit:]
-        meta = {"resourceVersion": str(rv)}
+        meta: Object = {"resourceVersion": str(rv), "continue": ""}
         if rest:
-            meta["continue"] = f"page-{rv}-{len(rest)}"
+            meta |= {"continue": f"page-{rv}-{len(rest)}", "remainingItemCount": len(rest)}
             self._pages[meta["continue"]] = (rv, rest)
-        items = [{k: v for k, v in item.items() if k not in ("kind", "apiVersion")} for item in page]
         return Reply(
             {
                 "kind": "MailEgressList",
                 "apiVersion": "mailegress.io/v1alpha1",
                 "metadata": meta,
-                "items": items,
+                "items": page,
             }
         )
 
@@ -271,21 +316,22 @@ class ApiServer:
         watch = Watch(
             self.clock,
             float(query.get("timeoutSeconds") or 1800),
-            self.bookmark,
+            self.bookmark if query.get("allowWatchBookmarks") == "true" else None,
             lambda ended: self.watches.pop(ended, None),
         )
         if since and since < self.floor:
-            watch.push(
-                event_line(
-                    "ERROR", {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"}
-                )
-            )
+            text = f"too old resource version: {since} ({self.floor})"
+            watch.push(event_line("ERROR", ApiError(410, "Expired", text).body()))
             watch.push(None)
             return watch
-        for rv, line in self.history:
-            if rv > since:
+        if not since:
+            for body in sorted(self.objects.values(), key=lambda o: int(o["metadata"]["resourceVersion"])):
+                if namespace in (None, body["metadata"]["namespace"]):
+                    watch.push(event_line("ADDED", body))
+        for rv, where, line in self.history:
+            if since and rv > since and namespace in (None, where):
                 watch.push(line)
-        self.watches[watch] = None
+        self.watches[watch] = namespace
         return watch
 
     def _patch(self, namespace: str, name: str, operations: list[Object]) -> Object:
@@ -319,7 +365,7 @@ class ApiServer:
         self.note("api", f"finalizers of {namespace}/{name}: {after}")
         self.on_finalizers(old, body)
         if "deletionTimestamp" in body["metadata"] and not after:
-            self._remove(body)
+            self._remove(old)
         else:
             self._store(body, "MODIFIED")
         return copy.deepcopy(body)
@@ -328,9 +374,10 @@ class ApiServer:
         old = self.get(namespace, name)
         for member in ("uid", "resourceVersion"):
             if sent["metadata"].get(member) not in (None, old["metadata"][member]):
-                raise ApiError(409, "Conflict", f"the object has been modified ({member})")
+                raise stale(RESOURCE, name)
         body = copy.deepcopy(old)
         body["status"] = copy.deepcopy(sent.get("status") or {})
+        prune(schema(), body)
         validate(body["status"], "status")
         if body == old:
             return copy.deepcopy(old)
@@ -339,33 +386,55 @@ class ApiServer:
         return copy.deepcopy(self._store(body, "MODIFIED"))
 
     def _event(self, namespace: str, body: Object) -> Object:
+        meta = body["metadata"]
+        if not meta.get("name"):
+            meta["name"] = f"{meta['generateName']}{self.rv:05x}"
+        name = meta["name"]
         if namespace in self.terminating:
-            raise ApiError(403, "Forbidden", f"namespace {namespace} is being terminated")
-        self.events.append(copy.deepcopy(body))
+            raise ending(f'events.events.k8s.io "{name}"', namespace)
+        if any(e["metadata"]["name"] == name and e["metadata"]["namespace"] == namespace for e in self.events):
+            raise ApiError(409, "AlreadyExists", f'events.events.k8s.io "{name}" already exists')
+        self.events.append(self._made(body))
         self.note(
             "event", f"{body['regarding']['name']}: {body['type']} {body['reason']}: {body['note'][:150]}"
         )
-        return body
+        return self.events[-1]
+
+    def _made(self, body: Object) -> Object:
+        """A new object of another kind, as it is stored."""
+        self.rv += 1
+        stored = copy.deepcopy(body)
+        stored["metadata"] |= {
+            # (Not from the generator that objects get theirs from: how many Events there are must not matter to them.)
+            "uid": str(uuid.UUID(int=self.rv, version=4)),
+            "resourceVersion": str(self.rv),
+            "creationTimestamp": self.wall().strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+        return stored
 
     def _lease(self, method: str, namespace: str, name: str, body: Any) -> Reply:
         name = name or body["metadata"]["name"]
         known = self.leases.get((namespace, name))
-        if method == "POST" and known is not None:
-            raise ApiError(409, "AlreadyExists", f"leases {name!r} already exists")
-        if method != "POST" and known is None:
-            raise ApiError(404, "NotFound", f"leases {name!r} not found")
+        if method == "POST":
+            if known is not None:
+                raise ApiError(409, "AlreadyExists", f'{LEASES} "{name}" already exists')
+            self.leases[namespace, name] = self._made(body)
+            self.note("lease", body["spec"]["holderIdentity"])
+            return Reply(copy.deepcopy(self.leases[namespace, name]), 201)
+        if method == "GET" and known is None:
+            raise ApiError(404, "NotFound", f'{LEASES} "{name}" not found')
         if method == "GET":
             return Reply(copy.deepcopy(known))
-        if (
-            known is not None
-            and body["metadata"].get("resourceVersion") != known["metadata"]["resourceVersion"]
-        ):
-            raise ApiError(409, "Conflict", "the lease has been modified")
+        sent = body["metadata"]
+        if known is None or any(sent.get(k) != known["metadata"][k] for k in ("uid", "resourceVersion")):
+            raise stale(LEASES, name)
         self.rv += 1
         stored = copy.deepcopy(body)
-        stored["metadata"]["resourceVersion"] = str(self.rv)
+        stored["metadata"] = {**known["metadata"], "resourceVersion": str(self.rv)}
+        if known["spec"].get("holderIdentity") != stored["spec"].get("holderIdentity"):
+            self.note("lease", stored["spec"].get("holderIdentity") or "released")
         self.leases[namespace, name] = stored
-        return Reply(copy.deepcopy(stored), 201 if method == "POST" else 200)
+        return Reply(copy.deepcopy(stored))
 
 
 class Session:

@@ -17,6 +17,8 @@ LATENCY = 0.002
 """Seconds for each way of a request and for a watch event."""
 BOOKMARK = 55.0
 """Seconds between bookmarks; the API server sends about one a minute."""
+BEFORE_END, SOON = 2.0, 10.0
+"""Seconds before a stream's end of its last bookmark, if the stream is that much older then."""
 
 
 class ApiError(Exception):
@@ -70,7 +72,7 @@ class Watch(Reply):
         self,
         clock: Callable[[], float],
         timeout: float,
-        bookmark: Callable[[], bytes],
+        bookmark: Callable[[], bytes] | None,
         ended: Callable[[Watch], object],
     ) -> None:
         super().__init__(None)
@@ -96,8 +98,16 @@ class Watch(Reply):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
+    def _next_bookmark(self) -> float:
+        """About once a minute, and shortly before the end of a stream that is not too short."""
+        if self._bookmark is None:
+            return self._until
+        now = self._clock()
+        last = self._until - BEFORE_END
+        return min(now + BOOKMARK, last if last > now + SOON else self._until)
+
     async def iter_chunked(self, size: int) -> AsyncIterator[bytes]:
-        bookmark = self._clock() + BOOKMARK
+        bookmark = self._next_bookmark()
         try:
             while True:
                 if self.closed:
@@ -111,8 +121,8 @@ class Watch(Reply):
                     continue
                 if now >= self._until:
                     return
-                if now >= bookmark:
-                    bookmark = now + BOOKMARK
+                if now >= bookmark and self._bookmark is not None:
+                    bookmark = self._next_bookmark()
                     yield self._bookmark()
                     continue
                 due = min(self._until, bookmark, self._lines[0][0] if self._lines else self._until)

@@ -1,4 +1,7 @@
-"""The shipped CRD's schema: defaulting and validation as the API server does them, CEL excepted."""
+"""The shipped CRD's schema: pruning, defaulting and validation as the API server does them.
+
+Its CEL rules are not evaluated: the operator's own reading of a spec, which refuses the same, stands for them.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,9 @@ from typing import Any
 import jsonschema
 import yaml
 from simulation.apiwire import ApiError, Object
+
+from mailegress.api.types import parse_spec
+from mailegress.api.validation import InvalidObject
 
 CRD = Path(__file__).parents[3] / "crds" / "mailegress.io_mailegresses.yaml"
 
@@ -29,11 +35,38 @@ def _validator(part: str = "") -> jsonschema.Draft202012Validator:
 
 def validate(body: Any, part: str = "") -> None:
     """Types, bounds, required fields (of a top-level ``part`` only); a violation is the API server's 422."""
-    error = next(_validator(part).iter_errors(body), None)
-    if error is not None:
-        where = ".".join(map(str, error.absolute_path))
-        cause = {"field": where, "reason": "FieldValueInvalid", "message": error.message[:300]}
-        raise ApiError(422, "Invalid", f"{where}: {error.message[:300]}", (cause,))
+    found = [(_place(error), error.message[:300]) for error in _validator(part).iter_errors(body)]
+    if not found and not part:
+        try:
+            parse_spec(body["spec"])
+        except InvalidObject as error:
+            found.append((error.field, str(error)[:300]))
+    if found:
+        causes = [{"field": f, "reason": "FieldValueInvalid", "message": text} for f, text in found]
+        if part:
+            causes = [cause | {"field": f"{part}.{cause['field']}"} for cause in causes]
+        raise ApiError(422, "Invalid", "; ".join(f"{f}: {text}" for f, text in found), tuple(causes))
+
+
+def _place(error: jsonschema.ValidationError) -> str:
+    """As the API server writes it: ``spec.elasticIPs[0].region``; what is missing by its own name."""
+    where = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.absolute_path)
+    if error.validator == "required":
+        where += f".{next(name for name in error.validator_value if name not in error.instance)}"
+    return where.lstrip(".")
+
+
+def prune(node: Object, value: Any) -> None:
+    """Drop what a structural schema does not know; of the root, metadata is nobody's to prune."""
+    if isinstance(value, dict) and "properties" in node:
+        for key in [k for k in value if k not in node["properties"] and k not in ("apiVersion", "kind", "metadata")]:
+            del value[key]
+        for key, child in node["properties"].items():
+            if key in value:
+                prune(child, value[key])
+    elif isinstance(value, list) and "items" in node:
+        for item in value:
+            prune(node["items"], item)
 
 
 def apply_defaults(node: Object, value: Any) -> None:

@@ -1,0 +1,17 @@
+"""The real API server still answers as it did when the answers for its double were recorded."""
+
+from __future__ import annotations
+
+import asyncio
+
+from record_api import record
+from simulation.apiplay import differences
+
+from sandbox.controlplane import ControlPlane
+
+
+def test_the_real_api_server_answers_as_recorded(plane: ControlPlane) -> None:
+    """Otherwise: record again, and see what the double must learn (tests/sim/record_api.py)."""
+    answers = asyncio.run(record(plane))
+    differing = [line for name, got in answers.items() for line in differences(name, got)]
+    assert differing == [], "\n".join(differing[:10])
