@@ -82,7 +82,7 @@ test-process: $(STAMP) controlplane ## ten minutes of kills, stops and restarts 
 	@MAILEGRESS_PROCESS_SECONDS=600 $(PY) -m pytest tests/process --timeout=3600
 
 .PHONY: test-process-quick
-test-process-quick: $(STAMP) controlplane ## the same in about three minutes
+test-process-quick: $(STAMP) controlplane ## every kind of it once, in three to four minutes
 	@MAILEGRESS_PROCESS_SECONDS=60 $(PY) -m pytest tests/process --timeout=3600
 
 .PHONY: fuzz

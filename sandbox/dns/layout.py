@@ -5,6 +5,7 @@ On Linux the whole of 127.0.0.0/8 is local without any set-up, so that no privil
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 INFRA_ZONE = "dns-sandbox.net."
@@ -52,6 +53,23 @@ class Layout:
             **self.recursors,
             **self.providers,
         }
+
+    @classmethod
+    def within(cls, network: str) -> Layout:
+        """The usual servers in another /24, written ``a.b.c``, for clients that loopback does not reach."""
+
+        def moved(servers: Mapping[str, str]) -> dict[str, str]:
+            return {name: f"{network}.{address.rpartition('.')[2]}" for name, address in servers.items()}
+
+        usual = cls()
+        return cls(
+            root=moved(usual.root),
+            parents=moved(usual.parents),
+            reverse=moved(usual.reverse),
+            route53=moved(usual.route53),
+            recursors=moved(usual.recursors),
+            providers=moved(usual.providers),
+        )
 
 
 @dataclass(frozen=True, slots=True)

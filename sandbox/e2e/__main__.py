@@ -1,0 +1,73 @@
+"""``python -m sandbox.e2e``: the scenario, on the backend that this machine can run.
+
+MAILEGRESS_E2E_BACKEND        auto (default), kind or node
+MAILEGRESS_INSTALL_PACKAGES   1 = install missing Debian packages (default in CI: CI=true)
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+
+from sandbox.controlplane import ControlPlaneError
+from sandbox.image import ImageError
+from sandbox.node.namespace import NodeError
+from sandbox.operator import REPO
+from sandbox.shell import Stopped, ignore_stops, stoppable
+from sandbox.tools import ToolError
+
+from .backends import ScenarioFailed, backend_reasons, run_on_kind, run_on_node
+from .choice import NoBackend, choose
+from .cluster import E2eError
+from .report import Result
+
+TARGET = REPO / "build" / "e2e.json"
+_RUNS: Mapping[str, Callable[[Mapping[str, str], Callable[[str], None]], Result]] = {
+    "kind": run_on_kind,
+    "node": run_on_node,
+}
+
+
+def _say(line: str) -> None:
+    print(f"e2e: {line}", file=sys.stderr, flush=True)
+
+
+def main(environ: Mapping[str, str]) -> int:
+    """The process's exit status. A failure leaves no result."""
+    TARGET.unlink(missing_ok=True)
+    began = time.monotonic()
+    try:
+        backend = choose(environ, backend_reasons())
+        with stoppable():
+            result = _RUNS[backend](environ, _say)
+            ignore_stops()
+    except Stopped as stopped:
+        _say("ended; nothing is left")
+        return 128 + stopped.number
+    except ScenarioFailed as error:
+        _say(str(error))
+        return 1
+    except (
+        NoBackend,
+        E2eError,
+        NodeError,
+        ControlPlaneError,
+        ImageError,
+        ToolError,
+        RuntimeError,
+        OSError,
+    ) as error:
+        print(f"\nE2E FAILED: {error}", file=sys.stderr)
+        return 1
+    result.write(TARGET)
+    print(
+        f"\n{time.monotonic() - began:.0f} s in all, {result.pod_restarts} restarts of containers; see {TARGET}"
+    )
+    print(result.last_line())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(os.environ))
