@@ -16,7 +16,7 @@ from simulation.apiserver import SERVER, ApiServer, now_from
 from simulation.apiwire import ApiError, Object
 from simulation.checks import Checks
 from simulation.faults import Board, Plan
-from simulation.loop import Deadlock, Runaway, VirtualLoop
+from simulation.loop import TURNS, Deadlock, Runaway, VirtualLoop
 from simulation.trace import LogToTrace, Trace
 from simulation.world import REGION, START, SimAws, SimDns, World
 
@@ -27,6 +27,7 @@ from mailegress.cli.seams import Seams
 from mailegress.cli.settings import Settings
 from mailegress.kube.transport import Transport
 from mailegress.kube.watch import quiet_kopf
+from mailegress.telemetry.metrics import Metrics
 from sandbox.aws.model.eip import Eip
 
 NAMESPACE = "mail"
@@ -36,6 +37,12 @@ PATIENCE = 4 * 3600.0
 """Virtual seconds that a story waits for anything."""
 
 _owner: contextvars.ContextVar[Process | None] = contextvars.ContextVar("owner", default=None)
+
+
+def owner_of(handle: asyncio.Handle | None) -> Process | None:
+    """To which process a callback of the loop belongs; None = the running one."""
+    # The context of a handle is not public, and nothing else tells whose it is.
+    return _owner.get() if handle is None else handle._context.get(_owner)  # type: ignore[attr-defined,no-any-return]
 
 
 class Violation(AssertionError):
@@ -71,10 +78,11 @@ class Process:
         self.dead = False
         self.tasks: dict[asyncio.Task[Any], None] = {}
         self.stop = Stop()
+        self.metrics: Metrics | None = None
         seams = Seams(
             aws=lambda *_: contextlib.nullcontext(SimAws(sim.world, self.gate, sim.board.take)),
             query=lambda _: SimDns(sim.world, self.gate),
-            probes=lambda *_: _NoProbes(),
+            probes=self._probes,
             wall=sim.wall,
             rng=random.Random(sim.seed * 1000 + number),
             choke=sim.board.choke(self.crash, self.gate),
@@ -86,6 +94,10 @@ class Process:
         self.main = asyncio.get_running_loop().create_task(
             self._run(settings, transport, seams), name=f"operator-{number}", context=context
         )
+
+    def _probes(self, settings: Settings, metrics: Metrics, *_: object) -> _NoProbes:
+        self.metrics = metrics
+        return _NoProbes()
 
     async def _run(self, settings: Settings, transport: Transport, seams: Seams) -> None:
         try:
@@ -166,6 +178,7 @@ class Sim:
 
     def crashed(self, process: Process) -> None:
         self.crashes += 1
+        self.checks.restarted()
         self._later(process)
 
     def ended(self, process: Process) -> None:
@@ -195,6 +208,14 @@ class Sim:
         for process in list(self.processes):
             process.crash()
         await asyncio.sleep(RESTART + 1)
+
+    async def retire(self, process: Process) -> None:
+        """An operator is killed and has no successor."""
+        self.crashes += 1
+        self.processes.remove(process)
+        process.dead = True
+        self.trace.note("process", f"operator-{process.number} retired")
+        await process.bury()
 
     def _acted(self) -> None:
         """The user did something: what was down comes back."""
@@ -241,16 +262,27 @@ class Sim:
                 return c["status"], c["reason"]
         return "", ""
 
+    def restore(self, saved: Mapping[tuple[str, str], Object], bump: int) -> None:
+        """The cluster's state goes back in time, the world's does not."""
+        bodies = (*self.api.ever.values(), *saved.values())
+        touched = {o["spec"]["hostname"] for o in bodies} | {e.public_ip for e in self.world.all_eips()}
+        self.world.outside("an old backup of the cluster is restored", *sorted(touched))
+        self.api.restore(saved, bump)
+
     # ------------------------------------------------------------ waiting
 
-    async def until(self, holds: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
+    async def until(
+        self, holds: Callable[[], object], what: str, patience: float = PATIENCE, invariant: str = "E1"
+    ) -> None:
         """Until something holds. An impatient user goes on when the operator is down."""
         deadline = self.clock() + patience
         while not holds():
             if self._down:
                 return
             if self.clock() > deadline:
-                raise Violation(f"after {patience:g} virtual seconds still not: {what}")
+                raise Violation(
+                    f"{invariant} violated at {self.clock():.3f}: after {patience:g} virtual seconds still not: {what}"
+                )
             await asyncio.sleep(1.0)
 
     async def ready(self, *names: str) -> None:
@@ -285,7 +317,10 @@ class Sim:
             if self.clock() - since >= still and not deleting:
                 return
             if self.clock() > deadline:
-                raise Violation(f"no rest within {patience:g} virtual seconds")
+                what = "E1" if deleting else "E3"
+                raise Violation(
+                    f"{what} violated at {self.clock():.3f}: no rest within {patience:g} virtual seconds"
+                )
 
     async def stay_quiet(self, seconds: float) -> None:
         """E1 and E3: nothing is written any more."""
@@ -333,7 +368,7 @@ class Errors(logging.Handler):
 
 
 @contextlib.contextmanager
-def _logging(trace: Trace | None) -> Iterator[Errors]:
+def logging_of(trace: Trace | None) -> Iterator[Errors]:
     logger = logging.getLogger("mailegress")
     errors = Errors()
     handlers: list[logging.Handler] = [errors]
@@ -361,7 +396,9 @@ def _logging(trace: Trace | None) -> Iterator[Errors]:
 Story = Callable[[Sim], Awaitable[Any]]
 
 
-def simulate(story: Story, *, verbose: bool = False, longest: float = 3 * 86400.0, **options: Any) -> Sim:
+def simulate(
+    story: Story, *, verbose: bool = False, longest: float = 3 * 86400.0, turns: int = TURNS, **options: Any
+) -> Sim:
     """Run a story in a world of its own; the simulation comes back for inspection.
 
     Raises :class:`Violation` with the time line if an invariant was broken on the way.
@@ -371,17 +408,17 @@ def simulate(story: Story, *, verbose: bool = False, longest: float = 3 * 86400.
     async def run() -> None:
         sim = Sim(**options)
         sims.append(sim)
-        with _logging(sim.trace if verbose else None) as errors:
+        with logging_of(sim.trace if verbose else None) as errors:
             try:
                 await story(sim)
-                for text in errors.seen:
-                    sim.checks.violated("log", text)
             except ApiError as error:
                 raise Violation(f"the story itself was refused: {error}") from error
             finally:
+                for text in errors.seen:
+                    sim.checks.violated("log", text)
                 await sim.close()
 
-    loop = VirtualLoop(longest)
+    loop = VirtualLoop(longest, turns)
     # A collection in the midst of a run costs as much as the run; between runs there is little to collect.
     gc.disable()
     try:
@@ -389,7 +426,8 @@ def simulate(story: Story, *, verbose: bool = False, longest: float = 3 * 86400.
             runner.run(run())
     except (Violation, Runaway, Deadlock) as error:
         broken = sims[0].checks.violations if sims else []
-        raise Violation("\n".join([str(error), *broken, sims[0].trace.tail() if sims else ""])) from None
+        said = str(error) if isinstance(error, Violation) else f"E1 violated: {error}"
+        raise Violation("\n".join([said, *broken, sims[0].trace.tail() if sims else ""])) from None
     finally:
         gc.enable()
     sim = sims[0]

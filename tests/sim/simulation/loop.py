@@ -11,6 +11,8 @@ T = TypeVar("T")
 
 TICK = 1e-6
 """Seconds that one turn of the loop takes at least."""
+TURNS = 60_000
+"""More of them mean that something turns in circles: a story of an hour takes some 5,000."""
 
 
 class Deadlock(Exception):
@@ -52,9 +54,9 @@ class _Jumping(selectors.BaseSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """Starts at 0. ``longest``: virtual seconds; ``turns``: of the loop (a story of an hour takes some 5,000)."""
+    """Starts at 0. ``longest``: virtual seconds; ``turns``: of the loop."""
 
-    def __init__(self, longest: float = 40 * 86400.0, turns: int = 60_000) -> None:
+    def __init__(self, longest: float = 40 * 86400.0, turns: int = TURNS) -> None:
         self._jumping = _Jumping(longest, turns)
         super().__init__(self._jumping)
 

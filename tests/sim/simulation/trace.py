@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import json
 import logging
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from sandbox.aws.world import diff
+
+Entry = tuple[int, float, str, tuple[Any, ...]]
+LOOKS = 1000
+"""Of what was read and answered only the last is kept: it goes on for as long as virtual days pass."""
 
 
 class Trace:
@@ -15,20 +22,39 @@ class Trace:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._entries: list[tuple[float, str, tuple[Any, ...]]] = []
+        self._serial = itertools.count()
+        self._deeds: list[Entry] = []
+        self._looks: deque[Entry] = deque(maxlen=LOOKS)
 
     def note(self, kind: str, *what: Any) -> None:
-        self._entries.append((self._clock(), kind, what))
+        kept = self._looks if kind in ("read", "answer") else self._deeds
+        kept.append((next(self._serial), self._clock(), kind, what))
+
+    def forget(self, kept: int) -> None:
+        """Keep only the last entries: a story of many days would else be mostly its own time line."""
+        del self._deeds[:-kept]
 
     def lines(self) -> list[str]:
         """One line for each entry: virtual seconds, kind, text."""
-        return [f"{at:10.3f}  {kind:<8}{_text(kind, what)}" for at, kind, what in self._entries]
+        entries = heapq.merge(self._deeds, self._looks, key=lambda entry: entry[0])
+        return [f"{at:10.3f}  {kind:<8}{_text(kind, what)}" for _, at, kind, what in entries]
 
     def tail(self, count: int = 150) -> str:
         return "\n".join(self.lines()[-count:])
 
 
+def once_more(scenario: str, plan: object, impatient: bool) -> str:
+    """The command that plays a run again and shows its whole time line, the operator's log included."""
+    return f"make sim-story STORY={scenario} FAULT='{plan}'{' HASTY=1' if impatient else ''}"
+
+
 def _text(kind: str, what: tuple[Any, ...]) -> str:
+    if kind == "answer":
+        server, name, rtype, reply = what
+        if reply is None:
+            return f"{name} {rtype} at {server}: silence"
+        said = ", ".join(sorted(reply.values())) or (reply.rcode if reply.rcode != "NOERROR" else "nothing")
+        return f"{name} {rtype} at {server}: {said}{'' if reply.aa or reply.ra else ', without authority'}"
     if kind != "status":
         return " ".join(map(str, what))
     namespace, name, old, new = what
@@ -44,8 +70,12 @@ def _text(kind: str, what: tuple[Any, ...]) -> str:
     addresses = [
         f"{a.get('publicIP')}:{a.get('ptr')}:{a.get('ptrOrigin')}" for a in status.get("addresses", [])
     ]
+    rest = [
+        {k: v for k, v in each.items() if k != "conditions"} for each in (old.get("status") or {}, status)
+    ]
     if not changes:
-        changes = [line[:200] for line in diff(old.get("status") or {}, status)]
+        # The messages of conditions are told by Ready's; what else differs is told field by field.
+        changes = [line[:120] for line in diff(*rest)]
     return (
         f"{namespace}/{name} g{new['metadata']['generation']} seen {status.get('observedGeneration')} "
         f"{' '.join(changes)} A={json.dumps((status.get('forward') or {}).get('values'))} "

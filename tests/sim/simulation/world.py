@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -34,6 +35,7 @@ from sandbox.aws.model.zones import Zone as HostedZone
 from sandbox.aws.publish import Publisher
 from sandbox.aws.service import AwsService, Call
 from sandbox.aws.world import dump
+from sandbox.dns import codec
 from sandbox.dns.aws_source import AwsSource
 from sandbox.dns.codec import TCP_SIZE, encode
 from sandbox.dns.layout import Timing
@@ -57,7 +59,8 @@ class Calls:
     """Who hears of calls.
 
     ``sent``: all; ``before`` and ``after`` a write has its effect; ``unknown``: when its caller does not learn of it;
-    ``read``: when a read was answered; ``question``: when a DNS server answered.
+    ``read``: when a read was answered; ``question``: when a DNS server answered; ``forced``: when an outsider
+    set a PTR.
     """
 
     before: Callable[[Call], None] = lambda call: None
@@ -66,6 +69,7 @@ class Calls:
     sent: Callable[[Call], None] = lambda call: None
     unknown: Callable[[Call], None] = lambda call: None
     question: Callable[[str, str, str, float], None] = lambda server, name, rtype, began: None
+    forced: Callable[[str, str | None], None] = lambda address, name: None
 
 
 class World:
@@ -82,6 +86,8 @@ class World:
         self.model.resolve_a = self.dns.resolve_a
         self.touched: dict[str, float] = {}
         """Names and addresses that outsiders touched, and when."""
+        self.ailing: dict[str, float] = {}
+        """Name servers that give no proper answer at present, and since when."""
 
     # ------------------------------------------------------------ making and looking
 
@@ -170,6 +176,7 @@ class World:
 
     def force_ptr(self, eip: Eip, name: str | None) -> None:
         self.outside(f"PTR of {eip.public_ip} becomes {name}", eip.public_ip)
+        self.calls.forced(eip.public_ip, name)
         self.control.force_ptr(eip.public_ip, name)
 
     def lose(self, eip: Eip) -> None:
@@ -251,6 +258,7 @@ class SimAws:
             fault = reply.fault
             raise AwsError(service, operation, fault.code, fault.message, fault.status)
         if not write:
+            world.note("read", f"{operation} {' '.join(map(str, params.values()))[:120]}")
             world.calls.read(call, began)
         return parsed(reply.response)
 
@@ -267,7 +275,10 @@ class SimAws:
         }[plan.kind]
         if plan.kind in ("5xx", "timeout"):
             self.world.calls.unknown(call)
-        raise AwsError(service, operation, code, f"injected: {plan.kind}", status)
+        # What AWS says is another party's text, and it differs from request to request.
+        request = uuid.UUID(int=round(self.world.clock() * 1e6))
+        text = f"injected {plan.kind} \x1b[31m\u202e\r\nRequestId: {request}"
+        raise AwsError(service, operation, code, text, status)
 
     async def get_caller_identity(self, service: Service, region: str) -> str:
         return await self._call(Service.STS, "GetCallerIdentity", region, {}, lambda r: str(r["Account"]))
@@ -376,6 +387,8 @@ class SimDns:
             reply = self.world.dns.query(server.address, name, kind, rd=recurse, transport="tcp")
         except KeyError:
             reply = None
+        if reply is None or (kind == "A" and not recurse):
+            self.world.note("answer", str(server), name, kind, reply)
         if reply is None:
             await self.sleep(DNS_TIMEOUT)
             self.gate()
@@ -384,6 +397,12 @@ class SimDns:
         await self.sleep(DNS_LATENCY + reply.delay)
         self.gate()
         return _message(replace(reply, delay=0.0) if reply.delay else reply)
+
+
+def forget_answers() -> None:
+    """Empty the caches of answers: they are the simulation's, not the operator's."""
+    _message.cache_clear()
+    codec._encode.cache_clear()
 
 
 @lru_cache(maxsize=8192)

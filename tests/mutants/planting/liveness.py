@@ -1,0 +1,224 @@
+"""Bugs that break what must hold in the end (E1 to E9)."""
+
+from __future__ import annotations
+
+from planting.mutant import Mutant, Run
+
+LIVENESS = (
+    # ---------------------------------------------------------------- E1: the world equals the spec
+    Mutant(
+        "insync-untold",
+        "E1",
+        "Nobody is woken when a change is INSYNC",
+        "aws/insync.py",
+        "            if outcome != known:\n",
+        "            if outcome != known and not outcome.insync:\n",
+        runs=(Run("create-instance"),),
+    ),
+    Mutant(
+        "watch-only",
+        "E1",
+        "What no watch told is not found by the periodic list",
+        "engine/store.py",
+        "        return [key for key in absent if self.delete(key)]\n",
+        "        return [] if absent else absent\n",
+        tests=(
+            "tests/sim/test_sim_apiserver.py::test_a_deletion_that_no_watch_told_is_found_by_the_periodic_list",
+        ),
+    ),
+    Mutant(
+        "zone-by-letters",
+        "E1",
+        "A zone fits if the name ends with its letters, dot or not",
+        "api/names.py",
+        '    return not outer or inner == outer or inner.endswith(f".{outer}")\n',
+        "    return inner.endswith(outer)\n",
+        runs=(Run("neighbour-zone"),),
+    ),
+    Mutant(
+        "first-page-only",
+        "E1",
+        "Of the list of hosted zones only the first page is read",
+        "aws/zones.py",
+        "            if not marker:\n",
+        "            if zones:\n",
+        runs=(Run("neighbour-zone"),),
+    ),
+    Mutant(
+        "literal-octal",
+        "E1",
+        "Route 53's octal escapes are taken literally",
+        "api/names.py",
+        '    return _OCTAL.sub(_unescape, name).lower().removesuffix(".")\n',
+        '    return name.lower().removesuffix(".")\n',
+        tests=("tests/api/test_names.py::test_a_name_has_one_normal_form",),
+    ),
+    Mutant(
+        "case-matters",
+        "E1",
+        "Names are compared with their case",
+        "api/names.py",
+        '    return _OCTAL.sub(_unescape, name).lower().removesuffix(".")\n',
+        '    return _OCTAL.sub(_unescape, name).removesuffix(".")\n',
+        tests=("tests/api/test_names.py::test_a_name_has_one_normal_form",),
+    ),
+    # ---------------------------------------------------------------- E2: only the last spec counts
+    Mutant(
+        "edge-triggered-cleanup",
+        "E2",
+        "After a restart nothing is looked for that the spec does not name",
+        "reconcile/plan.py",
+        "    draft.need(NeedSweep())\n    return",
+        "    return ()\n    return",
+        runs=(Run("renamed-while-down"),),
+    ),
+    Mutant(
+        "memory-is-complete",
+        "E2",
+        "A new process believes that it has seen everything there is",
+        "reconcile/remember.py",
+        "        complete=FINALIZER not in obj.meta.finalizers,\n",
+        "        complete=True,\n",
+        runs=(Run("renamed-while-down"),),
+    ),
+    # ---------------------------------------------------------------- E3: rest
+    Mutant(
+        "clock-in-message",
+        "E3",
+        "A condition's message tells when it was checked",
+        "reconcile/proof.py",
+        '        message = f"Every authoritative server answers {verify.listing(wanted)} for {hostname}."\n',
+        '        message = f"Every authoritative server answers {verify.listing(wanted)} at {s.now:.0f}."\n',
+        runs=(Run("create-instance"),),
+    ),
+    Mutant(
+        "restart-forgets-iprev",
+        "E3",
+        "A new process takes out of the status what it has not read yet",
+        "reconcile/plan.py",
+        "    return recorded.iprev if recorded is not None and same and unchanged else None\n",
+        "    return None\n",
+        runs=(Run("create-instance"),),
+    ),
+    Mutant(
+        "reads-at-every-pass",
+        "E3",
+        "Every pass has the region read again",
+        "reconcile/targets.py",
+        "    floor = max(situation.now - 2 * situation.settings.address_sweep_seconds, situation.memory.token_at)\n",
+        "    floor = situation.now - 30\n",
+        runs=(Run("create-instance"),),
+    ),
+    # ---------------------------------------------------------------- E4: one winner, and its successor
+    Mutant(
+        "youngest-wins",
+        "E4",
+        "Of two that want one name the younger one gets it",
+        "reconcile/claims.py",
+        "        return sorted((c for c in found if not c.deleting), key=lambda c: c.order)\n",
+        "        return sorted((c for c in found if not c.deleting), key=lambda c: c.order, reverse=True)\n",
+        runs=(Run("claim-race"),),
+    ),
+    Mutant(
+        "the-dead-hold-on",
+        "E4",
+        "An object that is gone keeps its claim",
+        "reconcile/claims.py",
+        "        self._blocked.pop(uid, None)\n        return self._drop(uid)\n",
+        "        self._blocked.pop(uid, None)\n        return set()\n",
+        tests=(
+            "tests/sim/test_sim_apiserver.py::test_a_deletion_that_no_watch_told_is_found_by_the_periodic_list",
+        ),
+    ),
+    # ---------------------------------------------------------------- E5: nothing is left
+    Mutant(
+        "ptr-outlives-object",
+        "E5",
+        "A PTR that was set is written down as found",
+        "reconcile/reverse.py",
+        "        return known if action.heal and known is not None else PtrOrigin.MANAGED\n",
+        "        return known if action.heal and known is not None else PtrOrigin.ADOPTED\n",
+        runs=(Run("delete"),),
+    ),
+    Mutant(
+        "record-outlives-mark",
+        "E5",
+        "On deletion the mark goes and the A record stays",
+        "reconcile/deletion.py",
+        '        draft.act(ChangeRecords(zone_id, name, remove(view, mark), f"remove {name}"))\n',
+        "        changes = remove(view, mark, keep_record=True)\n"
+        '        draft.act(ChangeRecords(zone_id, name, changes, f"remove {name}"))\n',
+        runs=(Run("delete"),),
+    ),
+    # ---------------------------------------------------------------- E6: no more effects than needed
+    Mutant(
+        "record-written-again",
+        "E6",
+        "After a write without an answer the record is removed and made anew",
+        "reconcile/forward.py",
+        "        record_differs = simple is None or frozenset(simple.values) != wanted or simple.ttl != ttl\n",
+        "        doubt = self.write is not None and self.write.phase is WritePhase.UNKNOWN\n"
+        "        record_differs = doubt or simple is None or frozenset(simple.values) != wanted or simple.ttl != ttl\n",
+        runs=(Run("create-instance", ("route53.change", 0, "after", "timeout")),),
+    ),
+    # ---------------------------------------------------------------- E7: drift
+    Mutant(
+        "no-periodic-look",
+        "E7",
+        "What is right is never looked at again",
+        "reconcile/proof.py",
+        "            draft.need(NeedSpot(hostname, idle))\n",
+        "            pass\n",
+        runs=(Run("drift"),),
+    ),
+    Mutant(
+        "ptr-drift-stands",
+        "E7",
+        "A PTR that somebody changed is left so",
+        "reconcile/reverse.py",
+        "    heal = _was_right(s, eip)\n    if heal:\n",
+        "    heal = _was_right(s, eip)\n    if heal:\n        return bad(reasons.PTR_CONTESTED, shown)\n    if heal:\n",
+        runs=(Run("drift"),),
+    ),
+    Mutant(
+        "finalizer-stays-off",
+        "E7",
+        "A finalizer that somebody took off is not put back",
+        "reconcile/plan.py",
+        "    elif FINALIZER not in s.obj.meta.finalizers and (external or s.owned()):\n",
+        "    elif FINALIZER not in s.obj.meta.finalizers and external:\n",
+        tests=("tests/sim/test_sim_apiserver.py::test_finalizer_and_status_that_somebody_removed_come_back",),
+    ),
+    # ---------------------------------------------------------------- E8: the hopeless delay nobody
+    Mutant(
+        "all-or-nothing-batch",
+        "E8",
+        "A batch that is refused for one name fails for all",
+        "aws/writer.py",
+        "        if by_name and not enough and len(part) > 1:\n",
+        "        if by_name and not enough and len(part) > 1000:\n",
+        runs=(Run("hopeless"),),
+    ),
+    Mutant(
+        "failing-pass-ends-worker",
+        "E8",
+        "A pass that raises takes its worker with it",
+        "engine/workers.py",
+        "        except Exception as error:\n            return self._failed(key, error)\n",
+        "        except Exception:\n            raise\n",
+        tests=(
+            "tests/engine/test_workers.py::"
+            "test_an_object_that_always_fails_backs_off_to_five_minutes_and_delays_no_other",
+        ),
+    ),
+    # ---------------------------------------------------------------- E9: what another version left
+    Mutant(
+        "new-mark-only",
+        "E9",
+        "Marks of the version before are not understood",
+        "reconcile/marks.py",
+        "_MARK = re.compile(r'\"meg1 ([ca]) ",
+        "_MARK = re.compile(r'\"meg2 ([ca]) ",
+        runs=(Run("upgrade"),),
+    ),
+)

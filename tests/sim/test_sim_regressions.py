@@ -1,0 +1,31 @@
+"""What the stateful fuzz once found, as the steps that showed it (see ``make fuzz``)."""
+
+from __future__ import annotations
+
+from simulation.machine import MailWorld
+
+
+def test_an_address_that_nothing_replaces_is_not_told_as_progress() -> None:
+    """The selector that is left names nothing: that is the cause, not the reset of a PTR that waits for it."""
+    state = MailWorld()
+    state.create(
+        name="c",
+        spec={
+            "elasticIPs": [{"natGatewayID": "nat-0dead"}, {"allocationID": "EIP2"}],
+            "hostname": "out.example.com",
+        },
+    )
+    state.wait(seconds=310.0)
+    state.edit(
+        name="c",
+        field="elasticIPs",
+        spec={"hostname": "out.example.com", "elasticIPs": [{"natGatewayID": "nat-0dead"}]},
+    )
+    state.teardown()
+
+
+def test_a_mark_that_somebody_garbled_is_told_as_a_conflict() -> None:
+    state = MailWorld()
+    state.create(name="a", spec={"elasticIPs": [{"allocationID": "EIP0"}], "hostname": "mta.example.com"})
+    state.change_record(host=0, what="garble-mark")
+    state.teardown()
