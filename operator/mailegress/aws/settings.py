@@ -17,7 +17,7 @@ class AwsSettings:
     """The regions whose EIPs are managed; the first is the default."""
 
     route53_rate: float = 4.0
-    route53_burst: float = 8.0
+    route53_burst: float = 25.0
     """All Route 53 operations of the account together."""
     change_rate: float = 100.0
     change_burst: float = 1500.0
