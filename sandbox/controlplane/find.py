@@ -15,9 +15,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from sandbox.locking import is_executable
+
 from .errors import ControlPlaneError
 from .foreign import Kind, KindControlPlane, NamedCluster, NamedControlPlane
-from .gobuild import GoBuild, is_executable
+from .gobuild import GoBuild
 from .local import Binaries, LocalControlPlane
 from .pins import MODULE_DIR, cache_dir, minor_of, read_pins, within_skew
 from .plane import ControlPlane

@@ -6,17 +6,17 @@ a filled module cache), and neither the internet nor a container engine besides.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
 import re
 import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from sandbox.locking import is_executable, locked
 
 from .errors import BuildError
 from .pins import MODULE_DIR, Pins
@@ -31,7 +31,6 @@ PACKAGES: Mapping[str, str] = {
 """Binary name to Go package, in the order of building (what needs no network first, the longest early)."""
 
 _PROGRESS_S = 10.0
-_LOCK_POLL_S = 0.2
 _TAIL_LINES = 15
 _UNREACHABLE = re.compile(
     r"dial tcp|no such host|connection refused|i/o timeout|TLS handshake|network is unreachable"
@@ -76,7 +75,11 @@ class GoBuild:
             return
         go = self._go()
         self.target.mkdir(parents=True, exist_ok=True)
-        with self._locked():
+        # Two builds at once would take twice the time and twice the memory.
+        lock = self.target.with_name(self.target.name + ".lock")
+        with locked(lock, self.say, f"another build into {self.target} is running; waiting for it"):
+            for stale in self.target.glob(".building-*"):
+                shutil.rmtree(stale, ignore_errors=True)
             todo = self.missing(names)  # another process may have built them while this one waited
             if not todo:
                 return
@@ -177,29 +180,3 @@ class GoBuild:
                 f"Free disk space (4 GB) and memory (3 GB) are the usual causes; correct it, {_OTHER_WAYS}."
             )
         return f"no control plane: `go build` of {name} failed.\n{tail}\n{remedy}"
-
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Hold the cache entry's lock: two builds at once would take twice the time and twice the memory."""
-        path = self.target.with_name(self.target.name + ".lock")
-        with path.open("a+") as lock:
-            said = False
-            while True:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if not said:
-                        self.say(f"another build into {self.target} is running; waiting for it")
-                        said = True
-                    time.sleep(_LOCK_POLL_S)
-            # The lock is the kernel's and goes with the process, so a killed build leaves none behind; its
-            # half-made files are of no use to anyone.
-            for stale in self.target.glob(".building-*"):
-                shutil.rmtree(stale, ignore_errors=True)
-            yield
-
-
-def is_executable(path: Path) -> bool:
-    """Whether `path` is a file that this user may run."""
-    return path.is_file() and os.access(path, os.X_OK)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
 import shutil
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-_LOCK_POLL_S = 0.2
+from sandbox.locking import is_executable, locked
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,33 +29,15 @@ class Cache:
     def ensure(self, name: str, version: str, make: Callable[[Path], Path]) -> Path:
         """The tool's path. If it is not there, `make` gets an empty directory and returns the finished file in it."""
         target = self.directory / f"{name}-{version}" / name
-        if _is_executable(target):
+        if is_executable(target):
             return target
         target.parent.mkdir(parents=True, exist_ok=True)
-        with self._locked(target.parent):
-            if not _is_executable(target):  # another process may have made it while this one waited
+        with locked(
+            target.parent / ".lock", self.say, f"another process makes {target.parent.name}; waiting for it"
+        ):
+            if not is_executable(target):  # another process may have made it while this one waited
                 for stale in target.parent.glob(".making-*"):
                     shutil.rmtree(stale, ignore_errors=True)
                 with tempfile.TemporaryDirectory(prefix=".making-", dir=target.parent) as scratch:
                     os.replace(make(Path(scratch)), target)
         return target
-
-    @contextlib.contextmanager
-    def _locked(self, directory: Path) -> Iterator[None]:
-        with (directory / ".lock").open("a+") as lock:
-            said = False
-            while True:
-                try:
-                    # The kernel's lock goes with its process, so a killed build leaves none behind.
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if not said:
-                        self.say(f"another process makes {directory.name}; waiting for it")
-                        said = True
-                    time.sleep(_LOCK_POLL_S)
-            yield
-
-
-def _is_executable(path: Path) -> bool:
-    return path.is_file() and os.access(path, os.X_OK)
