@@ -82,7 +82,7 @@ def run(jobs: list[tuple[str, int]], *, quick: bool, window: float, edits: int, 
                 results.append(result)
                 say(report.table([result], quick))
                 out.parent.mkdir(parents=True, exist_ok=True)
-                report.write(out, results, quick)
+                report.write(out, [result], quick)
     print()
     print(report.table(results, quick))
     failed = [f"{each.scenario}:{each.n}" for each in results if not each.passes(quick)]
