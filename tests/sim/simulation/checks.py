@@ -63,8 +63,9 @@ class Checks(StatusChecks):
     def _on_forced(self, address: str, name: str | None) -> None:
         """An outsider's PTR is not the operator's, unless it is the same."""
         ours = self._set.get(address)
-        if ours is not None and name is not None and name != ours[0]:
-            del self._set[address]
+        if name is not None and (ours is None or name != ours[0]):
+            self._set.pop(address, None)
+            self._strange.setdefault(address, set()).add(name)
 
     def _on_unknown(self, call: Call) -> None:
         for target in targets(call):
@@ -345,6 +346,8 @@ class Checks(StatusChecks):
             names = {current} if current is not None else set()
             if current == ours[0]:
                 names |= {n for n, at in shown.items() if now - at < PTR_TTL}
+            # A stranger's name was never promised to anybody.
+            names -= self._strange.get(address, set()) - {ours[0]}
             owner = self.api.by_uid(ours[1])
             if owner is None or "deletionTimestamp" in owner["metadata"]:
                 continue

@@ -45,6 +45,8 @@ class Ledger:
     """Hostnames that any change batch was about."""
     _giving: dict[str, tuple[str, str]] = field(default_factory=dict)
     """The same of a PTR that was last being reset: a second operator may ask for that once more."""
+    _strange: dict[str, set[str]] = field(default_factory=dict)
+    """PTR names that outsiders set, by address."""
     _shown: dict[str, dict[str, float]] = field(default_factory=dict)
     """Address -> name -> when its PTR was last seen to be that."""
     _joined: set[str] = field(default_factory=set)
