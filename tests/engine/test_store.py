@@ -121,6 +121,35 @@ def test_a_deletion_heard_before_the_object_holds() -> None:
     assert not store.upsert(egress(uid="u1"))
 
 
+def test_a_full_list_of_a_restored_api_server_is_believed_although_versions_went_back() -> None:
+    store = Store()
+    store.upsert(egress(rv="900"))
+    since = store.mark()
+    assert store.upsert(egress(rv="120"), since)
+    assert _held(store).resource_version == "120"
+    assert not store.upsert(egress(rv="120"), store.mark()), "the same version is no news"
+
+
+def test_what_was_heard_since_a_list_began_is_not_undone_by_it() -> None:
+    store = Store()
+    store.upsert(egress(rv="10"))
+    since = store.mark()
+    store.upsert(egress(rv="12"))
+    assert not store.upsert(egress(rv="10"), since)
+    assert _held(store).resource_version == "12"
+    store.delete("mail/outbound", "u1")
+    assert not store.upsert(egress(rv="10"), since)
+    assert len(store) == 0
+
+
+def test_an_object_that_a_restored_api_server_has_again_is_there_again() -> None:
+    store = Store()
+    store.upsert(egress(rv="900"))
+    store.delete("mail/outbound", "u1")
+    assert store.upsert(egress(rv="120"), store.mark())
+    assert _held(store).uid == "u1"
+
+
 def test_hostnames_are_indexed_through_edits_and_deletions() -> None:
     store = Store()
     store.upsert(egress("a", uid="ua", rv="1"))

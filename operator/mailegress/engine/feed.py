@@ -36,9 +36,11 @@ class Feed:
         else:
             self.seen(body, Priority.RESYNC if kind is None else Priority.CHANGE)
 
-    def seen(self, body: Mapping[str, Any], priority: Priority) -> bool:
-        """A version of an object, from whatever source; a pass is due if it is news."""
-        if not self._store.upsert(body):
+    def seen(self, body: Mapping[str, Any], priority: Priority, since: int | None = None) -> bool:
+        """A version of an object, from whatever source (``since``: see :meth:`Store.upsert`); a pass is due if it is
+        news.
+        """
+        if not self._store.upsert(body, since):
             return False
         self._queue.add(object_key(body), priority)
         return True

@@ -63,7 +63,7 @@ class Relister:
         async for page in self._pages():
             for body in page:
                 listed.add(object_key(body))
-                self._feed.seen(body, Priority.RESYNC)
+                self._feed.seen(body, Priority.RESYNC, since)
         self._feed.prune(listed, since)
         return len(listed)
 

@@ -89,7 +89,7 @@ class Store:
         self._objects: dict[str, Stored] = {}
         self._uids: dict[str, str] = {}
         self._hostnames: dict[str, dict[str, None]] = {}
-        self._gone: OrderedDict[str, None] = OrderedDict()
+        self._gone: OrderedDict[str, int] = OrderedDict()
         self._serial = 0
         self._on_changed = on_changed
         self._on_removed = on_removed
@@ -123,9 +123,12 @@ class Store:
         """A point in the store's own history; see :meth:`prune`."""
         return self._serial
 
-    def upsert(self, body: Mapping[str, Any]) -> bool:
+    def upsert(self, body: Mapping[str, Any], since: int | None = None) -> bool:
         """Take in a version of an object. False if a newer or the same one is known, or if the object is
         known to be gone.
+
+        ``since``: it comes from a full list, begun at this :meth:`mark`. Nothing that was heard before can be newer
+        than that. If it seems so the API server's store was restored from a backup, and versions went back.
 
         Raises ValueError for something that is no API object.
         """
@@ -136,11 +139,15 @@ class Store:
         old = self._objects.get(key)
         self._serial += 1
         if old is not None and not newer(str(meta.get("resourceVersion", "")), old.resource_version):
-            if old.uid == meta["uid"]:
-                old.seen = self._serial
-            return False
-        if meta["uid"] in self._gone:
-            return False
+            known = str(meta.get("resourceVersion", "")) == old.resource_version
+            if known or since is None or old.seen > since:
+                if old.uid == meta["uid"]:
+                    old.seen = self._serial
+                return False
+        if (buried := self._gone.get(meta["uid"])) is not None:
+            if since is None or buried > since:
+                return False
+            del self._gone[meta["uid"]]
         new = Stored(body, self._serial)
         replaced = old is not None and old.uid != new.uid
         if old is not None:
@@ -190,7 +197,8 @@ class Store:
                 del self._hostnames[item.hostname]
 
     def _bury(self, uid: str) -> None:
-        self._gone[uid] = None
+        self._serial += 1
+        self._gone[uid] = self._serial
         self._gone.move_to_end(uid)
         if len(self._gone) > _TOMBSTONES:
             self._gone.popitem(last=False)
