@@ -7,7 +7,7 @@ from order import last_call, never_broken, only, writes
 
 H1, H2, H3 = "mta1.example.com", "mta2.example.com", "mta3.example.com"
 MARK = "_mailegress."
-PTR_TTL = 3.0
+PTR_TTL = 8.0
 """Seconds; long enough to be told from the time that everything else takes."""
 
 
