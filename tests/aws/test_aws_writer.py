@@ -406,3 +406,18 @@ def test_what_cannot_be_one_batch_is_refused_at_the_door() -> None:
             world.aws.writer.submit("mail/x", "Z1", "x.example.com", [Change(Verb.CREATE, big)])
 
     play(story())
+
+
+def test_a_batch_counts_from_when_aws_has_read_it() -> None:
+    """A slow answer must not make the next batch a moment too early for AWS, which would refuse it."""
+
+    async def story() -> None:
+        world = build()
+        world.fake.latency = 2.0
+        submit(world, *names(1000))
+        await world.until(lambda: world.fake.count(CHANGE) == 2)
+        first, second = (call.at for call in world.fake.of(CHANGE))
+        # 1,500 at once, 100 more a second: 500 are missing after the first thousand, counted from its answer.
+        assert second - first >= 2.0 + 5.0
+
+    play(story())

@@ -147,3 +147,22 @@ def test_lists_of_several_replicas_drift_apart(virtually: Run) -> None:
         running.cancel()
 
     virtually(story())
+
+
+def test_a_full_list_heals_a_store_that_an_api_server_restored_from_a_backup_contradicts(
+    virtually: Run,
+) -> None:
+    """Otherwise each write would name a version that the server does not know, and be refused for ever."""
+
+    async def story() -> None:
+        world = World()
+        world.feed.on_change("ADDED", egress("a", "900"))
+        await world.ready()
+        world.objects = {"a": egress("a", "120")}
+        await world.relister().once()
+        stored = world.store.get("mail/a")
+        assert stored is not None
+        assert stored.resource_version == "120"
+        assert await world.ready() == ["mail/a"]
+
+    virtually(story())

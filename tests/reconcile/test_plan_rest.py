@@ -1,0 +1,81 @@
+"""When an object is looked at again: in its turn if it is right, slowly if Route 53 refused what it wants."""
+
+from __future__ import annotations
+
+import pytest
+from fakes import ZONE, Desk, mine, obj
+
+from mailegress.api.types import MailEgress
+from mailegress.reconcile.model import (
+    AnswerKind,
+    ErrorKind,
+    Fact,
+    Fault,
+    ServerAnswer,
+    WritePhase,
+    WriteState,
+)
+from mailegress.reconcile.step import ChangeRecords, NeedSpot
+
+HOST = "mta.example.com"
+
+
+def after_a_restart(uid: str) -> tuple[Desk, MailEgress]:
+    """A converged object, its world as read by a new process that has asked no name server yet."""
+    desk = Desk()
+    eip = desk.eip(1, HOST)
+    desk.records.put(HOST, [eip.public_ip], mine(uid))
+    desk.publish(HOST)
+    me = obj(HOST, [eip], uid=uid)
+    me = desk.written(me, desk.plan(me))
+    desk.memories.clear()
+    desk.now = desk.book.at = desk.records.at = 1000.0
+    desk.dns.at = desk.dns.public_at = None
+    return desk, me
+
+
+def test_what_stands_is_not_looked_at_every_minute_after_a_restart() -> None:
+    waits = set()
+    for number in range(1, 33):
+        desk, me = after_a_restart(f"00000000-0000-4000-8000-{number:012}")
+        step = desk.plan(me)
+        assert step.action is None
+        assert step.needs == ()
+        waits.add(round(step.wait))
+    tenth = desk.settings.resync_seconds / 10
+    assert min(waits) < 3 * tenth, "turns are spread over the whole interval"
+    assert max(waits) > 7 * tenth
+    assert max(waits) <= 10 * tenth
+
+
+def test_in_its_turn_one_authority_is_asked() -> None:
+    desk, me = after_a_restart("00000000-0000-4000-8000-000000000001")
+    desk.now += desk.plan(me).wait
+    assert [type(need) for need in desk.plan(me).needs] == [NeedSpot]
+
+
+def test_what_one_authority_confirmed_rests_until_the_next_turn() -> None:
+    desk, me = after_a_restart("00000000-0000-4000-8000-000000000001")
+    desk.now += desk.plan(me).wait
+    heard = ServerAnswer("ns-1.example.net", AnswerKind.ANSWER, frozenset({"203.0.113.1"}), 300)
+    desk.dns.spot = lambda hostname: Fact(heard, desk.now)  # type: ignore[method-assign]
+    step = desk.plan(me)
+    assert step.needs == ()
+    assert step.wait > 0.85 * desk.settings.resync_seconds, "nothing is looked at again a minute later"
+
+
+@pytest.mark.parametrize(
+    ("kind", "pause"), [(ErrorKind.WORLD, 60.0), (ErrorKind.HUMAN, 60.0), (ErrorKind.TRANSIENT, 5.0)]
+)
+def test_refused_content_is_tried_again_after_a_minute_unless_it_was_stale(
+    kind: ErrorKind, pause: float
+) -> None:
+    desk = Desk()
+    me = obj(HOST, [desk.eip(1)])
+    assert isinstance(desk.plan(me).action, ChangeRecords)
+    refused = Fault("ChangeRejected", "Route 53 refused the change", kind)
+    desk.writer.states[ZONE.id, HOST] = WriteState(WritePhase.FAILED, 0.0, refused, attempts=1)
+    desk.now = pause - 0.5
+    assert not isinstance(desk.plan(me).action, ChangeRecords)
+    desk.now = pause + 0.5
+    assert isinstance(desk.plan(me).action, ChangeRecords)
