@@ -15,6 +15,7 @@ from mailegress.aws.records import RecordCache
 from mailegress.aws.runtime import Runtime
 from mailegress.aws.tasks import Signal
 from mailegress.reconcile.choke import ROUTE53_CHANGE
+from mailegress.reconcile.crowd import MANY
 from mailegress.reconcile.model import NEVER, Change, Fault, WritePhase, WriteState
 from mailegress.reconcile.ports import Key
 
@@ -22,10 +23,6 @@ _HOPELESS = 7
 """Refusals without a success between them after which a batch is not divided further: three rounds of halving."""
 _MOST_CALLS = 40
 """Calls spent on one batch's refusals; a culprit in 500 names takes 18 by bisection and 2 when it is named."""
-
-
-_CROWD = 10
-"""So many objects on their way, and a twentieth of those that wait already, are worth waiting for."""
 
 
 @dataclass(slots=True, eq=False)
@@ -152,8 +149,9 @@ class BatchWriter:
                 return
 
     def _is_crowd(self, lane: _Lane) -> bool:
+        """Many objects on their way, and a twentieth of those that wait already, are worth waiting for."""
         coming = self._coming()
-        return coming >= max(_CROWD, len(lane.queue) / 20) and not lane.queue.delays_somebody_light
+        return coming >= max(MANY, len(lane.queue) / 20) and not lane.queue.delays_somebody_light
 
     def _should_begin(self, lane: _Lane) -> bool:
         """More is coming than the account may change at once, and what it may change grows only once it was used."""
