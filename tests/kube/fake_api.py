@@ -177,7 +177,12 @@ class FakeApi:
         if token:
             rv, rest = self.snapshots.pop(token)
         else:
-            chosen = [o for (ns, _), o in sorted(self.objects.items()) if namespace in (None, ns)]
+            only = request.query.get("fieldSelector")
+            chosen = [
+                o
+                for (ns, name), o in sorted(self.objects.items())
+                if namespace in (None, ns) and only in (None, f"metadata.name={name}")
+            ]
             rv, rest = str(self.rv), copy.deepcopy(chosen)
         limit = int(request.query.get("limit", "0")) or len(rest) or 1
         page, rest = rest[:limit], rest[limit:]

@@ -112,6 +112,17 @@ async def test_only_the_configured_namespaces_are_listed(api: Any, transport: Tr
     assert await _names(client) == ["in-one", "in-three"]
 
 
+async def test_one_object_is_read_with_the_right_to_list(api: Any, parts: Parts) -> None:
+    api.put("a")
+    api.put("b")
+    found = await parts.client.read("mail", "b")
+    assert found is not None
+    assert (found["kind"], found["metadata"]["name"]) == ("MailEgress", "b")
+    assert await parts.client.read("mail", "missing") is None
+    assert await parts.client.read("elsewhere", "b") is None
+    assert all(path.partition("?")[0].endswith("/mailegresses") for _, path in api.requests)
+
+
 async def test_a_list_is_a_sign_of_life(api: Any, transport: Transport) -> None:
     times = iter([0.0, 50.0, 60.0])
     life = SignOfLife(lambda: next(times))

@@ -79,3 +79,19 @@ def test_refused_content_is_tried_again_after_a_minute_unless_it_was_stale(
     assert not isinstance(desk.plan(me).action, ChangeRecords)
     desk.now = pause + 0.5
     assert isinstance(desk.plan(me).action, ChangeRecords)
+
+
+def test_a_suspended_object_says_the_same_when_the_last_answer_grows_old() -> None:
+    desk = Desk()
+    eip = desk.eip(1)
+    desk.records.put(HOST, [eip.public_ip], mine())
+    desk.publish(HOST)
+    me = obj(HOST, [eip], suspend=True)
+    first = desk.plan(me)
+    assert first.suspended
+    me = desk.written(me, first)
+    desk.now = desk.book.at = desk.records.at = 2 * desk.settings.gate_seconds
+    again = desk.plan(me)
+    assert again.suspended
+    assert again.needs == ()
+    assert desk.written(me, again) == me

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import pytest
@@ -95,6 +96,39 @@ def test_a_deletion_that_no_watch_told_is_found_by_the_periodic_list() -> None:
         sim.api.deaf = False
         # The mark of an object that is gone, with another set of addresses: reported, never overwritten.
         await sim.reason("b", "RecordConflict")
+
+    simulate(story)
+
+
+def test_an_edit_that_no_watch_told_is_found_by_the_next_write() -> None:
+    """The write meets a newer version; when no event tells of it, the operator looks, and does not hammer."""
+
+    async def story(sim: Sim) -> None:
+        zone = sim.world.zone()
+        eips = sim.world.eips(2)
+        sim.start()
+        sim.meg("a", HOST, eips[:1])
+        await sim.ready("a")
+        await sim.drain()
+        sim.api.deaf = True
+        sim.edit("a", hostname=OTHER)
+        before, began = sim.api.requests["PUT status"], sim.clock()
+        sim.world.force_ptr(eips[0], None)
+        await sim.until(lambda: sim.world.record(zone, OTHER, "A") is not None, "the edit to be carried out")
+        assert sim.clock() - began < 1000.0, "long before the hourly list"
+        assert sim.api.requests["PUT status"] - before < 10
+
+    simulate(story)
+
+
+def test_a_conflict_that_stays_is_backed_off() -> None:
+    async def story(sim: Sim) -> None:
+        sim.world.zone()
+        sim.api.faults.append(Fault("PUT", "/status", 409, 10**6, False))
+        sim.start()
+        sim.meg("a", HOST, sim.world.eips(1))
+        await asyncio.sleep(600.0)
+        assert 5 < sim.api.requests["PUT status"] < 20
 
     simulate(story)
 

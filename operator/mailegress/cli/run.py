@@ -21,7 +21,7 @@ from mailegress.cli.seams import Seams
 from mailegress.cli.settings import Settings
 from mailegress.dns.wiring import build_dns
 from mailegress.engine.feed import Feed
-from mailegress.engine.queue import KeyedQueue
+from mailegress.engine.queue import KeyedQueue, Priority
 from mailegress.engine.relist import Relister, RelistSettings
 from mailegress.engine.rounds import PREFIX, Rounds, RoundSettings
 from mailegress.engine.store import Store, Stored
@@ -347,6 +347,12 @@ class Objects:
     def seen(self, body: Mapping[str, Any]) -> None:
         # An answer to our own write is not news to the queue.
         self._store.upsert(body)
+
+    def mark(self) -> int:
+        return self._store.mark()
+
+    def read(self, body: Mapping[str, Any], since: int) -> None:
+        self._feed.seen(body, Priority.CHANGE, since)
 
     def gone(self, key: str, uid: str) -> None:
         self._feed.gone(key, uid)

@@ -37,6 +37,9 @@ class Courier:
         self._most = most
         self._news = asyncio.Event()
 
+    async def read(self, namespace: str, name: str) -> Mapping[str, Any] | None:
+        return await self._kube.read(namespace, name)
+
     async def set_finalizers(
         self, namespace: str, name: str, resource_version: str, finalizers: Sequence[str]
     ) -> Mapping[str, Any]:

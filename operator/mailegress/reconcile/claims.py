@@ -148,12 +148,10 @@ class ClaimIndex:
     # ------------------------------------------------ who waits for whom
 
     def set_blocked(self, uid: str, on: frozenset[str]) -> set[str]:
-        """Record whose release an object waits for; the keys of objects that should look again come back."""
-        known = self._blocked.get(uid)
+        """Record who holds what an object waits for; the keys of objects that should look again come back."""
+        known = self._blocked.get(uid, frozenset())
         self._blocked[uid] = on
-        if (known or frozenset()) == on:
-            return set()
-        return {c.key for other in on if (c := self._by_uid.get(other)) is not None}
+        return {c.key for other in known ^ on if (c := self._by_uid.get(other)) is not None}
 
     def in_cycle(self, uid: str, on: frozenset[str]) -> bool | None:
         """Would waiting for ``on`` wait for ourselves in the end? None: one of them has not been decided yet."""

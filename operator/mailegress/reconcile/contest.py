@@ -9,7 +9,8 @@ from mailegress.api import reasons
 from mailegress.api.conditions import UNKNOWN
 from mailegress.api.names import is_within
 from mailegress.reconcile import marks
-from mailegress.reconcile.model import Eip
+from mailegress.reconcile.claims import Claimant
+from mailegress.reconcile.model import Eip, Fault
 from mailegress.reconcile.situation import Draft, Situation
 from mailegress.reconcile.step import Finding, NeedName, bad, from_fault, unknown
 from mailegress.reconcile.targets import Targets
@@ -23,6 +24,9 @@ class Hold(enum.Enum):
     RELEASE = "release"
     """Another CR holds it and does not want it any more."""
     UNKNOWN = "unknown"
+
+
+ELSEWHERE = (Hold.LOST, Hold.RELEASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +51,9 @@ class Contest:
         return self.eips.get(allocation_id) is Hold.MINE
 
 
-def marked_holder(situation: Situation, hostname: str) -> str | None:
-    """UID of the live CR whose mark stands at the name, in whatever zone. Ours is preferred."""
-    me = situation.obj.meta.uid
+def marked_holder(situation: Situation, hostname: str, preferred: str | None = None) -> str | None:
+    """UID of the live CR whose mark stands at the name, in whatever zone. By default ours comes first."""
+    me = preferred or situation.obj.meta.uid
     holder = None
     for _, view in situation.world.records.holder(hostname):
         mark = marks.parse(view.mark.values) if view.mark is not None else None
@@ -65,16 +69,15 @@ def marked_holder(situation: Situation, hostname: str) -> str | None:
 def decide(situation: Situation, draft: Draft, targets: Targets, choice: Choice, *, managed: bool) -> Contest:
     """Decide every claim of this object. Other objects are never named: they may be another tenant's."""
     hostname_hold, holder = _hostname(situation, choice, managed=managed)
-    blockers = {holder} if hostname_hold is Hold.RELEASE and holder else set()
+    blockers = {holder} if hostname_hold in ELSEWHERE and holder else set()
     holds: dict[str, Hold] = {}
     contested: dict[str, Hold] = {}
     for allocation_id, eip in targets.wanted.items():
         hold, owner = _eip(situation, draft, eip, hostname_hold)
         holds[allocation_id] = hold
-        if hold in (Hold.LOST, Hold.RELEASE):
+        if hold in ELSEWHERE:
             contested[eip.public_ip] = hold
-        if hold is Hold.RELEASE and owner:
-            blockers.add(owner)
+            blockers |= {owner} if owner else set()
     draft.blocked_on = blockers
     finding = _finding(situation, hostname_hold, contested, frozenset(blockers))
     if finding is None and hostname_hold is Hold.UNKNOWN:
@@ -118,35 +121,77 @@ def _eip(situation: Situation, draft: Draft, eip: Eip, hostname: Hold) -> tuple[
             holder = next((c.uid for c in wanting if not c.managed and c.hostname == shown), None)
     elif shown is not None:
         holder = me
-    if holder is None:
-        holder = wanting[0].uid if wanting else me
+    if holder is None and (holder := _eldest(situation, draft, wanting, hostname)) is None:
+        return Hold.UNKNOWN, None
     if holder == me:
         return Hold.MINE, me
     return (Hold.LOST if any(c.uid == holder for c in wanting) else Hold.RELEASE), holder
 
 
+def _eldest(situation: Situation, draft: Draft, wanting: list[Claimant], hostname: Hold) -> str | None:
+    """Whose is an EIP that nothing shows to be anybody's: the oldest that wants it and may have its hostname.
+
+    One that may not could do nothing with it, and would keep it from all others. None: not known yet.
+    """
+    me = situation.obj.meta.uid
+    for claimant in wanting:
+        nameless = hostname is Hold.LOST if claimant.uid == me else _lost_name(situation, draft, claimant)
+        if nameless is None:
+            return None
+        if not nameless:
+            return claimant.uid
+    return wanting[0].uid if wanting else me
+
+
+def _lost_name(situation: Situation, draft: Draft, other: Claimant) -> bool | None:
+    """Is another object's hostname held by one that wants it too? None: not known yet."""
+    claims = situation.world.claims
+    rivals = claims.wanting_hostname(other.hostname)
+    if len(rivals) < 2:
+        return False
+    if not _read(situation, draft, other.hostname):
+        # Where nobody may look, age must do.
+        return False if all(fault for _, fault in _unread(situation, other.hostname)) else None
+    holder = marked_holder(situation, other.hostname, other.uid) or rivals[0].uid
+    return holder != other.uid and any(c.uid == holder for c in rivals)
+
+
 def _read(situation: Situation, draft: Draft, hostname: str) -> bool:
-    """Has the place where a mark for this hostname could stand been read?"""
+    """Has the place where a mark for this hostname could stand been read? It is asked for if it was not."""
+    unread = _unread(situation, hostname)
+    for zone_id, _ in unread:
+        draft.need(NeedName(zone_id, hostname, situation.memory.first_seen))
+    return not unread
+
+
+def _unread(situation: Situation, hostname: str) -> list[tuple[str, Fault | None]]:
+    """The zones in which a mark for this hostname could stand unseen, and why."""
     zones = [z for z in situation.world.zones.get().value or () if z.editable and is_within(hostname, z.name)]
-    if not zones:
-        return True
-    longest = max(len(z.name) for z in zones)
-    known = True
-    for zone in zones:
-        if len(zone.name) == longest and situation.world.records.get(zone.id, hostname).value is None:
-            draft.need(NeedName(zone.id, hostname, situation.memory.first_seen))
-            known = False
-    return known
+    longest = max((len(z.name) for z in zones), default=0)
+    facts = ((z.id, situation.world.records.get(z.id, hostname)) for z in zones if len(z.name) == longest)
+    return [(zone_id, fact.fault) for zone_id, fact in facts if fact.value is None]
 
 
 def _finding(
     situation: Situation, hostname: Hold, contested: dict[str, Hold], blockers: frozenset[str]
 ) -> Finding | None:
+    if not blockers:
+        return None
     name = situation.obj.spec.hostname
+    what = name if hostname in ELSEWHERE else ", ".join(sorted(contested))
+    cycle = situation.world.claims.in_cycle(situation.obj.meta.uid, blockers)
+    if cycle:
+        return bad(
+            reasons.CLAIM_CYCLE,
+            f"{what} is held by another MailEgress that in turn waits for what this one holds. "
+            f"{reasons.CLAIM_CYCLE.remedy}",
+        )
+    undecided = cycle is None
     if hostname is Hold.LOST:
         return bad(
             reasons.HOSTNAME_CONFLICT,
             f"{name} is held by another MailEgress; nothing is written for it. {reasons.HOSTNAME_CONFLICT.remedy}",
+            soft=undecided,
         )
     lost = sorted(ip for ip, hold in contested.items() if hold is Hold.LOST)
     if lost:
@@ -154,23 +199,13 @@ def _finding(
             reasons.ADDRESS_CONFLICT,
             f"{', '.join(lost)} is held by another MailEgress; nothing is written for it. "
             f"{reasons.ADDRESS_CONFLICT.remedy}",
+            soft=undecided,
         )
-    cycle = situation.world.claims.in_cycle(situation.obj.meta.uid, blockers) if blockers else False
-    if cycle:
-        what = name if hostname is Hold.RELEASE else ", ".join(sorted(contested))
-        return bad(
-            reasons.CLAIM_CYCLE,
-            f"{what} is held by another MailEgress that in turn waits for what this one holds. "
-            f"{reasons.CLAIM_CYCLE.remedy}",
-        )
-    if hostname is Hold.RELEASE or contested:
-        what = name if hostname is Hold.RELEASE else ", ".join(sorted(contested))
-        return bad(
-            reasons.WAITING_FOR_RELEASE,
-            f"{what} is still held by another MailEgress that does not want it any more; waiting for its release.",
-            soft=cycle is None,
-        )
-    return None
+    return bad(
+        reasons.WAITING_FOR_RELEASE,
+        f"{what} is still held by another MailEgress that does not want it any more; waiting for its release.",
+        soft=undecided,
+    )
 
 
 def _unclear(situation: Situation, choice: Choice) -> Finding:

@@ -193,20 +193,29 @@ class _Record:
         return {ip for ip in values if self.targets.find(self.situation, ip) is None}
 
     def _leaving(self, values: frozenset[str], final: set[str], mine: bool) -> set[str]:
-        """Old addresses whose PTR still shows the hostname: they stay until the PTR is reset (make before break)."""
+        """Old addresses whose PTR shows the hostname, or did so a moment ago: they stay (make before break)."""
         if not mine:
             return set()
         hostname = self.situation.obj.spec.hostname
         stay = set()
         for ip in values - final - self.targets.lost:
             eip = self.targets.find(self.situation, ip)
-            if (
-                eip is not None
-                and hostname in (eip.ptr.name, eip.ptr.update)
-                and not left_alone(self.situation, eip)
-            ):
+            if eip is None or left_alone(self.situation, eip):
+                continue
+            if hostname in (eip.ptr.name, eip.ptr.update):
+                stay.add(ip)
+            elif cached := self._cached_for(eip):
+                self.draft.later(cached)
                 stay.add(ip)
         return stay
+
+    def _cached_for(self, eip: Eip) -> float:
+        """Seconds for which receivers may still hold the hostname, if another name of ours has taken its place."""
+        s, shown = self.situation, eip.ptr.name
+        if shown is None or shown not in s.own_names():
+            return 0.0
+        switched = s.memory.settled.get((eip.allocation_id, shown), s.now)
+        return max(switched + s.settings.ptr_ttl_seconds - s.now, 0.0)
 
     def joins(self, eip: Eip, joined: frozenset[str]) -> bool:
         """A foreign PTR keeps an EIP from joining; once joined its PTR is healed instead."""

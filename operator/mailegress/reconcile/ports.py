@@ -143,11 +143,14 @@ class Dns(Protocol):
 
 
 class Kube(Protocol):
-    """Writes to the API server. Choke points ``kube.status``, ``kube.finalizer`` and ``kube.event``.
+    """What passes ask of the API server. Choke points ``kube.status``, ``kube.finalizer`` and ``kube.event``.
 
     Errors: :class:`KubeConflict` for a stale resourceVersion, :class:`KubeGone` for an object that is not there,
     :class:`KubeError` for anything else.
     """
+
+    async def read(self, namespace: str, name: str) -> Mapping[str, Any] | None:
+        """The object as it is now; None if it is gone."""
 
     async def set_finalizers(
         self, namespace: str, name: str, resource_version: str, finalizers: Sequence[str]

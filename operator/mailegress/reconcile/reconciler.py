@@ -45,6 +45,12 @@ class Objects(Protocol):
     def seen(self, body: Mapping[str, Any]) -> None:
         """A version that the API server returned to a write of ours."""
 
+    def mark(self) -> int:
+        """This moment, for :meth:`read`."""
+
+    def read(self, body: Mapping[str, Any], since: int) -> None:
+        """What the API server answered to a reading that began at a :meth:`mark`."""
+
     def gone(self, key: str, uid: str) -> None:
         """The API server says that the object is no more."""
 
@@ -120,7 +126,7 @@ class Reconciler:
             return delay
         except KubeConflict:
             outcome = "conflict"
-            return CONFLICT_RETRY
+            return await self._outdated(key, obj)
         except KubeGone:
             outcome = "gone"
             self._objects.gone(key, obj.meta.uid)
@@ -130,6 +136,22 @@ class Reconciler:
             return self._unavailable(key, obj, error)
         finally:
             self._metrics.reconcile(outcome, self._clock() - began)
+
+    async def _outdated(self, key: str, obj: MailEgress) -> float | None:
+        """Somebody changed the object meanwhile. The watch tells how, or does not: then we look ourselves."""
+        memory = self._memories[obj.meta.uid]
+        memory.conflicts += 1
+        if memory.conflicts > 1:
+            since = self._objects.mark()
+            try:
+                body = await self._kube.read(obj.meta.namespace, obj.meta.name)
+            except KubeError as error:
+                return self._unavailable(key, obj, error)
+            if body is None:
+                self._objects.gone(key, obj.meta.uid)
+                return None
+            self._objects.read(body, since)
+        return min(CONFLICT_RETRY * 2.0 ** min(memory.conflicts - 1, 20), self._settings.retry_max_seconds)
 
     def _unavailable(self, key: str, obj: MailEgress, error: KubeError) -> float:
         """The API server does not answer or refuses: this object's own back-off."""
@@ -206,7 +228,7 @@ class Reconciler:
                 return pause
             memory.unsaid_since = None
             stored = await self._kube.replace_status(body, status.to_dict())
-            memory.kube_failures = 0
+            memory.kube_failures = memory.conflicts = 0
             memory.said = stored.get("status")
             self._objects.seen(stored)
             self._log(key, obj, status, step)
@@ -224,6 +246,7 @@ class Reconciler:
 
     async def _act(self, key: str, obj: MailEgress, step: Step, memory: Memory, now: float) -> float:
         await self._actor.act(key, obj, step, memory, now)
+        memory.conflicts = 0
         if isinstance(step.action, SetPtr) and step.action.heal:
             self._metrics.ptr_healed()
         if isinstance(step.action, ChangeRecords):

@@ -64,6 +64,8 @@ class Memory:
     """Refusals by the API server since a status was last stored, however many passes came between them."""
     kube_until: float = float("-inf")
     """Nothing is written there before this moment, unless the object is edited."""
+    conflicts: int = 0
+    """Writes in a row that met a newer version of the object."""
     said: object = None
     """The status as the API server returned it to our last write."""
     quarrels: int = 0

@@ -109,7 +109,42 @@ LIVENESS = (
         "    floor = situation.now - 30\n",
         runs=(Run("create-instance"),),
     ),
+    Mutant(
+        "suspension-flickers",
+        "E3",
+        "A suspended object takes back what it would do when the last answer of the authorities grows old",
+        "reconcile/proof.py",
+        "        recent = s.obj.spec.suspend or reading.at",
+        "        recent = reading.at",
+        tests=(
+            "tests/reconcile/test_plan_rest.py"
+            "::test_a_suspended_object_says_the_same_when_the_last_answer_grows_old",
+        ),
+    ),
     # ---------------------------------------------------------------- E4: one winner, and its successor
+    Mutant(
+        "lost-claims-make-no-circle",
+        "E4",
+        "Two objects that hold what the other wants, and want it themselves, are no circle",
+        "reconcile/contest.py",
+        "            blockers |= {owner} if owner else set()\n",
+        "            blockers |= {owner} if owner and hold is Hold.RELEASE else set()\n",
+        tests=(
+            "tests/reconcile/test_plan_claims.py::test_two_that_hold_what_the_other_wants_too_are_a_circle",
+        ),
+    ),
+    Mutant(
+        "nameless-hold-by-age",
+        "E4",
+        "An object that lost its hostname keeps an address from the one that has it",
+        "reconcile/contest.py",
+        "        if not nameless:\n",
+        "        if nameless is not None:\n",
+        tests=(
+            "tests/reconcile/test_plan_claims.py"
+            "::test_an_object_without_its_hostname_does_not_hold_an_address_by_age",
+        ),
+    ),
     Mutant(
         "youngest-wins",
         "E4",

@@ -119,6 +119,15 @@ RULES = (
         runs=(Run("create-instance", ("route53.change", 0, "before", "denied")),),
     ),
     Mutant(
+        "conflict-without-back-off",
+        "S11",
+        "A write that met a newer version is repeated five times a second until the watch tells of it",
+        "reconcile/reconciler.py",
+        "        memory.conflicts += 1\n",
+        "        memory.conflicts = 1\n",
+        tests=("tests/sim/test_sim_apiserver.py::test_a_conflict_that_stays_is_backed_off",),
+    ),
+    Mutant(
         "failures-forgotten",
         "S11",
         "What the API server refused is tried again as if for the first time",

@@ -144,6 +144,17 @@ SAFETY = (
         "            leaving=not deleting\n",
         runs=(Run("observed-successor"),),
     ),
+    Mutant(
+        "cached-name-forgotten",
+        "S3",
+        "After a rename and a rename back, an address leaves the name that receivers may still hold",
+        "reconcile/forward.py",
+        "            elif cached := self._cached_for(eip):\n",
+        "            elif (cached := self._cached_for(eip)) and not cached:\n",
+        tests=(
+            "tests/reconcile/test_plan_claims.py::test_a_name_that_receivers_may_hold_keeps_its_old_address",
+        ),
+    ),
     # ---------------------------------------------------------------- S4: a change of addresses
     Mutant(
         "no-union",

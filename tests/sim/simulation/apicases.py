@@ -119,6 +119,8 @@ async def lists(api: Player) -> None:
     await api.ask("GET", f"{path_of()}?limit=10")
     await api.ask("GET", f"{path_of()}?resourceVersion=0")
     await api.ask("GET", f"{path_of('nowhere')}")
+    await api.ask("GET", f"{path_of(TWO)}?fieldSelector=metadata.name%3Da")
+    await api.ask("GET", f"{path_of(TWO)}?fieldSelector=metadata.name%3Dmissing")
     for namespace, name in ((ONE, "a"), (ONE, "c"), (TWO, "a"), (TWO, "b"), (TWO, "c")):
         await api.ask("DELETE", path_of(namespace, name))
 

@@ -287,6 +287,7 @@ class ApiServer:
         raise ApiError(404, "NotFound", f"the simulation has no {method} {path}")
 
     def _list(self, namespace: str | None, query: Mapping[str, str]) -> Reply:
+        only = query.get("fieldSelector")
         if token := query.get("continue"):
             if token not in self._pages:
                 raise ApiError(410, "Expired", "the provided continue parameter is too old")
@@ -294,7 +295,9 @@ class ApiServer:
         else:
             rv = self.rv
             rest = [
-                copy.deepcopy(o) for (ns, _), o in sorted(self.objects.items()) if namespace in (None, ns)
+                copy.deepcopy(o)
+                for (ns, name), o in sorted(self.objects.items())
+                if namespace in (None, ns) and only in (None, f"metadata.name={name}")
             ]
         limit = int(query.get("limit") or 0) or len(rest) or 1
         page, rest = rest[:limit], rest[limit:]

@@ -42,6 +42,8 @@ class FuzzWorld:
         self.bared: set[str] = set()
         """UIDs of objects that were deleted while they had no finalizer."""
         self.stripped: set[str] = set()
+        self.deafened = False
+        """Something may have happened that no watch told of."""
         """UIDs of objects whose status somebody threw away."""
         self.unmarked: set[str] = set()
         """Hostnames whose mark somebody removed or garbled."""
@@ -234,7 +236,7 @@ class FuzzWorld:
             case "repeated":
                 self.stepped.do(lambda sim: api.repeat_events(times))
             case "deaf":
-                api.deaf = True
+                api.deaf = self.deafened = True
             case _:
                 method, part, code, applied = API_FAULTS[what]
                 api.faults.append(Fault(method, part, code, times, applied))

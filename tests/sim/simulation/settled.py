@@ -17,6 +17,8 @@ from sandbox.aws.model.eip import Eip
 
 STILL = 2100.0
 """Virtual seconds without a write: longer than it takes to become Stalled (1,800 s)."""
+UNTOLD = 4100.0
+"""The same, if there may be something that only the next full list tells (3,960 s at most)."""
 QUIET = 1800.0
 
 
@@ -27,7 +29,7 @@ def settle(world: FuzzWorld) -> None:
     world.heal_api()
     sim.board.heal()
     world.retire_second()
-    stepped.run(lambda s: s.drain(STILL, patience=10 * 3600.0))
+    stepped.run(lambda s: s.drain(UNTOLD if world.deafened else STILL, patience=10 * 3600.0))
     stepped.check()
     stepped.run(lambda s: s.stay_quiet(QUIET))
     stepped.do(_look)

@@ -198,6 +198,8 @@ def operate(state: State, index: int) -> State:
     if isinstance(step.action, RemoveFinalizer):
         check_release(state, found)
         return _gone(state, index)
+    if step.blocked_on is not None:
+        desk.claims.set_blocked(found.meta.uid, step.blocked_on)
     told = _wordless(desk.written(found, step))
     check_status(state, told)
     if (ready := told.status.condition(READY)) is not None and ready.status == TRUE:
