@@ -7,6 +7,7 @@ from dataclasses import replace
 from fakes import OTHER_UID, REGION, UID, ZONE, Desk, body, mine, obj, verdict
 
 from mailegress.api.conditions import ACCEPTED, FORWARD_READY, READY, REVERSE_READY
+from mailegress.api.status import PtrOrigin
 from mailegress.api.types import MailEgress, parse_object
 from mailegress.reconcile import summarise
 from mailegress.reconcile.model import Absence, Eip, RecordSet, Verb
@@ -383,3 +384,37 @@ def test_a_deleted_object_leaves_the_ptr_of_whoever_took_the_name_over() -> None
     desk.records.put(HOST, [eip.public_ip], mine(OTHER_UID))
     gone = replace(me, meta=replace(me.meta, deletion_timestamp="2026-01-02T00:00:00Z", generation=2))
     assert isinstance(desk.plan(gone).action, RemoveFinalizer)
+
+
+def test_whose_a_ptr_is_stays_written_down_while_nothing_is_read() -> None:
+    """A new process, and the selector written another way meanwhile."""
+    desk = Desk()
+    eip = desk.eip(1, HOST)
+    desk.records.put(HOST, [eip.public_ip], mine())
+    desk.publish(HOST)
+    me = converged(desk, eip)
+    adopted = replace(me.status.addresses[0], ptr_origin=PtrOrigin.ADOPTED)
+    spec = parse_object(body(HOST, [{"publicIP": eip.public_ip}])).spec
+    me = replace(
+        me,
+        spec=spec,
+        meta=replace(me.meta, generation=2),
+        status=replace(me.status, addresses=(adopted,)),
+    )
+    desk.memories.clear()
+    desk.book.at = None
+    me = desk.written(me, desk.plan(me))
+    desk.book.at = 0.0
+    step = desk.plan(me)
+    assert [(a.allocation_id, a.ptr_origin) for a in step.addresses] == [
+        (eip.allocation_id, PtrOrigin.ADOPTED)
+    ]
+
+
+def test_under_our_own_mark_a_ptr_is_ours_also_when_somebody_took_the_record_away() -> None:
+    desk = Desk()
+    eip = desk.eip(1, HOST)
+    desk.records.put(HOST, (), mine())
+    assert desk.plan(obj(HOST, [eip])).addresses[0].ptr_origin is PtrOrigin.MANAGED
+    desk.records.put(HOST, (), mine(adopted=True))
+    assert desk.plan(obj(HOST, [eip])).addresses[0].ptr_origin is PtrOrigin.ADOPTED

@@ -24,6 +24,19 @@ def test_an_address_that_nothing_replaces_is_not_told_as_progress() -> None:
     state.teardown()
 
 
+def test_a_ptr_of_ours_is_not_adopted_when_the_record_is_gone_after_a_crash() -> None:
+    """Crash, the A record deleted by hand, and the selector written another way: the PTR is still ours to reset."""
+    state = MailWorld()
+    spec = {"elasticIPs": [{"allocationID": "EIP0"}], "hostname": "mta.example.com"}
+    state.create(name="a", spec=spec)
+    state.wait(seconds=31.0)
+    state.crash()
+    state.change_record(host=0, what="drop-a")
+    again = {**spec, "elasticIPs": [{"allocationID": "EIP0", "region": "ap-northeast-1"}]}
+    state.edit(name="a", field="elasticIPs", spec=again)
+    state.teardown()
+
+
 def test_a_mark_that_somebody_garbled_is_told_as_a_conflict() -> None:
     state = MailWorld()
     state.create(name="a", spec={"elasticIPs": [{"allocationID": "EIP0"}], "hostname": "mta.example.com"})

@@ -56,6 +56,7 @@ def made_before(situation: Situation, eip: Eip) -> bool:
     """An A record under a mark that says it was created by us, or by an object that is gone, already holds the address.
 
     AWS takes a PTR only after the A, and the A was ours: the PTR beside it is ours too (lost status, restored cluster).
+    Where the mark is ours and somebody took the A away, it is taken to have held the address.
     """
     s = situation
     for _, view in s.world.records.holder(s.obj.spec.hostname):
@@ -64,7 +65,10 @@ def made_before(situation: Situation, eip: Eip) -> bool:
             continue
         if mark.uid != s.obj.meta.uid and s.world.claims.live(mark.uid):
             continue
-        if any(eip.public_ip in r.values for r in view.of_type("A") if r.simple):
+        records = view.of_type("A")
+        if any(eip.public_ip in r.values for r in records if r.simple):
+            return True
+        if not records and mark.uid == s.obj.meta.uid:
             return True
     return False
 

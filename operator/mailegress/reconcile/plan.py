@@ -267,6 +267,11 @@ def _addresses(
     for old in s.recorded():
         if old.allocation_id in entries or old.allocation_id is None:
             continue
+        region = old.region or ""
+        if region in s.world.book.regions and s.world.book.get(region).value is None:
+            # Whose its PTR is stands nowhere else; what is still wanted is not known yet.
+            entries[old.allocation_id] = old
+            continue
         eip = aims.find(s, old.public_ip or "")
         ours = eip is not None and s.own_names() | {s.obj.spec.hostname} >= {eip.ptr.name or ""}
         if (
