@@ -402,6 +402,7 @@ def test_whose_a_ptr_is_stays_written_down_while_nothing_is_read() -> None:
         status=replace(me.status, addresses=(adopted,)),
     )
     desk.memories.clear()
+    desk.records.put(HOST, (), mine())
     desk.book.at = None
     me = desk.written(me, desk.plan(me))
     desk.book.at = 0.0
