@@ -10,7 +10,7 @@ from mailegress.api.conditions import ACCEPTED, FORWARD_READY, READY, REVERSE_RE
 from mailegress.api.status import PtrOrigin
 from mailegress.api.types import MailEgress, parse_object
 from mailegress.reconcile import summarise
-from mailegress.reconcile.model import Absence, Eip, RecordSet, Verb
+from mailegress.reconcile.model import Absence, Eip, Ptr, RecordSet, Verb
 from mailegress.reconcile.step import ChangeRecords, RemoveFinalizer, ResetPtr, SetPtr, Step
 
 HOST, NEW = "mta.example.com", "out.example.com"
@@ -419,3 +419,35 @@ def test_under_our_own_mark_a_ptr_is_ours_also_when_somebody_took_the_record_awa
     assert desk.plan(obj(HOST, [eip])).addresses[0].ptr_origin is PtrOrigin.MANAGED
     desk.records.put(HOST, (), mine(adopted=True))
     assert desk.plan(obj(HOST, [eip])).addresses[0].ptr_origin is PtrOrigin.ADOPTED
+
+
+def test_the_ptr_of_an_address_that_no_record_tells_of_is_reset_when_its_successor_is_right() -> None:
+    """Taken out of the spec, and out of the record by somebody else, while AWS was setting it."""
+    desk = Desk()
+    old, new = desk.eip(1), desk.eip(2)
+    desk.records.put(HOST, [old.public_ip], mine())
+    desk.publish(HOST)
+    me = obj(HOST, [old])
+    me = desk.written(me, desk.plan(me))
+    desk.eip(1, Ptr(None, HOST, "PENDING"))
+    desk.records.put(HOST, (), mine())
+    me = edited(me, (new,))
+    step = desk.plan(me)
+    assert [(a.public_ip, a.ptr_origin) for a in step.addresses if a.ptr_origin] == [
+        (old.public_ip, PtrOrigin.MANAGED)
+    ], "it stays written down"
+    assert isinstance(step.action, ChangeRecords), "first the new one"
+    me = desk.written(me, step)
+    desk.records.put(HOST, [new.public_ip], mine())
+    desk.publish(HOST)
+    desk.set_ptr(old, HOST)
+    desk.set_ptr(new, HOST)
+    step = desk.plan(me)
+    assert isinstance(step.action, ResetPtr)
+    assert step.action.allocation_id == old.allocation_id
+    assert summarise.verdicts(me, step)[READY].reason == "RetiringOldName"
+    carry_out(desk, step)
+    me = desk.written(me, step)
+    step = desk.plan(me)
+    assert step.owed == ()
+    assert [a.public_ip for a in step.addresses] == [new.public_ip]

@@ -37,6 +37,17 @@ def test_a_ptr_of_ours_is_not_adopted_when_the_record_is_gone_after_a_crash() ->
     state.teardown()
 
 
+def test_the_ptr_of_an_address_that_left_spec_and_record_at_once_is_reset() -> None:
+    """The A record deleted by hand and the address replaced while AWS was setting its PTR: only the status tells."""
+    state = MailWorld()
+    spec = {"elasticIPs": [{"allocationID": "EIP1"}], "hostname": "mta.example.com"}
+    state.create(name="a", spec=spec)
+    state.wait(seconds=31.0)
+    state.change_record(host=0, what="drop-a")
+    state.edit(name="a", field="elasticIPs", spec={**spec, "elasticIPs": [{"allocationID": "EIP0"}]})
+    state.teardown()
+
+
 def test_a_mark_that_somebody_garbled_is_told_as_a_conflict() -> None:
     state = MailWorld()
     state.create(name="a", spec={"elasticIPs": [{"allocationID": "EIP0"}], "hostname": "mta.example.com"})

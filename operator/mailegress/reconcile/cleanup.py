@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from mailegress.api.status import PtrOrigin
 from mailegress.api.types import Management
 from mailegress.reconcile import marks, verify
 from mailegress.reconcile.batch import mark_set, swap
+from mailegress.reconcile.contest import marked_holder
 from mailegress.reconcile.forward import Forward
 from mailegress.reconcile.marks import Mark
-from mailegress.reconcile.model import Change, NameView, RecordSet, Verb
+from mailegress.reconcile.model import Change, Eip, NameView, RecordSet, Verb
 from mailegress.reconcile.reverse import Reverse, reset
 from mailegress.reconcile.situation import Draft, Situation
 from mailegress.reconcile.step import ChangeRecords, NeedAuthorities, NeedName
@@ -37,7 +39,43 @@ def retire(
         if mark is None:
             continue
         owed.append(_retire_one(situation, draft, targets, forward, reverse, zone_id, fact.value, mark))
-    return tuple(owed)
+    return (*owed, *_strays(situation, draft, targets, forward, reverse))
+
+
+def _strays(
+    situation: Situation, draft: Draft, targets: Targets, forward: Forward, reverse: Reverse
+) -> list[str]:
+    """PTRs that we set at EIPs which the spec does not name any more, and which stand in no record that would tell."""
+    s, hostname = situation, situation.obj.spec.hostname
+    names = s.own_names() | {hostname}
+    owed: list[str] = []
+    for entry in s.recorded():
+        eip = targets.find(s, entry.public_ip or "")
+        if (
+            eip is None
+            or eip.allocation_id in targets.wanted
+            or eip.allocation_id != entry.allocation_id
+            or eip.public_ip in forward.wanted
+            or entry.ptr_origin is not PtrOrigin.MANAGED
+        ):
+            continue
+        for name in sorted(names & {eip.ptr.name, eip.ptr.update}):
+            if marked_holder(s, name) not in (None, s.obj.meta.uid):
+                continue
+            if not (targets.known and forward.finding.ok and reverse.settled):
+                owed.append(f"the PTR of {eip.public_ip} stays until {hostname} is right")
+            elif reset(s, draft, eip, name) is not None:
+                owed.append(f"the PTR of {eip.public_ip} is being reset")
+    return owed
+
+
+def points_here(situation: Situation, eip: Eip) -> bool:
+    """Does the PTR show a name of ours, or is it not known yet what became of our write to it?"""
+    s = situation
+    if {eip.ptr.name, eip.ptr.update} & (s.own_names() | {s.obj.spec.hostname}):
+        return True
+    write = s.world.ptrs.state(eip.region, eip.allocation_id)
+    return write is not None and (write.busy or s.doubted(eip.region, eip.allocation_id) is not None)
 
 
 def own_mark(situation: Situation, view: NameView) -> Mark | None:

@@ -172,6 +172,9 @@ def _step(
         # Before the first external write; and again if somebody took it off.
         action = AddFinalizer()
     addresses = _addresses(s, draft, aims, claim, ahead, behind)
+    leaving = _leaving(s, addresses, aims, ahead)
+    # An address that is only tidied up after has no part in the name any more.
+    shown = [a for a in leaving if a.public_ip in ahead.values or not ahead.known]
     idle = action is None and not owed and not draft.needs
     settled = idle and all(f.ok for f in findings.values())
     # What stands without a new reading is nothing to look at again soon.
@@ -186,8 +189,8 @@ def _step(
         needs=tuple(draft.needs),
         wait=wait,
         hostname=s.obj.spec.hostname,
-        addresses=addresses,
-        public_ips=tuple(dict.fromkeys(a.public_ip for a in addresses if a.public_ip)),
+        addresses=(*addresses, *leaving),
+        public_ips=tuple(dict.fromkeys(a.public_ip for a in (*addresses, *shown) if a.public_ip)),
         zone=_zone(s, ahead),
         forward=_forward(s, ahead),
         notices=tuple(draft.notices),
@@ -221,7 +224,7 @@ def _forward(situation: Situation, ahead: Forward) -> ForwardStatus | None:
 def _addresses(
     situation: Situation, draft: Draft, aims: Targets, claim: Contest, ahead: Forward, behind: Reverse
 ) -> tuple[AddressStatus, ...]:
-    """One entry for every EIP, every selector that resolved to none, and every old EIP that is still ours to tidy."""
+    """One entry for every EIP that the spec names, and for every selector that resolved to none."""
     s = situation
     report = s.world.dns.public(s.obj.spec.hostname).value
     entries: dict[str, AddressStatus] = {}
@@ -262,10 +265,20 @@ def _addresses(
                 reason,
             ),
         )
+    return tuple(entries.values())
+
+
+def _leaving(
+    situation: Situation, named: tuple[AddressStatus, ...], aims: Targets, ahead: Forward
+) -> tuple[AddressStatus, ...]:
+    """One entry for every old EIP that is still ours to tidy up after."""
+    s = situation
+    entries: dict[str | None, AddressStatus] = {}
+    known = {a.allocation_id for a in named}
     tidy = ahead.values | _old_values(s)
     vanished = {a.allocation_id for a in targets.vanished(s)}
     for old in s.recorded():
-        if old.allocation_id in entries or old.allocation_id is None:
+        if old.allocation_id in known:
             continue
         region = old.region or ""
         if region in s.world.book.regions and s.world.book.get(region).value is None:
@@ -273,7 +286,7 @@ def _addresses(
             entries[old.allocation_id] = old
             continue
         eip = aims.find(s, old.public_ip or "")
-        ours = eip is not None and s.own_names() | {s.obj.spec.hostname} >= {eip.ptr.name or ""}
+        ours = eip is not None and cleanup.points_here(s, eip)
         if (
             (old.allocation_id in vanished and old.public_ip not in aims.lost)
             or old.public_ip in tidy

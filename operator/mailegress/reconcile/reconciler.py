@@ -139,7 +139,10 @@ class Reconciler:
 
     async def _outdated(self, key: str, obj: MailEgress) -> float | None:
         """Somebody changed the object meanwhile. The watch tells how, or does not: then we look ourselves."""
-        memory = self._memories[obj.meta.uid]
+        memory = self._memories.get(obj.meta.uid)
+        if memory is None:
+            # Gone while it was being written.
+            return CONFLICT_RETRY
         memory.conflicts += 1
         if memory.conflicts > 1:
             since = self._objects.mark()

@@ -30,6 +30,12 @@ def _age(body: Object) -> tuple[str, str]:
     return body["metadata"]["creationTimestamp"], body["metadata"]["uid"]
 
 
+def _wants(body: Object, eip: Eip) -> bool:
+    """A live object that names this very EIP."""
+    named = {s.get("allocationID") or s.get("publicIP") for s in body["spec"]["elasticIPs"]}
+    return "deletionTimestamp" not in body["metadata"] and bool(named & {eip.allocation_id, eip.public_ip})
+
+
 @dataclass
 class Checks(StatusChecks):
     """All of them; hears of calls and of writes to the API server."""
@@ -176,15 +182,18 @@ class Checks(StatusChecks):
                 self.violated("S8", f"PTR {name} is set for no live object")
         else:
             self._finalized(holder["metadata"]["uid"], f"PTR {name} of {eip.public_ip}")
+        mark = self._mark_at(shown) if shown not in (None, name) else None
+        loser = self.api.by_uid(mark.uid) if mark is not None else None
+        if loser is not None and loser is not holder and _wants(loser, eip) and not self._touched(eip.public_ip):
+            whose = loser["metadata"]["name"]
+            self.violated("S9", f"the PTR {shown} of {eip.public_ip} is taken from {whose}, which wants it")
 
     def _check_successors(self, owner: Object, leaving: Eip) -> None:
         """S4: an address gives its PTR up only once those that take its place have theirs."""
         if "deletionTimestamp" in owner["metadata"]:
             return
-        named = {s.get("allocationID") or s.get("publicIP") for s in owner["spec"]["elasticIPs"]}
         for eip in self.world.all_eips():
-            wanted = eip.allocation_id in named or eip.public_ip in named
-            if wanted and not self._touched(eip.public_ip) and bare(eip.ptr) != owner["spec"]["hostname"]:
+            if _wants(owner, eip) and not self._touched(eip.public_ip) and bare(eip.ptr) != owner["spec"]["hostname"]:
                 self.violated(
                     "S4",
                     f"the PTR of {leaving.public_ip} is reset while that of {eip.public_ip} is {bare(eip.ptr)}",
@@ -317,12 +326,7 @@ class Checks(StatusChecks):
         if owner is None:
             return
         for other in self.api.objects.values():
-            selectors = other["spec"]["elasticIPs"]
-            wants = any(
-                {s.get("allocationID"), s.get("publicIP")} & {eip.allocation_id, eip.public_ip}
-                for s in selectors
-            )
-            if wants and "deletionTimestamp" not in other["metadata"] and _age(other) < _age(owner):
+            if _wants(other, eip) and _age(other) < _age(owner):
                 self.violated(
                     "S9",
                     f"{eip.public_ip} joins {name} although {other['metadata']['name']} is older and wants it",
