@@ -10,8 +10,8 @@ from mailegress.api.conditions import ACCEPTED, FORWARD_READY, READY, REVERSE_RE
 from mailegress.api.status import PtrOrigin
 from mailegress.api.types import MailEgress, parse_object
 from mailegress.reconcile import summarise
-from mailegress.reconcile.model import Absence, Eip, Ptr, RecordSet, Verb
-from mailegress.reconcile.step import ChangeRecords, RemoveFinalizer, ResetPtr, SetPtr, Step
+from mailegress.reconcile.model import Absence, Eip, Fact, Ptr, RecordSet, Verb
+from mailegress.reconcile.step import ChangeRecords, NeedPtr, RemoveFinalizer, ResetPtr, SetPtr, Step
 
 HOST, NEW = "mta.example.com", "out.example.com"
 
@@ -451,3 +451,27 @@ def test_the_ptr_of_an_address_that_no_record_tells_of_is_reset_when_its_success
     step = desk.plan(me)
     assert step.owed == ()
     assert [a.public_ip for a in step.addresses] == [new.public_ip]
+
+
+def test_a_ptr_is_read_again_before_it_is_reset() -> None:
+    """On an old reading a stranger's PTR would go with it: AWS resets whatever is there."""
+    desk = Desk()
+    old, new = desk.eip(1), desk.eip(2, HOST)
+    me = edited(converged(desk, old, new), (new,))
+    deleted = replace(me, meta=replace(me.meta, deletion_timestamp="2026-01-02T00:00:00Z"))
+    read: dict[str, float] = {}
+    desk.book.ptr = lambda _, allocation_id: Fact(  # type: ignore[method-assign]
+        desk.book.eips[allocation_id].ptr, read.get(allocation_id, desk.now)
+    )
+    for told in (me, deleted):
+        desk.memories.clear()
+        read[old.allocation_id] = desk.now - desk.settings.gate_seconds - 1
+        step = desk.plan(told)
+        assert step.action is None or step.action.allocation_id == new.allocation_id
+        assert [n for n in step.needs if isinstance(n, NeedPtr)] == [
+            NeedPtr(REGION, old.allocation_id, desk.now - desk.settings.gate_seconds)
+        ]
+        read.clear()
+        step = desk.plan(told)
+        assert isinstance(step.action, ResetPtr)
+        assert step.action.allocation_id == old.allocation_id

@@ -48,6 +48,17 @@ def test_the_ptr_of_an_address_that_left_spec_and_record_at_once_is_reset() -> N
     state.teardown()
 
 
+def test_a_ptr_that_became_a_strangers_is_not_reset_on_an_old_reading() -> None:
+    """Somebody took the address over while its successor was being set up: its PTR is read before the reset."""
+    state = MailWorld()
+    spec = {"elasticIPs": [{"allocationID": "EIP3"}], "hostname": "mta.example.com"}
+    state.create(name="a", spec=spec)
+    state.wait(seconds=310.0)
+    state.change_ptr(eip=3, name="mail.stranger.net")
+    state.edit(name="a", field="elasticIPs", spec={**spec, "elasticIPs": [{"allocationID": "EIP0"}]})
+    state.teardown()
+
+
 def test_a_mark_that_somebody_garbled_is_told_as_a_conflict() -> None:
     state = MailWorld()
     state.create(name="a", spec={"elasticIPs": [{"allocationID": "EIP0"}], "hostname": "mta.example.com"})

@@ -272,8 +272,16 @@ def reset(situation: Situation, draft: Draft, eip: Eip, hostname: str) -> Findin
     if rest and write is not None and write.fault is not None:
         draft.later(rest)
         return from_fault(write.fault)
-    draft.act(ResetPtr(eip.region, eip.allocation_id, eip.public_ip, hostname))
+    if read_lately(situation, draft, eip):
+        draft.act(ResetPtr(eip.region, eip.allocation_id, eip.public_ip, hostname))
     return under_way(write, bad(reasons.PTR_PENDING, text))
+
+
+def read_lately(situation: Situation, draft: Draft, eip: Eip) -> bool:
+    """Was the PTR read just now? AWS resets it whatever it is, and it may have become somebody else's meanwhile."""
+    floor = situation.now - situation.settings.gate_seconds
+    fact = situation.world.book.ptr(eip.region, eip.allocation_id)
+    return draft.have(fact, floor, NeedPtr(eip.region, eip.allocation_id, floor))
 
 
 def origin(

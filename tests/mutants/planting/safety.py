@@ -155,6 +155,30 @@ SAFETY = (
             "tests/reconcile/test_plan_claims.py::test_a_name_that_receivers_may_hold_keeps_its_old_address",
         ),
     ),
+    Mutant(
+        "reset-on-an-old-reading",
+        "S2",
+        "A PTR is reset that somebody else may have taken over meanwhile",
+        "reconcile/reverse.py",
+        "    return draft.have(fact, floor, NeedPtr(eip.region, eip.allocation_id, floor))\n",
+        "    return True\n",
+        tests=(
+            "tests/sim/test_sim_regressions.py"
+            "::test_a_ptr_that_became_a_strangers_is_not_reset_on_an_old_reading",
+        ),
+    ),
+    Mutant(
+        "stray-ptr-forgotten",
+        "S8",
+        "The status lets go of an address that left spec and record while AWS is still setting its PTR",
+        "reconcile/plan.py",
+        "        ours = eip is not None and cleanup.points_here(s, eip)\n",
+        "        ours = eip is not None and eip.ptr.name in s.own_names()\n",
+        tests=(
+            "tests/sim/test_sim_regressions.py"
+            "::test_the_ptr_of_an_address_that_left_spec_and_record_at_once_is_reset",
+        ),
+    ),
     # ---------------------------------------------------------------- S4: a change of addresses
     Mutant(
         "no-union",
