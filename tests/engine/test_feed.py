@@ -166,3 +166,32 @@ def test_a_full_list_heals_a_store_that_an_api_server_restored_from_a_backup_con
         assert await world.ready() == ["mail/a"]
 
     virtually(story())
+
+
+def test_versions_that_went_back_are_looked_into_at_once(virtually: Run) -> None:
+    """The watch starts anew after a restore and lists what is older than what is known."""
+
+    async def story() -> None:
+        world = World()
+        world.objects = {name: egress(name, "5") for name in "ab"}
+        relister = world.relister()
+        await relister.once()
+        await world.ready()
+        running = asyncio.create_task(relister.run())
+        await asyncio.sleep(1)
+        world.feed.on_change(None, egress("a", "5"))
+        world.feed.on_change("MODIFIED", egress("a", "4"))
+        await asyncio.sleep(60)
+        assert len(world.lists) == 1, "neither what is known nor a late event raises a doubt"
+        world.objects = {name: egress(name, "3") for name in "ab"}
+        for body in world.objects.values():
+            world.feed.on_change(None, body)
+        assert await world.ready() == []
+        await asyncio.sleep(31)
+        assert len(world.lists) == 2
+        assert sorted(await world.ready()) == ["mail/a", "mail/b"]
+        await asyncio.sleep(3500)
+        assert len(world.lists) == 2
+        running.cancel()
+
+    virtually(story())

@@ -59,6 +59,15 @@ def test_a_ptr_that_became_a_strangers_is_not_reset_on_an_old_reading() -> None:
     state.teardown()
 
 
+def test_a_restored_backup_is_noticed_before_the_hourly_list() -> None:
+    state = MailWorld()
+    state.create(name="a", spec={"elasticIPs": [{"allocationID": "EIP0"}], "hostname": "mta.example.com"})
+    state.take_backup()
+    state.wait(seconds=310.0)
+    state.restore_backup()
+    state.teardown()
+
+
 def test_a_mark_that_somebody_garbled_is_told_as_a_conflict() -> None:
     state = MailWorld()
     state.create(name="a", spec={"elasticIPs": [{"allocationID": "EIP0"}], "hostname": "mta.example.com"})

@@ -4,6 +4,7 @@ queue.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -26,6 +27,10 @@ class Feed:
         self._store = store
         self._queue = queue
         self._on_removed = on_removed
+        self.doubt = asyncio.Event()
+        """Set when the watch lists an older version than is known. Either ours is from a write since, or the API
+        server was restored from a backup; only a full list can tell.
+        """
 
     def on_change(self, kind: str | None, body: Mapping[str, Any]) -> None:
         """A watch event: ADDED, MODIFIED, DELETED, or None for an object of the initial list and of a re-list
@@ -34,7 +39,9 @@ class Feed:
         if kind == "DELETED":
             self.gone(object_key(body), body["metadata"]["uid"])
         else:
-            self.seen(body, Priority.RESYNC if kind is None else Priority.CHANGE)
+            news = self.seen(body, Priority.RESYNC if kind is None else Priority.CHANGE)
+            if kind is None and not news and self._store.ahead(body):
+                self.doubt.set()
 
     def seen(self, body: Mapping[str, Any], priority: Priority, since: int | None = None) -> bool:
         """A version of an object, from whatever source (``since``: see :meth:`Store.upsert`); a pass is due if it is

@@ -1,4 +1,4 @@
-"""Full lists of our own: one before the workers start, then one an hour.
+"""Full lists of our own: one before the workers start, then one an hour, and one when the watch raises a doubt.
 
 kopf does not tell its handlers when its list ends, and a claim must not be judged before every rival is
 known. And a watch never tells of a deletion that happened while nobody watched.
@@ -6,6 +6,7 @@ known. And a watch never tells of a deletion that happened while nobody watched.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -30,7 +31,7 @@ class RelistSettings:
     jitter: float = 0.1
     """Share of the interval by which a list may come later: replicas and clusters do not list in step."""
     retry: float = 30.0
-    """After a list that failed."""
+    """After a list that failed, and from a doubt to the list that settles it."""
 
 
 class Relister:
@@ -74,7 +75,7 @@ class Relister:
         settings = self._settings
         delay = self._next()
         while True:
-            await self._sleep(delay)
+            await self._pause(delay)
             try:
                 await self.once()
             except KubeError as error:
@@ -82,6 +83,18 @@ class Relister:
                 delay = settings.retry
             else:
                 delay = self._next()
+
+    async def _pause(self, delay: float) -> None:
+        """Until it is time, or a while after a doubt: many may come at once."""
+        waits = [asyncio.ensure_future(w) for w in (self._sleep(delay), self._feed.doubt.wait())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        if self._feed.doubt.is_set():
+            await self._sleep(self._settings.retry)
+            self._feed.doubt.clear()
 
     def _next(self) -> float:
         return self._settings.interval * (1 + self._settings.jitter * self._rng.random())

@@ -163,6 +163,17 @@ class Store:
             self._on_changed(new, None if replaced else old)
         return True
 
+    def ahead(self, body: Mapping[str, Any]) -> bool:
+        """Is a newer version of this very object known?"""
+        known = self._objects.get(object_key(body))
+        meta = body["metadata"]
+        return (
+            known is not None
+            and known.uid == meta["uid"]
+            and known.resource_version != (version := str(meta.get("resourceVersion", "")))
+            and not newer(version, known.resource_version)
+        )
+
     def delete(self, key: str, uid: str | None = None) -> bool:
         """The object is gone. With a ``uid``, only that object: its successor under the same name stays."""
         if uid is not None:

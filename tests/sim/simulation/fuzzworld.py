@@ -250,7 +250,7 @@ class FuzzWorld:
 
     def restore_backup(self) -> None:
         if self.backup is not None:
-            saved, self.backup, self.deafened = self.backup, None, True
+            saved, self.backup = self.backup, None
             self.stepped.do(lambda sim: sim.restore(saved, BUMP))
 
 

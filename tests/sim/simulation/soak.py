@@ -96,7 +96,7 @@ async def _pass(sim: Sim, seconds: float) -> None:
     """Time passes; what the simulation itself writes down of calls is thrown away now and then."""
     until = sim.clock() + seconds
     while sim.clock() < until:
-        await asyncio.sleep(min(HOUR, until - sim.clock()))
+        await asyncio.sleep(min(6 * HOUR, until - sim.clock()))
         sim.world.control.reset_log()
         sim.world.dns.journal.clear()
         sim.trace.forget(KEPT)

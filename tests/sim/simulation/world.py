@@ -32,6 +32,7 @@ from sandbox.aws.control import Control
 from sandbox.aws.model import AwsModel, Settings
 from sandbox.aws.model.eip import Eip
 from sandbox.aws.model.zones import Zone as HostedZone
+from sandbox.aws.model.zones import order_key
 from sandbox.aws.publish import Publisher
 from sandbox.aws.service import AwsService, Call
 from sandbox.aws.world import dump
@@ -109,11 +110,11 @@ class World:
 
     def record(self, zone: HostedZone | None, name: str, rtype: str) -> tuple[int, tuple[str, ...]] | None:
         """TTL and values as Route 53 holds them now."""
-        for found in zone.ordered() if zone is not None else ():
-            shown = found.to_params()
-            if shown["Name"].rstrip(".") == name and shown["Type"] == rtype:
-                values = tuple(sorted(v["Value"] for v in shown.get("ResourceRecords", ())))
-                return int(shown.get("TTL", 0)), values
+        if zone is None:
+            return None
+        for found in zone.ordered(order_key((f"{name}.", rtype, "")), 1):
+            if (found.name.rstrip("."), found.type) == (name, rtype):
+                return found.ttl or 0, tuple(sorted(found.values))
         return None
 
     def mark(self, zone: HostedZone | None, hostname: str) -> str:
