@@ -326,6 +326,9 @@ class Checks(StatusChecks):
         if owner is None:
             return
         for other in self.api.objects.values():
+            if other["metadata"]["uid"] in self.api.lapsed:
+                # It came back from a backup: nobody could know of it at that moment.
+                continue
             if _wants(other, eip) and _age(other) < _age(owner):
                 self.violated(
                     "S9",
