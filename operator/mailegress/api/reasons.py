@@ -92,7 +92,7 @@ DELETION_BLOCKED = _reason(
 RETIRING_OLD_NAME = _reason(
     "RetiringOldName",
     (READY,),
-    "All is right and was verified; the former hostname or zone is still being cleared away.",
+    "All is right and was verified; a former hostname, zone or address is still being cleared away.",
     _WAIT,
 )
 READY_REASON = _reason("Ready", (READY,), "All is right and was verified.", _NOTHING)

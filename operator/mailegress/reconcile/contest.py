@@ -53,14 +53,14 @@ class Contest:
 
 def marked_holder(situation: Situation, hostname: str, preferred: str | None = None) -> str | None:
     """UID of the live CR whose mark stands at the name, in whatever zone. By default ours comes first."""
-    me = preferred or situation.obj.meta.uid
+    first = preferred or situation.obj.meta.uid
     holder = None
     for _, view in situation.world.records.holder(hostname):
         mark = marks.parse(view.mark.values) if view.mark is not None else None
         if mark is None or not situation.settings.mine(mark.owner):
             continue
-        if mark.uid == me:
-            return me
+        if mark.uid == first:
+            return first
         if situation.world.claims.live(mark.uid):
             holder = mark.uid
     return holder
