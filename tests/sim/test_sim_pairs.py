@@ -17,7 +17,7 @@ from simulation.record import recording
 from simulation.runs import faults, play_faulted
 
 SHORT = ("create-instance", "delete", "delete-midway", "adopt", "observed", "rename", "eip-swap")
-COUNTS = {"quick": 10, "full": 150}
+COUNTS = {"quick": 10, "full": 100}
 
 
 def pairs(name: str) -> list[tuple[Plan, Plan]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from simulation.faults import Plan
 from simulation.machine import MailWorld
+from simulation.runs import play_faulted
 
 
 def test_an_address_that_nothing_replaces_is_not_told_as_progress() -> None:
@@ -73,3 +75,12 @@ def test_a_mark_that_somebody_garbled_is_told_as_a_conflict() -> None:
     state.create(name="a", spec={"elasticIPs": [{"allocationID": "EIP0"}], "hostname": "mta.example.com"})
     state.change_record(host=0, what="garble-mark")
     state.teardown()
+
+
+def test_what_is_stalled_and_moves_without_a_word_is_not_passed_over_and_over() -> None:
+    """Both of the API server's permissions stay away so long that the object is stalled when its change goes out."""
+    play_faulted(
+        "delete-midway",
+        Plan("kube.finalizer", 0, "before", "denied"),
+        also=Plan("kube.status", 0, "before", "denied"),
+    )

@@ -212,6 +212,7 @@ class Reconciler:
         if progress != memory.progress:
             memory.progress, memory.progress_at = progress, now
         deadline = memory.progress_at + self._settings.stalled_after_seconds
+        until_stuck = deadline - now if now < deadline else float("inf")
         status = summarise.compose(
             obj,
             step,
@@ -224,7 +225,7 @@ class Reconciler:
         if not status.matches(body.get("status")):
             unsaid = self._unsaid(obj, memory, status, step, now)
             if unsaid > 0 and step.action is None:
-                return min(step.wait, unsaid, max(deadline - now, 0.0))
+                return min(step.wait, unsaid, until_stuck)
             if unsaid > 0:
                 return await self._act(key, obj, step, memory, now)
             if (pause := self._quarrel(memory, body, now)) > 0:
@@ -243,9 +244,7 @@ class Reconciler:
         if step.action is not None:
             return await self._act(key, obj, step, memory, now)
         waits = step.wait
-        if found[READY].status != TRUE and now < deadline:
-            waits = min(waits, deadline - now)
-        return waits
+        return waits if found[READY].status == TRUE else min(waits, until_stuck)
 
     async def _act(self, key: str, obj: MailEgress, step: Step, memory: Memory, now: float) -> float:
         await self._actor.act(key, obj, step, memory, now)
