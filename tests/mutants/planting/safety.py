@@ -103,8 +103,8 @@ SAFETY = (
         "S9",
         "A mark with our owner ID counts as ours whatever object it names",
         "reconcile/contest.py",
-        "        if mark.uid == me:\n            return me\n",
-        "        if situation.settings.mine(mark.owner):\n            return me\n",
+        "        if mark.uid == first:\n            return first\n",
+        "        if situation.settings.mine(mark.owner):\n            return first\n",
         runs=(Run("conflict-takeover"),),
     ),
     Mutant(
