@@ -10,7 +10,7 @@ from mailegress.api.conditions import ACCEPTED, FORWARD_READY, READY, REVERSE_RE
 from mailegress.api.status import PtrOrigin
 from mailegress.api.types import MailEgress, parse_object
 from mailegress.reconcile import summarise
-from mailegress.reconcile.model import Absence, Eip, Fact, Ptr, RecordSet, Verb
+from mailegress.reconcile.model import Absence, Eip, Fact, Ptr, RecordSet, Verb, WritePhase, WriteState
 from mailegress.reconcile.step import ChangeRecords, NeedPtr, RemoveFinalizer, ResetPtr, SetPtr, Step
 
 HOST, NEW = "mta.example.com", "out.example.com"
@@ -475,3 +475,41 @@ def test_a_ptr_is_read_again_before_it_is_reset() -> None:
         step = desk.plan(told)
         assert isinstance(step.action, ResetPtr)
         assert step.action.allocation_id == old.allocation_id
+
+
+def leaving(desk: Desk) -> tuple[MailEgress, Eip]:
+    """Right with a new EIP; the status still tells of the PTR of the old one, which stands in no record any more."""
+    old, new = desk.eip(1), desk.eip(2)
+    me = edited(converged(desk, old), (new,))
+    desk.records.put(HOST, [new.public_ip], mine())
+    desk.publish(HOST)
+    desk.set_ptr(new, HOST)
+    return me, old
+
+
+def test_a_name_that_another_object_took_over_keeps_its_ptr() -> None:
+    """Observed: no mark of ours says that the name is still ours."""
+    desk = Desk()
+    me, old = leaving(desk)
+    assert isinstance(desk.plan(me).action, ResetPtr)
+    desk.records.put(HOST, [old.public_ip], mine(OTHER_UID))
+    desk.take(obj(HOST, [old], uid=OTHER_UID))
+    observed = parse_object(
+        body(HOST, [{"allocationID": "eipalloc-00000002"}], forward={"management": "Observed"}, generation=2)
+    )
+    desk.memories.clear()
+    step = desk.plan(replace(observed, status=me.status))
+    assert not isinstance(step.action, ResetPtr)
+    assert not any("203.0.113.1" in text for text in step.owed)
+
+
+def test_an_address_stays_written_down_until_its_ptr_write_is_answered() -> None:
+    desk = Desk()
+    me, old = leaving(desk)
+    desk.set_ptr(old, None)
+    assert old.public_ip not in [a.public_ip for a in desk.plan(me).addresses]
+    for phase in (WritePhase.IN_FLIGHT, WritePhase.UNKNOWN):
+        desk.ptrs.states[old.allocation_id] = WriteState(phase, 1.0)
+        step = desk.plan(me)
+        assert old.public_ip in [a.public_ip for a in step.addresses], phase
+        assert old.public_ip not in step.public_ips, "it has no part in the name"

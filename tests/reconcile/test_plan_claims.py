@@ -113,3 +113,14 @@ def test_a_name_that_receivers_may_hold_keeps_its_old_address() -> None:
         values = {v for r in desk.records.views[ZONE.id, A].of_type("A") for v in r.values}
         assert values == ({gone.public_ip, new.public_ip} if union else {new.public_ip})
         assert not isinstance(step.action, SetPtr)
+
+
+def test_whoever_was_waited_for_looks_again_when_that_ends() -> None:
+    """The circle is broken: the other one's ClaimCycle is not true any more."""
+    desk = Desk()
+    eip = desk.eip(1)
+    waiting, waited_for = desk.take(obj(A, [eip])), desk.take(obj(B, [eip], uid=OTHER_UID))
+    key = f"{waited_for.meta.namespace}/{waited_for.meta.name}"
+    assert desk.claims.set_blocked(waiting.meta.uid, frozenset({OTHER_UID})) == {key}
+    assert desk.claims.set_blocked(waiting.meta.uid, frozenset({OTHER_UID})) == set()
+    assert desk.claims.set_blocked(waiting.meta.uid, frozenset()) == {key}
