@@ -6,7 +6,7 @@ import pytest
 
 from mailegress.dns.authorities import Authorities
 from mailegress.dns.replies import absolute
-from mailegress.reconcile.model import AnswerKind, AuthorityReport, ServerAnswer
+from mailegress.reconcile.model import AnswerKind, AuthorityReport, Listed, ServerAnswer
 from tests.dns.conftest import NS, CountingMetrics
 from tests.dns.fake_internet import Internet, VirtualTime
 
@@ -30,7 +30,7 @@ async def test_all_servers_agree(
     assert (report.zone, report.name_servers) == ("example.com", frozenset(NS))
     assert by_server(report) == {n: ServerAnswer(n, AnswerKind.ANSWER, GOOD, 300) for n in NS}
     assert {a.server for a in internet.asked(rtype="A")} >= set(NS.values())
-    assert metrics.counts[("authority", "answer")] == 3
+    assert metrics.counts[("authority", "answer")] == 6  # the record, and the zone's own NS set
     assert metrics.counts[("root", "answer")] >= 1
     assert metrics.counts[("parent", "answer")] >= 1
 
@@ -181,6 +181,97 @@ async def test_everything_is_intercepted(
 
     assert report.zone == "."
     assert {a.kind for a in report.answers} == {AnswerKind.INTERCEPTED}
+
+
+def name_in_zone(internet: Internet, *servers: str) -> None:
+    """The zone's own NS set names these servers; the parent's stays."""
+    internet.zones[absolute("example.com")].put("example.com", "NS", *(f"{s}." for s in servers))
+
+
+def fourth_server(internet: Internet) -> None:
+    """ns4.dns.net serves example.com too."""
+    internet.zones[absolute("dns.net")].put("ns4.dns.net", "A", "192.0.2.34", ttl=600)
+    zone = internet.zones[absolute("example.com")]
+    zone.servers = {**zone.servers, "ns4.dns.net": "192.0.2.34"}
+
+
+async def test_a_server_that_only_the_zone_names_is_asked_too(
+    time: VirtualTime, authorities: Authorities, internet: Internet
+) -> None:
+    """Resolvers follow the zone's own NS set: a server in it that lacks the record makes them refuse mail."""
+    fourth_server(internet)
+    name_in_zone(internet, *NS, "ns4.dns.net")
+    internet.overlay("192.0.2.34", "mta.example.com", "A")
+
+    answers = by_server(await time.run(authorities.report("mta.example.com")))
+
+    assert answers["ns4.dns.net"] == ServerAnswer(
+        "ns4.dns.net", AnswerKind.NXDOMAIN, ttl=900, listed=Listed.ZONE
+    )
+    assert {a.listed for n, a in answers.items() if n in NS} == {Listed.BOTH}
+
+
+async def test_one_server_that_names_more_than_the_others_is_believed(
+    time: VirtualTime, authorities: Authorities, internet: Internet
+) -> None:
+    """Each server's own NS set counts: a resolver meets any of them."""
+    fourth_server(internet)
+    internet.overlay(NS["ns3.dns.net"], "example.com", "NS", *(f"{n}." for n in (*NS, "ns4.dns.net")))
+    internet.moods["192.0.2.34"] = "refused"
+
+    answers = by_server(await time.run(authorities.report("mta.example.com")))
+
+    assert answers["ns4.dns.net"] == ServerAnswer("ns4.dns.net", AnswerKind.REFUSED, listed=Listed.ZONE)
+
+
+async def test_a_server_that_only_the_parent_names_is_told_apart(
+    time: VirtualTime, authorities: Authorities, internet: Internet
+) -> None:
+    name_in_zone(internet, "ns1.dns.net", "ns2.dns.net")
+
+    answers = by_server(await time.run(authorities.report("mta.example.com")))
+
+    assert {n: a.listed for n, a in answers.items()} == {
+        "ns1.dns.net": Listed.BOTH, "ns2.dns.net": Listed.BOTH, "ns3.dns.net": Listed.PARENT,
+    }  # fmt: skip
+
+
+async def test_one_set_of_servers_under_two_names_is_asked_once(
+    time: VirtualTime, authorities: Authorities, internet: Internet
+) -> None:
+    """White-label names in one of the two sets: the same addresses are the same servers."""
+    zone = internet.zones[absolute("example.com")]
+    for i, address in enumerate(NS.values(), 1):
+        zone.put(f"ns{i}.example.com", "A", address)
+    name_in_zone(internet, *(f"ns{i}.example.com" for i in (1, 2, 3)))
+
+    report = await time.run(authorities.report("mta.example.com"))
+
+    assert unanimous(report)
+    assert {(a.server, a.listed) for a in report.answers} == {(n, Listed.BOTH) for n in NS}
+    assert len([a for a in internet.log if a.name == "mta.example.com."]) == 3 + 1, "the walk, and once each"
+
+
+async def test_the_zones_own_ns_set_is_shared_by_its_names(
+    time: VirtualTime, authorities: Authorities, internet: Internet
+) -> None:
+    internet.zones[absolute("example.com")].put("other.example.com", "A", "203.0.113.5")
+    await time.run(authorities.report("mta.example.com"))
+    internet.log.clear()
+
+    assert unanimous(await time.run(authorities.report("other.example.com")))
+    assert not [a for a in internet.log if a.name == "example.com."]
+
+
+async def test_spot_asks_a_server_that_only_the_zone_names_in_its_turn(
+    time: VirtualTime, authorities: Authorities, internet: Internet
+) -> None:
+    fourth_server(internet)
+    name_in_zone(internet, *NS, "ns4.dns.net")
+
+    heard = [(await time.run(authorities.spot("mta.example.com", turn))).server for turn in range(4)]
+
+    assert heard == [*sorted(NS), "ns4.dns.net"]
 
 
 TARGET_NS = {"ns1.other.net": "192.0.2.61", "ns2.other.net": "192.0.2.62"}

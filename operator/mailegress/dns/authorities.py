@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 import dns.name
 import dns.rdatatype
@@ -12,7 +13,7 @@ from mailegress.dns.asking import Asker
 from mailegress.dns.query import DnsTimeout
 from mailegress.dns.replies import Statement, absolute, read_authority, shown
 from mailegress.dns.walk import Cut, Walker
-from mailegress.reconcile.model import AnswerKind, AuthorityReport, ServerAnswer
+from mailegress.reconcile.model import AnswerKind, AuthorityReport, Listed, ServerAnswer
 
 _SERVERS = 32
 """Name servers of one zone that are asked; the rest count as silent, so that no such zone passes unseen."""
@@ -32,6 +33,8 @@ class _Survey:
 
     cut: Cut
     said: tuple[tuple[str, Statement], ...]
+    listed: Mapping[str, Listed]
+    """Servers that only one of the two NS sets names."""
 
 
 class Authorities:
@@ -42,7 +45,7 @@ class Authorities:
         self._ask = ask
 
     async def report(self, hostname: str) -> AuthorityReport:
-        """Ask every server of the zone cut.
+        """Ask every server that the parent's NS set or the zone's own names.
 
         Where the name is an alias, the servers of its target are asked too and stand in ``answers`` as
         ``<server> for <target>``; an alias's own answer holds only addresses on which all answering servers
@@ -73,7 +76,8 @@ class Authorities:
         # Not down to the name itself: a cut there shows as a referral, and every name would cost a question more.
         cut = (await self._walker.find_cut(name.parent() if len(name) > 2 else name)).cut
         for _ in range(_ALIASES):
-            name_server = cut.name_servers[turn % len(cut.name_servers)]
+            name_servers = await self._both_sets(cut, turn)
+            name_server = name_servers[turn % len(name_servers)]
             server, said = await self._ask_server(cut, name_server, name)
             if said.referral is None:
                 break
@@ -98,7 +102,59 @@ class Authorities:
             # A server that does not know the delegation yet answers for itself, and resolvers believe it.
             stragglers += tuple((server, s) for server, s in said if s.kind.answered)
             cut = self._walker.learn(deeper)
-        return _Survey(cut, (*said, *stragglers))
+        more, listed = await self._beyond_parent(cut, said, name)
+        return _Survey(cut, (*said, *more, *stragglers), listed)
+
+    async def _beyond_parent(
+        self, cut: Cut, said: list[tuple[str, Statement]], name: dns.name.Name
+    ) -> tuple[list[tuple[str, Statement]], dict[str, Listed]]:
+        """Answers of servers that only the zone's own NS set names, and who stands in one of the two sets alone.
+
+        Asked only where a server of the parent's set has the record: otherwise the verdict is known without it.
+        A second name of a server that was asked (the same addresses) is not asked again.
+        """
+        positive = [
+            n
+            for n, (_, s) in zip(cut.name_servers, said, strict=False)
+            if s.kind is AnswerKind.ANSWER and not cut.is_root
+        ]
+        sets = await asyncio.gather(*(self._walker.own_servers(cut, n) for n in positive))
+        own = {n for names in sets for n in names}
+        if not own:
+            return [], {}
+        parents = await self._by_address(cut, [n for n in cut.name_servers if n not in own])
+        beyond = await self._by_address(cut, sorted(own - set(cut.name_servers)))
+        asked = (await self._by_address(cut, cut.name_servers[:_SERVERS])).values() if beyond else ()
+        heard = frozenset[str]().union(*asked)
+        new = [n for n, addresses in beyond.items() if not addresses or not addresses <= heard]
+        room = max(_SERVERS - len(cut.name_servers), 0)
+        more = list(await asyncio.gather(*(self._ask_server(cut, n, name) for n in new[:room])))
+        more += [(shown(n), _SILENT) for n in new[room:]]
+        others = frozenset[str]().union(*beyond.values())
+        listed = {shown(n): Listed.PARENT for n, a in parents.items() if not a or not a <= others}
+        listed |= {server: Listed.ZONE for server, _ in more}
+        return more, listed
+
+    async def _by_address(
+        self, cut: Cut, name_servers: Iterable[dns.name.Name]
+    ) -> dict[dns.name.Name, frozenset[str]]:
+        """The addresses of name servers; none where they cannot be found."""
+        found: dict[dns.name.Name, frozenset[str]] = {}
+        for name_server in name_servers:
+            try:
+                servers = await self._walker.servers(cut, name_server)
+            except DnsTimeout:
+                servers = ()
+            found[name_server] = frozenset(server.address for server in servers)
+        return found
+
+    async def _both_sets(self, cut: Cut, turn: int) -> tuple[dns.name.Name, ...]:
+        """The parent's NS set and the zone's own, as one of the servers tells it or was heard to tell lately."""
+        sets = [s for n in cut.name_servers if (s := self._walker.known_own_servers(cut, n)) is not None]
+        if not sets and not cut.is_root:
+            sets = [await self._walker.own_servers(cut, cut.name_servers[turn % len(cut.name_servers)])]
+        own = {n for names in sets for n in names}
+        return (*cut.name_servers, *sorted(own - set(cut.name_servers)))[:_SERVERS]
 
     async def _answers(self, survey: _Survey, seen: tuple[dns.name.Name, ...]) -> tuple[ServerAnswer, ...]:
         targets: dict[dns.name.Name, tuple[ServerAnswer, ...]] = {}
@@ -112,7 +168,10 @@ class Authorities:
                 inner = (ServerAnswer("every server", AnswerKind.TIMEOUT),)
             targets[alias] = inner
         answers = [
-            _server_answer(server, said, targets.get(said.alias, ()) if said.alias is not None else ())
+            replace(
+                _server_answer(server, said, targets.get(said.alias, ()) if said.alias is not None else ()),
+                listed=survey.listed.get(server, Listed.BOTH),
+            )
             for server, said in survey.said
         ]
         if any(a.kind is not AnswerKind.ANSWER or a.addresses != answers[0].addresses for a in answers):
@@ -120,7 +179,7 @@ class Authorities:
         for alias, inner in targets.items():
             for answer in inner:
                 label = answer.server if " for " in answer.server else f"{answer.server} for {shown(alias)}"
-                answers.append(ServerAnswer(label, answer.kind, answer.addresses, answer.ttl, answer.cname))
+                answers.append(replace(answer, server=label))
         return tuple(answers)
 
     async def _ask_server(

@@ -94,6 +94,16 @@ def read_referral(reply: dns.message.Message, asked: dns.name.Name, zone: dns.na
     return None
 
 
+def read_own_servers(
+    reply: dns.message.Message, zone: dns.name.Name
+) -> tuple[tuple[dns.name.Name, ...], int]:
+    """The NS set that an authoritative server holds for its zone itself, sorted, and its TTL; empty without AA."""
+    if failure(reply) is not None or not authoritative(reply):
+        return (), 0
+    rrset = _find(reply.answer, zone, dns.rdatatype.NS)
+    return ((), 0) if rrset is None else (tuple(sorted({rdata.target for rdata in rrset})), rrset.ttl)
+
+
 def _glue(
     reply: dns.message.Message, names: Iterable[dns.name.Name], zone: dns.name.Name
 ) -> dict[dns.name.Name, tuple[str, ...]]:

@@ -21,6 +21,7 @@ from mailegress.dns.replies import (
     failure,
     intercepted,
     read_authority,
+    read_own_servers,
     read_referral,
     shown,
 )
@@ -104,6 +105,9 @@ class Walker:
         self._addresses: AgingCache[dns.name.Name, tuple[str, ...]] = AgingCache(
             clock, settings.cache_entries
         )
+        self._own_servers: AgingCache[tuple[dns.name.Name, dns.name.Name], tuple[dns.name.Name, ...]] = (
+            AgingCache(clock, settings.cache_entries)
+        )
         names = tuple(dns.name.from_text(f"root-{i}.invalid.") for i in range(len(settings.roots)))
         self._root_servers = dict(zip(names, settings.roots, strict=True))
         self._root = Cut(dns.name.root, names)
@@ -138,6 +142,35 @@ class Walker:
         """
         return await self._servers(cut, name_server, _Trip())
 
+    async def own_servers(self, cut: Cut, name_server: dns.name.Name) -> tuple[dns.name.Name, ...]:
+        """The NS set that one of the cut's name servers holds for the zone itself; empty if it does not answer.
+
+        Resolvers follow it instead of the parent's as soon as they have seen it (RFC 2181 section 5.4.1).
+        """
+        known = self.known_own_servers(cut, name_server)
+        if known is not None:
+            return known
+        at = self._clock()
+        try:
+            for server in (await self.servers(cut, name_server))[:2]:
+                try:
+                    reply = await self._ask("authority", server, cut.zone, dns.rdatatype.NS)
+                except DnsTimeout:
+                    continue
+                names, ttl = read_own_servers(reply, cut.zone)
+                self._ask.count("authority", AnswerKind.ANSWER if names else AnswerKind.LAME)
+                if names:
+                    self._own_servers.put((cut.zone, name_server), names, at, self._seconds(ttl))
+                return names
+        except DnsTimeout:
+            pass  # its address cannot be found
+        return ()
+
+    def known_own_servers(self, cut: Cut, name_server: dns.name.Name) -> tuple[dns.name.Name, ...] | None:
+        """What :meth:`own_servers` found lately, without asking; None if nothing is remembered."""
+        kept = self._own_servers.get((cut.zone, name_server), NEVER)
+        return None if kept is None else kept.value
+
     def server_name(self, cut: Cut, name_server: dns.name.Name) -> str:
         return str(self._root_servers[name_server]) if cut.is_root else shown(name_server)
 
@@ -153,6 +186,7 @@ class Walker:
             self._cuts.drop(name.split(labels)[1])
         for name_server in cut.name_servers:
             self._addresses.drop(name_server)
+            self._own_servers.drop((cut.zone, name_server))
 
     async def _walk(self, name: dns.name.Name, not_before: float, trip: _Trip) -> Path:
         cut = self._root

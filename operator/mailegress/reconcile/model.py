@@ -263,6 +263,17 @@ class AnswerKind(enum.Enum):
         return self in (AnswerKind.ANSWER, AnswerKind.NODATA, AnswerKind.NXDOMAIN)
 
 
+class Listed(enum.Enum):
+    """Which NS record sets name a server: resolvers follow the parent's, and the zone's own once they know it."""
+
+    BOTH = "both"
+    """Both of them, or the zone's own is not known."""
+    PARENT = "parent"
+    """Only the parent's (the delegation)."""
+    ZONE = "zone"
+    """Only the zone's own."""
+
+
 @dataclass(frozen=True, slots=True)
 class ServerAnswer:
     """A server's answer to ``hostname A`` (CNAMEs chased to their own authorities)."""
@@ -273,6 +284,7 @@ class ServerAnswer:
     ttl: int = 0
     """Seconds: the record's TTL, or the negative TTL of RFC 2308."""
     cname: str = ""
+    listed: Listed = Listed.BOTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +292,8 @@ class AuthorityReport:
     """Every authoritative server's answer, found by walking down from the root.
 
     ``zone`` is the zone cut that the *world* uses for the hostname and ``name_servers`` its NS set as the parent
-    publishes it: comparing them with a hosted zone tells whether that zone is delegated.
+    publishes it: comparing them with a hosted zone tells whether that zone is delegated. ``answers`` also holds those
+    of servers that only the zone's own NS set names.
     """
 
     hostname: str
