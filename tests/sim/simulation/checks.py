@@ -84,7 +84,7 @@ class Checks(StatusChecks):
         elif call.operation == "DescribeAddressesAttribute":
             self._read[call.region] = began
             for allocation in call.params.get("AllocationIds") or [
-                e.allocation_id for e in self.world.all_eips()
+                e.allocation_id for e in self.world.all_eips() if e.region == call.region
             ]:
                 self._known("eip", allocation, began)
 
@@ -184,7 +184,12 @@ class Checks(StatusChecks):
             self._finalized(holder["metadata"]["uid"], f"PTR {name} of {eip.public_ip}")
         mark = self._mark_at(shown) if shown not in (None, name) else None
         loser = self.api.by_uid(mark.uid) if mark is not None else None
-        if loser is not None and loser is not holder and _wants(loser, eip) and not self._touched(eip.public_ip):
+        if (
+            loser is not None
+            and loser is not holder
+            and _wants(loser, eip)
+            and not self._touched(eip.public_ip)
+        ):
             whose = loser["metadata"]["name"]
             self.violated("S9", f"the PTR {shown} of {eip.public_ip} is taken from {whose}, which wants it")
 
@@ -193,7 +198,11 @@ class Checks(StatusChecks):
         if "deletionTimestamp" in owner["metadata"]:
             return
         for eip in self.world.all_eips():
-            if _wants(owner, eip) and not self._touched(eip.public_ip) and bare(eip.ptr) != owner["spec"]["hostname"]:
+            if (
+                _wants(owner, eip)
+                and not self._touched(eip.public_ip)
+                and bare(eip.ptr) != owner["spec"]["hostname"]
+            ):
                 self.violated(
                     "S4",
                     f"the PTR of {leaving.public_ip} is reset while that of {eip.public_ip} is {bare(eip.ptr)}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,9 +10,10 @@ from typing import Any
 from simulation.apiserver import Fault
 from simulation.apiwire import ApiError, Object
 from simulation.faults import Kind, Plan, When
-from simulation.generated import EIPS, HOSTS, translated
-from simulation.harness import NAMESPACE, Sim
+from simulation.generated import EIPS, HOSTS, SECOND_REGION, translated
+from simulation.harness import NAMESPACE, Sim, sim_settings
 from simulation.stepped import Stepped
+from simulation.world import REGION
 
 from mailegress.api.names import FINALIZER, RECONCILE_ANNOTATION, ownership_name
 from mailegress.api.types import parse_spec
@@ -19,6 +21,15 @@ from mailegress.api.validation import InvalidObject
 from sandbox.dns.knobs import Knob
 
 NAMES = ("a", "b", "c")
+BOTH_REGIONS = f"{REGION},{SECOND_REGION}"
+OTHER_ACCOUNT, OTHER_KEY = "444455556666", "AKIAOTHERACCOUNT"
+RESOLVERS = ("127.0.53.101", "127.0.53.102")
+HIDDEN = 45.0
+"""Seconds; two look-ups at least 60 seconds apart would believe a loss."""
+SIGHTS = (
+    "second-region", "first-region", "ec2-account", "zone-account", "upper-zone", "lower-zone", "ec2-denied",
+    "route53-denied", "second-region-down", "credentials", "resolvers", "one-address",
+)  # fmt: skip
 STRANGER = "192.0.2.66"
 FOREIGN = "mail.stranger.net"
 BUMP = 1_000_000
@@ -26,8 +37,8 @@ BUMP = 1_000_000
 
 
 class FuzzWorld:
-    """Two zones (one below the other), another provider's zone, five EIPs, one of them a NAT gateway's, one an
-    instance's, and one operator.
+    """Two zones (one below the other), another provider's zone, five EIPs in the first region, one of them a NAT
+    gateway's, one an instance's, one EIP in the second region, and one operator.
 
     A deed that makes no sense at the moment does nothing, so that any sequence may be replayed.
     """
@@ -45,6 +56,10 @@ class FuzzWorld:
         self.deafened = False
         """Something may have happened that no watch told of."""
         """UIDs of objects whose status somebody threw away."""
+        self.hidden: set[str] = set()
+        """Addresses that EC2 does not show at the moment."""
+        self.silenced: list[int] = []
+        """Knobs that keep the public resolvers silent."""
         self.unmarked: set[str] = set()
         """Hostnames whose mark somebody removed or garbled."""
         self.handed_over: set[str] = set()
@@ -59,7 +74,9 @@ class FuzzWorld:
             "ResourceRecords": [{"Value": f"{server}."} for server in lower.name_servers],
         }  # fmt: skip
         world.control.put_records(upper.id, [{"Action": "CREATE", "ResourceRecordSet": delegation}])
-        self.eips = world.eips(EIPS)
+        self.eips = [*world.eips(EIPS - 1), *world.eips(1, region=SECOND_REGION)]
+        sim.settings = sim_settings(regions=BOTH_REGIONS)
+        world.control.register_key(OTHER_KEY, OTHER_ACCOUNT)
         elsewhere = world.dns.add_zone("elsewhere.net.")
         elsewhere.put("mta.elsewhere.net.", "A", [e.public_ip for e in self.eips], 300)
         self.words = {
@@ -168,12 +185,12 @@ class FuzzWorld:
 
     def change_ptr(self, eip: int, name: str) -> None:
         target = self.eips[eip]
-        if target.public_ip in self.sim.world.model.network.by_ip:
+        if target.public_ip not in self.hidden and target.public_ip in self.sim.world.model.network.by_ip:
             self.stepped.do(lambda sim: sim.world.force_ptr(target, name or None))
 
     def lose_eip(self, eip: int) -> None:
         target = self.eips[eip]
-        if target.public_ip in self.sim.world.model.network.by_ip:
+        if target.public_ip not in self.hidden and target.public_ip in self.sim.world.model.network.by_ip:
             self.stepped.do(lambda sim: sim.world.lose(target))
 
     # ------------------------------------------------------------ DNS
@@ -203,6 +220,74 @@ class FuzzWorld:
 
         self.stepped.do(heal)
 
+    # ------------------------------------------------------------ views that vanish
+
+    def blind(self, what: str) -> None:
+        """Something is out of the operator's sight until :meth:`unblind`. It is there all the same."""
+        self.stepped.do(lambda sim: self._blind(sim, what))
+
+    def _blind(self, sim: Sim, what: str) -> None:
+        sim.trace.note("sight", f"lost: {what}")
+        world, control = sim.world, sim.world.control
+        match what:
+            case "second-region" | "first-region":
+                sim.settings = sim_settings(regions=REGION if what == "second-region" else SECOND_REGION)
+                self._restart(sim)
+            case "ec2-account" | "zone-account":
+                world.keys["ec2" if what == "ec2-account" else "route53"] = OTHER_KEY
+            case "upper-zone" | "lower-zone":
+                world.hidden[self.words["ZONE0" if what == "upper-zone" else "ZONE1"]] = "AccessDenied"
+            case "ec2-denied":
+                control.deny(action="ec2:Describe*")
+            case "route53-denied":
+                control.deny(action="route53:*")
+            case "second-region-down":
+                control.add_fault(effect="server_error", service="ec2", region=SECOND_REGION)
+            case "credentials":
+                control.add_fault(
+                    effect="error", code="ExpiredToken", message="The token is expired.", status=403
+                )
+            case "resolvers":
+                for resolver in RESOLVERS:
+                    self.silenced.append(world.dns.knobs.add(Knob(resolver, silent=True, client="client")))
+            case "one-address":
+                self._hide(sim, self.eips[0].public_ip)
+            case _:
+                raise AssertionError(what)
+
+    def _hide(self, sim: Sim, address: str) -> None:
+        """One address is missing from what EC2 shows, for less time than a loss takes to be believed."""
+        eip = sim.world.model.network.by_ip.get(address)
+        if eip is None or eip.nat_gateway or address in self.hidden:
+            return
+        self.hidden.add(address)
+        sim.world.control.hide_eip(address)
+        asyncio.get_running_loop().call_later(HIDDEN, self._show, sim, address)
+
+    def _show(self, sim: Sim, address: str) -> None:
+        self.hidden.discard(address)
+        sim.world.control.show_eip(address)
+
+    def unblind(self) -> None:
+        self.stepped.do(self._unblind)
+
+    def _unblind(self, sim: Sim) -> None:
+        sim.trace.note("sight", "all visible again")
+        sim.world.keys.clear()
+        sim.world.hidden.clear()
+        sim.world.control.allow()
+        sim.world.control.clear_faults()
+        for number in self.silenced:
+            sim.world.dns.knobs.remove(number)
+        both = sim_settings(regions=BOTH_REGIONS)
+        if sim.settings != both:
+            sim.settings = both
+            self._restart(sim)
+
+    def _restart(self, sim: Sim) -> None:
+        for process in list(sim.processes):
+            process.crash()
+
     # ------------------------------------------------------------ faults, processes
 
     def strike(self, point: str, ahead: int, when: When, kind: Kind) -> None:
@@ -212,7 +297,7 @@ class FuzzWorld:
 
     def crash(self) -> None:
         """Every operator dies; each has a successor."""
-        self.stepped.do(lambda sim: [p.crash() for p in list(sim.processes)])
+        self.stepped.do(self._restart)
 
     def second_operator(self) -> None:
         if len(self.sim.processes) == 1:

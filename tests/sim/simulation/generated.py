@@ -13,7 +13,9 @@ from mailegress.api.validation import InvalidObject
 
 HOSTS = ("mta.example.com", "out.example.com", "mta.sub.example.com", "mta.elsewhere.net")
 """Three of Route 53 and one of another provider. ``mta.nowhere.org`` has no zone at all."""
-EIPS = 5
+EIPS = 6
+"""Of these the last one is in the second region."""
+SECOND_REGION = "eu-west-1"
 MOST_ITEMS = 3
 MOST_SECONDS = 900
 """Resolvers keep what they heard for a TTL; a world is only quiet once they have forgotten it."""
@@ -24,7 +26,7 @@ WORDS: Mapping[str, Sequence[str]] = {
     "elasticIPs.publicIP": tuple(f"IP{n}" for n in range(EIPS)),
     "elasticIPs.natGatewayID": ("NAT", "NAT", "NAT", "nat-0dead"),
     "elasticIPs.instanceID": ("INSTANCE", "INSTANCE", "INSTANCE", "i-0dead"),
-    "elasticIPs.region": (*("ap-northeast-1",) * 8, "eu-west-1"),
+    "elasticIPs.region": (*("ap-northeast-1",) * 6, *(SECOND_REGION,) * 3, "us-west-2"),
     "forward.hostedZoneID": ("ZONE0", "ZONE0", "ZONE1", "Z0NE"),
 }
 """Values of every text field of the schema, more often such as can come true."""

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from simulation.faults import Kind, When
-from simulation.fuzzworld import API_FAULTS, FOREIGN, NAMES, FuzzWorld
+from simulation.fuzzworld import API_FAULTS, FOREIGN, NAMES, SIGHTS, FuzzWorld
 from simulation.generated import EIPS, HOSTS, spec_fields, specs
 from simulation.record import Record
 from simulation.settled import settle
@@ -82,6 +82,16 @@ class MailWorld(RuleBasedStateMachine):
     @rule()
     def heal_dns(self) -> None:
         self.world.heal_dns()
+
+    # ------------------------------------------------------------ views that vanish
+
+    @rule(what=st.sampled_from(SIGHTS))
+    def blind(self, what: str) -> None:
+        self.world.blind(what)
+
+    @rule()
+    def unblind(self) -> None:
+        self.world.unblind()
 
     # ------------------------------------------------------------ faults and processes
 

@@ -9,6 +9,7 @@ from typing import Any
 from simulation.apiwire import Object
 from simulation.facts import bare, mark_of
 from simulation.fuzzworld import FuzzWorld
+from simulation.generated import SECOND_REGION
 from simulation.harness import Sim
 from simulation.world import REGION
 
@@ -25,6 +26,7 @@ QUIET = 1800.0
 def settle(world: FuzzWorld) -> None:
     """Heal, wait, look (E1 to E4), delete everything, look again (E5). Raises Violation."""
     stepped, sim = world.stepped, world.sim
+    world.unblind()
     world.heal_dns()
     world.heal_api()
     sim.board.heal()
@@ -112,7 +114,7 @@ def _wish(sim: Sim, body: Object) -> _Wish:
 
 
 def _hit(sim: Sim, eip: Eip, selector: Mapping[str, str]) -> bool:
-    return selector.get("region", REGION) == REGION and any(
+    return selector.get("region", REGION) == eip.region and any(
         value is not None and value == selector.get(key)
         for key, value in (
             ("allocationID", eip.allocation_id),
@@ -174,7 +176,9 @@ EXPLAINED: Mapping[str, Callable[[_Wish], bool]] = {
     "AddressNotFound": lambda w: w.missing,
     "AddressLost": _lost,
     "MassLossSuspected": _lost,
-    "RegionNotConfigured": lambda w: any(s.get("region", REGION) != REGION for s in w.spec["elasticIPs"]),
+    "RegionNotConfigured": lambda w: any(
+        s.get("region", REGION) not in (REGION, SECOND_REGION) for s in w.spec["elasticIPs"]
+    ),
     "ZoneNotFound": lambda w: (
         w.zone() is None or not f".{w.hostname}".endswith(f".{w.zone().name.rstrip('.')}")
     ),

@@ -7,7 +7,7 @@ import re
 from simulation.apiwire import Object
 from simulation.facts import as_list, mark_of, name_of, ready_of
 from simulation.ledger import RE_LOOK, Ledger
-from simulation.world import CONTROL, REGION
+from simulation.world import CONTROL
 
 from mailegress.api.names import FINALIZER, OWNERSHIP_LABEL
 from mailegress.telemetry.metrics import Metrics
@@ -79,7 +79,7 @@ class StatusChecks(Ledger):
                 self.violated(
                     "S7", f"{where}: Ready, but the PTR of {address} is {eip and self.world.ptr(eip)}"
                 )
-            if self._read.get(REGION, -1.0) < self._wrote.get(address, 0.0):
+            if eip is not None and self._read.get(eip.region, -1.0) < self._wrote.get(address, 0.0):
                 self.violated(
                     "S7", f"{where}: Ready, but the PTR of {address} was not read after the last write"
                 )

@@ -89,6 +89,10 @@ class World:
         """Names and addresses that outsiders touched, and when."""
         self.ailing: dict[str, float] = {}
         """Name servers that give no proper answer at present, and since when."""
+        self.keys: dict[str, str] = {}
+        """Access key of a service ("ec2", "route53"); without one, that of the default account."""
+        self.hidden: dict[str, str] = {}
+        """Hosted zones that the operator's role does not see: zone ID -> error code of a direct look-up."""
 
     # ------------------------------------------------------------ making and looking
 
@@ -96,8 +100,8 @@ class World:
         made = self.control.create_zone(name, **more)
         return self.model.zone(made["id"])
 
-    def eips(self, count: int, account: str | None = None) -> list[Eip]:
-        made = self.control.allocate(REGION, account, count=count)
+    def eips(self, count: int, account: str | None = None, region: str = REGION) -> list[Eip]:
+        made = self.control.allocate(region, account, count=count)
         return [self.model.eip(one["allocation_id"]) for one in made]
 
     def dump(self) -> dict[str, Any]:
@@ -226,9 +230,11 @@ class SimAws:
         region: str,
         params: Mapping[str, Any],
         parsed: Callable[[Any], T],
+        caller: Service | None = None,
     ) -> T:
         world = self.world
-        call = Call(service.value, operation, dict(params), region)
+        key = world.keys.get((caller or service).value, "")
+        call = Call(service.value, operation, dict(params), region, key)
         began = world.clock()
         world.calls.sent(call)
         plan = self.take()
@@ -237,6 +243,8 @@ class SimAws:
         write = operation in WRITES
         if plan is not None and plan.when == "before":
             await self._fail(service, operation, plan, call)
+        if (code := world.hidden.get(str(params.get("HostedZoneId") or params.get("Id")))) is not None:
+            raise AwsError(service, operation, code, "the zone is not visible to this role", 403)
         if write:
             world.note("aws", _shown(call))
             world.calls.before(call)
@@ -282,7 +290,9 @@ class SimAws:
         raise AwsError(service, operation, code, text, status)
 
     async def get_caller_identity(self, service: Service, region: str) -> str:
-        return await self._call(Service.STS, "GetCallerIdentity", region, {}, lambda r: str(r["Account"]))
+        return await self._call(
+            Service.STS, "GetCallerIdentity", region, {}, lambda r: str(r["Account"]), service
+        )
 
     async def describe_addresses(
         self, region: str, allocation_ids: Sequence[str] | None = None
@@ -324,7 +334,8 @@ class SimAws:
 
     async def list_hosted_zones(self, marker: str = "") -> Page[Zone]:
         params = {"MaxItems": "100"} | ({"Marker": marker} if marker else {})
-        return await self._route53("ListHostedZones", params, parse.zone_page)
+        page = await self._route53("ListHostedZones", params, parse.zone_page)
+        return Page(tuple(z for z in page.items if z.id not in self.world.hidden), page.next)
 
     async def get_hosted_zone(self, zone_id: str) -> frozenset[str]:
         return await self._route53("GetHostedZone", {"Id": zone_id}, parse.name_servers)
