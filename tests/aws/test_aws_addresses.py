@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from mailegress.aws.settings import AwsSettings
 from mailegress.reconcile.model import Absence, NatAddress, NatGateway, Ptr
 from tests.aws.aws_world import REGION, FakeAws, World, build, error, now, play
@@ -104,14 +106,21 @@ def test_a_failed_sweep_keeps_the_last_one_tells_why_and_backs_off() -> None:
     play(story())
 
 
-def test_a_region_without_ptr_api_still_shows_its_addresses_and_is_tried_again_hourly() -> None:
+@pytest.mark.parametrize("region", ["us-gov-west-1", "us-iso-east-1", "eu-isoe-west-1", "eusc-de-east-1"])
+def test_a_region_without_ptr_api_still_shows_its_addresses_and_is_tried_again_hourly(region: str) -> None:
     async def story() -> None:
-        world = build(with_eips(3))
+        world = build(with_eips(3), AwsSettings(regions=(region,)))
+
+        async def sweep(world: World) -> None:
+            world.woken.clear()
+            world.aws.addresses.request("mail/setup", region, now())
+            await world.until(lambda: world.times("mail/setup") > 0)
+
         refusal = world.fake.always(ATTRIBUTE, error("UnsupportedOperation", "not here"))
         for _ in range(5):
             await sweep(world)
             await world.quiet(300)
-        view = world.aws.addresses.get(REGION).value
+        view = world.aws.addresses.get(region).value
         assert view is not None
         assert not view.ptr_supported
         assert len(view.eips) == 3
@@ -119,9 +128,28 @@ def test_a_region_without_ptr_api_still_shows_its_addresses_and_is_tried_again_h
         world.fake.faults[ATTRIBUTE].remove(refusal)
         await world.quiet(3600)
         await sweep(world)
-        view = world.aws.addresses.get(REGION).value
+        view = world.aws.addresses.get(region).value
         assert view is not None
         assert view.ptr_supported
+
+    play(story())
+
+
+@pytest.mark.parametrize("code", ["InvalidAction", "UnsupportedOperation"])
+@pytest.mark.parametrize("region", ["eu-west-1", "cn-north-1", "ap-northeast-1"])
+def test_where_the_partition_has_the_api_a_refused_list_of_ptrs_is_a_failed_reading(
+    region: str, code: str
+) -> None:
+    async def story() -> None:
+        world = build(with_eips(3), AwsSettings(regions=(region,)))
+        world.fake.always(ATTRIBUTE, error(code, "not here"))
+        world.aws.addresses.request("mail/setup", region, now())
+        await world.until(lambda: world.times("mail/setup") > 0)
+        fact = world.aws.addresses.get(region)
+        assert fact.value is None
+        assert fact.fault is not None
+        assert fact.fault.reason == "UnexpectedError"
+        assert code in fact.fault.message
 
     play(story())
 

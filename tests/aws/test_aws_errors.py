@@ -30,8 +30,9 @@ TABLE = [
     (R53, CHANGE, "NoSuchHostedZone", "", 404, "ZoneNotFound", ErrorKind.WORLD, False),
     (EC2, MODIFY, "InvalidAllocationID.NotFound", "", 400, "AddressNotFound", ErrorKind.WORLD, False),
     (EC2, MODIFY, "InvalidParameterValue", "", 400, "PTRRejected", ErrorKind.WORLD, False),
-    (EC2, MODIFY, "UnsupportedOperation", "", 400, "ReverseUnsupported", ErrorKind.HUMAN, False),
-    (EC2, "DescribeAddressesAttribute", "InvalidAction", "", 400, "ReverseUnsupported", ErrorKind.HUMAN, False),
+    (EC2, MODIFY, "UnsupportedOperation", "", 400, "PTRRejected", ErrorKind.WORLD, False),
+    (EC2, "ResetAddressAttribute", "InvalidAction", "", 400, "PTRRejected", ErrorKind.WORLD, False),
+    (EC2, "DescribeAddressesAttribute", "InvalidAction", "", 400, "UnexpectedError", ErrorKind.WORLD, False),
     (EC2, "DescribeNatGateways", "InvalidAction", "", 400, "UnexpectedError", ErrorKind.WORLD, False),
     (R53, CHANGE, "LimitsExceeded", "", 400, "QuotaExceeded", ErrorKind.WORLD, False),
     (R53, CHANGE, "InvalidChangeBatch", "[Tried to create resource record set [name='a.example.com.', "

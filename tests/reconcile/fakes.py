@@ -21,6 +21,7 @@ from mailegress.reconcile.model import (
     Delegation,
     Eip,
     Fact,
+    Fault,
     Iprev,
     IprevResult,
     NameView,
@@ -59,12 +60,16 @@ class FakeBook:
         self.supported = True
         self.at: float | None = 0.0
         self.absences: dict[str, Absence] = {}
+        self.failing: dict[str, tuple[Fault, int]] = {}
+        """Region -> the fault of its last list, and how many failed in a row."""
 
     def get(self, region: str) -> Fact[RegionView]:
         if self.at is None:
             return Fact()
-        view = RegionView(region, ACCOUNT, dict(self.eips), dict(self.gateways), self.supported)
-        return Fact(view, self.at, tried_at=self.at)
+        eips = {a: e for a, e in self.eips.items() if e.region == region}
+        view = RegionView(region, ACCOUNT, eips, dict(self.gateways), self.supported)
+        fault, misses = self.failing.get(region, (None, 0))
+        return Fact(view, self.at, fault, misses, tried_at=self.at)
 
     def ptr(self, region: str, allocation_id: str) -> Fact[Ptr]:
         eip = self.eips.get(allocation_id)
@@ -270,10 +275,10 @@ class Desk:
     def world(self) -> World:
         return World(self.book, self.ptrs, self.zones, self.records, self.writer, self.dns, self.claims)
 
-    def eip(self, number: int, ptr: Ptr | str | None = None, **more: str) -> Eip:
+    def eip(self, number: int, ptr: Ptr | str | None = None, region: str = REGION, **more: str) -> Eip:
         """203.0.113.<number>, in the account."""
         shown = ptr if isinstance(ptr, Ptr) else Ptr(name=ptr)
-        eip = Eip(f"eipalloc-{number:08x}", f"203.0.113.{number}", ACCOUNT, REGION, shown, **more)
+        eip = Eip(f"eipalloc-{number:08x}", f"203.0.113.{number}", ACCOUNT, region, shown, **more)
         self.book.eips[eip.allocation_id] = eip
         return eip
 

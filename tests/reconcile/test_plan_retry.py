@@ -39,6 +39,37 @@ def test_a_denied_ptr_reads_the_same_at_rest_when_retried_and_under_way(fault: F
     assert told[0] == told[1] == told[2]
 
 
+def test_a_refused_ptr_is_that_addresss_with_awss_words_and_waits_for_the_caches() -> None:
+    """AWS answers that it does not offer the operation for one Elastic IP; its neighbour has its PTR."""
+    desk = Desk()
+    refused, right = desk.eip(1), desk.eip(2, HOST)
+    desk.records.put(HOST, [refused.public_ip, right.public_ip], mine())
+    desk.publish(HOST)
+    me = obj(HOST, [refused, right])
+    words = "ModifyAddressAttribute: UnsupportedOperation: not for this address"
+    fault = Fault("PTRRejected", words, ErrorKind.WORLD)
+    seen = set()
+    for now, phase, due in (
+        (0.0, WritePhase.FAILED, False),
+        (890.0, WritePhase.FAILED, False),
+        (901.0, WritePhase.FAILED, True),
+        (901.0, WritePhase.IN_FLIGHT, False),
+    ):
+        desk.now = desk.dns.at = now
+        desk.ptrs.states[refused.allocation_id] = WriteState(phase, 0.0, fault, attempts=1)
+        step = desk.plan(me)
+        assert isinstance(step.action, SetPtr) == due, now
+        finding = verdict(step, REVERSE_READY)
+        seen.add((finding.status, finding.reason, finding.message))
+        assert {a.public_ip: a.reason for a in step.addresses} == {
+            refused.public_ip: "PTRRejected",
+            right.public_ip: None,
+        }
+    [(status, reason, message)] = seen
+    assert (status, reason) == ("False", "PTRRejected")
+    assert f"PTR {HOST} of {refused.public_ip}: {words}. " in message
+
+
 def test_a_denied_record_reads_the_same_at_rest_when_retried_and_under_way() -> None:
     desk = Desk()
     eip = desk.eip(1)

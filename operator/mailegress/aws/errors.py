@@ -49,10 +49,7 @@ _ADDRESS_MISSING = frozenset(
         "InvalidAddress.Malformed", "InvalidAddressID.NotFound", "NatGatewayNotFound", "NatGatewayMalformed",
     }
 )  # fmt: skip
-_REVERSE_MISSING = frozenset({"InvalidAction", "UnsupportedOperation"})
-_REVERSE_OPERATIONS = frozenset(
-    {"DescribeAddressesAttribute", "ModifyAddressAttribute", "ResetAddressAttribute"}
-)
+_NO_OPERATION = frozenset({"InvalidAction", "UnsupportedOperation"})
 _WRITES = frozenset({"ChangeResourceRecordSets", "ModifyAddressAttribute", "ResetAddressAttribute"})
 
 _STALE = ("but it already exists", "but it was not found", "do not match the current values")
@@ -106,6 +103,11 @@ def steady(text: str) -> str:
 def is_throttle(error: AwsError) -> bool:
     """True if AWS certainly refused the request only for its rate or its timing."""
     return error.code in THROTTLES
+
+
+def says_no_such_operation(error: AwsError) -> bool:
+    """True if AWS answered that it does not offer the operation, at all or for what it was asked about."""
+    return error.code in _NO_OPERATION
 
 
 def rejections(error: AwsError) -> tuple[Rejection, ...]:
@@ -182,8 +184,6 @@ def classify(error: AwsError) -> Fault:
         return Fault(reasons.ZONE_NOT_FOUND.name, said, ErrorKind.WORLD)
     if code in _ADDRESS_MISSING:
         return Fault(reasons.ADDRESS_NOT_FOUND.name, said, ErrorKind.WORLD)
-    if code in _REVERSE_MISSING and operation in _REVERSE_OPERATIONS:
-        return Fault(reasons.REVERSE_UNSUPPORTED.name, said, ErrorKind.HUMAN)
     if code in _SERVER or error.http_status >= 500:
         unknown = error.sent and operation in _WRITES
         return Fault(reasons.AWS_UNAVAILABLE.name, _unanswered(error, said), ErrorKind.TRANSIENT, unknown)

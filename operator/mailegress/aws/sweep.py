@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
 from mailegress.api import reasons
 from mailegress.aws.api import AddressRow, AwsError, Page, Service
 from mailegress.aws.bucket import Priority
-from mailegress.aws.errors import classify
+from mailegress.aws.errors import classify, says_no_such_operation
 from mailegress.aws.runtime import Runtime
 from mailegress.reconcile.model import NEVER, Eip, NatGateway, Ptr, RegionView
 
 T = TypeVar("T")
 
 _SETTLED_NAT_STATUS = "succeeded"
+
+_OTHER_PARTITIONS = re.compile(r"us-gov-|eusc-|[a-z]{2}-iso[a-z]?-")
+"""Regions of GovCloud, the European Sovereign Cloud and the ISO partitions."""
+
+
+def may_lack_ptr_api(region: str) -> bool:
+    """Whether EC2's answer decides if a region has reverse DNS. All commercial and China regions have it."""
+    return _OTHER_PARTITIONS.match(region) is not None
 
 
 class Identity:
@@ -98,7 +107,11 @@ class Sweeper:
         return await self._rt.read(Service.EC2, Priority.SWEEP, self._region, call)
 
     async def _ptrs(self, began: float) -> dict[str, Ptr] | None:
-        """Every PTR of the region; None where there is no API for it (GovCloud, ISO)."""
+        """Every PTR of the region; None where its partition has no API for them.
+
+        In a partition that has the API the same answer is a failed reading: one refusal must not turn every address
+        of the region into one that only AWS Support can serve.
+        """
         if began - self._unsupported_at < self._rt.settings.unsupported_retry:
             return None
         found: dict[str, Ptr] = {}
@@ -108,7 +121,7 @@ class Sweeper:
             try:
                 page = await self._call(call)
             except AwsError as error:
-                if classify(error).reason == reasons.REVERSE_UNSUPPORTED.name:
+                if says_no_such_operation(error) and may_lack_ptr_api(self._region):
                     self._unsupported_at = began
                     return None
                 raise

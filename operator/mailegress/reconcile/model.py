@@ -126,7 +126,7 @@ class RegionView:
     """By allocation ID."""
     nat_gateways: Mapping[str, NatGateway] = field(default_factory=dict)
     ptr_supported: bool = True
-    """False where DescribeAddressesAttribute answers InvalidAction or UnsupportedOperation (GovCloud, ISO)."""
+    """False where the region's partition has no API for PTRs (GovCloud, ISO)."""
     _by_ip: dict[str, Eip] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def by_ip(self, public_ip: str) -> Eip | None:

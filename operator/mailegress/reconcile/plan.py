@@ -97,8 +97,11 @@ def refuse(situation: Situation, why: str) -> Step:
 
 
 def _outage(situation: Situation, ahead: Forward) -> Finding | None:
-    """What was right when last read may stay so for a few readings without an answer, not for ever."""
-    facts: list[Fact[Any]] = [situation.world.book.get(r) for r in situation.world.book.regions]
+    """A verdict stands for a few readings without an answer, not for ever.
+
+    Only the regions and the record that this object uses count: a region that fails ends nobody else's conditions.
+    """
+    facts: list[Fact[Any]] = [situation.world.book.get(r) for r in targets.regions(situation)]
     if ahead.zone is not None:
         facts.append(situation.world.records.get(ahead.zone.id, situation.obj.spec.hostname))
     for fact in facts:

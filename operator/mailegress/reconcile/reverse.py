@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mailegress.api import reasons
 from mailegress.api.status import PtrOrigin
@@ -11,7 +11,7 @@ from mailegress.reconcile import marks, verify
 from mailegress.reconcile.contest import Contest, Hold
 from mailegress.reconcile.forward import Forward
 from mailegress.reconcile.joining import left_alone, made_before, ptr_problem
-from mailegress.reconcile.model import Eip, WriteState
+from mailegress.reconcile.model import Eip, Fault, WriteState
 from mailegress.reconcile.situation import Draft, Situation
 from mailegress.reconcile.step import (
     Finding,
@@ -109,7 +109,7 @@ def _judge(situation: Situation, draft: Draft, contest: Contest, forward: Forwar
         return good(reasons.PTR_IN_SYNC, f"{eip.public_ip} has the PTR {hostname}.")
     write = situation.world.ptrs.state(eip.region, eip.allocation_id)
     if write is not None and write.busy:
-        return under_way(write, _asking(hostname, eip))
+        return _under_way(write, hostname, eip)
     if (since := situation.doubted(eip.region, eip.allocation_id)) is not None:
         draft.need(NeedPtr(eip.region, eip.allocation_id, since))
         return _unanswered(write)
@@ -143,7 +143,7 @@ def _set(situation: Situation, draft: Draft, forward: Forward, eip: Eip) -> Find
         pause = max(s.settings.ptr_refused_seconds, float(forward.ttl or 0)) if refused else None
         if rest := s.rest_of(write, pause):
             draft.later(rest)
-            return from_fault(write.fault)
+            return _refused(write.fault, hostname, eip)
     shown = eip.ptr.name or "none"
     heal = _was_right(s, eip)
     if heal:
@@ -170,7 +170,25 @@ def _set(situation: Situation, draft: Draft, forward: Forward, eip: Eip) -> Find
             reasons.SUSPENDED,
             f"Suspended; would set the PTR of {eip.public_ip} from {shown} to {hostname}. {reasons.SUSPENDED.remedy}",
         )
-    return under_way(write, _asking(hostname, eip))
+    return _under_way(write, hostname, eip)
+
+
+def _under_way(write: WriteState | None, hostname: str, eip: Eip) -> Finding:
+    """The write is handed over or under way; if the attempt before failed, its failure stands meanwhile."""
+    if write is None or write.fault is None or not write.attempts:
+        return _asking(hostname, eip)
+    return replace(_refused(write.fault, hostname, eip), soft=False)
+
+
+def _refused(fault: Fault, hostname: str, eip: Eip) -> Finding:
+    """What AWS answered to the write. A refusal of its content concerns this one address and names it."""
+    if fault.reason != reasons.PTR_REJECTED.name:
+        return from_fault(fault)
+    words = fault.message.removesuffix(".")
+    return bad(
+        reasons.PTR_REJECTED,
+        f"AWS refuses the PTR {hostname} of {eip.public_ip}: {words}. {reasons.PTR_REJECTED.remedy}",
+    )
 
 
 def _asking(hostname: str, eip: Eip) -> Finding:

@@ -106,13 +106,14 @@ def _look_again(situation: Situation, draft: Draft, region: str) -> None:
 def _idle_reading(situation: Situation, draft: Draft) -> None:
     # Rounds renew the reading; an object asks by itself only if they fail to.
     floor = max(situation.now - 2 * situation.settings.address_sweep_seconds, situation.memory.token_at)
-    for region in _regions(situation):
+    for region in regions(situation):
         fact = situation.world.book.get(region)
         if not fact.fresh(floor):
             draft.need(NeedRegion(region, floor))
 
 
-def _regions(situation: Situation) -> tuple[str, ...]:
+def regions(situation: Situation) -> tuple[str, ...]:
+    """The configured regions that this object uses: named in its spec, or recorded in its status."""
     book = situation.world.book
     named = {s.region or book.regions[0] for s in situation.obj.spec.elastic_ips}
     named |= {a.region for a in situation.recorded() if a.region}

@@ -246,6 +246,30 @@ LIVENESS = (
             "test_an_object_that_always_fails_backs_off_to_five_minutes_and_delays_no_other",
         ),
     ),
+    Mutant(
+        "every-region-counts",
+        "E8",
+        "A region that fails ends the conditions of objects that do not use it",
+        "reconcile/plan.py",
+        "for r in targets.regions(situation)]\n",
+        "for r in situation.world.book.regions]\n",
+        tests=(
+            "tests/sim/test_sim_regions.py::"
+            "test_a_failing_region_takes_ready_only_from_the_objects_that_use_it",
+        ),
+    ),
+    Mutant(
+        "one-refusal-for-the-region",
+        "E8",
+        "The PTRs of a whole region count as unsupported because AWS refused one list of them",
+        "aws/sweep.py",
+        "                if says_no_such_operation(error) and may_lack_ptr_api(self._region):\n",
+        "                if says_no_such_operation(error):\n",
+        tests=(
+            "tests/aws/test_aws_addresses.py::"
+            "test_where_the_partition_has_the_api_a_refused_list_of_ptrs_is_a_failed_reading",
+        ),
+    ),
     # ---------------------------------------------------------------- E9: what another version left
     Mutant(
         "new-mark-only",

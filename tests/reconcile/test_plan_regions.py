@@ -1,0 +1,67 @@
+"""A region that fails ends the conditions of the objects that use it, and of no other."""
+
+from __future__ import annotations
+
+import pytest
+from fakes import REGION, Desk, body, mine, obj, verdict
+
+from mailegress.api.conditions import FORWARD_READY, RESOLVED, REVERSE_READY
+from mailegress.api.types import MailEgress, parse_object
+from mailegress.reconcile.model import Eip, ErrorKind, Fault
+
+HOST = "mta.example.com"
+ELSEWHERE = "eu-west-1"
+FAULTS = (
+    Fault("AWSUnavailable", "no answer", ErrorKind.TRANSIENT),
+    Fault("Throttled", "AWS asks for fewer ec2 calls", ErrorKind.TRANSIENT),
+    Fault("AccessDenied", "AWS denies ec2:DescribeAddresses", ErrorKind.WORLD),
+)
+
+
+def ready(desk: Desk, eip: Eip) -> MailEgress:
+    """An object in one region, everything right; the operator works in two."""
+    desk.book.regions = (REGION, ELSEWHERE)
+    desk.records.put(HOST, [eip.public_ip], mine())
+    desk.set_ptr(eip, HOST)
+    desk.publish(HOST)
+    return obj(HOST, [eip])
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f.reason)
+def test_a_region_that_the_object_does_not_use_ends_none_of_its_conditions(fault: Fault) -> None:
+    desk = Desk()
+    me = ready(desk, desk.eip(1))
+    desk.book.failing[ELSEWHERE] = (fault, 100)
+    step = desk.plan(me)
+    assert all(finding.ok for finding in step.findings.values()), step.findings
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f.reason)
+def test_the_region_of_its_address_ends_them_after_three_failures(fault: Fault) -> None:
+    desk = Desk()
+    me = ready(desk, desk.eip(1))
+    desk.book.failing[REGION] = (fault, 2)
+    assert verdict(desk.plan(me), REVERSE_READY).ok
+    desk.book.failing[REGION] = (fault, 3)
+    step = desk.plan(me)
+    for condition in (FORWARD_READY, REVERSE_READY, RESOLVED):
+        assert not verdict(step, condition).ok
+    assert verdict(step, REVERSE_READY).reason == fault.reason
+
+
+def test_a_region_that_only_the_status_records_counts_too() -> None:
+    """An address that leaves: what becomes of its PTR is not known while its region is not read."""
+    desk = Desk()
+    stays, leaves = desk.eip(1), desk.eip(2, HOST, region=ELSEWHERE)
+    ready(desk, stays)
+    desk.records.put(HOST, [stays.public_ip, leaves.public_ip], mine())
+    desk.publish(HOST)
+    both = [
+        {"allocationID": stays.allocation_id},
+        {"allocationID": leaves.allocation_id, "region": ELSEWHERE},
+    ]
+    before = parse_object(body(HOST, both))
+    before = desk.written(before, desk.plan(before))
+    after = obj(HOST, [stays], generation=2, status=before.status.to_dict())
+    desk.book.failing[ELSEWHERE] = (FAULTS[2], 3)
+    assert verdict(desk.plan(after), REVERSE_READY).reason == "AccessDenied"

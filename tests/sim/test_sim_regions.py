@@ -1,0 +1,117 @@
+"""E8 for regions and addresses: what fails in one concerns nobody who does not use it."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+from simulation.apiwire import Object
+from simulation.facts import ready_of
+from simulation.harness import NAMESPACE, Sim, simulate
+from simulation.scenarios import HOST, OTHER
+from simulation.world import REGION
+
+ELSEWHERE = "eu-west-1"
+EFFECTS: dict[str, dict[str, Any]] = {
+    "AWSUnavailable": {"effect": "server_error", "operation": "Describe*"},
+    "Throttled": {"effect": "error", "operation": "Describe*", "code": "RequestLimitExceeded", "status": 503},
+    "AccessDenied": {
+        "effect": "error",
+        "operation": "DescribeAddresses",
+        "code": "UnauthorizedOperation",
+        "status": 403,
+    },
+}
+
+
+def readies(sim: Sim, name: str) -> list[tuple[str, str]]:
+    """Every Ready that the object's status shows from now on; filled while the story runs."""
+    found: list[tuple[str, str]] = []
+    checked = sim.api.on_status
+
+    def heard(old: Object, new: Object) -> None:
+        ready = ready_of(new)
+        if new["metadata"]["name"] == name and ready is not None:
+            found.append((ready["status"], ready["reason"]))
+        checked(old, new)
+
+    sim.api.on_status = heard
+    return found
+
+
+@pytest.mark.parametrize("reason", EFFECTS)
+def test_a_failing_region_takes_ready_only_from_the_objects_that_use_it(reason: str) -> None:
+    async def story(sim: Sim) -> None:
+        sim.world.zone()
+        [here], [there] = sim.world.eips(1), sim.world.eips(1, region=ELSEWHERE)
+        sim.start()
+        sim.meg("here", HOST, [here])
+        sim.meg("there", OTHER, [{"allocationID": there.allocation_id, "region": ELSEWHERE}])
+        await sim.ready("here", "there")
+        seen = readies(sim, "here")
+        sim.world.control.add_fault(service="ec2", region=ELSEWHERE, **EFFECTS[reason])
+        await sim.reason("there", reason)
+        # A restarted process finds the region failing from the start.
+        await sim.restart()
+        await sim.sleep(3600)
+        assert sim.condition("here") == ("True", "Ready")
+        assert seen in ([], [("True", "Ready")]), seen
+        # What happens in its own region is still seen and repaired.
+        sim.world.drop_record(HOST)
+        await sim.until(
+            lambda: sim.world.record(sim.world.zone_of(HOST), HOST, "A"), "the A record to be back", 1200.0
+        )
+        sim.world.control.clear_faults()
+        await sim.ready("here", "there")
+
+    simulate(story, settings={"regions": f"{REGION},{ELSEWHERE}"})
+
+
+def test_an_address_that_aws_does_not_serve_delays_no_other_and_is_tried_every_quarter_of_an_hour() -> None:
+    """ModifyAddressAttribute answers UnsupportedOperation for one Elastic IP of two."""
+
+    async def story(sim: Sim) -> None:
+        sim.world.zone()
+        refused, served = sim.world.eips(2)
+        sim.world.control.add_fault(
+            effect="error",
+            service="ec2",
+            operation="ModifyAddressAttribute",
+            contains=refused.allocation_id,
+            code="UnsupportedOperation",
+            message="The operation is not supported for this address.",
+        )
+        tries: list[float] = []
+        sent = sim.world.calls.sent
+
+        def count(call: Any) -> None:
+            if (
+                call.operation == "ModifyAddressAttribute"
+                and call.params["AllocationId"] == refused.allocation_id
+            ):
+                tries.append(sim.clock())
+            sent(call)
+
+        sim.world.calls.sent = count
+        sim.start()
+        sim.meg("a", HOST, [refused, served])
+        await sim.reason("a", "PTRRejected")
+        await sim.until(lambda: sim.world.ptr(served) == HOST, "the neighbour's PTR", 600.0)
+        await sim.sleep(4000)
+        assert sim.condition("a") == ("False", "PTRRejected")
+        status = sim.api.objects[NAMESPACE, "a"]["status"]
+        message = next(c["message"] for c in status["conditions"] if c["type"] == "ReverseReady")
+        assert refused.public_ip in message
+        assert "UnsupportedOperation: The operation is not supported for this address" in message
+        assert {a["publicIP"]: a.get("reason") for a in status["addresses"]} == {
+            refused.public_ip: "PTRRejected",
+            served.public_ip: None,
+        }
+        pauses = [later - sooner for sooner, later in itertools.pairwise(tries)]
+        assert 3 <= len(pauses) <= 5, tries
+        assert all(900 <= pause <= 960 for pause in pauses), pauses
+        sim.world.control.clear_faults()
+        await sim.ready("a")
+
+    simulate(story)
