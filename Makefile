@@ -85,6 +85,10 @@ test-process: $(STAMP) controlplane ## ten minutes of kills, stops and restarts 
 test-process-quick: $(STAMP) controlplane ## every kind of it once, in three to four minutes
 	@MAILEGRESS_PROCESS_SECONDS=60 $(PY) -m pytest tests/process --timeout=3600
 
+.PHONY: test-hostile
+test-hostile: $(STAMP) ## every bound against hostile peers, in at most 10 minutes; writes build/hostile.json
+	@MAILEGRESS_HOSTILE=full MAILEGRESS_HOSTILE_REPORT=build/hostile.json $(PY) -m pytest tests/hostile
+
 .PHONY: fuzz
 MINUTES ?= 10
 fuzz: $(STAMP) ## random deeds, faults and crashes in virtual time: make fuzz MINUTES=30 (SEED=n repeats a round)

@@ -13,6 +13,10 @@ class DnsTimeout(Exception):
     """No usable answer within the time limit (or an unreachable server)."""
 
 
+class ReplyTooLarge(DnsTimeout):
+    """The reply was refused unread because of its length or its number of records."""
+
+
 @dataclass(frozen=True, slots=True)
 class Server:
     """An address and port to ask; ``name`` is for messages."""
@@ -31,5 +35,5 @@ class DnsQuery(Protocol):
     ) -> dns.message.Message:
         """The server's reply, whatever its rcode (UDP with EDNS, TCP after truncation).
 
-        Errors: :class:`DnsTimeout`.
+        Errors: :class:`DnsTimeout`, :class:`ReplyTooLarge`.
         """

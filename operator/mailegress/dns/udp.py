@@ -6,13 +6,12 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-import dns.asyncquery
-import dns.exception
 import dns.flags
 import dns.message
 import dns.rcode
 import dns.rdatatype
 
+from mailegress.dns import wire
 from mailegress.dns.query import DnsTimeout, Server
 
 EDNS_PAYLOAD = 1232
@@ -20,6 +19,9 @@ EDNS_PAYLOAD = 1232
 
 _SLOW = 0.25
 """Seconds; nearly every answer in the world is there by then."""
+
+_CANDIDATES = 4
+"""Replies parsed for one question; a server that sends more that do not fit counts as silent."""
 
 # What EDNS-ignorant servers say to an OPT record (RFC 6891 section 7).
 _NO_EDNS = frozenset({dns.rcode.FORMERR, dns.rcode.NOTIMP, dns.rcode.BADVERS})
@@ -32,7 +34,8 @@ class UdpQuery:
     ``max_queries`` are in flight at once; one that has waited for ``_SLOW`` seconds gives its place away,
     since silence costs no work and silent servers would otherwise hold up all others; ``max_waiting`` bounds
     the sockets. A reply counts only if ID, opcode, question and source fit (RFC 5452); anything else on the
-    socket is ignored until the time is up. Nothing is cached and no resolver configuration of the host is
+    socket is ignored until the time is up. A reply that is too large (see :mod:`mailegress.dns.wire`) is refused
+    unread. Nothing is cached and no resolver configuration of the host is
     read.
     """
 
@@ -87,29 +90,86 @@ class UdpQuery:
             flags=dns.flags.RD if recurse else 0,
         )
         try:
-            return await dns.asyncquery.udp(
-                question,
-                server.address,
-                timeout=self._timeout,
-                port=server.port,
-                ignore_unexpected=True,
-                ignore_trailing=True,
-                raise_on_truncation=True,
-                ignore_errors=True,
-            )
-        except dns.message.Truncated:
+            return await self._over_udp(server, question)
+        except _Truncated:
             return await self._over_tcp(server, question, "the reply over UDP was truncated")
-        except (dns.exception.DNSException, OSError, EOFError) as error:
+        except (OSError, TimeoutError) as error:
             if not self._tcp_retry:
                 raise DnsTimeout(f"{server} gave no answer over UDP") from error
             return await self._over_tcp(server, question, "no answer over UDP")
 
+    async def _over_udp(self, server: Server, question: dns.message.Message) -> dns.message.Message:
+        async with asyncio.timeout(self._timeout):
+            loop = asyncio.get_running_loop()
+            # Connected: the kernel drops what comes from elsewhere.
+            transport, receiver = await loop.create_datagram_endpoint(
+                lambda: _Receiver(question), remote_addr=(server.address, server.port)
+            )
+            try:
+                transport.sendto(wire.encode(question))
+                for _ in range(_CANDIDATES):
+                    data = await receiver.next()
+                    if wire.truncated(data):
+                        raise _Truncated
+                    wire.check_size(server, len(data), data)
+                    reply = await wire.parse(data, question)
+                    if reply is not None:
+                        return reply
+            finally:
+                transport.close()
+        raise TimeoutError
+
     async def _over_tcp(self, server: Server, question: dns.message.Message, why: str) -> dns.message.Message:
         try:
-            # dnspython counts its timeout per step (connect, send, receive); the outer one bounds their sum.
             async with asyncio.timeout(self._timeout):
-                return await dns.asyncquery.tcp(
-                    question, server.address, timeout=self._timeout, port=server.port, ignore_trailing=True
-                )
-        except (dns.exception.DNSException, OSError, EOFError, TimeoutError) as error:
+                reply = await self._through_stream(server, question)
+        except (OSError, EOFError, TimeoutError) as error:
             raise DnsTimeout(f"{server}: {why}, nor over TCP") from error
+        if reply is None:
+            raise DnsTimeout(f"{server}: {why}, and the reply over TCP cannot be read")
+        return reply
+
+    async def _through_stream(
+        self, server: Server, question: dns.message.Message
+    ) -> dns.message.Message | None:
+        reader, writer = await asyncio.open_connection(server.address, server.port)
+        try:
+            sent = wire.encode(question)
+            writer.write(len(sent).to_bytes(2, "big") + sent)
+            size = int.from_bytes(await reader.readexactly(2), "big")
+            wire.check_size(server, size)
+            data = await reader.readexactly(size)
+            wire.check_size(server, size, data)
+            return await wire.parse(data, question) if wire.answers(data, question) else None
+        finally:
+            writer.transport.abort()
+
+
+class _Truncated(Exception):
+    """The reply over UDP announces a longer one over TCP."""
+
+
+class _Receiver(asyncio.DatagramProtocol):
+    """Keeps the datagrams whose header fits the question, at most ``_CANDIDATES``."""
+
+    def __init__(self, question: dns.message.Message) -> None:
+        self._question = question
+        self._arrived: asyncio.Queue[bytes | Exception] = asyncio.Queue(_CANDIDATES)
+
+    async def next(self) -> bytes:
+        """Errors: :class:`OSError` if the network reports one for the socket."""
+        arrived = await self._arrived.get()
+        if isinstance(arrived, Exception):
+            raise arrived
+        return arrived
+
+    def datagram_received(self, data: bytes, addr: object) -> None:
+        if wire.answers(data, self._question):
+            self._put(data)
+
+    def error_received(self, exc: Exception) -> None:
+        self._put(exc)
+
+    def _put(self, arrived: bytes | Exception) -> None:
+        with contextlib.suppress(asyncio.QueueFull):
+            self._arrived.put_nowait(arrived)

@@ -1,0 +1,74 @@
+"""Bounds under attack: each test drives the operator's code with a hostile peer and records what it saw.
+
+``make test-hostile`` runs the full form and writes ``build/hostile.json``; ``make test`` runs the short form.
+A test that takes long in its full form asks :data:`FULL`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FULL = os.environ.get("MAILEGRESS_HOSTILE") == "full"
+"""The full form: all sizes and all hostile servers."""
+
+REPORT = os.environ.get("MAILEGRESS_HOSTILE_REPORT", "")
+"""File for the recorded bounds; empty = none is written."""
+
+Bound = Callable[..., None]
+
+_bounds: list[dict[str, Any]] = []
+
+
+@pytest.fixture(scope="session")
+def full() -> bool:
+    """True in the full form."""
+    return FULL
+
+
+@pytest.fixture
+def bound() -> Bound:
+    """``bound(name, limit=…, seen=…)`` records a bound and fails if ``seen`` exceeds ``limit``."""
+
+    def record(name: str, *, limit: float, seen: float) -> None:
+        holds = seen <= limit
+        _bounds.append({"name": name, "limit": limit, "seen": round(seen, 4), "holds": holds})
+        assert holds, f"{name}: {seen} exceeds {limit}"
+
+    return record
+
+
+class LoopLag:
+    """How late the event loop was at most, in seconds, since the fixture began."""
+
+    def __init__(self) -> None:
+        self.worst = 0.0
+
+    async def watch(self) -> None:
+        while True:
+            began = time.monotonic()
+            await asyncio.sleep(0.005)
+            self.worst = max(self.worst, time.monotonic() - began - 0.005)
+
+
+@pytest.fixture
+async def loop_lag() -> AsyncIterator[LoopLag]:
+    lag = LoopLag()
+    task = asyncio.create_task(lag.watch())
+    await asyncio.sleep(0)
+    yield lag
+    task.cancel()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if REPORT and _bounds:
+        path = Path(REPORT)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"bounds": sorted(_bounds, key=lambda b: b["name"])}, indent=2) + "\n")
