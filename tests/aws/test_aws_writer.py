@@ -115,7 +115,9 @@ def test_an_unnamed_culprit_is_found_by_halving_and_no_name_is_torn_apart() -> N
         world.fake.always(CHANGE, error("InvalidChangeBatch", "[FATAL problem]"), lambda sent: bad in sent)
         submit(world, *hosts)
         await world.until(lambda: world.aws.writer.due == 0)
-        assert world.fake.count(CHANGE) <= 15, "of two halves the second is not sent whole if the first went through"
+        assert world.fake.count(CHANGE) <= 15, (
+            "of two halves the second is not sent whole if the first went through"
+        )
         for call in world.fake.of(CHANGE):
             plain = {n for n in call.argument if not n.startswith("_")}
             assert {f"_mailegress.{n}" for n in plain} == call.argument - plain
@@ -285,6 +287,42 @@ def test_a_denied_getchange_is_shown_and_asked_slowly() -> None:
         assert world.times("mail/one.example.com") == 2, "the same refusal is no news"
         assert world.fake.count("GetChange") <= 7
         world.fake.faults["GetChange"].remove(denial)
+        await world.until(lambda: phase(world, "one.example.com") is WritePhase.INSYNC)
+
+    play(story())
+
+
+def test_a_getchange_that_stays_denied_is_given_up_after_an_hour() -> None:
+    """An object that DNS shows to be right costs no call a minute for ever."""
+
+    async def story() -> None:
+        world = build()
+        world.fake.always("GetChange", error("AccessDenied", "no", 403))
+        submit(world, "one.example.com")
+        await world.quiet(2 * 3600)
+        state = world.aws.writer.state("Z1", "one.example.com")
+        assert state is None or (state.change_id, state.fault) == ("", None)
+        calls = [call.at for call in world.fake.of("GetChange")]
+        assert len(calls) == 7
+        assert 3600 < calls[-1] - calls[0] < 4200
+        assert world.aws.writer.polled == 0
+
+    play(story())
+
+
+@pytest.mark.parametrize("code", ["ServiceUnavailable", "Timeout"])
+def test_a_getchange_without_an_answer_is_reported_after_three(code: str) -> None:
+    async def story() -> None:
+        world = build()
+        outage = world.fake.always("GetChange", error(code, "away", 503))
+        submit(world, "one.example.com")
+        await world.until(lambda: world.times("mail/one.example.com") == 2)
+        assert world.fake.count("GetChange") == 3
+        state = world.aws.writer.state("Z1", "one.example.com")
+        assert state is not None
+        assert state.fault is not None
+        assert state.fault.reason == "AWSUnavailable"
+        world.fake.faults["GetChange"].remove(outage)
         await world.until(lambda: phase(world, "one.example.com") is WritePhase.INSYNC)
 
     play(story())

@@ -62,6 +62,50 @@ def test_no_ptr_before_insync() -> None:
     assert verdict(step, FORWARD_READY).reason == "ChangePending"
 
 
+GETCHANGE_DENIED = Fault("AccessDenied", "AWS denies route53:GetChange", ErrorKind.WORLD)
+
+
+def test_where_getchange_is_denied_the_authorities_stand_for_insync() -> None:
+    desk = Desk(now=10.0)
+    desk.book.at = desk.records.at = 10.0
+    eip = desk.eip(1)
+    desk.records.put(HOST, [eip.public_ip], mine())
+    desk.dns.at = 10.0
+    desk.writer.states[(ZONE.id, HOST)] = WriteState(
+        WritePhase.APPLIED, 10.0, GETCHANGE_DENIED, change_id="C1"
+    )
+    me = obj(HOST, [eip])
+    for _ in range(5):
+        step = desk.plan(me)
+        finding = verdict(step, FORWARD_READY)
+        assert (finding.status, finding.reason) == ("False", "AccessDenied")
+        assert "route53:GetChange" in finding.message
+        assert step.action is None
+        desk.now = desk.dns.at = desk.now + 60
+    desk.publish(HOST)
+    step = desk.plan(me)
+    assert verdict(step, FORWARD_READY).ok
+    assert isinstance(step.action, SetPtr)
+    assert step.forward is not None
+    assert step.forward.change_id is None
+
+
+def test_where_getchange_is_denied_answers_from_before_the_write_prove_nothing() -> None:
+    desk = Desk(now=10.0)
+    desk.book.at = desk.records.at = 10.0
+    eip = desk.eip(1)
+    desk.records.put(HOST, [eip.public_ip], mine())
+    desk.publish(HOST)
+    desk.dns.at = 9.0
+    desk.writer.states[(ZONE.id, HOST)] = WriteState(
+        WritePhase.APPLIED, 10.0, GETCHANGE_DENIED, change_id="C1"
+    )
+    step = desk.plan(obj(HOST, [eip]))
+    assert step.action is None
+    assert NeedAuthorities(HOST, 10.0) in step.needs
+    assert verdict(step, FORWARD_READY).reason == "AccessDenied"
+
+
 def test_answers_heard_before_the_write_prove_nothing() -> None:
     """The authorities are asked again after INSYNC; an older reading does not count."""
     desk = Desk(now=10.0)

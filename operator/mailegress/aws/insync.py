@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -13,13 +14,20 @@ from mailegress.aws.runtime import Runtime
 from mailegress.reconcile.model import ErrorKind, Fault
 from mailegress.reconcile.ports import Key
 
+_log = logging.getLogger(__name__)
+
+_FAILURES = 3
+"""Polls in a row without an answer (throttled, 5xx, timed out) before that is reported."""
+_REPORTS = 6
+"""Failed polls that are reported before the change ID is given up: with doubling pauses that is about an hour."""
+
 Place = tuple[tuple[str, str], tuple[Key, ...]]
 """(zone ID, hostname) and the keys to wake."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Neither ``insync`` nor ``lost``: AWS refuses to tell (``fault``), and is asked again slowly."""
+    """Neither ``insync`` nor ``lost``: AWS does not answer the question (``fault``), and is asked again slowly."""
 
     insync: bool = False
     lost: bool = False
@@ -48,19 +56,28 @@ class ChangePoller:
 
     async def _poll(self, change_id: str, places: Sequence[Place]) -> None:
         settings = self._rt.settings
-        looks = 0
+        looks = failures = reported = 0
         pause = settings.change_polls[0]
         while True:
             await self._rt.sleep(pause)
             looks += 1
             pause = settings.change_polls[min(looks, len(settings.change_polls) - 1)]
             outcome = await self._look(change_id)
+            failures = failures + 1 if outcome.fault is not None else 0
             if outcome.fault is not None:
-                if outcome.fault.kind is ErrorKind.TRANSIENT:
+                if outcome.fault.kind is ErrorKind.TRANSIENT and failures < _FAILURES:
                     continue
-                pause = settings.change_poll_slow
+                pause = settings.change_poll_slow * 2.0**reported
+                reported += 1
+                if reported > _REPORTS:
+                    # A change is published within minutes: whether it was, only DNS can tell by now.
+                    outcome = Outcome(lost=True)
             known, self._outcomes[change_id] = self._outcomes[change_id], outcome
             if outcome != known:
+                if outcome.fault is not None:
+                    _log.warning(
+                        "GetChange has no answer change=%s error=%s", change_id, outcome.fault.message
+                    )
                 self._told(change_id, places)
             if outcome.insync or outcome.lost:
                 del self._outcomes[change_id]

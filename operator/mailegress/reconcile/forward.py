@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mailegress.api import reasons
 from mailegress.api.names import ownership_name
@@ -126,7 +126,7 @@ class _Record:
             wanted=frozenset(wanted),
             final=frozenset(final),
             zone=self.zone,
-            change_id=self.write.change_id if self.write and self.write.phase is WritePhase.APPLIED else None,
+            change_id=self.write.change_id if self.write is not None and self.write.publishing else None,
         )
         if self.contest.hostname is not Hold.MINE:
             return self._with(base, self.contest.finding or base.finding)
@@ -368,7 +368,7 @@ class _Record:
             WritePhase.UNKNOWN,
         ):
             wrote_at = self.write.at
-            if self.write.phase is WritePhase.APPLIED and self.write.change_id:
+            if self.write.publishing:
                 return self._with(base, self._pending(f"Route 53 is publishing the A record of {hostname}."))
         if self.choice.servers is None:
             servers = s.world.zones.name_servers(self.zone.id)
@@ -381,6 +381,8 @@ class _Record:
         finding, verified = prove(
             s, self.draft, base.values, wrote_at, exact=True, zone=self.zone.name, servers=self.choice.servers
         )
+        if not finding.ok and (untold := self._untold(finding)) is not None:
+            finding = untold
         heard_at = s.world.dns.authorities(hostname).at
         if not finding.ok and heard_at > self.read_at:
             # The world says something else: what Route 53 holds is read again before it is believed any longer.
@@ -399,3 +401,21 @@ class _Record:
                     "reset.",
                 )
         return self._with(base, finding, complete=base.values == base.wanted, verified=verified)
+
+    def _untold(self, finding: Finding) -> Finding | None:
+        """GetChange is refused or unanswered: the reason, for as long as the authorities do not agree either.
+
+        Their agreement stands for INSYNC, as it does when the change ID is lost in a restart.
+        """
+        write = self.write
+        if write is None or write.phase is not WritePhase.APPLIED or write.fault is None:
+            return None
+        if finding.reason not in (reasons.PROGRESSING.name, reasons.AUTHORITIES_DISAGREE.name):
+            return None
+        hostname = self.situation.obj.spec.hostname
+        fault = write.fault.message.removesuffix(".")
+        text = (
+            f"Whether Route 53 has published the A record of {hostname} is not known: {fault}. Meanwhile the "
+            "authoritative servers are asked; when all of them answer with it, work continues."
+        )
+        return replace(from_fault(write.fault), message=text, soft=False)

@@ -226,6 +226,7 @@ class WriteState:
     """The newest write to one name or EIP. ``at`` is when the phase was entered.
 
     FAILED and UNKNOWN carry the fault; it stands while the write is tried again, so that a retry is not told as news.
+    APPLIED with a fault: GetChange is refused or unanswered.
     """
 
     phase: WritePhase
@@ -238,6 +239,11 @@ class WriteState:
     @property
     def busy(self) -> bool:
         return self.phase in (WritePhase.QUEUED, WritePhase.IN_FLIGHT)
+
+    @property
+    def publishing(self) -> bool:
+        """Route 53 accepted the change, has not reported it INSYNC, and answers when it is asked."""
+        return self.phase is WritePhase.APPLIED and bool(self.change_id) and self.fault is None
 
 
 # ---------------------------------------------------------------- DNS

@@ -16,6 +16,18 @@ LIVENESS = (
         runs=(Run("create-instance"),),
     ),
     Mutant(
+        "getchange-awaited-for-ever",
+        "E1",
+        "A GetChange that is refused is waited for as if it were to say INSYNC at any moment",
+        "reconcile/model.py",
+        "        return self.phase is WritePhase.APPLIED and bool(self.change_id) and self.fault is None\n",
+        "        return self.phase is WritePhase.APPLIED and bool(self.change_id)\n",
+        tests=(
+            "tests/sim/test_sim_getchange.py::"
+            "test_a_getchange_without_an_answer_is_reported_and_the_authorities_decide",
+        ),
+    ),
+    Mutant(
         "watch-only",
         "E1",
         "What no watch told is not found by the periodic list",
