@@ -84,3 +84,15 @@ def test_what_is_stalled_and_moves_without_a_word_is_not_passed_over_and_over() 
         Plan("kube.finalizer", 0, "before", "denied"),
         also=Plan("kube.status", 0, "before", "denied"),
     )
+
+
+def test_an_a_record_is_not_changed_when_its_mark_changed_since_it_was_read() -> None:
+    """The mark is garbled and the addresses are edited in the same moment: the change is refused by Route 53."""
+    state = MailWorld()
+    spec = {"elasticIPs": [{"allocationID": "EIP0"}], "hostname": "mta.example.com"}
+    state.create(name="a", spec=spec)
+    state.wait(seconds=310.0)
+    state.change_record(host=0, what="garble-mark")
+    state.edit(name="a", field="elasticIPs", spec={**spec, "elasticIPs": [{"allocationID": "EIP1"}]})
+    state.wait(seconds=31.0)
+    state.safe()

@@ -173,9 +173,5 @@ def without(
     rest = tuple(v for v in simple.values if v not in lost)
     if not rest:
         return () if mark.adopted else remove(view, mark)
-    changes = swap(simple, RecordSet(simple.name, "A", simple.ttl, rest))
-    if mark.adopted and view.mark is not None:
-        changes += swap(
-            view.mark, mark_set(view.hostname, Mark(False, situation.settings.owner_id, mark.uid))
-        )
-    return tuple(changes)
+    ours = mark_set(view.hostname, Mark(False, situation.settings.owner_id, mark.uid))
+    return (*swap(simple, RecordSet(simple.name, "A", simple.ttl, rest)), *swap(view.mark, ours))

@@ -321,7 +321,8 @@ class _Record:
         changes: list[Change] = []
         if record_differs:
             changes += swap(simple, target)
-        if self.view.mark is None or self.view.mark.values != new_mark.values:
+        if record_differs or self.view.mark is None or self.view.mark.values != new_mark.values:
+            # The mark is part of every compare-and-swap: a mark that changed since it was read stops the change.
             changes += swap(self.view.mark, new_mark)
         if simple is None:
             why = f"create A {verify.listing(wanted)}"

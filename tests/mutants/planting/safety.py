@@ -116,6 +116,18 @@ SAFETY = (
         "            ours = True\n",
         runs=(Run("adopt"),),
     ),
+    Mutant(
+        "mark-outside-the-swap",
+        "S2",
+        "An A record is changed without comparing the mark beside it",
+        "reconcile/forward.py",
+        "        if record_differs or self.view.mark is None or",
+        "        if self.view.mark is None or",
+        tests=(
+            "tests/sim/test_sim_regressions.py::"
+            "test_an_a_record_is_not_changed_when_its_mark_changed_since_it_was_read",
+        ),
+    ),
     # ---------------------------------------------------------------- S3: no gap in forward-confirmed reverse DNS
     Mutant(
         "no-wait-for-receivers",
