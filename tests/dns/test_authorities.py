@@ -263,6 +263,18 @@ async def test_the_zones_own_ns_set_is_shared_by_its_names(
     assert not [a for a in internet.log if a.name == "example.com."]
 
 
+async def test_a_change_of_the_zones_own_ns_set_is_seen_within_a_minute(
+    time: VirtualTime, authorities: Authorities, internet: Internet
+) -> None:
+    await time.run(authorities.report("mta.example.com"))
+    name_in_zone(internet, *NS, "ns4.dns.net")
+    await time.advance(60.0)
+
+    answers = by_server(await time.run(authorities.report("mta.example.com")))
+
+    assert answers["ns4.dns.net"].listed is Listed.ZONE
+
+
 async def test_spot_asks_a_server_that_only_the_zone_names_in_its_turn(
     time: VirtualTime, authorities: Authorities, internet: Internet
 ) -> None:

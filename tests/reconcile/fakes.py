@@ -24,6 +24,7 @@ from mailegress.reconcile.model import (
     Fault,
     Iprev,
     IprevResult,
+    Listed,
     NameView,
     NatGateway,
     Ptr,
@@ -209,11 +210,16 @@ class FakeDns:
         self.public_at: float | None = 0.0
         self.zone = ZONE.name
         self.servers = SERVERS
+        self.addresses: dict[str, frozenset[str]] = {}
+        """By name server; one that is not named here has an address of its own."""
+        self.unknown_servers: frozenset[str] = frozenset()
+        self.listed: dict[str, Listed] = {}
 
     def _answer(self, server: str, hostname: str) -> ServerAnswer:
         found = self.answers.get(hostname, frozenset())
         kind = self.kinds.get(server, AnswerKind.ANSWER if found else AnswerKind.NXDOMAIN)
-        return ServerAnswer(server, kind, found if kind is AnswerKind.ANSWER else frozenset(), 300)
+        shown = found if kind is AnswerKind.ANSWER else frozenset()
+        return ServerAnswer(server, kind, shown, 300, listed=self.listed.get(server, Listed.BOTH))
 
     def authorities(self, hostname: str) -> Fact[AuthorityReport]:
         if self.at is None:
@@ -234,6 +240,14 @@ class FakeDns:
         return Fact(Delegation(zone, self.servers), 0.0)
 
     def request_delegation(self, key: str, zone: str, not_before: float) -> None:
+        raise AssertionError("planning does not ask")
+
+    def server_addresses(self, name: str) -> Fact[frozenset[str]]:
+        if name in self.unknown_servers:
+            return Fact()
+        return Fact(self.addresses.get(name, frozenset({f"address of {name}"})), 0.0, tried_at=0.0)
+
+    def request_server_addresses(self, key: str, name: str, not_before: float) -> None:
         raise AssertionError("planning does not ask")
 
     def public(self, hostname: str) -> Fact[ResolverReport]:

@@ -210,7 +210,8 @@ ZONE_NOT_DELEGATED = _reason(
     (FORWARD_READY,),
     "The parent domain does not delegate to the name servers of the hosted zone, so that the world does "
     "not see its records.",
-    "Enter the zone's four name servers at the parent domain or registrar.",
+    "Enter the zone's four name servers at the parent domain or registrar, and no others; if another DNS serves the "
+    "zone as well, use management Observed.",
 )
 
 # A record.

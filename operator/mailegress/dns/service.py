@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Sequence
+from typing import Any
 
 from mailegress.api.limits import MESSAGE_LENGTH
 from mailegress.api.reasons import AUTHORITIES_UNREACHABLE, INTERCEPTED, RESOLVERS_UNREACHABLE
@@ -86,6 +87,10 @@ class DnsService:
             self._read_delegation, wake=wake, clock=clock, sleep=sleep, rng=rng, places=places, pace=pace,
             on_error=on_error, broken=internal,
         )  # fmt: skip
+        self._servers: Readings[frozenset[str]] = Readings(
+            self._read_server, wake=wake, clock=clock, sleep=sleep, rng=rng, places=places, pace=pace,
+            on_error=on_error, broken=internal,
+        )  # fmt: skip
         self._public: Readings[ResolverReport] = Readings(
             self._read_public, wake=wake, clock=clock, sleep=sleep, rng=rng, places=places, pace=pace,
             on_error=on_error, broken=internal, covers=lambda report, wanted: wanted <= report.addresses,
@@ -113,6 +118,12 @@ class DnsService:
     def request_delegation(self, key: Key, zone: str, not_before: float) -> None:
         self._delegations.request(key, zone, not_before)
 
+    def server_addresses(self, name: str) -> Fact[frozenset[str]]:
+        return self._servers.get(name)
+
+    def request_server_addresses(self, key: Key, name: str, not_before: float) -> None:
+        self._servers.request(key, name, not_before)
+
     def public(self, hostname: str) -> Fact[ResolverReport]:
         """The report covers at least the addresses of the newest served request; see ``report.addresses``."""
         return self._public.get(hostname)
@@ -124,12 +135,15 @@ class DnsService:
 
     async def close(self) -> None:
         """Stop all background readings."""
-        for readings in (self._authorities, self._spots, self._delegations, self._public):
+        for readings in self._all():
             await readings.close()
 
     def facts(self) -> int:
         """How many facts are held."""
-        return len(self._authorities) + len(self._spots) + len(self._delegations) + len(self._public)
+        return sum(len(readings) for readings in self._all())
+
+    def _all(self) -> tuple[Readings[Any], ...]:
+        return self._authorities, self._spots, self._delegations, self._servers, self._public
 
     async def _read_authorities(self, hostname: str, _: frozenset[str]) -> AuthorityReport:
         try:
@@ -169,6 +183,12 @@ class DnsService:
     async def _read_delegation(self, zone: str, _: frozenset[str]) -> Delegation:
         try:
             return Delegation(zone, frozenset(await self._walker.delegation(absolute(zone), self._clock())))
+        except DnsTimeout as error:
+            raise _failed(error) from error
+
+    async def _read_server(self, name: str, _: frozenset[str]) -> frozenset[str]:
+        try:
+            return frozenset(await self._walker.addresses(absolute(name), self._clock()))
         except DnsTimeout as error:
             raise _failed(error) from error
 

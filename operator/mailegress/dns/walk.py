@@ -36,6 +36,9 @@ _QUESTIONS = 100
 CVE-2020-12667).
 """
 
+_OWN_SERVERS_SECONDS = 60.0
+"""A zone's own NS set is believed for at most this long: it is edited like any record, and shared by its names."""
+
 _NESTING = 4
 """Walks within walks for name servers without glue."""
 
@@ -142,6 +145,13 @@ class Walker:
         """
         return await self._servers(cut, name_server, _Trip())
 
+    async def addresses(self, name: dns.name.Name, not_before: float) -> tuple[str, ...]:
+        """The addresses of a name server by its name alone; nothing read before ``not_before`` is used.
+
+        Errors: :class:`DnsTimeout` if they cannot be found out.
+        """
+        return await self._resolve(name, _Trip(), not_before)
+
     async def own_servers(self, cut: Cut, name_server: dns.name.Name) -> tuple[dns.name.Name, ...]:
         """The NS set that one of the cut's name servers holds for the zone itself; empty if it does not answer.
 
@@ -160,7 +170,8 @@ class Walker:
                 names, ttl = read_own_servers(reply, cut.zone)
                 self._ask.count("authority", AnswerKind.ANSWER if names else AnswerKind.LAME)
                 if names:
-                    self._own_servers.put((cut.zone, name_server), names, at, self._seconds(ttl))
+                    seconds = min(self._seconds(ttl), _OWN_SERVERS_SECONDS)
+                    self._own_servers.put((cut.zone, name_server), names, at, seconds)
                 return names
         except DnsTimeout:
             pass  # its address cannot be found
@@ -270,16 +281,16 @@ class Walker:
         addresses = cut.glue.get(name_server) or await self._resolve(name_server, trip)
         return tuple(Server(shown(name_server), a, self._settings.authority_port) for a in addresses)
 
-    async def _resolve(self, name: dns.name.Name, trip: _Trip) -> tuple[str, ...]:
+    async def _resolve(self, name: dns.name.Name, trip: _Trip, not_before: float = NEVER) -> tuple[str, ...]:
         """A name server's addresses, by a walk of their own."""
-        kept = self._addresses.get(name, NEVER)
+        kept = self._addresses.get(name, not_before)
         if kept is not None:
             return kept.value
         inner = trip.inner(name)
         if inner is None:
             raise DnsTimeout(f"the address of name server {shown(name)} depends on itself")
         at = self._clock()
-        cut = (await self._walk(name, NEVER, inner)).cut
+        cut = (await self._walk(name, not_before, inner)).cut
         if name in cut.glue:
             addresses, ttl = cut.glue[name], int(self._settings.delegation_seconds)
         else:

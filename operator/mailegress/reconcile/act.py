@@ -20,6 +20,7 @@ from mailegress.reconcile.step import (
     NeedPtr,
     NeedPublic,
     NeedRegion,
+    NeedServerAddresses,
     NeedSpot,
     NeedSweep,
     NeedZones,
@@ -66,6 +67,8 @@ class Actor:
                     world.dns.request_spot(key, hostname, not_before)
                 case NeedDelegation(zone, not_before):
                     world.dns.request_delegation(key, zone, not_before)
+                case NeedServerAddresses(name, not_before):
+                    world.dns.request_server_addresses(key, name, not_before)
                 case NeedPublic(hostname, addresses, not_before):
                     world.dns.request_public(key, hostname, addresses, not_before)
 

@@ -135,6 +135,11 @@ class Dns(Protocol):
 
     def request_delegation(self, key: Key, zone: str, not_before: float) -> None: ...
 
+    def server_addresses(self, name: str) -> Fact[frozenset[str]]:
+        """The addresses of a name server, as iterative look-ups find them; empty if it has none."""
+
+    def request_server_addresses(self, key: Key, name: str, not_before: float) -> None: ...
+
     def public(self, hostname: str) -> Fact[ResolverReport]: ...
 
     def request_public(

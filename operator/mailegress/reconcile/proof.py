@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mailegress.api import reasons
 from mailegress.api.conditions import FORWARD_READY, READY, TRUE
-from mailegress.reconcile import verify
+from mailegress.reconcile import delegation, verify
 from mailegress.reconcile.situation import Draft, Situation
 from mailegress.reconcile.step import Finding, NeedAuthorities, NeedSpot, bad, good, unknown
 from mailegress.reconcile.verify import Seen
@@ -67,7 +67,14 @@ def prove(
     if report is None:
         draft.need(NeedAuthorities(hostname, floor))
         return unknown(reasons.PROGRESSING, text, soft=True), False
-    verdict = verify.authorities(report, wanted, exact=exact, zone=zone, servers=servers)
+    strays: frozenset[str] | None = frozenset()
+    if servers is not None and report.zone == zone:
+        strays = delegation.strays(s, draft, report.name_servers, servers)
+    if strays is None:
+        return unknown(
+            reasons.PROGRESSING, f"Comparing the name servers of {zone} by address.", soft=True
+        ), False
+    verdict = verify.authorities(report, wanted, exact=exact, zone=zone, servers=servers, strays=strays)
     if verdict.seen is Seen.AGREE:
         message = f"Every authoritative server answers {verify.listing(wanted)} for {hostname}."
         # While suspended the write is only told: an older answer says as well what it would be.
@@ -80,4 +87,5 @@ def prove(
         Seen.UNDELEGATED: reasons.ZONE_NOT_DELEGATED,
         Seen.INTERCEPTED: reasons.INTERCEPTED,
     }.get(verdict.seen, reasons.AUTHORITIES_DISAGREE if exact else reasons.WAITING_FOR_FORWARD)
-    return bad(reason, f"For {hostname}: {verdict.text}. {reason.remedy}", soft=streak < confirm), False
+    remedy = verdict.remedy or reason.remedy
+    return bad(reason, f"For {hostname}: {verdict.text}. {remedy}", soft=streak < confirm), False

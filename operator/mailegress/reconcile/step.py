@@ -68,6 +68,13 @@ class NeedDelegation:
 
 
 @dataclass(frozen=True, slots=True)
+class NeedServerAddresses:
+    name: str
+    """A name server."""
+    not_before: float
+
+
+@dataclass(frozen=True, slots=True)
 class NeedPublic:
     hostname: str
     addresses: frozenset[str]
@@ -84,6 +91,7 @@ Need = (
     | NeedAuthorities
     | NeedSpot
     | NeedDelegation
+    | NeedServerAddresses
     | NeedPublic
 )
 

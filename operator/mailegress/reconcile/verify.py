@@ -10,6 +10,7 @@ from mailegress.reconcile.model import (
     AnswerKind,
     AuthorityReport,
     Iprev,
+    Listed,
     ResolverAnswer,
     ResolverReport,
     ServerAnswer,
@@ -33,6 +34,8 @@ class Verdict:
     """Servers that gave another answer."""
     ttl: int = 0
     """Longest TTL (or negative TTL) heard, seconds."""
+    remedy: str = ""
+    """Where it is another one than that of the reason."""
 
 
 def listing(values: Iterable[str], limit: int = 6) -> str:
@@ -77,26 +80,19 @@ def authorities(
     exact: bool,
     zone: str | None = None,
     servers: frozenset[str] | None = None,
+    strays: frozenset[str] = frozenset(),
 ) -> Verdict:
-    """Do *all* authoritative servers say what is wanted, and are they those of our hosted zone?"""
+    """Do *all* authoritative servers say what is wanted, and are they those of our hosted zone?
+
+    ``strays``: servers of the delegation that are not among ``servers``, by name or by address.
+    """
     if not report.answers or all(a.kind is AnswerKind.TIMEOUT for a in report.answers):
         return Verdict(Seen.SILENT, f"no authoritative server of {report.zone or 'the zone'} answers")
     if any(a.kind is AnswerKind.INTERCEPTED for a in report.answers):
         names = listing(a.server for a in report.answers if a.kind is AnswerKind.INTERCEPTED)
         return Verdict(Seen.INTERCEPTED, f"queries to {names} are answered by something in between")
-    if (
-        zone is not None
-        and servers is not None
-        and (report.zone != zone or not report.name_servers <= servers)
-    ):
-        if report.zone == zone:
-            published, ours = listing(report.name_servers), listing(servers)
-            text = f"the parent of {zone} delegates to {published}, the hosted zone has {ours}"
-        elif report.zone.endswith("." + zone):
-            text = f"{report.zone} is delegated away from {zone}"
-        else:
-            text = f"no delegation to {zone} is published; the world asks {report.zone or 'the root'}"
-        return Verdict(Seen.UNDELEGATED, text)
+    if zone is not None and servers is not None and (report.zone != zone or strays):
+        return _undelegated(report, zone, servers, strays)
     wrong = [a for a in report.answers if not right(a, wanted, exact=exact)]
     ttl = max((a.ttl for a in report.answers), default=0)
     if not wrong:
@@ -106,7 +102,64 @@ def authorities(
     others = f" ({len(wrong)} of {len(report.answers)} servers differ)" if len(wrong) > 1 else ""
     text = f"{first.server} {heard(first)}, wanted {listing(wanted)}{others}"
     # Some that are mute are no wall around all: the remedy is at those servers (dissent counts those that spoke).
-    return Verdict(Seen.WRONG, text, dissent=len(stated), ttl=ttl)
+    which, remedy = _one_sided(report.zone, wrong)
+    return Verdict(Seen.WRONG, text + which, dissent=len(stated), ttl=ttl, remedy=remedy)
+
+
+def _undelegated(
+    report: AuthorityReport, zone: str, servers: frozenset[str], strays: frozenset[str]
+) -> Verdict:
+    """Public DNS does not ask our hosted zone, or not only: why, and what to do about it."""
+    observed = "set spec.forward.management to Observed and write the A record"
+    if report.zone == zone and strays < report.name_servers:
+        odd = listing(strays)
+        ours = listing(servers)
+        text = f"the parent of {zone} also delegates to {odd}, not a name server of the hosted zone ({ours})"
+        answering = {a.server for a in report.answers if a.kind.answered}
+        if strays & answering:
+            remedy = (
+                f"If another DNS serves {zone} as well, {observed} in both; else remove {odd} at the parent "
+                "domain or registrar."
+            )
+        else:
+            remedy = (
+                f"Remove {odd} at the parent domain or registrar; if another DNS is to serve {zone} as well, "
+                f"{observed} in both."
+            )
+    elif report.zone == zone:
+        published, ours = listing(report.name_servers), listing(servers)
+        text = f"the parent of {zone} delegates to {published}, the hosted zone has {ours}"
+        remedy = (
+            f"Enter the zone's four name servers at the parent domain or registrar; if {zone} is to stay in "
+            f"the other DNS, {observed} there."
+        )
+    elif report.zone.endswith("." + zone):
+        text = f"{report.zone} is delegated away from {zone}, to {listing(report.name_servers)}"
+        remedy = (
+            f"Name the hosted zone of {report.zone} in spec.forward.hostedZoneID, or {observed} where "
+            f"{report.zone} lives, or remove the NS record set {report.zone} from zone {zone}."
+        )
+    else:
+        text = f"no delegation to {zone} is published; public DNS asks {report.zone or 'the root'}"
+        remedy = "Enter the zone's four name servers at the parent domain or registrar."
+    return Verdict(Seen.UNDELEGATED, text, remedy=remedy)
+
+
+def _one_sided(zone: str, wrong: list[ServerAnswer]) -> tuple[str, str]:
+    """Which of the two NS sets is wrong, and the remedy, if only servers that one of them names are wrong."""
+    names = listing(a.server for a in wrong)
+    sides = {a.listed for a in wrong}
+    if sides == {Listed.ZONE}:
+        return (
+            f"; only the zone's own NS record set names {names}, the parent does not",
+            f"Bring the A record to {names}, or remove it from the NS record set of {zone}.",
+        )
+    if sides == {Listed.PARENT}:
+        return (
+            f"; only the parent of {zone} names {names}, the zone's own NS record set does not",
+            f"Bring the A record to {names}, or remove it at the parent domain or registrar.",
+        )
+    return "", ""
 
 
 @dataclass(frozen=True, slots=True)

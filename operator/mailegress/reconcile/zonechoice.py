@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mailegress.api import reasons
 from mailegress.api.names import is_within
+from mailegress.reconcile.delegation import strays
 from mailegress.reconcile.model import Zone
 from mailegress.reconcile.situation import Draft, Situation
 from mailegress.reconcile.step import (
@@ -60,28 +61,38 @@ def choose(situation: Situation, draft: Draft) -> Choice:
     if wanted.zone is None:
         return Choice(zone=marked, finding=wanted.finding, servers=_servers(situation, draft, marked.id))
     # A changed zone is a rename: move only when the world asks the new one.
-    delegation = situation.world.dns.delegation(wanted.zone.name)
     servers = _servers(situation, draft, wanted.zone.id)
-    if delegation.value is None or servers is None:
-        draft.need(NeedDelegation(wanted.zone.name, situation.edit_floor))
-    elif delegation.value.name_servers and delegation.value.name_servers <= servers:
+    if _switched(situation, draft, wanted.zone, servers):
         return Choice(zone=wanted.zone, servers=servers)
-    else:
-        draft.ask_again(
-            situation,
-            f"delegation:{wanted.zone.name}",
-            delegation,
-            lambda due, name=wanted.zone.name: NeedDelegation(name, due),  # type: ignore[misc]
-        )
+    pause = situation.settings.blocked_seconds
     return Choice(
         zone=marked,
         finding=bad(
             reasons.ZONE_NOT_DELEGATED,
             f"The record stays in zone {marked.id} until zone {wanted.zone.id} ({wanted.zone.name}) is delegated at "
-            f"its parent. {reasons.ZONE_NOT_DELEGATED.remedy}",
+            f"its parent, which is checked every {pause:g} seconds. Then it is created in the new zone and removed "
+            f"from the old one; until then the new zone does not have it. {reasons.ZONE_NOT_DELEGATED.remedy}",
         ),
         servers=_servers(situation, draft, marked.id),
     )
+
+
+def _switched(situation: Situation, draft: Draft, zone: Zone, servers: frozenset[str] | None) -> bool:
+    """Does the parent delegate to the zone that the spec names? From the switch on the name is missing until this is
+    seen, so it is looked at as often as anything else that somebody else must change."""
+    fact = situation.world.dns.delegation(zone.name)
+    floor = situation.edit_floor
+    if not draft.have(fact, floor, NeedDelegation(zone.name, floor)) or fact.value is None or servers is None:
+        return False
+    published = fact.value.name_servers
+    if published and strays(situation, draft, published, servers) == frozenset():
+        return True
+    due = max(fact.at, fact.tried_at) + situation.settings.blocked_seconds
+    if situation.now >= due:
+        draft.need(NeedDelegation(zone.name, due))
+    else:
+        draft.later(due - situation.now)
+    return False
 
 
 def _with_servers(situation: Situation, draft: Draft, choice: Choice) -> Choice:
@@ -172,7 +183,7 @@ def _delegated_twin(situation: Situation, draft: Draft, twins: list[Zone]) -> Ch
         )
     # The parent may turn to another twin at any time.
     draft.have(fact, floor := situation.now - situation.settings.resync_seconds, NeedDelegation(name, floor))
-    chosen = []
+    chosen, unclear = [], False
     for twin in twins:
         servers = _servers(situation, draft, twin.id)
         if servers is None:
@@ -181,8 +192,16 @@ def _delegated_twin(situation: Situation, draft: Draft, twins: list[Zone]) -> Ch
                     reasons.PROGRESSING, f"Reading the name servers of zone {twin.id}.", soft=True
                 )
             )
-        if fact.value.name_servers and fact.value.name_servers <= servers:
+        foreign = strays(situation, draft, fact.value.name_servers, servers)
+        unclear |= foreign is None
+        if fact.value.name_servers and foreign == frozenset():
             chosen.append(twin)
+    if unclear and not chosen:
+        return Choice(
+            finding=unknown(
+                reasons.PROGRESSING, f"Comparing the name servers of {name} by address.", soft=True
+            )
+        )
     if len(chosen) == 1:
         return Choice(chosen[0]) if chosen[0].editable else Choice(finding=_not_editable(chosen[0]))
     ids = ", ".join(sorted(z.id for z in twins))
