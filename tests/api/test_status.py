@@ -14,6 +14,7 @@ from mailegress.api.conditions import CONDITION_ORDER, PENDING_TIME
 from mailegress.api.status import (
     AddressStatus,
     Condition,
+    FormerRecord,
     ForwardStatus,
     PtrOrigin,
     Status,
@@ -74,6 +75,7 @@ statuses = st.builds(
     st.lists(text, max_size=5).map(tuple),
     st.none() | zones,
     st.none() | forwards,
+    st.lists(st.builds(FormerRecord, text, text), max_size=4).map(tuple),
     st.lists(entries, max_size=4).map(tuple),
     maybe,
     st.lists(conditions, max_size=12).map(tuple),
@@ -139,7 +141,9 @@ def test_conditions_come_in_order_and_once() -> None:
 
 def test_empty_fields_are_left_out() -> None:
     assert Status().to_dict() == {"observedGeneration": -1}
-    empty = Status(3, "", (), ZoneStatus("", ""), ForwardStatus(), (AddressStatus(""),), "", ())
+    empty = Status(
+        3, "", (), ZoneStatus("", ""), ForwardStatus(), (FormerRecord("", ""),), (AddressStatus(""),), "", ()
+    )
     assert empty.to_dict() == {"observedGeneration": 3}
     assert ForwardStatus(ttl_seconds=0).to_dict() == {"ttlSeconds": 0}
 

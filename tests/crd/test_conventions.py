@@ -13,7 +13,15 @@ import pytest
 import yaml
 
 from mailegress.api import conditions, limits, names
-from mailegress.api.status import AddressStatus, Condition, ForwardStatus, Status, ZoneStatus, initial_status
+from mailegress.api.status import (
+    AddressStatus,
+    Condition,
+    FormerRecord,
+    ForwardStatus,
+    Status,
+    ZoneStatus,
+    initial_status,
+)
 from mailegress.api.types import Adoption, DeletionPolicy, Forward, Management, SelectorKind, Spec
 
 Schema = dict[str, Any]
@@ -181,6 +189,7 @@ SELECTOR_FIELDS = {kind.value for kind in SelectorKind} | {"region"}
         (STATUS, model_fields(Status)),
         (STATUS["properties"]["zone"], model_fields(ZoneStatus)),
         (STATUS["properties"]["forward"], model_fields(ForwardStatus)),
+        (STATUS["properties"]["formerRecords"]["items"], model_fields(FormerRecord)),
         (STATUS["properties"]["addresses"]["items"], model_fields(AddressStatus)),
         (STATUS["properties"]["conditions"]["items"], model_fields(Condition)),
     ],
@@ -191,6 +200,7 @@ SELECTOR_FIELDS = {kind.value for kind in SelectorKind} | {"region"}
         "status",
         "status.zone",
         "status.forward",
+        "formerRecords[]",
         "addresses[]",
         "conditions[]",
     ],
@@ -233,6 +243,9 @@ BOUNDS = {
     "status.forward.values[]": limits.IDENTIFIER_LENGTH,
     "status.forward.ttlSeconds": limits.MAX_STATUS_TTL_SECONDS,
     "status.forward.changeID": limits.IDENTIFIER_LENGTH,
+    "status.formerRecords": limits.FORMER_RECORDS,
+    "status.formerRecords[].zoneID": limits.IDENTIFIER_LENGTH,
+    "status.formerRecords[].hostname": limits.DNS_NAME_LENGTH,
     "status.addresses": limits.STATUS_ADDRESSES,
     "status.addresses[].selector": limits.SELECTOR_LENGTH,
     "status.addresses[].publicIP": limits.IDENTIFIER_LENGTH,

@@ -339,6 +339,11 @@ def mine(uid: str = UID, *, adopted: bool = False, owner: str = OWNER) -> Mark:
     return Mark(adopted, owner, uid)
 
 
+def recorded(hostname: str, zone: Zone = ZONE) -> dict[str, Any]:
+    """A status that names the place of the object's own record, as the operator writes it before its first write."""
+    return {"hostname": hostname, "zone": {"id": zone.id, "name": zone.name}}
+
+
 def body(
     hostname: str = "mta.example.com",
     selectors: Sequence[Mapping[str, str]] = (),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fakes import OTHER_UID, REGION, UID, ZONE, Desk, body, mine, obj, verdict
+from fakes import OTHER_UID, REGION, UID, ZONE, Desk, body, mine, obj, recorded, verdict
 
 from mailegress.api.conditions import ACCEPTED, FORWARD_READY, READY, REVERSE_READY
 from mailegress.api.status import PtrOrigin
@@ -22,7 +22,7 @@ def converged(desk: Desk, *eips: Eip, host: str = HOST, **more: object) -> MailE
         desk.set_ptr(eip, host)
     desk.records.put(host, [e.public_ip for e in eips], mine())
     desk.publish(host)
-    me = obj(host, eips, **more)
+    me = obj(host, eips, **{"status": recorded(host), **more})
     return desk.written(me, desk.plan(me))
 
 

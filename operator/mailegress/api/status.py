@@ -154,6 +154,27 @@ class ZoneStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class FormerRecord:
+    """A record that the object had before, under another name or in another zone, and that is still there."""
+
+    zone_id: str
+    hostname: str
+
+    def to_dict(self) -> Json:
+        """Return the stored form; empty if a part is missing."""
+        zone_id = clean_text(self.zone_id, limits.IDENTIFIER_LENGTH)
+        hostname = clean_text(self.hostname, limits.DNS_NAME_LENGTH)
+        return {"zoneID": zone_id, "hostname": hostname} if zone_id and hostname else {}
+
+    @classmethod
+    def from_dict(cls, value: object) -> "FormerRecord | None":
+        """Read a stored entry; None if a part is missing."""
+        stored = _mapping(value)
+        zone_id, hostname = _string(stored, "zoneID"), _string(stored, "hostname")
+        return cls(zone_id, hostname) if zone_id and hostname else None
+
+
+@dataclass(frozen=True, slots=True)
 class ForwardStatus:
     """The A record as last read; TTL in seconds. `change_id`: the Route 53 change that is under way."""
 
@@ -190,6 +211,7 @@ class Status:
     public_ips: tuple[str, ...] = ()
     zone: ZoneStatus | None = None
     forward: ForwardStatus | None = None
+    former_records: tuple[FormerRecord, ...] = ()
     addresses: tuple[AddressStatus, ...] = ()
     last_handled_reconcile_at: str | None = None
     conditions: tuple[Condition, ...] = ()
@@ -206,6 +228,9 @@ class Status:
                     "publicIPs": _cut_all(self.public_ips, limits.ADDRESSES),
                     "zone": self.zone.to_dict() if self.zone else None,
                     "forward": self.forward.to_dict() if self.forward else None,
+                    "formerRecords": [
+                        entry for entry in map(FormerRecord.to_dict, self.former_records) if entry
+                    ][: limits.FORMER_RECORDS],
                     "addresses": [entry for entry in map(AddressStatus.to_dict, self.addresses) if entry][
                         : limits.STATUS_ADDRESSES
                     ],
@@ -246,6 +271,9 @@ class Status:
             public_ips=_strings(stored, "publicIPs"),
             zone=ZoneStatus.from_dict(stored.get("zone")),
             forward=ForwardStatus.from_dict(stored.get("forward")),
+            former_records=tuple(
+                r for r in map(FormerRecord.from_dict, _list(stored, "formerRecords")) if r is not None
+            ),
             addresses=tuple(
                 a for a in map(AddressStatus.from_dict, _list(stored, "addresses")) if a is not None
             ),

@@ -88,6 +88,8 @@ class Actor:
                 deletes_mark = any(c.verb is Verb.DELETE and c.record_set.type == "TXT" for c in changes)
                 if deletes_mark and not creates_mark:
                     memory.marks.pop((zone_id, hostname), None)
+                if creates_mark:
+                    memory.handed.add((zone_id, hostname))
                 self._world.writer.submit(key, zone_id, hostname, changes)
                 decision(logger, object=key, action=why, outcome="submitted", zone=zone_id, hostname=hostname)
             case SetPtr(region, allocation_id, public_ip, hostname, heal):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mailegress.api.status import PtrOrigin
 from mailegress.api.types import Management
 from mailegress.reconcile import marks, verify
@@ -14,6 +16,7 @@ from mailegress.reconcile.reverse import Reverse, reset
 from mailegress.reconcile.situation import Draft, Situation
 from mailegress.reconcile.step import ChangeRecords, NeedAuthorities, NeedName
 from mailegress.reconcile.targets import Targets
+from mailegress.reconcile.vouch import vouched
 
 
 def retire(
@@ -35,7 +38,7 @@ def retire(
             draft.need(NeedName(zone_id, name, situation.memory.first_seen))
             owed.append(f"{name} (zone {zone_id}) is being read")
             continue
-        mark = own_mark(situation, fact.value)
+        mark = own_mark(situation, zone_id, fact.value)
         if mark is None:
             continue
         owed.append(_retire_one(situation, draft, targets, forward, reverse, zone_id, fact.value, mark))
@@ -78,13 +81,12 @@ def points_here(situation: Situation, eip: Eip) -> bool:
     return write is not None and (write.busy or s.doubted(eip.region, eip.allocation_id) is not None)
 
 
-def own_mark(situation: Situation, view: NameView) -> Mark | None:
+def own_mark(situation: Situation, zone_id: str, view: NameView) -> Mark | None:
+    """Our ownership record. One that nothing confirms is treated as adopted: the A record beside it stays."""
     mark = marks.parse(view.mark.values) if view.mark is not None else None
-    return (
-        mark
-        if mark is not None and mark.uid == situation.obj.meta.uid and situation.settings.mine(mark.owner)
-        else None
-    )
+    if mark is None or mark.uid != situation.obj.meta.uid or not situation.settings.mine(mark.owner):
+        return None
+    return mark if vouched(situation, zone_id, view) else replace(mark, adopted=True)
 
 
 def _retire_one(
@@ -102,7 +104,12 @@ def _retire_one(
         return blocked
     simple = simple_a(view)
     lost = frozenset(simple.values) & targets.lost if simple else frozenset()
-    if simple is not None and lost and (shrunk := without(s, view, simple, mark, lost)):
+    if (
+        simple is not None
+        and lost
+        and vouched(s, zone_id, view)
+        and (shrunk := without(s, view, simple, mark, lost))
+    ):
         draft.act(
             ChangeRecords(zone_id, name, shrunk, f"take lost addresses {verify.listing(lost)} out of {name}")
         )

@@ -116,7 +116,7 @@ def _candidates(situation: Situation) -> list[tuple[Eip, str, bool]]:
     for zone_id, name in s.owned():
         fact = s.world.records.get(zone_id, name)
         view = fact.value
-        mark = own_mark(s, view) if view is not None else None
+        mark = own_mark(s, zone_id, view) if view is not None else None
         simple = simple_a(view) if view is not None else None
         if mark is None or simple is None:
             continue
@@ -209,7 +209,7 @@ def _records(situation: Situation, draft: Draft) -> Finding | None:
             )
             continue
         view = s.world.records.get(zone_id, name).value
-        mark = own_mark(s, view) if view is not None else None
+        mark = own_mark(s, zone_id, view) if view is not None else None
         if view is None or mark is None:
             continue
         calm = bad(reasons.DELETING, f"Removing the records of {name}.")
@@ -243,6 +243,7 @@ def _step(situation: Situation, draft: Draft, blocker: Finding | None, *, settle
         public_ips=status.public_ips,
         zone=status.zone,
         forward=status.forward,
+        former_records=status.former_records,
         notices=tuple(dict.fromkeys(draft.notices)) if isinstance(draft.action, RemoveFinalizer) else (),
         deleting=True,
         settled=settled,

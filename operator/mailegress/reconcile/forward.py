@@ -37,6 +37,7 @@ from mailegress.reconcile.step import (
     unknown,
 )
 from mailegress.reconcile.targets import Targets
+from mailegress.reconcile.vouch import recorded_places, vouched
 from mailegress.reconcile.zonechoice import Choice
 
 
@@ -61,6 +62,8 @@ class Forward:
     """What it is to hold in the end."""
     change_id: str | None = None
     zone: Zone | None = None
+    held: bool = False
+    """The status may name the zone: our confirmed ownership record stands there, or is about to be written."""
     known: bool = False
     """The record was read (Observed: heard of)."""
 
@@ -114,7 +117,8 @@ class _Record:
         simple = next((r for r in self.view.of_type("A") if r.simple), None)
         values = frozenset(simple.values) if simple else frozenset()
         mark = marks.parse(self.view.mark.values) if self.view.mark else None
-        mine = mark is not None and mark.uid == s.obj.meta.uid and s.settings.mine(mark.owner)
+        marked = mark is not None and mark.uid == s.obj.meta.uid and s.settings.mine(mark.owner)
+        mine = marked and (simple is None or vouched(s, self.zone.id, self.view))
         final = self._final(values, mine)
         wanted = final | self._leaving(values, final, mine)
         base = Forward(
@@ -127,6 +131,7 @@ class _Record:
             final=frozenset(final),
             zone=self.zone,
             change_id=self.write.change_id if self.write is not None and self.write.publishing else None,
+            held=(mine and simple is not None) or self._still_held(simple, marked),
         )
         if self.contest.hostname is not Hold.MINE:
             return self._with(base, self.contest.finding or base.finding)
@@ -146,6 +151,7 @@ class _Record:
             return self._with(base, conflict)
         changes, why = self._changes(simple, mark, mine, values, frozenset(wanted))
         if changes:
+            base = replace(base, held=base.held or not s.obj.spec.suspend)
             return self._with(base, self._propose(changes, why, wanted))
         if not wanted and not values:
             return self._with(base, nobody_joins(s, self.targets, self.contest))
@@ -153,20 +159,15 @@ class _Record:
 
     @staticmethod
     def _with(base: Forward, finding: Finding, *, complete: bool = False, verified: bool = False) -> Forward:
-        return Forward(
-            finding,
-            base.values,
-            base.ttl,
-            base.mine,
-            base.adopted,
-            complete,
-            verified,
-            base.wanted,
-            base.final,
-            base.change_id,
-            base.zone,
-            known=True,
-        )
+        return replace(base, finding=finding, complete=complete, verified=verified, known=True)
+
+    def _still_held(self, simple: RecordSet | None, marked: bool) -> bool:
+        """The status names this place already, and nothing that was read contradicts it."""
+        place = (self.zone.id, self.situation.obj.spec.hostname)
+        if self.write is not None and self.write.busy and place in self.situation.memory.handed:
+            return True
+        free = self.view.mark is None and simple is None
+        return place in recorded_places(self.situation) and (marked or free)
 
     def _writing(self, wanted: set[str]) -> Finding:
         values = f": {verify.listing(wanted)}" if wanted else ""
@@ -255,6 +256,13 @@ class _Record:
                 reasons.RECORD_CONFLICT,
                 f"{hostname} is marked by another operator (owner ID {mark.owner}). Delete it there, or add the ID "
                 "to --accept-owner-ids if that operator is gone for good.",
+            )
+        if mark is not None and mark.uid == s.obj.meta.uid and values and self.targets.known:
+            return bad(
+                reasons.RECORD_CONFLICT,
+                f"{ownership_name(hostname)} names this MailEgress, but its status does not record that the operator "
+                f"wrote it, and the A record holds {verify.listing(values)}, wanted {verify.listing(wanted)}. "
+                f"{reasons.RECORD_CONFLICT.remedy}",
             )
         if not wanted:
             # With nothing to compare it with, what stands there is not the matter.

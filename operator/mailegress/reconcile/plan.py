@@ -19,6 +19,7 @@ from mailegress.reconcile import (
     reverse,
     targets,
     verify,
+    vouch,
     zonechoice,
 )
 from mailegress.reconcile.contest import Contest
@@ -93,6 +94,7 @@ def refuse(situation: Situation, why: str) -> Step:
         public_ips=status.public_ips,
         zone=status.zone,
         forward=status.forward,
+        former_records=status.former_records,
     )
 
 
@@ -194,8 +196,10 @@ def _step(
         hostname=s.obj.spec.hostname,
         addresses=(*addresses, *leaving),
         public_ips=tuple(dict.fromkeys(a.public_ip for a in (*addresses, *shown) if a.public_ip)),
-        zone=_zone(s, ahead),
+        zone=(zone := _zone(s, ahead)),
+        place=(ahead.zone.id, s.obj.spec.hostname) if ahead.zone is not None else None,
         forward=_forward(s, ahead),
+        former_records=vouch.former_records(s, (zone.id, s.obj.spec.hostname) if zone is not None else None),
         notices=tuple(draft.notices),
         blocked_on=frozenset(draft.blocked_on) if claim.known and aims.known else None,
         suspended=s.obj.spec.suspend and external,
@@ -207,12 +211,16 @@ def _step(
 
 
 def _zone(situation: Situation, ahead: Forward) -> ZoneStatus | None:
-    if ahead.zone is not None:
-        return ZoneStatus(ahead.zone.id, ahead.zone.name)
+    """The zone of the object's own record. Not that of a record which is another's: see ``vouch``."""
     spec, status = situation.obj.spec, situation.obj.status
+    if ahead.zone is not None and ahead.known:
+        return ZoneStatus(ahead.zone.id, ahead.zone.name) if ahead.held else None
+    same = status.zone is not None and status.hostname == spec.hostname
+    if ahead.zone is not None:
+        return status.zone if same and status.zone is not None and status.zone.id == ahead.zone.id else None
     managed = spec.forward.management is Management.MANAGED
     # Not chosen yet by this process: what is written down stands until it is.
-    return status.zone if managed and ahead.finding.soft and status.hostname == spec.hostname else None
+    return status.zone if managed and ahead.finding.soft and same else None
 
 
 def _forward(situation: Situation, ahead: Forward) -> ForwardStatus | None:

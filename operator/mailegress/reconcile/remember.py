@@ -5,6 +5,7 @@ from __future__ import annotations
 from mailegress.api.names import FINALIZER
 from mailegress.api.types import MailEgress
 from mailegress.reconcile import marks, verify
+from mailegress.reconcile.model import WritePhase
 from mailegress.reconcile.situation import Memory, World
 from mailegress.reconcile.step import Step
 
@@ -44,8 +45,25 @@ def observe(memory: Memory, obj: MailEgress, world: World, now: float) -> bool:
         mark = marks.parse(view.mark.values) if view is not None and view.mark is not None else None
         if mark is not None and mark.uid == obj.meta.uid:
             memory.marks[place] = mark
+    _written(memory, world)
     _settled(memory, obj.spec.hostname, world, now)
     return edited
+
+
+def _written(memory: Memory, world: World) -> None:
+    """Which ownership records are this process's own writes: taken by Route 53, and still there."""
+    for place in tuple(memory.handed):
+        write = world.writer.state(*place)
+        if write is not None and write.busy:
+            continue
+        memory.handed.discard(place)
+        if write is not None and write.phase is not WritePhase.FAILED:
+            memory.written.add(place)
+    for place in tuple(memory.written - memory.handed):
+        view = world.records.get(*place).value
+        mark = marks.parse(view.mark.values) if view is not None and view.mark is not None else None
+        if view is not None and (mark is None or mark.uid != memory.uid):
+            memory.written.discard(place)
 
 
 def _settled(memory: Memory, hostname: str, world: World, now: float) -> None:
@@ -89,7 +107,7 @@ def after(memory: Memory, step: Step, now: float) -> None:
     memory.used = frozenset(
         (a.region, a.allocation_id) for a in step.addresses if a.region and a.allocation_id
     )
-    current = {(step.zone.id, step.hostname)} if step.zone is not None else set()
+    current = {step.place} if step.place is not None else set()
     memory.places = frozenset(memory.owned | current)
     for allocation_id, times in list(memory.heals.items()):
         memory.heals[allocation_id] = [t for t in times if t > now - HOUR]

@@ -48,6 +48,10 @@ class Memory:
     deleting_at: float = float("-inf")
     marks: dict[tuple[str, str], Mark] = field(default_factory=dict)
     """Our marks as last read, so that a TXT set that somebody deleted is restored as it was."""
+    handed: set[tuple[str, str]] = field(default_factory=set)
+    """(zone ID, hostname) of ownership records handed to the writer whose outcome was not seen yet."""
+    written: set[tuple[str, str]] = field(default_factory=set)
+    """(zone ID, hostname) of ownership records that this process wrote and that are still there."""
     settled: dict[tuple[str, str], float] = field(default_factory=dict)
     """(allocation ID, hostname) -> since when AWS reports that PTR, for as long as it does."""
     pointed: set[str] = field(default_factory=set)
@@ -155,7 +159,9 @@ class Situation:
         if write is None or write.phase is not WritePhase.FAILED or write.fault is None:
             return 0.0
         if pause is None:
-            refused = write.fault.reason == CHANGE_REJECTED.name and write.fault.kind is not ErrorKind.TRANSIENT
+            refused = (
+                write.fault.reason == CHANGE_REJECTED.name and write.fault.kind is not ErrorKind.TRANSIENT
+            )
             pause = self.settings.backoff(write.attempts, self.settings.blocked_seconds if refused else None)
         return self.rest(write.at, pause)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from mailegress.api.conditions import FALSE, TRUE, UNKNOWN
 from mailegress.api.reasons import Reason
-from mailegress.api.status import AddressStatus, ForwardStatus, ZoneStatus
+from mailegress.api.status import AddressStatus, FormerRecord, ForwardStatus, ZoneStatus
 from mailegress.reconcile.model import Change, ErrorKind, Fault, WriteState
 
 # ---------------------------------------------------------------- readings wanted
@@ -221,7 +221,11 @@ class Step:
     addresses: tuple[AddressStatus, ...] = ()
     public_ips: tuple[str, ...] = ()
     zone: ZoneStatus | None = None
+    """Named in the status only while the object's own ownership record stands there, or is about to be written."""
+    place: tuple[str, str] | None = None
+    """(zone ID, hostname) of the record that the spec asks for, ours or not."""
     forward: ForwardStatus | None = None
+    former_records: tuple[FormerRecord, ...] = ()
     notices: tuple[Notice, ...] = ()
     blocked_on: frozenset[str] | None = frozenset()
     """UIDs of the CRs whose release this one waits for; None while the claims are still being looked into."""

@@ -132,6 +132,7 @@ def compose(
         public_ips=step.public_ips,
         zone=step.zone,
         forward=step.forward,
+        former_records=step.former_records,
         addresses=step.addresses,
         last_handled_reconcile_at=handled,
         conditions=tuple(

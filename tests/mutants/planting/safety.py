@@ -128,6 +128,33 @@ SAFETY = (
             "test_an_a_record_is_not_changed_when_its_mark_changed_since_it_was_read",
         ),
     ),
+    Mutant(
+        "forged-mark-believed",
+        "S2",
+        "An ownership record alone is enough to change the A record beside it",
+        "reconcile/forward.py",
+        "        mine = marked and (simple is None or vouched(s, self.zone.id, self.view))\n",
+        "        mine = marked\n",
+        tests=("tests/sim/test_sim_ownership.py::test_a_forged_ownership_record_changes_nothing",),
+    ),
+    Mutant(
+        "forged-mark-at-a-former-name",
+        "S2",
+        "An ownership record at another name is enough to remove the A record beside it",
+        "reconcile/cleanup.py",
+        "    return mark if vouched(situation, zone_id, view) else replace(mark, adopted=True)\n",
+        "    return mark\n",
+        tests=("tests/reconcile/test_vouch.py::test_a_forged_record_at_another_name_is_not_removed",),
+    ),
+    Mutant(
+        "conflict-names-the-place",
+        "S2",
+        "The status names the zone of a record that belongs to something else, and so confirms a record forged later",
+        "reconcile/plan.py",
+        "ahead.zone.name) if ahead.held else None\n",
+        "ahead.zone.name)\n",
+        tests=("tests/reconcile/test_vouch.py::test_a_forged_ownership_record_changes_no_record",),
+    ),
     # ---------------------------------------------------------------- S3: no gap in forward-confirmed reverse DNS
     Mutant(
         "no-wait-for-receivers",

@@ -1,0 +1,73 @@
+"""What confirms an ownership record: whoever can write TXT records in the zone could forge one.
+
+The owner ID and the UID in an ownership record are public. So before the operator changes or removes an A record under
+it, a second fact that only the operator can write must agree: the object's status names the zone and the hostname
+(written before the first write), or this process made the write itself.
+"""
+
+from __future__ import annotations
+
+from mailegress.api.status import FormerRecord
+from mailegress.reconcile import marks, targets
+from mailegress.reconcile.model import NameView
+from mailegress.reconcile.situation import Draft, Situation
+
+Place = tuple[str, str]
+"""(zone ID, hostname)."""
+
+
+def recorded_places(situation: Situation) -> set[Place]:
+    """The places that the stored status names."""
+    status = situation.obj.status
+    places = {(former.zone_id, former.hostname) for former in status.former_records}
+    if status.zone is not None and status.hostname is not None:
+        places.add((status.zone.id, status.hostname))
+    return places
+
+
+def vouched(situation: Situation, zone_id: str, view: NameView) -> bool:
+    """May the A record beside our ownership record be changed or removed?"""
+    place = (zone_id, view.hostname)
+    return (
+        place in situation.memory.written
+        or place in recorded_places(situation)
+        or _explained(situation, view)
+    )
+
+
+def _explained(situation: Situation, view: NameView) -> bool:
+    """Does the A record hold nothing but this object's own addresses, with nobody else who wants the name?
+
+    Such a record could be adopted, so its ownership record grants nothing new. This is how an object whose status was
+    lost, or was not written yet when the process stopped, gets its records back.
+    """
+    s, hostname = situation, view.hostname
+    rivals = [c for c in s.world.claims.wanting_hostname(hostname) if c.uid != s.obj.meta.uid]
+    if rivals and not (s.obj.status.observed_generation == -1 and _oldest(s, hostname)):
+        return False
+    own = {a.public_ip for a in s.recorded()}
+    if hostname == s.obj.spec.hostname:
+        own |= {e.public_ip for e in targets.resolve(s, Draft()).wanted.values()}
+    records = view.of_type("A")
+    return all(r.simple and set(r.values) <= own for r in records)
+
+
+def _oldest(situation: Situation, hostname: str) -> bool:
+    wanting = situation.world.claims.wanting_hostname(hostname)
+    return bool(wanting) and wanting[0].uid == situation.obj.meta.uid
+
+
+def former_records(situation: Situation, current: Place | None) -> tuple[FormerRecord, ...]:
+    """The places at other names or zones where our ownership record stands, or may still stand."""
+    s = situation
+    zones = {z.id for z in s.world.zones.get().value or ()}
+    known = s.world.zones.get().value is not None
+    found = set()
+    for place in (recorded_places(s) | s.memory.written) - {current}:
+        if known and place[0] not in zones:
+            continue
+        view = s.world.records.get(*place).value
+        mark = marks.parse(view.mark.values) if view is not None and view.mark is not None else None
+        if view is None or (mark is not None and mark.uid == s.obj.meta.uid):
+            found.add(place)
+    return tuple(FormerRecord(zone_id, hostname) for zone_id, hostname in sorted(found))

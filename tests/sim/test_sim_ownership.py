@@ -1,0 +1,137 @@
+"""Ownership records that somebody else wrote, and those of objects about which the status says nothing yet."""
+
+from __future__ import annotations
+
+from simulation.faults import Plan
+from simulation.harness import NAMESPACE, Sim, simulate
+from simulation.scenarios import HOST, OTHER
+
+from mailegress.reconcile import marks
+from mailegress.reconcile.marks import Mark
+
+FOREIGN = "192.0.2.77"
+
+
+def forge(sim: Sim, name: str, hostname: str) -> None:
+    """What somebody writes who may write TXT records in the zone."""
+    uid = (sim.find(name) or {})["metadata"]["uid"]
+    owner = owner_of(sim)
+    sim.world.put_record(f"_mailegress.{hostname}", [marks.encode(Mark(False, owner, uid))], "TXT")
+
+
+def owner_of(sim: Sim) -> str:
+    """The operator's owner ID, as everybody can read it in the zone."""
+    zone = sim.world.zone_of("known.example.com")
+    found = sim.world.record(zone, "_mailegress.known.example.com", "TXT")
+    mark = marks.parse(found[1]) if found is not None else None
+    assert mark is not None
+    return mark.owner
+
+
+def test_a_forged_ownership_record_changes_nothing() -> None:
+    """A foreign A record at the hostname and at another name, each with a forged ownership record beside it."""
+
+    async def story(sim: Sim) -> None:
+        zone = sim.world.zone()
+        known, mine = sim.world.eips(2)
+        sim.start()
+        sim.meg("known", "known.example.com", [known])
+        await sim.ready("known")
+        for name in (HOST, OTHER):
+            sim.world.put_record(name, [FOREIGN])
+        sim.meg("a", HOST, [mine])
+        await sim.reason("a", "RecordConflict")
+        for name in (HOST, OTHER):
+            forge(sim, "a", name)
+        await sim.sleep(4000)
+        await sim.restart()
+        await sim.sleep(4000)
+        sim.edit("a", hostname="new.example.com")
+        await sim.ready("a")
+        await sim.sleep(4000)
+        assert sim.world.record(zone, HOST, "A") == sim.world.record(zone, OTHER, "A") == (300, (FOREIGN,))
+        sim.delete("a")
+        await sim.gone("a")
+        assert sim.world.record(zone, HOST, "A") == sim.world.record(zone, OTHER, "A") == (300, (FOREIGN,))
+
+    simulate(story)
+
+
+def test_a_forged_ownership_record_does_not_take_another_objects_name() -> None:
+    """The thief wants the same name and the same address; the holder keeps record and PTR as they are."""
+
+    async def story(sim: Sim) -> None:
+        zone = sim.world.zone()
+        (eip,) = sim.world.eips(1)
+        sim.start()
+        sim.meg("known", "known.example.com", [eip])
+        await sim.ready("known")
+        sim.meg("thief", "known.example.com", [eip])
+        await sim.reason("thief", "HostnameConflict")
+        uid = (sim.find("thief") or {})["metadata"]["uid"]
+        forged = marks.encode(Mark(False, owner_of(sim), uid))
+        sim.world.put_record("_mailegress.known.example.com", [forged], "TXT")
+        await sim.restart()
+        await sim.sleep(4000)
+        assert sim.world.record(zone, "known.example.com", "A") == (300, (eip.public_ip,))
+        assert sim.condition("thief")[0] != "True"
+        sim.edit("thief", eips=sim.world.eips(1))
+        await sim.sleep(4000)
+        assert sim.world.record(zone, "known.example.com", "A") == (300, (eip.public_ip,))
+        assert sim.world.ptr(eip) == "known.example.com"
+
+    simulate(story)
+
+
+def test_new_objects_in_a_burst_are_not_stuck_when_the_process_stops_before_their_first_status() -> None:
+    """Their records were handed over before the status named them: the next process recognises them all the same."""
+
+    async def story(sim: Sim) -> None:
+        zone = sim.world.zone()
+        eips = sim.world.eips(25)
+        first = sim.world.dump()
+        sim.start()
+        names = [f"m{number}" for number in range(24)]
+        for name, eip in zip(names, eips, strict=False):
+            sim.meg(name, f"{name}.example.com", [eip])
+        await sim.until(lambda: sim.crashes, "the process stopped when the records were written")
+        unsaid = [n for n in names if ((sim.find(n) or {})["status"]["observedGeneration"]) == -1]
+        written = [n for n in unsaid if sim.world.record(zone, f"{n}.example.com", "A") is not None]
+        assert len(written) > 2, "of some objects the record is written and the status says nothing"
+        # While no operator runs, one is given a second address and one is deleted.
+        sim.edit(written[0], eips=[eips[names.index(written[0])], eips[24]])
+        sim.delete(written[1])
+        await sim.gone(written[1])
+        names.remove(written[1])
+        await sim.ready(*names)
+        for name in names:
+            sim.delete(name)
+        await sim.gone(*names)
+        assert sim.world.dump() == first
+
+    simulate(story, plans=[Plan("route53.change", 0, "after", "crash")])
+
+
+def test_a_status_that_was_removed_is_written_again_and_the_object_goes_on() -> None:
+    """A restored backup without statuses, then an edit of the addresses and the deletion."""
+
+    async def story(sim: Sim) -> None:
+        zone = sim.world.zone()
+        old, new = sim.world.eips(2)
+        first = sim.world.dump()
+        sim.start()
+        sim.meg("a", HOST, [old])
+        await sim.ready("a")
+        sim.api.meddle(NAMESPACE, "a", lambda body: body.pop("status"))
+        await sim.restart()
+        await sim.ready("a")
+        sim.edit("a", eips=[new])
+        await sim.until(
+            lambda: sim.world.record(zone, HOST, "A") == (300, (new.public_ip,)), "the new address only"
+        )
+        await sim.ready("a")
+        sim.delete("a")
+        await sim.gone("a")
+        assert sim.world.dump() == first
+
+    simulate(story)
