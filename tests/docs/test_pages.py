@@ -204,7 +204,9 @@ def test_python_that_is_shown_is_python() -> None:
 def test_targets_of_make_that_are_named_exist() -> None:
     targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = {
-        name for path in PAGES for name in re.findall(r"\bmake ([a-z0-9]+(?:-[a-z0-9]+)*)", "\n".join(code(path)))
+        name
+        for path in PAGES
+        for name in re.findall(r"\bmake ([a-z0-9]+(?:-[a-z0-9]+)*)", "\n".join(code(path)))
     }
     assert {"demo", "test", "sandbox"} <= named
     assert named <= targets

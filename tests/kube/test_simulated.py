@@ -40,6 +40,9 @@ class Reply:
     async def text(self) -> str:
         return json.dumps(self._body)
 
+    async def iter_chunked(self, size: int) -> AsyncIterator[bytes]:
+        yield json.dumps(self._body).encode()
+
     def close(self) -> None:
         self.closed = True
 

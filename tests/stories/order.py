@@ -98,7 +98,9 @@ def never_broken(story: Story) -> Iterator[None]:
                 silent = [s for s, sets in served.items() if address not in (sets.get("A") or [0, []])[1]]
                 # A PTR that moved on in the meantime is no breach; the next sample looks at the new one.
                 if (silent or not served) and _ptrs(story.world()).get(address) == ptr:
-                    breaches.append(f"{address} has the PTR {ptr}, which {silent or 'nobody'} answers without it")
+                    breaches.append(
+                        f"{address} has the PTR {ptr}, which {silent or 'nobody'} answers without it"
+                    )
             samples += 1
             stop.wait(0.03)
 

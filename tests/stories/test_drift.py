@@ -45,7 +45,9 @@ def test_the_values_of_the_a_record_are_edited(story: Story) -> None:
     [swap] = [w for w in writes(story, since) if w.changes]
     assert swap.verbs("A", HOST)["DELETE"] == (STRANGER,)
     assert story.aws.upserts() == 0
-    assert [w.operation for w in writes(story, since)] == ["ChangeResourceRecordSets"], "the PTR was right all along"
+    assert [w.operation for w in writes(story, since)] == ["ChangeResourceRecordSets"], (
+        "the PTR was right all along"
+    )
 
 
 def test_a_value_is_added_to_the_a_record(story: Story) -> None:
@@ -222,17 +224,33 @@ def test_garbage_in_the_status(story: Story) -> None:
     _, [eip], meg = ready(story)
     wanted = meg.status
     since = last_call(story)
-    lie = {"type": "Stalled", "status": "True", "reason": "Injected", "message": "by hand", "observedGeneration": 1,
-           "lastTransitionTime": "2020-01-01T00:00:00Z"}
+    lie = {
+        "type": "Stalled",
+        "status": "True",
+        "reason": "Injected",
+        "message": "by hand",
+        "observedGeneration": 1,
+        "lastTransitionTime": "2020-01-01T00:00:00Z",
+    }
     meg.patch_status({"observedGeneration": 999})
     corrected(story, meg, wanted, since)
     meg.patch_status({"conditions": [*wanted["conditions"], lie]})
     corrected(story, meg, wanted, since)
     assert "Stalled" not in meg.conditions()
-    meg.patch_status({"hostname": "wrong.example.com", "zone": {"id": "ZWRONG", "name": "wrong.example.com"},
-                      "publicIPs": [STRANGER], "forward": {"values": [STRANGER], "ttlSeconds": 9, "changeID": "C1"}})
+    meg.patch_status(
+        {
+            "hostname": "wrong.example.com",
+            "zone": {"id": "ZWRONG", "name": "wrong.example.com"},
+            "publicIPs": [STRANGER],
+            "forward": {"values": [STRANGER], "ttlSeconds": 9, "changeID": "C1"},
+        }
+    )
     corrected(story, meg, wanted, since)
-    entry = dict(wanted["addresses"][0]) | {"ptr": "wrong.example.com", "iprev": "fail", "attachedTo": "i-wrong"}
+    entry = dict(wanted["addresses"][0]) | {
+        "ptr": "wrong.example.com",
+        "iprev": "fail",
+        "attachedTo": "i-wrong",
+    }
     stranger = entry | {"publicIP": STRANGER, "allocationID": "eipalloc-0000000000000000f"}
     meg.patch_status({"addresses": [entry, stranger]})
     corrected(story, meg, wanted, since)
@@ -254,7 +272,8 @@ def test_what_is_done_is_left_alone(story: Story) -> None:
     versions = [meg.get()["metadata"]["resourceVersion"] for meg in megs]
     seen = len(story.aws.log(operation="DescribeAddressesAttribute", since=since))
     story.until(
-        lambda: len(story.aws.log(operation="DescribeAddressesAttribute", since=since)) >= seen + 4, "four sweeps"
+        lambda: len(story.aws.log(operation="DescribeAddressesAttribute", since=since)) >= seen + 4,
+        "four sweeps",
     )
     assert attempts(story, since) == []
     assert [meg.get()["metadata"]["resourceVersion"] for meg in megs] == versions

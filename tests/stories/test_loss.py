@@ -62,7 +62,9 @@ def test_aws_replaces_an_address_of_a_nat_gateway(story: Story) -> None:
     generation = meg.get()["metadata"]["generation"]
     with never_broken(story):
         story.aws.replace_nat_address(nat, old.public_ip, new.public_ip)
-        story.until(lambda: values(story, zone) == ips(stays, new), "A to hold the new address and not the old one")
+        story.until(
+            lambda: values(story, zone) == ips(stays, new), "A to hold the new address and not the old one"
+        )
         meg.wait(reason="Ready")
     assert (story.ptr(stays), story.ptr(old), story.ptr(new)) == (HOST, None, HOST)
     assert meg.get()["metadata"]["generation"] == generation
@@ -128,7 +130,9 @@ def test_a_lost_address_leaves_the_record_at_once(story: Story) -> None:
     meg.wait(status="False", reason="AddressLost")
     story.until(lambda: values(story, zone) == ips(kept), "A to let go of the lost address")
     looks = [
-        c for c in story.aws.log(operation="DescribeAddresses", since=since) if lost.allocation_id in str(c["params"])
+        c
+        for c in story.aws.log(operation="DescribeAddresses", since=since)
+        if lost.allocation_id in str(c["params"])
     ]
     shrunk = [w for w in writes(story, since) if w.changes]
     assert len(shrunk) == 1
@@ -233,7 +237,9 @@ def test_a_mass_loss_is_not_believed(story: Story) -> None:
     megs[0].told("Warning", "MassLossSuspected")
     # One is edited, another deleted: a human has looked at these two, and at these two alone.
     megs[0].spec(forward={"ttlSeconds": 120}).wait(status="False", reason="AddressLost")
-    story.until(lambda: values(story, zone, "mta0.example.com") == (), "the edited one's record to be withdrawn")
+    story.until(
+        lambda: values(story, zone, "mta0.example.com") == (), "the edited one's record to be withdrawn"
+    )
     megs[1].delete()
     assert values(story, zone, "mta1.example.com") == ()
     for number in (2, 3, 4):

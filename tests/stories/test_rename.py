@@ -37,7 +37,9 @@ def test_a_rename_makes_before_it_breaks(bare_story: Story) -> None:
     assert created.number < switched.number < removed.number
     polls = [c["number"] for c in story.calls("GetChange") if created.number < c["number"] < switched.number]
     assert polls, "INSYNC is waited for before the PTR"
-    looks = [c for c in story.calls("DescribeAddressesAttribute") if switched.number < c["number"] < removed.number]
+    looks = [
+        c for c in story.calls("DescribeAddressesAttribute") if switched.number < c["number"] < removed.number
+    ]
     assert looks, "the PTR is confirmed before the old A goes"
     assert removed.time - switched.time >= PTR_TTL
     assert len(done) == 3, "nothing else was written"

@@ -40,7 +40,9 @@ def test_a_swap_goes_by_way_of_the_union(story: Story) -> None:
     assert sets_of(done) == [ips(old, new), ips(new)]
     assert all("DELETE" in w.verbs("A", HOST) for w in done if w.changes), "compare and swap, never UPSERT"
     union = only(done, lambda w: w.verbs("A", HOST).get("CREATE") == ips(old, new), "union")
-    pointed = only(done, lambda w: w.name == HOST and w.allocation_id == new.allocation_id, "PTR of the new EIP")
+    pointed = only(
+        done, lambda w: w.name == HOST and w.allocation_id == new.allocation_id, "PTR of the new EIP"
+    )
     reset = only(done, lambda w: w.operation == "ResetAddressAttribute", "reset of the old PTR")
     shrunk = only(done, lambda w: w.verbs("A", HOST).get("CREATE") == ips(new), "the smaller set")
     assert reset.allocation_id == old.allocation_id
@@ -67,7 +69,9 @@ def test_an_address_is_added(story: Story) -> None:
     assert done[1].allocation_id == second.allocation_id
     assert story.records(zone, HOST) == ips(first, second)
     assert story.ptr(first) == story.ptr(second) == HOST
-    assert meg.status["publicIPs"] == sorted(ips(first, second), key=lambda ip: tuple(map(int, ip.split("."))))
+    assert meg.status["publicIPs"] == sorted(
+        ips(first, second), key=lambda ip: tuple(map(int, ip.split(".")))
+    )
     meg.delete()
     story.assert_world(before)
 

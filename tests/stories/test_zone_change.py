@@ -55,7 +55,9 @@ def test_the_world_delegates_to_the_twin_that_nobody_named(story: Story) -> None
     meg = story.meg("mail", HOST, [eip]).wait()
     assert story.records(old, HOST) == (eip.public_ip,)
     story.cloud.dns("delegate", zone="example.com", ns=list(new.name_servers))
-    story.until(lambda: story.records(new, HOST) == (eip.public_ip,), "the record in the zone that the world asks")
+    story.until(
+        lambda: story.records(new, HOST) == (eip.public_ip,), "the record in the zone that the world asks"
+    )
     story.until(lambda: story.records(old, HOST) == (), "the old zone to be left")
     meg.wait(reason="Ready")
     assert story.records(old, MARK, "TXT") == ()
@@ -111,6 +113,7 @@ def test_observed_and_renamed_at_once(story: Story) -> None:
         meg.spec(hostname=other, forward={"management": "Observed"}).wait(reason="Ready")
     assert story.records(zone, HOST) == story.records(zone, MARK, "TXT") == ()
     assert story.ptr(eip) == other
-    assert [w.operation for w in writes(story, since)] == ["ModifyAddressAttribute", "ChangeResourceRecordSets"]
-
-
+    assert [w.operation for w in writes(story, since)] == [
+        "ModifyAddressAttribute",
+        "ChangeResourceRecordSets",
+    ]

@@ -6,7 +6,8 @@ from enum import StrEnum
 from typing import Final, NoReturn, TypeVar
 
 from mailegress.api import limits, validation
-from mailegress.api.names import RECONCILE_ANNOTATION
+from mailegress.api.names import FINALIZER, RECONCILE_ANNOTATION
+from mailegress.api.slim import FOREIGN_FINALIZERS
 from mailegress.api.status import Status
 from mailegress.api.text import clean_text
 from mailegress.api.validation import InvalidObject
@@ -90,6 +91,8 @@ class Meta:
     creation_timestamp: str
     deletion_timestamp: str | None = None
     finalizers: tuple[str, ...] = ()
+    foreign_finalizers: int = 0
+    """How many finalizers are not ours; a slim copy does not name them."""
     reconcile_requested_at: str | None = None
     """Value of the annotation, printable and cut as `status.lastHandledReconcileAt` is, so that the two
     compare equal.
@@ -147,7 +150,9 @@ def parse_meta(body: Mapping[str, object]) -> Meta:
     meta = _mapping(body.get("metadata"), "metadata")
     annotations = meta.get("annotations")
     requested = annotations.get(RECONCILE_ANNOTATION) if isinstance(annotations, Mapping) else None
-    finalizers = meta.get("finalizers")
+    listed = meta.get("finalizers")
+    finalizers = tuple(f for f in listed if isinstance(f, str)) if isinstance(listed, list) else ()
+    left_out = meta.get(FOREIGN_FINALIZERS)
     deletion_timestamp = meta.get("deletionTimestamp")
     generation = meta.get("generation")
     if type(generation) is not int:
@@ -162,7 +167,10 @@ def parse_meta(body: Mapping[str, object]) -> Meta:
         deletion_timestamp=deletion_timestamp
         if isinstance(deletion_timestamp, str) and deletion_timestamp
         else None,
-        finalizers=tuple(f for f in finalizers if isinstance(f, str)) if isinstance(finalizers, list) else (),
+        finalizers=finalizers,
+        foreign_finalizers=left_out
+        if isinstance(left_out, int)
+        else sum(1 for f in finalizers if f != FINALIZER),
         reconcile_requested_at=(clean_text(requested, limits.RECONCILE_REQUEST_LENGTH) or None)
         if isinstance(requested, str)
         else None,

@@ -144,9 +144,7 @@ def run(
     return code
 
 
-async def _run(
-    main: Callable[[Stop], Awaitable[int]], shutdown_seconds: float, last_resort: _Exit
-) -> int:
+async def _run(main: Callable[[Stop], Awaitable[int]], shutdown_seconds: float, last_resort: _Exit) -> int:
     loop = asyncio.get_running_loop()
     stop = Stop()
     signalled: list[int] = []

@@ -41,7 +41,9 @@ def boto_api(settings: Settings, metrics: Metrics) -> AbstractContextManager[Aws
 
 def http_probes(settings: Settings, metrics: Metrics, live: Check, ready: Check) -> Probes:
     """Probes on the configured port."""
-    return _Served(HttpServer(settings.http_address, metrics.registry, live, ready), LoopLag(metrics.loop_lag))
+    return _Served(
+        HttpServer(settings.http_address, metrics.registry, live, ready), LoopLag(metrics.loop_lag)
+    )
 
 
 class _Served:

@@ -163,7 +163,10 @@ class Settings:
         _PACE,
     )
     mass_loss_percent: float = _setting(
-        "10", "... and they are more than this percentage of those in use in the region.", values.percent, _PACE
+        "10",
+        "... and they are more than this percentage of those in use in the region.",
+        values.percent,
+        _PACE,
     )
     confirmations: int = _setting(
         "3",

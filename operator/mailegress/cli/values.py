@@ -139,7 +139,9 @@ def external_id(text: str) -> str:
 
 def owner_id(text: str) -> str:
     return _matching(
-        _OWNER_ID, text, "is not an owner ID; give 1 to 16 lower-case letters, digits or hyphens, a hyphen not first"
+        _OWNER_ID,
+        text,
+        "is not an owner ID; give 1 to 16 lower-case letters, digits or hyphens, a hyphen not first",
     )
 
 

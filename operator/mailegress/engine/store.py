@@ -14,22 +14,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
-from mailegress.api.names import API_VERSION, GROUP, KIND, normalise_name
+from mailegress.api.names import API_VERSION, KIND, normalise_name
+from mailegress.api.slim import slim
 from mailegress.api.types import MailEgress, parse_object
 
 _TOMBSTONES = 10_000
 """UIDs of deleted objects remembered, so that a list begun before a deletion cannot bring the object back."""
-
-_META = (
-    "name",
-    "namespace",
-    "uid",
-    "resourceVersion",
-    "generation",
-    "creationTimestamp",
-    "deletionTimestamp",
-    "finalizers",
-)
 
 
 class Stored:
@@ -230,17 +220,3 @@ def newer(version: str, known: str) -> bool:
     if version.isdecimal() and known.isdecimal():
         return int(version) > int(known)
     return version != known
-
-
-def slim(body: Mapping[str, Any]) -> dict[str, Any]:
-    """``body`` without what only others need: managedFields, labels, owner references, all annotations but
-    our own.
-    """
-    meta = body["metadata"]
-    kept: dict[str, Any] = {field: meta[field] for field in _META if meta.get(field) is not None}
-    annotations = meta.get("annotations")
-    if isinstance(annotations, Mapping):
-        ours = {name: value for name, value in annotations.items() if name.startswith(f"{GROUP}/")}
-        if ours:
-            kept["annotations"] = ours
-    return {"metadata": kept, **{part: body[part] for part in ("spec", "status") if part in body}}

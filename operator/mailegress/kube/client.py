@@ -31,6 +31,7 @@ from mailegress.api.names import API_VERSION, GROUP, KIND, PLURAL, VERSION
 from mailegress.api.text import clean_text
 from mailegress.kube.credentials import CredentialsError
 from mailegress.kube.events import Recent, event_body
+from mailegress.kube.pages import PLAIN, read_list
 from mailegress.kube.transport import Response, SignOfLife, Transport
 from mailegress.reconcile.choke import Choke, OpenChoke
 from mailegress.reconcile.ports import KubeConflict, KubeError, KubeGone
@@ -108,16 +109,22 @@ class KubeClient:
     # ------------------------------------------------------------ requests
 
     async def request(
-        self, method: str, path: str, body: object | None = None, content_type: str = JSON
+        self,
+        method: str,
+        path: str,
+        body: object | None = None,
+        content_type: str = JSON,
+        *,
+        listing: bool = False,
     ) -> dict[str, Any]:
-        """One request; the JSON object of the answer.
+        """One request; the JSON object of the answer. ``listing``: with slim items, and never held whole.
 
         Raises :class:`KubeConflict` (409), :class:`KubeGone` (404), :class:`KubeRefused` (any other refusal)
         and :class:`KubeNoAnswer`. A 429 is repeated as often as the settings allow.
         """
         throttled, refreshed = 0, False
         while True:
-            status, headers, text = await self._once(method, path, body, content_type)
+            status, headers, text = await self._once(method, path, body, content_type, listing)
             if status == 429 and throttled < self._settings.throttle_retries:
                 delay = _retry_after(headers, fallback=float(2**throttled))
                 throttled += 1
@@ -131,6 +138,8 @@ class KubeClient:
                     refreshed = True
                     continue
             break
+        if isinstance(text, dict):
+            return text
         if status >= 400:
             raise _refusal(method, path, status, text)
         try:
@@ -142,13 +151,17 @@ class KubeClient:
         return answer
 
     async def _once(
-        self, method: str, path: str, body: object | None, content_type: str
-    ) -> tuple[int, Mapping[str, str], str]:
+        self, method: str, path: str, body: object | None, content_type: str, listing: bool
+    ) -> tuple[int, Mapping[str, str], str | dict[str, Any]]:
         headers = {"Accept": JSON} if body is None else {"Accept": JSON, "Content-Type": content_type}
+        if listing:
+            headers |= PLAIN
         try:
             async with asyncio.timeout(self._settings.timeout):
                 response: Response = await self._transport.request(method, path, json=body, headers=headers)
                 try:
+                    if listing and response.status < 400:
+                        return response.status, response.headers, await read_list(response.content)
                     return response.status, response.headers, await response.text()
                 finally:
                     response.close()
@@ -156,14 +169,14 @@ class KubeClient:
             raise KubeNoAnswer(
                 f"{method} {_where(path)}: no answer in {self._settings.timeout:g} s"
             ) from None
-        except (aiohttp.ClientError, OSError, UnicodeDecodeError, CredentialsError) as error:
+        except (aiohttp.ClientError, OSError, ValueError, CredentialsError) as error:
             text = clean_text(str(error) or type(error).__name__, _LONGEST_MESSAGE)
             raise KubeNoAnswer(f"{method} {_where(path)}: {text}") from error
 
     # ------------------------------------------------------------ reads
 
-    async def list_all(self, limit: int = 500) -> AsyncIterator[Sequence[Mapping[str, Any]]]:
-        """Every MailEgress of the configured namespaces (none configured: of the cluster), page by page.
+    async def list_all(self, limit: int = 100) -> AsyncIterator[Sequence[Mapping[str, Any]]]:
+        """Every MailEgress of the configured namespaces (none configured: of the cluster), slim, page by page.
 
         A quorum read: no resourceVersion is sent, so what was deleted before the call is absent. Raises
         :class:`KubeError`; :class:`KubeGone` means that the CRD is not installed.
@@ -173,7 +186,7 @@ class KubeClient:
             while True:
                 query = {"limit": str(limit)} | ({"continue": token} if token else {})
                 try:
-                    answer = await self.request("GET", f"{collection}?{urlencode(query)}")
+                    answer = await self.request("GET", f"{collection}?{urlencode(query)}", listing=True)
                 except KubeRefused as error:
                     # 410: the continue token outlived etcd's history (5 minutes). What was read is good;
                     # start again.

@@ -56,7 +56,11 @@ class Courier:
             self._waiting.popleft()
             _log.warning("an Event was dropped, too many wait to be sent waiting=%s", self._most)
         # Of the object only what an Event refers to is kept.
-        bare = {"apiVersion": involved["apiVersion"], "kind": involved["kind"], "metadata": involved["metadata"]}
+        bare = {
+            "apiVersion": involved["apiVersion"],
+            "kind": involved["kind"],
+            "metadata": involved["metadata"],
+        }
         send = functools.partial(
             self._kube.emit, bare, warning=warning, reason=reason, message=message, action=action
         )

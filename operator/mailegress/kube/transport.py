@@ -26,6 +26,10 @@ class Response(Protocol):
     @property
     def headers(self) -> Mapping[str, str]: ...
 
+    @property
+    def content(self) -> Any:
+        """A stream with ``iter_chunked(size)``."""
+
     async def text(self) -> str: ...
 
     def close(self) -> None: ...

@@ -19,6 +19,7 @@ import kopf
 
 from mailegress.api.names import GROUP, PLURAL, VERSION
 from mailegress.api.text import clean_text
+from mailegress.kube.pages import PLAIN, read_list, slim_event
 from mailegress.kube.transport import SignOfLife, Transport
 
 _log = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ class WatchSettings:
     """After these kopf gives up and the process is restarted."""
     idle_timeout: float = 1.0
     exit_timeout: float = 1.0
-    chunk_size: int = 500
+    chunk_size: int = 100
     login_backoff_most: float = 30.0
 
 
@@ -88,9 +89,12 @@ class _NoDiffBase(kopf.DiffBaseStorage):
 
 
 class _Heard:
-    """A response body that tells of every chunk: kopf's handlers never see bookmarks, signs of life too."""
+    """A watch's body, event by event and slim, that tells of every chunk.
 
-    def __init__(self, content: Any, life: SignOfLife) -> None:
+    kopf's handlers never see bookmarks, signs of life too; and kopf holds on to each event for a while.
+    """
+
+    def __init__(self, content: Any, life: SignOfLife | None) -> None:
         self._content = content
         self._life = life
 
@@ -98,9 +102,16 @@ class _Heard:
         return getattr(self._content, name)
 
     async def iter_chunked(self, size: int) -> Any:
+        rest = b""
         async for chunk in self._content.iter_chunked(size):
-            self._life.beat()
-            yield chunk
+            if self._life is not None:
+                self._life.beat()
+            rest += chunk
+            *lines, rest = rest.split(b"\n")
+            for line in lines:
+                yield slim_event(line + b"\n")
+        if rest:
+            yield rest
 
 
 class _KopfSession:
@@ -116,11 +127,20 @@ class _KopfSession:
         if self.closed:
             raise RuntimeError("Session is closed")  # what aiohttp says, and kopf understands
         options["headers"] = {**self.headers, **(options.get("headers") or {})}
+        listing = f"/{PLURAL}" in url
+        if listing:
+            options["headers"] |= PLAIN
         response = await self._transport.request(method, url, **options)
+        if response.status >= 400:
+            return response
         if self._life is not None:
-            if response.status < 400:
-                self._life.beat()
+            self._life.beat()
+        if "watch=true" in url:
             response.content = _Heard(response.content, self._life)
+        elif listing:
+            content = response.content
+            # kopf reads a page of a list with `json()`, whole.
+            response.json = lambda **_: read_list(content)
         return response
 
     async def close(self) -> None:

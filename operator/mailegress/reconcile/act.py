@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from mailegress.api.names import FINALIZER
-from mailegress.api.types import MailEgress
+from mailegress.api.types import MailEgress, parse_meta
 from mailegress.reconcile.model import Verb, WritePhase
-from mailegress.reconcile.ports import Kube, Wake
+from mailegress.reconcile.ports import Kube, KubeGone, Wake
 from mailegress.reconcile.situation import Memory, World
 from mailegress.reconcile.step import (
     AddFinalizer,
@@ -77,11 +78,10 @@ class Actor:
         action = step.action
         match action:
             case AddFinalizer():
-                finalizers = (*obj.meta.finalizers, FINALIZER)
-                await self._finalizers(obj, finalizers)
+                await self._finalizers(obj, lambda present: (*present, FINALIZER))
                 decision(logger, object=key, action="add finalizer", outcome="done")
             case RemoveFinalizer(why):
-                await self._finalizers(obj, tuple(f for f in obj.meta.finalizers if f != FINALIZER))
+                await self._finalizers(obj, lambda present: tuple(f for f in present if f != FINALIZER))
                 decision(logger, object=key, action="remove finalizer", outcome="done", reason=why)
             case ChangeRecords(zone_id, hostname, changes, why):
                 creates_mark = any(c.verb is Verb.CREATE and c.record_set.type == "TXT" for c in changes)
@@ -123,7 +123,16 @@ class Actor:
             case None:
                 return
 
-    async def _finalizers(self, obj: MailEgress, finalizers: tuple[str, ...]) -> None:
+    async def _finalizers(self, obj: MailEgress, change: Callable[[Sequence[str]], Sequence[str]]) -> None:
         meta = obj.meta
-        stored = await self._kube.set_finalizers(meta.namespace, meta.name, meta.resource_version, finalizers)
+        present: Sequence[str] = meta.finalizers
+        if meta.foreign_finalizers:
+            # The list is replaced whole, and the store does not keep what others have put there.
+            body = await self._kube.read(meta.namespace, meta.name)
+            if body is None:
+                raise KubeGone(f"{meta.namespace}/{meta.name} is gone")
+            present = parse_meta(body).finalizers
+        stored = await self._kube.set_finalizers(
+            meta.namespace, meta.name, meta.resource_version, change(present)
+        )
         self._objects.seen(stored)

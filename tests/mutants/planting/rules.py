@@ -132,7 +132,7 @@ RULES = (
         "S11",
         "An object whose time to stall is over is passed without a pause while its status is held back",
         "reconcile/reconciler.py",
-        "        until_stuck = deadline - now if now < deadline else float(\"inf\")\n",
+        '        until_stuck = deadline - now if now < deadline else float("inf")\n',
         "        until_stuck = max(deadline - now, 0.0)\n",
         tests=(
             "tests/sim/test_sim_regressions.py"

@@ -83,7 +83,12 @@ class ApiServer:
     # ------------------------------------------------------------ the user's side
 
     def create(
-        self, namespace: str, name: str, spec: Mapping[str, Any], uid: str = "", finalizers: Sequence[str] = ()
+        self,
+        namespace: str,
+        name: str,
+        spec: Mapping[str, Any],
+        uid: str = "",
+        finalizers: Sequence[str] = (),
     ) -> Object:
         """``kubectl create``: defaults from the CRD, status included; what the schema does not know is dropped."""
         if namespace in self.terminating:
@@ -268,7 +273,10 @@ class ApiServer:
             rest = words[3:]
             namespace = rest[1] if rest[0] == "namespaces" else None
             rest = rest[2:] if namespace is not None else rest
-            if namespace is not None and (reply := user_reply(self, method, namespace, rest[1:], body)) is not None:
+            if (
+                namespace is not None
+                and (reply := user_reply(self, method, namespace, rest[1:], body)) is not None
+            ):
                 return reply
             if rest == ["mailegresses"] and method == "GET":
                 return (
@@ -395,7 +403,9 @@ class ApiServer:
         name = meta["name"]
         if namespace in self.terminating:
             raise ending(f'events.events.k8s.io "{name}"', namespace)
-        if any(e["metadata"]["name"] == name and e["metadata"]["namespace"] == namespace for e in self.events):
+        if any(
+            e["metadata"]["name"] == name and e["metadata"]["namespace"] == namespace for e in self.events
+        ):
             raise ApiError(409, "AlreadyExists", f'events.events.k8s.io "{name}" already exists')
         self.events.append(self._made(body))
         self.note(

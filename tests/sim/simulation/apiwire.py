@@ -51,6 +51,9 @@ class Reply:
     async def text(self) -> str:
         return json.dumps(self._body)
 
+    async def iter_chunked(self, size: int) -> AsyncIterator[bytes]:
+        yield json.dumps(self._body).encode()
+
     def raise_for_status(self) -> None:
         if self.status >= 400:
             raise AssertionError("the caller is expected to look at the status")

@@ -59,7 +59,9 @@ def _place(error: jsonschema.ValidationError) -> str:
 def prune(node: Object, value: Any) -> None:
     """Drop what a structural schema does not know; of the root, metadata is nobody's to prune."""
     if isinstance(value, dict) and "properties" in node:
-        for key in [k for k in value if k not in node["properties"] and k not in ("apiVersion", "kind", "metadata")]:
+        for key in [
+            k for k in value if k not in node["properties"] and k not in ("apiVersion", "kind", "metadata")
+        ]:
             del value[key]
         for key, child in node["properties"].items():
             if key in value:
