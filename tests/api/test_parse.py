@@ -144,6 +144,7 @@ def test_metadata_is_read() -> None:
         creation_timestamp="2026-01-31T12:00:00Z",
         deletion_timestamp="2026-02-01T00:00:00Z",
         finalizers=("mailegress.io/cleanup", "other/x"),
+        foreign_finalizers=1,
         reconcile_requested_at="2026-02-01T00:00:00Z",
     )
     bare = parse_meta({"metadata": METADATA})

@@ -85,6 +85,22 @@ async def test_of_too_many_the_oldest_are_dropped() -> None:
     running.cancel()
 
 
+def body(namespace: str) -> dict[str, Any]:
+    return {**BODY, "metadata": {**BODY["metadata"], "namespace": namespace}}  # type: ignore[dict-item]
+
+
+async def test_a_flood_in_one_namespace_neither_delays_nor_drops_events_of_another() -> None:
+    kube = SlowKube()
+    kube.gate.set()
+    courier = Courier(kube, most=4)
+    for namespace, reason in (("flood", "f1"), ("quiet", "q1"), ("flood", "f2"), ("flood", "f3"), ("flood", "f4"),
+                              ("quiet", "q2"), ("flood", "f5")):  # fmt: skip
+        await courier.emit(body(namespace), warning=False, reason=reason, message="text", action="Reconcile")
+    running = asyncio.create_task(courier.run())
+    await until_sent(kube, ["f4", "q1", "f5", "q2"])
+    running.cancel()
+
+
 async def test_a_busy_api_server_gets_rests_between_events() -> None:
     kube, now, rests = SlowKube(), 0.0, asyncio.Queue[float]()
 

@@ -10,6 +10,8 @@ from simulation.apiserver import Fault
 from simulation.harness import NAMESPACE, Sim, simulate
 from simulation.scenarios import HOST, OTHER
 
+from mailegress.api.names import FINALIZER
+
 Trouble = Callable[[Sim], None]
 
 
@@ -153,6 +155,26 @@ def test_finalizer_and_status_that_somebody_removed_come_back() -> None:
         assert after["status"]["addresses"] == before["status"]["addresses"]
         assert sim.checks.applied["CREATE", "A", HOST] == 1
         assert sim.checks.applied["set", eips[0].public_ip, HOST] == 1
+
+    simulate(story)
+
+
+def test_finalizers_of_others_stay_as_they_are() -> None:
+    """The operator keeps only its own finalizer in memory; those of others survive its writes."""
+    others = ["example.com/first", "example.com/second"]
+
+    async def story(sim: Sim) -> None:
+        sim.world.zone()
+        sim.start()
+        sim.meg("a", HOST, sim.world.eips(1))
+        sim.api.meddle(NAMESPACE, "a", lambda body: body["metadata"].update(finalizers=list(others)))
+        await sim.ready("a")
+        await sim.drain()
+        assert (sim.find("a") or {})["metadata"]["finalizers"] == [*others, FINALIZER]
+        sim.delete("a")
+        await sim.until(lambda: (sim.find("a") or {})["metadata"]["finalizers"] == others, "ours to go")
+        await sim.sleep(60.0)
+        assert (sim.find("a") or {})["metadata"]["finalizers"] == others
 
     simulate(story)
 

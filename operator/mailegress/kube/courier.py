@@ -1,4 +1,8 @@
-"""Events on their own way: nobody who writes a status or acts waits for the Event that tells of it."""
+"""Events on their own way: nobody who writes a status or acts waits for the Event that tells of it.
+
+They are sent by namespaces in turn, and what does not fit is taken from the namespace that has the most waiting: a
+flood in one namespace neither delays nor drops the Events of another.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import asyncio
 import functools
 import logging
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,13 +19,15 @@ from mailegress.reconcile.ports import Kube
 _log = logging.getLogger(__name__)
 
 MOST = 20_000
-"""Events that wait at most: a mass creation's. The oldest are dropped beyond it."""
+"""Events that wait at most: a mass creation's. Beyond it the oldest of the largest namespace is dropped."""
 RESTS = 3.0
 """Rest between two Events, in times that the last one took: a busy API server has better things to do."""
 
 
 class Courier:
-    """A ``Kube`` whose Events are sent one after the other by :meth:`run`, in the order in which they were told."""
+    """A ``Kube`` whose Events are sent one after the other by :meth:`run`: those of one namespace in the order in which
+    they were told.
+    """
 
     def __init__(
         self,
@@ -33,7 +39,8 @@ class Courier:
     ) -> None:
         self._kube = kube
         self._clock, self._sleep = clock, sleep
-        self._waiting: deque[Callable[[], Awaitable[None]]] = deque()
+        self._waiting: OrderedDict[str, deque[Callable[[], Awaitable[None]]]] = OrderedDict()
+        self._size = 0
         self._most = most
         self._news = asyncio.Event()
 
@@ -52,9 +59,8 @@ class Courier:
         self, involved: Mapping[str, Any], *, warning: bool, reason: str, message: str, action: str
     ) -> None:
         """Queue one Event; returns at once."""
-        if len(self._waiting) >= self._most:
-            self._waiting.popleft()
-            _log.warning("an Event was dropped, too many wait to be sent waiting=%s", self._most)
+        if self._size >= self._most:
+            self._drop()
         # Of the object only what an Event refers to is kept.
         bare = {
             "apiVersion": involved["apiVersion"],
@@ -64,8 +70,29 @@ class Courier:
         send = functools.partial(
             self._kube.emit, bare, warning=warning, reason=reason, message=message, action=action
         )
-        self._waiting.append(send)
+        self._waiting.setdefault(str(involved["metadata"]["namespace"]), deque()).append(send)
+        self._size += 1
         self._news.set()
+
+    def _drop(self) -> None:
+        namespace = max(self._waiting, key=lambda name: len(self._waiting[name]))
+        self._waiting[namespace].popleft()
+        self._size -= 1
+        if not self._waiting[namespace]:
+            del self._waiting[namespace]
+        _log.warning(
+            "an Event was dropped, too many wait to be sent waiting=%s namespace=%s", self._most, namespace
+        )
+
+    def _take(self, namespace: str) -> Callable[[], Awaitable[None]]:
+        waiting = self._waiting[namespace]
+        send = waiting.popleft()
+        self._size -= 1
+        if waiting:
+            self._waiting.move_to_end(namespace)
+        else:
+            del self._waiting[namespace]
+        return send
 
     async def run(self) -> None:
         """For ever."""
@@ -73,7 +100,7 @@ class Courier:
             await self._news.wait()
             self._news.clear()
             while self._waiting:
-                send, began = self._waiting.popleft(), self._clock()
+                send, began = self._take(next(iter(self._waiting))), self._clock()
                 try:
                     await send()
                 except Exception:
