@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator, Sequence
 
@@ -86,6 +87,24 @@ async def test_metrics_in_the_format_that_the_scraper_asks_for(world: World, url
     assert status == 200
     assert content_type.startswith("application/openmetrics-text; version=1.0.0")
     assert text.endswith("# EOF\n")
+
+
+async def test_one_exposition_serves_everybody_for_a_second(world: World, url: str) -> None:
+    reads: list[float] = []
+
+    def read() -> float:
+        reads.append(0.0)
+        return 1.0
+
+    world.metrics.gauge("mailegress_counted", "A gauge that counts its readings.", read)
+    async with asyncio.TaskGroup() as scrapers:
+        for _ in range(10):
+            scrapers.create_task(get(url + "/metrics"))
+    made = len(reads)
+    assert 1 <= made <= 2, "ten scrapers at once, on a machine that may be slow"
+    async with asyncio.timeout(10):
+        while len(reads) == made:
+            await get(url + "/metrics")
 
 
 async def test_a_broken_gauge_breaks_the_scrape_but_no_probe(world: World, url: str) -> None:

@@ -171,11 +171,12 @@ async def test_no_more_connections_than_the_bound_stay_open(bound: Bound) -> Non
         ]
         await probe(server.port)
         closed = 0
-        async with asyncio.timeout(5):
-            for reader, _ in pairs[:51]:
-                with suppress(ConnectionResetError):
-                    assert await reader.read() == b""
-                closed += 1
+        with suppress(TimeoutError):
+            async with asyncio.timeout(5):
+                for reader, _ in pairs[:51]:
+                    with suppress(ConnectionResetError):
+                        assert await reader.read() == b""
+                    closed += 1
         bound("HTTP: connections open at once", limit=http.MOST_CONNECTIONS, seen=len(pairs) + 1 - closed)
         for _, writer in pairs:
             writer.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from planting.bounds import BOUNDS
 from planting.liveness import LIVENESS
 from planting.mutant import Mutant
 from planting.rules import RULES
@@ -10,4 +11,4 @@ from planting.safety import SAFETY
 INVARIANTS = (*(f"S{n}" for n in range(1, 14)), *(f"E{n}" for n in range(1, 10)))
 """As ``docs/guarantees.md`` states them."""
 
-MUTANTS: tuple[Mutant, ...] = (*SAFETY, *RULES, *LIVENESS)
+MUTANTS: tuple[Mutant, ...] = (*SAFETY, *RULES, *LIVENESS, *BOUNDS)
