@@ -1,4 +1,4 @@
-"""Bugs that let one tenant, or a stranger, cost all others the operator (E8) or touch what is not the operator's (S2)."""
+"""Bugs that let one tenant or a stranger cost all others the operator (E8), or touch what is another's (S2)."""
 
 from __future__ import annotations
 
