@@ -43,6 +43,62 @@ def test_ptr_writes_keep_the_accounts_pace_and_namespaces_take_turns() -> None:
     play(story())
 
 
+def test_a_write_whose_gate_is_too_old_when_its_turn_comes_goes_back_to_its_object() -> None:
+    """A thousand writes wait for minutes; what was proved when they were handed over may not hold any more (S1)."""
+
+    async def story() -> None:
+        world = build(with_eips(300))
+        await sweep(world)
+        world.woken.clear()
+        before = now() + 30
+        for i in range(300):
+            world.aws.ptrs.set_ptr(f"mail/{i}", REGION, f"eipalloc-{i:04}", "a.example.com", before)
+        await world.until(lambda: world.aws.ptrs.due == 0)
+        sent = world.fake.of("ModifyAddressAttribute")
+        assert 100 <= len(sent) <= 130, "as many as the rate allows in 30 s"
+        assert max(call.at for call in sent) < before
+        assert all(world.times(f"mail/{i}") == 1 for i in range(300)), "everybody is woken"
+        last = world.aws.ptrs.state(REGION, "eipalloc-0299")
+        assert last is not None
+        assert (last.busy, last.fault, last.attempts, last.returned) == (False, None, 0, True)
+        world.aws.ptrs.set_ptr("mail/299", REGION, "eipalloc-0299", "a.example.com", now() + 30)
+        await world.until(lambda: state_of(world, "eipalloc-0299") is WritePhase.APPLIED)
+
+    play(story())
+
+
+def test_a_throttled_write_is_not_sent_again_when_its_gate_is_too_old() -> None:
+    async def story() -> None:
+        world = build(with_eips(1))
+        await sweep(world)
+        world.fake.always("ModifyAddressAttribute", error("RequestLimitExceeded", status=503))
+        before = now() + 10
+        world.aws.ptrs.set_ptr("mail/x", REGION, "eipalloc-0000", "mta.example.com", before)
+        await world.until(lambda: world.aws.ptrs.due == 0)
+        assert all(call.at < before for call in world.fake.of("ModifyAddressAttribute"))
+        state = world.aws.ptrs.state(REGION, "eipalloc-0000")
+        assert state is not None
+        assert (state.fault, state.returned) == (None, True)
+
+    play(story())
+
+
+def test_a_write_that_was_not_sent_yet_can_be_taken_back() -> None:
+    async def story() -> None:
+        world = build(with_eips(40))
+        await sweep(world)
+        world.woken.clear()
+        for i in range(40):
+            world.aws.ptrs.set_ptr(f"mail/{i}", REGION, f"eipalloc-{i:04}", "a.example.com")
+        for i in (38, 39):
+            world.aws.ptrs.take_back(REGION, f"eipalloc-{i:04}")
+        assert world.times("mail/39") == 1
+        await world.until(lambda: world.aws.ptrs.due == 0)
+        assert world.fake.count("ModifyAddressAttribute") == 38
+
+    play(story())
+
+
 def test_a_timeout_after_the_write_is_unknown_and_is_read_again_at_once() -> None:
     async def story() -> None:
         world = build(with_eips(1))

@@ -386,6 +386,21 @@ def test_five_thousand_changes_of_one_namespace_do_not_delay_anothers_edit() -> 
     play(story())
 
 
+def test_what_is_urgent_goes_before_five_thousand_changes_of_its_own_namespace() -> None:
+    async def story() -> None:
+        world = build()
+        began = now()
+        submit(world, *names(5000))
+        world.aws.writer.submit(
+            "mail/lost", "Z1", "h4999.example.com", claim("h4999.example.com"), urgent=True
+        )
+        await world.until(lambda: phase(world, "h4999.example.com") is WritePhase.APPLIED)
+        assert now() - began < 5
+        assert "h4999.example.com" in world.fake.of(CHANGE)[0].argument
+
+    play(story())
+
+
 def test_a_thousand_changes_of_ten_namespaces_are_still_two_batches() -> None:
     async def story() -> None:
         world = build()

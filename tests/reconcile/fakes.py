@@ -93,10 +93,13 @@ class FakePtrs:
     def __init__(self) -> None:
         self.states: dict[str, WriteState] = {}
 
-    def set_ptr(self, key: str, region: str, allocation_id: str, hostname: str) -> None:
+    def set_ptr(self, key: str, region: str, allocation_id: str, hostname: str, before: float) -> None:
         raise AssertionError("planning does not write")
 
-    def reset_ptr(self, key: str, region: str, allocation_id: str) -> None:
+    def reset_ptr(self, key: str, region: str, allocation_id: str, before: float) -> None:
+        raise AssertionError("planning does not write")
+
+    def take_back(self, region: str, allocation_id: str) -> None:
         raise AssertionError("planning does not write")
 
     def state(self, region: str, allocation_id: str) -> WriteState | None:
@@ -191,7 +194,9 @@ class FakeWriter:
     def __init__(self) -> None:
         self.states: dict[tuple[str, str], WriteState] = {}
 
-    def submit(self, key: str, zone_id: str, hostname: str, changes: Sequence[Change]) -> None:
+    def submit(
+        self, key: str, zone_id: str, hostname: str, changes: Sequence[Change], *, urgent: bool = False
+    ) -> None:
         raise AssertionError("planning does not write")
 
     def state(self, zone_id: str, hostname: str) -> WriteState | None:

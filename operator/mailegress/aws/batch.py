@@ -35,6 +35,8 @@ class Intent:
 
 Batch = Sequence[Intent]
 
+_FIRST = "//first"
+"""The group of what goes before all namespaces; no namespace is called so."""
 _LIGHT = 10
 """A namespace with at most so many changes waiting, and a tenth of all at most, should not wait for the others."""
 
@@ -62,8 +64,11 @@ class IntentQueue:
         lightest = self._queue.lightest
         return 0 < lightest <= _LIGHT and lightest * _LIGHT <= len(self._queue)
 
-    def put(self, namespace: str, intent: Intent) -> None:
-        """Add, or take the place of an intent for the same hostname (its keys are kept, to be woken as well)."""
+    def put(self, namespace: str, intent: Intent, *, first: bool = False) -> None:
+        """Add, or take the place of an intent for the same hostname (its keys are kept, to be woken as well).
+
+        ``first``: before all that wait, in a group of its own.
+        """
         if intent.records > self._most_records or intent.characters > self._most_characters:
             raise ValueError(f"the changes of {intent.hostname} do not fit one change batch")
         old = self._queue.get(intent.hostname)
@@ -71,7 +76,10 @@ class IntentQueue:
             self._count(old, -1)
             intent.keys = {**old.keys, **intent.keys}
             intent.queued_at = old.queued_at
-        self._queue.put(namespace, intent.hostname, intent)
+        if first:
+            self._queue.put_first(_FIRST, intent.hostname, intent)
+        else:
+            self._queue.put(namespace, intent.hostname, intent)
         self._count(intent, +1)
 
     @property

@@ -36,6 +36,23 @@ class FairQueue(Generic[V]):
         group = self._group_of.setdefault(identity, group)
         self._groups.setdefault(group, OrderedDict())[identity] = value
 
+    def remove(self, identity: str) -> V | None:
+        """Take one out of its place; None if it does not wait."""
+        group = self._group_of.pop(identity, None)
+        if group is None:
+            return None
+        entries = self._groups[group]
+        value = entries.pop(identity)
+        if not entries:
+            del self._groups[group]
+        return value
+
+    def put_first(self, group: str, identity: str, value: V) -> None:
+        """Add to a group that is served next, wherever the identity waited before."""
+        self.remove(identity)
+        self.put(group, identity, value)
+        self._groups.move_to_end(group, last=False)
+
     def peek(self) -> V:
         """What :meth:`pop` would return; ``KeyError`` when empty."""
         for entries in self._groups.values():

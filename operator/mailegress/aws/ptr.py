@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mailegress.aws.addresses import SharedAddressBook
 from mailegress.aws.api import AwsError, Service
@@ -11,7 +11,7 @@ from mailegress.aws.errors import classify, is_throttle
 from mailegress.aws.fair import FairQueue
 from mailegress.aws.runtime import Backoff, Runtime
 from mailegress.reconcile.choke import EC2_RESET_PTR, EC2_SET_PTR
-from mailegress.reconcile.model import Fault, Ptr, WritePhase, WriteState
+from mailegress.reconcile.model import NEVER, NO_LIMIT, Fault, Ptr, WritePhase, WriteState
 from mailegress.reconcile.ports import Key
 
 
@@ -24,6 +24,10 @@ class _Intent:
     namespace: str
     keys: dict[Key, None]
     backoff: Backoff = field(repr=False)
+    before: float
+    """Loop time at which what justifies the write is too old; it is not sent from then on."""
+    previous: WriteState | None
+    """The state before it was queued."""
     give_up: float | None = None
     """Set when AWS first refuses it for its rate."""
 
@@ -50,11 +54,18 @@ class PacedPtrWriter:
 
     # ---------------------------------------------------------------- the port
 
-    def set_ptr(self, key: Key, region: str, allocation_id: str, hostname: str) -> None:
-        self._submit(key, region, allocation_id, hostname)
+    def set_ptr(
+        self, key: Key, region: str, allocation_id: str, hostname: str, before: float = NO_LIMIT
+    ) -> None:
+        self._submit(key, region, allocation_id, hostname, before)
 
-    def reset_ptr(self, key: Key, region: str, allocation_id: str) -> None:
-        self._submit(key, region, allocation_id, None)
+    def reset_ptr(self, key: Key, region: str, allocation_id: str, before: float = NO_LIMIT) -> None:
+        self._submit(key, region, allocation_id, None, before)
+
+    def take_back(self, region: str, allocation_id: str) -> None:
+        intent = self._queue.remove(f"{region}/{allocation_id}")
+        if intent is not None:
+            self._return(intent)
 
     def state(self, region: str, allocation_id: str) -> WriteState | None:
         return self._states.get((region, allocation_id))
@@ -66,7 +77,7 @@ class PacedPtrWriter:
 
     # ---------------------------------------------------------------- inside
 
-    def _submit(self, key: Key, region: str, allocation_id: str, hostname: str | None) -> None:
+    def _submit(self, key: Key, region: str, allocation_id: str, hostname: str | None, before: float) -> None:
         """Queue, or replace what is queued for the EIP. While a write of it is in flight nothing is taken."""
         flying = self._in_flight.get((region, allocation_id))
         if flying is not None:
@@ -74,10 +85,14 @@ class PacedPtrWriter:
             return
         now = self._rt.clock()
         namespace = key.partition("/")[0]
-        intent = _Intent(region, allocation_id, hostname, namespace, {key: None}, self._rt.backoff())
+        previous = self._states.get((region, allocation_id))
+        intent = _Intent(
+            region, allocation_id, hostname, namespace, {key: None}, self._rt.backoff(), before, previous
+        )
         waiting = self._queue.get(intent.id)
         if waiting is not None:
             intent.keys = {**waiting.keys, **intent.keys}
+            intent.previous = waiting.previous
         self._queue.put(namespace, intent.id, intent)
         self._enter(intent, WritePhase.QUEUED)
         self._prune(now)
@@ -89,12 +104,29 @@ class PacedPtrWriter:
         try:
             while len(self._queue):
                 await self._rt.ec2_writes.take(Priority.WRITE)
-                intent = self._queue.pop()
+                intent = self._next()
+                if intent is None:
+                    return
                 self._in_flight[intent.place] = intent
                 self._enter(intent, WritePhase.IN_FLIGHT)
                 self._rt.tasks.spawn(self._write(intent), f"ptr-{intent.id}")
         finally:
             self._running = False
+
+    def _next(self) -> _Intent | None:
+        """The next write that may still be sent; those that may not go back to their objects."""
+        while len(self._queue):
+            intent = self._queue.pop()
+            if self._rt.clock() < intent.before:
+                return intent
+            self._return(intent)
+        return None
+
+    def _return(self, intent: _Intent) -> None:
+        """Not sent: as if it had not been handed over. Its objects look at what justified it again."""
+        previous = intent.previous or WriteState(WritePhase.FAILED, NEVER)
+        self._states[intent.place] = replace(previous, returned=True)
+        self._wake(intent)
 
     async def _write(self, intent: _Intent) -> None:
         while True:
@@ -108,7 +140,11 @@ class PacedPtrWriter:
                 self._rt.note_throttle(Service.EC2, self._rt.ec2_writes)
                 await self._rt.sleep(min(intent.backoff.next(), 20.0))
                 await self._rt.ec2_writes.take(Priority.WRITE)
-                continue
+                if self._rt.clock() < intent.before:
+                    continue
+                self._in_flight.pop(intent.place, None)
+                self._return(intent)
+                return
             self._in_flight.pop(intent.place, None)
             self._book.ptr_written(intent.region, intent.allocation_id, ptr)
             self._enter(intent, WritePhase.APPLIED)

@@ -62,7 +62,9 @@ class BatchWriter:
 
     # ---------------------------------------------------------------- the port
 
-    def submit(self, key: Key, zone_id: str, hostname: str, changes: Sequence[Change]) -> None:
+    def submit(
+        self, key: Key, zone_id: str, hostname: str, changes: Sequence[Change], *, urgent: bool = False
+    ) -> None:
         """Queue, or replace what is queued for the hostname. While a change of it is in flight nothing is taken.
 
         ``ValueError``: no changes, or more than fit one batch.
@@ -75,10 +77,13 @@ class BatchWriter:
             flying.keys[key] = None
             return
         now = self._rt.clock()
-        lane.queue.put(key.partition("/")[0], Intent(hostname, tuple(changes), {key: None}, now))
+        intent = Intent(hostname, tuple(changes), {key: None}, now)
+        lane.queue.put(key.partition("/")[0], intent, first=urgent)
         known = self._states.get((zone_id, hostname))
         fault, attempts = (None, 0) if known is None else (known.fault, known.attempts)
-        self._states[zone_id, hostname] = WriteState(WritePhase.QUEUED, now, fault, attempts=attempts)
+        self._states[zone_id, hostname] = WriteState(
+            WritePhase.QUEUED, now, fault, attempts=attempts, urgent=urgent
+        )
         self._prune(now)
         lane.signal.set()
         if not lane.running:

@@ -72,6 +72,8 @@ class Actor:
                     world.dns.request_server_addresses(key, name, not_before)
                 case NeedPublic(hostname, addresses, not_before):
                     world.dns.request_public(key, hostname, addresses, not_before)
+        for region, allocation_id in step.taken_back:
+            world.ptrs.take_back(region, allocation_id)
 
     async def act(self, key: str, obj: MailEgress, step: Step, memory: Memory, now: float) -> None:
         """Hand over the one write of this step."""
@@ -83,24 +85,24 @@ class Actor:
             case RemoveFinalizer(why):
                 await self._finalizers(obj, lambda present: tuple(f for f in present if f != FINALIZER))
                 decision(logger, object=key, action="remove finalizer", outcome="done", reason=why)
-            case ChangeRecords(zone_id, hostname, changes, why):
+            case ChangeRecords(zone_id, hostname, changes, why, urgent):
                 creates_mark = any(c.verb is Verb.CREATE and c.record_set.type == "TXT" for c in changes)
                 deletes_mark = any(c.verb is Verb.DELETE and c.record_set.type == "TXT" for c in changes)
                 if deletes_mark and not creates_mark:
                     memory.marks.pop((zone_id, hostname), None)
                 if creates_mark:
                     memory.handed.add((zone_id, hostname))
-                self._world.writer.submit(key, zone_id, hostname, changes)
+                self._world.writer.submit(key, zone_id, hostname, changes, urgent=urgent)
                 decision(logger, object=key, action=why, outcome="submitted", zone=zone_id, hostname=hostname)
-            case SetPtr(region, allocation_id, public_ip, hostname, heal):
+            case SetPtr(region, allocation_id, public_ip, hostname, heal, before):
                 if heal:
                     times = memory.heals.setdefault(allocation_id, [])
                     last = self._world.ptrs.state(region, allocation_id)
-                    if times and last is not None and last.phase is WritePhase.FAILED:
-                        # Refused by AWS, not undone by somebody: the same heal once more.
+                    if times and last is not None and (last.phase is WritePhase.FAILED or last.returned):
+                        # Refused by AWS or not sent, not undone by somebody: the same heal once more.
                         times.pop()
                     times.append(now)
-                self._world.ptrs.set_ptr(key, region, allocation_id, hostname)
+                self._world.ptrs.set_ptr(key, region, allocation_id, hostname, before)
                 decision(
                     logger,
                     object=key,
@@ -110,8 +112,8 @@ class Actor:
                     hostname=hostname,
                     heal=heal,
                 )
-            case ResetPtr(region, allocation_id, public_ip, hostname):
-                self._world.ptrs.reset_ptr(key, region, allocation_id)
+            case ResetPtr(region, allocation_id, public_ip, hostname, before):
+                self._world.ptrs.reset_ptr(key, region, allocation_id, before)
                 decision(
                     logger,
                     object=key,

@@ -45,6 +45,37 @@ def retire(
     return (*owed, *_strays(situation, draft, targets, forward, reverse))
 
 
+def withdraw_lost(situation: Situation, draft: Draft, targets: Targets) -> None:
+    """Take lost addresses out of former names before anything else is written: they may be a third party's by now.
+
+    The record of ``spec.hostname`` is compared with what is wanted next, and loses them there.
+    """
+    if not targets.lost:
+        return
+    for zone_id, name in situation.owned():
+        view = situation.world.records.get(zone_id, name).value
+        mark = own_mark(situation, zone_id, view) if view is not None else None
+        if name == situation.obj.spec.hostname or view is None or mark is None:
+            continue
+        if not writing(situation, draft, zone_id, name):
+            _withdraw(situation, draft, targets, zone_id, view, mark)
+
+
+def _withdraw(
+    situation: Situation, draft: Draft, targets: Targets, zone_id: str, view: NameView, mark: Mark
+) -> frozenset[str]:
+    """Propose the record without lost addresses; those that are to go come back."""
+    simple = simple_a(view)
+    lost = frozenset(simple.values) & targets.lost if simple else frozenset()
+    if simple is None or not lost or not vouched(situation, zone_id, view):
+        return frozenset()
+    if not (shrunk := without(situation, view, simple, mark, lost)):
+        return frozenset()
+    why = f"take lost addresses {verify.listing(lost)} out of {view.hostname}"
+    draft.act(ChangeRecords(zone_id, view.hostname, shrunk, why, urgent=True))
+    return lost
+
+
 def _strays(
     situation: Situation, draft: Draft, targets: Targets, forward: Forward, reverse: Reverse
 ) -> list[str]:
@@ -103,16 +134,7 @@ def _retire_one(
     if blocked := writing(situation, draft, zone_id, name):
         return blocked
     simple = simple_a(view)
-    lost = frozenset(simple.values) & targets.lost if simple else frozenset()
-    if (
-        simple is not None
-        and lost
-        and vouched(s, zone_id, view)
-        and (shrunk := without(s, view, simple, mark, lost))
-    ):
-        draft.act(
-            ChangeRecords(zone_id, name, shrunk, f"take lost addresses {verify.listing(lost)} out of {name}")
-        )
+    if lost := _withdraw(situation, draft, targets, zone_id, view, mark):
         return f"{name} loses {verify.listing(lost)}"
     if s.obj.spec.forward.management is Management.OBSERVED and name == hostname:
         draft.act(

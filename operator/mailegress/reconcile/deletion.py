@@ -11,7 +11,7 @@ from mailegress.reconcile import verify
 from mailegress.reconcile.cleanup import own_mark, remove, simple_a, writing
 from mailegress.reconcile.contest import marked_holder
 from mailegress.reconcile.model import Eip
-from mailegress.reconcile.reverse import read_lately, update_failed
+from mailegress.reconcile.reverse import read_lately, reset_before, update_failed
 from mailegress.reconcile.situation import Draft, Situation
 from mailegress.reconcile.step import (
     ChangeRecords,
@@ -177,7 +177,9 @@ def _ptrs(situation: Situation, draft: Draft) -> Finding | None:
             draft.later(rest)
             continue
         if read_lately(s, draft, eip):
-            draft.act(ResetPtr(eip.region, eip.allocation_id, eip.public_ip, name))
+            draft.act(
+                ResetPtr(eip.region, eip.allocation_id, eip.public_ip, name, reset_before(situation, eip))
+            )
     return blocker
 
 

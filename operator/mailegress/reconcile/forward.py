@@ -135,7 +135,7 @@ class _Record:
         )
         if self.contest.hostname is not Hold.MINE:
             return self._with(base, self.contest.finding or base.finding)
-        if self.write is not None and self.write.busy:
+        if self.write is not None and self.write.busy and not self._must_shrink():
             return self._with(base, under_way(self.write, self._writing(wanted)))
         if not self.targets.known or not self.contest.decided:
             # What is wanted is not known yet, so nothing that is there can be called wrong.
@@ -168,6 +168,12 @@ class _Record:
             return True
         free = self.view.mark is None and simple is None
         return place in recorded_places(self.situation) and (marked or free)
+
+    def _must_shrink(self) -> bool:
+        """A change waits to be sent that was composed before an address was lost: another takes its place."""
+        write = self.write
+        waits = write is not None and write.phase is WritePhase.QUEUED and not write.urgent
+        return waits and bool(self.targets.lost)
 
     def _writing(self, wanted: set[str]) -> Finding:
         values = f": {verify.listing(wanted)}" if wanted else ""
@@ -359,7 +365,8 @@ class _Record:
         if rest and self.write is not None and self.write.fault is not None:
             self.draft.later(rest)
             return from_fault(self.write.fault)
-        action = ChangeRecords(self.zone.id, s.obj.spec.hostname, changes, why)
+        urgent = bool(self.targets.lost)
+        action = ChangeRecords(self.zone.id, s.obj.spec.hostname, changes, why, urgent)
         self.draft.act(action)
         if s.obj.spec.suspend:
             return bad(reasons.SUSPENDED, f"Suspended; would {in_words(action)}. {reasons.SUSPENDED.remedy}")

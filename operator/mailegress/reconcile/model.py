@@ -16,6 +16,9 @@ T = TypeVar("T")
 NEVER = float("-inf")
 
 
+NO_LIMIT = float("inf")
+
+
 class ErrorKind(enum.Enum):
     """How an error is met; the single classification lives in ``aws.errors``."""
 
@@ -235,6 +238,10 @@ class WriteState:
     change_id: str = ""
     attempts: int = 0
     """Failures in a row on this target, for the caller's back-off."""
+    returned: bool = False
+    """The last write that was handed over was not sent; all else is about the one before it."""
+    urgent: bool = False
+    """Queued before all others: it takes a lost address out of a record."""
 
     @property
     def busy(self) -> bool:

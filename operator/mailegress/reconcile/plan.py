@@ -56,6 +56,7 @@ def plan(situation: Situation) -> Step:
     claim = contest.decide(situation, draft, aims, choice, managed=managed)
     refusal = _refusal(situation, aims)
     unseen = _remember_sweep(situation, draft)
+    cleanup.withdraw_lost(situation, draft, aims)
     if refusal is not None:
         ahead = Forward(_pending(refusal), zone=choice.zone)
         behind = Reverse(_pending(refusal), {}, settled=False)
@@ -192,6 +193,7 @@ def _step(
         findings=findings,
         action=action,
         needs=tuple(draft.needs),
+        taken_back=tuple(draft.taken_back),
         wait=wait,
         hostname=s.obj.spec.hostname,
         addresses=(*addresses, *leaving),

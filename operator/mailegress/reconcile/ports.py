@@ -66,9 +66,14 @@ class AddressBook(Protocol):
 class PtrWriter(Protocol):
     """ModifyAddressAttribute and ResetAddressAttribute. Choke points ``ec2.set_ptr`` and ``ec2.reset_ptr``."""
 
-    def set_ptr(self, key: Key, region: str, allocation_id: str, hostname: str) -> None: ...
+    def set_ptr(self, key: Key, region: str, allocation_id: str, hostname: str, before: float) -> None:
+        """Hand over a write to be sent before that loop time. A write that waits longer is not sent: its state is
+        ``returned``, and the keys are woken."""
 
-    def reset_ptr(self, key: Key, region: str, allocation_id: str) -> None: ...
+    def reset_ptr(self, key: Key, region: str, allocation_id: str, before: float) -> None: ...
+
+    def take_back(self, region: str, allocation_id: str) -> None:
+        """Return the write that waits for this EIP, if it was not sent yet."""
 
     def state(self, region: str, allocation_id: str) -> WriteState | None: ...
 
@@ -109,8 +114,13 @@ class Records(Protocol):
 class ZoneWriter(Protocol):
     """ChangeResourceRecordSets, batched per hosted zone. Choke point ``route53.change``."""
 
-    def submit(self, key: Key, zone_id: str, hostname: str, changes: Sequence[Change]) -> None:
-        """Hand over the changes of one hostname; they travel in one atomic batch and are never split."""
+    def submit(
+        self, key: Key, zone_id: str, hostname: str, changes: Sequence[Change], *, urgent: bool = False
+    ) -> None:
+        """Hand over the changes of one hostname; they travel in one atomic batch and are never split.
+
+        ``urgent``: before all others that wait for the zone.
+        """
 
     def state(self, zone_id: str, hostname: str) -> WriteState | None: ...
 

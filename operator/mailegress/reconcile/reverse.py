@@ -47,6 +47,9 @@ def assess(
 ) -> Reverse:
     """Judge every wanted EIP's PTR; propose at most one write."""
     by_eip: dict[str, Finding] = {}
+    for entry in situation.recorded():
+        if entry.public_ip in targets.lost:
+            draft.taken_back.append((entry.region or "", entry.allocation_id or ""))
     for allocation_id, eip in targets.wanted.items():
         by_eip[allocation_id] = _judge(situation, draft, contest, forward, eip)
     settled = bool(by_eip) and all(f.ok for f in by_eip.values())
@@ -109,6 +112,9 @@ def _judge(situation: Situation, draft: Draft, contest: Contest, forward: Forwar
         return good(reasons.PTR_IN_SYNC, f"{eip.public_ip} has the PTR {hostname}.")
     write = situation.world.ptrs.state(eip.region, eip.allocation_id)
     if write is not None and write.busy:
+        if not joined or not (forward.verified or forward.finding.ok or forward.finding.soft):
+            # What justified it does not hold any more; if it was not sent yet, it is not.
+            draft.taken_back.append((eip.region, eip.allocation_id))
         return _under_way(write, hostname, eip)
     if (since := situation.doubted(eip.region, eip.allocation_id)) is not None:
         draft.need(NeedPtr(eip.region, eip.allocation_id, since))
@@ -164,7 +170,8 @@ def _set(situation: Situation, draft: Draft, forward: Forward, eip: Eip) -> Find
             reasons.WAITING_FOR_FORWARD,
             f"The PTR of {eip.public_ip} waits until every authoritative server answers {hostname} with it.",
         )
-    draft.act(SetPtr(eip.region, eip.allocation_id, eip.public_ip, hostname, heal))
+    before = s.world.dns.authorities(hostname).at + s.settings.gate_seconds
+    draft.act(SetPtr(eip.region, eip.allocation_id, eip.public_ip, hostname, heal, before))
     if s.obj.spec.suspend:
         return bad(
             reasons.SUSPENDED,
@@ -291,8 +298,15 @@ def reset(situation: Situation, draft: Draft, eip: Eip, hostname: str) -> Findin
         draft.later(rest)
         return from_fault(write.fault)
     if read_lately(situation, draft, eip):
-        draft.act(ResetPtr(eip.region, eip.allocation_id, eip.public_ip, hostname))
+        draft.act(
+            ResetPtr(eip.region, eip.allocation_id, eip.public_ip, hostname, reset_before(situation, eip))
+        )
     return under_way(write, bad(reasons.PTR_PENDING, text))
+
+
+def reset_before(situation: Situation, eip: Eip) -> float:
+    """Until when a reset may be sent on the newest reading of the PTR."""
+    return situation.world.book.ptr(eip.region, eip.allocation_id).at + situation.settings.gate_seconds
 
 
 def read_lately(situation: Situation, draft: Draft, eip: Eip) -> bool:

@@ -192,6 +192,8 @@ class Draft:
     def __init__(self) -> None:
         self.needs: dict[Need, None] = {}
         self.action: Action | None = None
+        self.taken_back: list[tuple[str, str]] = []
+        """(region, allocation ID) whose PTR write, should it still wait to be sent, is not wanted any more."""
         self.notices: list[Notice] = []
         self.wait = float("inf")
         self.blocked_on: set[str] = set()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from mailegress.api.conditions import FALSE, TRUE, UNKNOWN
 from mailegress.api.reasons import Reason
 from mailegress.api.status import AddressStatus, FormerRecord, ForwardStatus, ZoneStatus
-from mailegress.reconcile.model import Change, ErrorKind, Fault, WriteState
+from mailegress.reconcile.model import NO_LIMIT, Change, ErrorKind, Fault, WriteState
 
 # ---------------------------------------------------------------- readings wanted
 
@@ -116,6 +116,8 @@ class ChangeRecords:
     hostname: str
     changes: tuple[Change, ...]
     why: str
+    urgent: bool = False
+    """It takes a lost address out of a record: before all other writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,8 @@ class SetPtr:
     hostname: str
     heal: bool = False
     """Counts against the hourly limit of heals."""
+    before: float = field(default=NO_LIMIT, compare=False)
+    """Loop time at which the authorities' answers are too old: not sent from then on (S1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +138,8 @@ class ResetPtr:
     allocation_id: str
     public_ip: str
     hostname: str
+    before: float = field(default=NO_LIMIT, compare=False)
+    """Loop time at which the reading of the PTR is too old: not sent from then on."""
 
 
 Action = AddFinalizer | RemoveFinalizer | ChangeRecords | SetPtr | ResetPtr
@@ -215,6 +221,8 @@ class Step:
     """By condition type, in order of dependence; ``Ready`` and the negative ones are the summariser's."""
     action: Action | None = None
     needs: tuple[Need, ...] = ()
+    taken_back: tuple[tuple[str, str], ...] = ()
+    """(region, allocation ID) whose queued PTR write is not wanted any more."""
     wait: float = 0.0
     """Seconds until the next pass if nothing wakes it earlier."""
     hostname: str = ""

@@ -42,6 +42,24 @@ SAFETY = (
         "        pass\n    if not authoritative(reply) and not reply.answer:\n",
         runs=(Run("mute-server"),),
     ),
+    Mutant(
+        "gate-at-hand-over-only",
+        "S1",
+        "A PTR write that waited for minutes is sent without another look at what was proved",
+        "aws/ptr.py",
+        "            if self._rt.clock() < intent.before:\n                return intent\n",
+        "            return intent\n",
+        tests=("tests/sim/test_sim_gate.py::test_no_ptr_is_sent_on_answers_of_more_than_a_minute_ago",),
+    ),
+    Mutant(
+        "waiting-write-stands",
+        "S1",
+        "A PTR write that waits is not taken back when its name is given up",
+        "reconcile/act.py",
+        "        for region, allocation_id in step.taken_back:\n",
+        "        for region, allocation_id in step.taken_back[:0]:\n",
+        tests=("tests/sim/test_sim_gate.py::test_a_waiting_write_is_taken_back_when_the_name_is_given_up",),
+    ),
     # ---------------------------------------------------------------- S2: only what is ours
     Mutant(
         "upsert",

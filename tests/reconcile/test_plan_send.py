@@ -1,0 +1,102 @@
+"""Writes that wait to be sent: until when they may be, what takes them back, and what goes before them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from fakes import ZONE, Desk, mine, obj
+
+from mailegress.api.types import MailEgress
+from mailegress.reconcile.model import Absence, Eip, Verb, WritePhase, WriteState
+from mailegress.reconcile.step import ChangeRecords, ResetPtr, SetPtr, Step
+
+HOST = "mta.example.com"
+
+
+def ready(desk: Desk, *eips: Eip) -> MailEgress:
+    """An object that is Ready with these EIPs, its status written."""
+    for eip in eips:
+        desk.set_ptr(eip, HOST)
+    desk.records.put(HOST, [e.public_ip for e in eips], mine())
+    desk.publish(HOST)
+    me = obj(HOST, eips)
+    return desk.written(me, desk.plan(me))
+
+
+def values(step: Step) -> tuple[str, ...]:
+    """The A values that the step would create."""
+    assert isinstance(step.action, ChangeRecords)
+    created = (c.record_set for c in step.action.changes if c.verb is Verb.CREATE)
+    return next((r.values for r in created if r.type == "A"), ())
+
+
+def test_a_ptr_write_may_be_sent_for_a_minute_after_the_authorities_were_heard() -> None:
+    desk = Desk(now=100.0)
+    desk.book.at = desk.records.at = 100.0
+    eip = desk.eip(1)
+    desk.records.put(HOST, [eip.public_ip], mine())
+    desk.publish(HOST)
+    desk.dns.at = 70.0
+    step = desk.plan(obj(HOST, [eip]))
+    assert isinstance(step.action, SetPtr)
+    assert step.action.before == 130.0
+
+
+def test_a_reset_may_be_sent_for_a_minute_after_the_ptr_was_read() -> None:
+    desk = Desk(now=100.0)
+    desk.book.at = 80.0
+    desk.records.at = 100.0
+    eip = desk.eip(1, HOST)
+    desk.records.put(HOST, [eip.public_ip], mine())
+    me = obj(HOST, [eip], deleting=True)
+    desk.situation(me).memory.deleting_at = 0.0
+    step = desk.plan(me)
+    assert isinstance(step.action, ResetPtr)
+    assert step.action.before == 140.0
+
+
+@pytest.mark.parametrize("phase", [WritePhase.QUEUED, WritePhase.IN_FLIGHT])
+def test_a_waiting_ptr_write_is_taken_back_when_the_authorities_disagree(phase: WritePhase) -> None:
+    desk = Desk()
+    eip = desk.eip(1)
+    desk.records.put(HOST, [eip.public_ip], mine())
+    desk.publish(HOST)
+    me = obj(HOST, [eip])
+    desk.ptrs.states[eip.allocation_id] = WriteState(phase, 0.0)
+    assert not desk.plan(me).taken_back
+    desk.dns.answers[HOST] = frozenset()
+    for at in (5.0, 15.0, 35.0):
+        desk.now = desk.dns.at = at
+        step = desk.plan(me)
+    assert step.taken_back == ((eip.region, eip.allocation_id),)
+
+
+def test_a_lost_address_leaves_a_former_name_before_the_new_one_is_written() -> None:
+    desk = Desk()
+    kept, lost = desk.eip(1), desk.eip(2, HOST)
+    me = ready(desk, kept, lost)
+    spec = obj("out.example.com", (kept, lost)).spec
+    renamed = replace(me, spec=spec, meta=replace(me.meta, generation=2))
+    del desk.book.eips[lost.allocation_id]
+    desk.book.absences[lost.allocation_id] = Absence.LOST
+    step = desk.plan(renamed)
+    assert isinstance(step.action, ChangeRecords)
+    assert (step.action.hostname, step.action.urgent) == (HOST, True)
+    assert values(step) == (kept.public_ip,)
+    assert (lost.region, lost.allocation_id) in step.taken_back
+
+
+def test_a_change_that_waits_to_be_sent_is_replaced_when_an_address_is_lost() -> None:
+    desk = Desk()
+    kept, lost = desk.eip(1), desk.eip(2, HOST)
+    me = ready(desk, kept, lost)
+    del desk.book.eips[lost.allocation_id]
+    desk.book.absences[lost.allocation_id] = Absence.LOST
+    desk.writer.states[(ZONE.id, HOST)] = WriteState(WritePhase.QUEUED, 0.0)
+    step = desk.plan(me)
+    assert isinstance(step.action, ChangeRecords)
+    assert step.action.urgent
+    assert values(step) == (kept.public_ip,)
+    desk.writer.states[(ZONE.id, HOST)] = WriteState(WritePhase.QUEUED, 0.0, urgent=True)
+    assert desk.plan(me).action is None, "once is enough"
