@@ -26,7 +26,8 @@ ZONE_ROLE = "arn:aws:iam::444455556666:role/mailegress-zone"
 
 
 def fill(policy: str, partition: str = "aws", **values: str) -> dict[str, Any]:
-    """A policy with another ``zone_id``, ``zone_name``, ``account``, ``eip_role`` or ``zone_role``."""
+    """A policy with another ``zone_id``, ``zone_name``, ``account``, ``region``, ``eip_role`` or
+    ``zone_role``."""
     text = (DIRECTORY / policy).read_text()
     known = {
         "eip_role": EIP_ROLE,
@@ -38,6 +39,8 @@ def fill(policy: str, partition: str = "aws", **values: str) -> dict[str, Any]:
     # The roles' ARNs hold an account of their own: they go first.
     for name, placeholder in known.items():
         text = text.replace(placeholder, values.get(name, placeholder))
+    # The worlds' regions are many, and the user's list of them is not what is shown here.
+    text = text.replace("arn:aws:ec2:eu-west-1:", f"arn:aws:ec2:{values.get('region', '*')}:")
     document: dict[str, Any] = json.loads(text.replace("arn:aws:", f"arn:{partition}:"))
     return document
 
