@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import os
+import ssl
 import stat
+import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,8 +15,9 @@ from typing import Any
 
 import pytest
 import yaml
+from aiohttp.test_utils import TestServer
 
-from mailegress.kube.client import KubeClient, KubeRefused
+from mailegress.kube.client import KubeClient, KubeNoAnswer, KubeRefused
 from mailegress.kube.credentials import (
     Credentials,
     CredentialsError,
@@ -23,8 +26,9 @@ from mailegress.kube.credentials import (
     in_cluster,
     kubeconfig,
 )
+from mailegress.kube.proxies import from_environment
 from mailegress.kube.transport import connect
-from tests.kube.fake_api import Fault
+from tests.kube.fake_api import FakeApi, Fault
 
 
 def _write(path: Path, cluster: dict[str, Any], user: dict[str, Any]) -> Path:
@@ -44,6 +48,7 @@ def pod(tmp_path: Path) -> Path:
     directory = tmp_path / "serviceaccount"
     directory.mkdir()
     (directory / "token").write_text("first\n")
+    (directory / "ca.crt").write_text("the cluster's own")
     return directory
 
 
@@ -102,6 +107,10 @@ async def test_files_are_found_beside_the_kubeconfig_and_passwords_work(tmp_path
         ({"server": "https://k"}, {"client-certificate-data": "YQ=="}, "but not both"),
         ({"server": "https://k", "certificate-authority": "missing.pem"}, {}, "certificate-authority"),
         ({"server": "https://k"}, {"exec": {"args": []}}, "has no command"),
+        ({"server": "https://k"}, {"as": "admin", "as-groups": ["g"]}, r"impersonates .*\(as, as-groups\)"),
+        ({"server": "https://k"}, {"as-uid": "u"}, "impersonates another user"),
+        ({"server": "https://k", "proxy-url": "socks5://p:1"}, {}, "proxy-url"),
+        ({"server": "https://k", "proxy-url": "p:3128"}, {}, "proxy-url"),
     ],
 )
 def test_an_unusable_kubeconfig_is_refused_with_one_clear_error(
@@ -231,3 +240,125 @@ async def test_a_401_makes_the_client_look_at_its_credentials_again_once(api: An
         refusal.times = 0
         assert await client.get_namespace_uid() == "cluster-uid"
     assert [*dict.fromkeys(api.tokens)] == ["Bearer first", "Bearer replaced"]
+
+
+def test_a_pod_without_the_clusters_certificate_authority_is_refused(pod: Path) -> None:
+    """Public authorities are no substitute."""
+    (pod / "ca.crt").unlink()
+    with pytest.raises(CredentialsError, match=r"certificate authority .*ca\.crt is missing"):
+        in_cluster({"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, pod)
+
+
+@pytest.mark.parametrize(
+    ("credentials", "warning"),
+    [
+        (Credentials("http://k"), "not https"),
+        (Credentials("https://k", insecure=True), "not verified"),
+        (Credentials("https://k"), None),
+    ],
+)
+def test_a_connection_that_is_not_protected_is_logged(credentials: Credentials, warning: str | None) -> None:
+    found = " ".join(credentials.warnings())
+    assert (warning is None and not found) or (warning is not None and warning in found)
+
+
+async def test_the_warning_is_logged_when_the_connection_is_opened(
+    api: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with connect(Credentials(api.url)):
+        pass
+    assert "not https" in caplog.text
+
+
+PROXY = {"HTTPS_PROXY": "http://proxy:3128"}
+
+
+@pytest.mark.parametrize(
+    ("server", "environ", "proxy"),
+    [
+        ("https://k8s.example.com", PROXY, "http://proxy:3128"),
+        ("https://k8s.example.com", {"https_proxy": "proxy:3128"}, "http://proxy:3128"),
+        ("https://k8s.example.com", {"HTTP_PROXY": "http://proxy:3128"}, None),
+        ("http://k8s.example.com", {"HTTP_PROXY": "http://proxy:3128"}, "http://proxy:3128"),
+        ("https://k8s.example.com", {**PROXY, "NO_PROXY": "a.example.org, example.com"}, None),
+        ("https://k8s.example.com", {**PROXY, "no_proxy": ".example.com"}, None),
+        ("https://example.com", {**PROXY, "NO_PROXY": ".example.com"}, "http://proxy:3128"),
+        ("https://k8s.example.com", {**PROXY, "NO_PROXY": "s.example.com"}, "http://proxy:3128"),
+        ("https://k8s.example.com:6443", {**PROXY, "NO_PROXY": "example.com:443"}, "http://proxy:3128"),
+        ("https://k8s.example.com:6443", {**PROXY, "NO_PROXY": "example.com:6443"}, None),
+        ("https://10.0.0.1:443", {**PROXY, "NO_PROXY": "10.0.0.0/8"}, None),
+        ("https://10.0.0.1:443", {**PROXY, "NO_PROXY": "172.16.0.0/12,nonsense/99"}, "http://proxy:3128"),
+        ("https://[fd00::1]:443", {**PROXY, "NO_PROXY": "fd00::1"}, None),
+        ("https://k8s.example.com", {**PROXY, "NO_PROXY": "*"}, None),
+        ("https://127.0.0.1:6443", PROXY, None),
+        ("https://localhost:6443", PROXY, None),
+        ("https://k8s.example.com", {"HTTPS_PROXY": "socks5://proxy"}, None),
+    ],
+)
+def test_the_proxy_variables_mean_what_they_mean_to_kubectl(
+    server: str, environ: dict[str, str], proxy: str | None
+) -> None:
+    assert from_environment(server, environ) == proxy
+
+
+def test_the_kubeconfigs_proxy_and_server_name_are_used(tmp_path: Path) -> None:
+    cluster = {"server": "https://k", "proxy-url": "http://u:secret@p:1", "tls-server-name": "kubernetes"}
+    found = kubeconfig(_write(tmp_path / "config", cluster, {}), environ=PROXY)
+    assert found.options() == {"proxy": "http://u:secret@p:1", "server_hostname": "kubernetes"}
+    assert "secret" not in repr(found)
+    found = kubeconfig(_write(tmp_path / "config", {"server": "https://k"}, {}), environ=PROXY)
+    assert found.options() == {"proxy": "http://proxy:3128"}
+
+
+async def test_requests_go_through_the_proxy(api: Any) -> None:
+    """The proxy is asked for the absolute URL of a server that does not exist."""
+    async with connect(Credentials("http://api.invalid", proxy=api.url)) as transport:
+        assert await KubeClient(transport, clock=lambda: 0.0).get_namespace_uid() == "cluster-uid"
+
+
+@pytest.mark.parametrize("code", [301, 302, 307, 308])
+async def test_a_redirect_is_not_followed(api: Any, code: int) -> None:
+    there = {"Location": f"{api.url}/api/v1/namespaces/kube-system"}
+    api.faults.append(Fault("GET", "/namespaces", code, headers=there))
+    async with connect(Credentials(api.url, token="t")) as transport:
+        with pytest.raises(KubeNoAnswer, match=f"redirect \\({code}\\)"):
+            await KubeClient(transport, clock=lambda: 0.0).get_namespace_uid()
+    assert len(api.requests) == 1
+
+
+@pytest.fixture
+def self_signed(tmp_path: Path) -> tuple[Path, Path]:
+    """Certificate and key for the name kubernetes.default.svc."""
+    name, key, certificate = "kubernetes.default.svc", tmp_path / "key.pem", tmp_path / "certificate.pem"
+    openssl = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
+    files = ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(
+        [*openssl.split(), "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}", *files],
+        check=True,
+        capture_output=True,
+    )
+    return certificate, key
+
+
+async def test_the_certificate_is_checked_against_the_tls_server_name(
+    self_signed: tuple[Path, Path],
+) -> None:
+    """A server at 127.0.0.1 whose certificate is for another name."""
+    name, certificate, key = "kubernetes.default.svc", *self_signed
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    running = TestServer(FakeApi().app(), scheme="https")
+    await running.start_server(ssl=context)
+    try:
+        url = f"https://127.0.0.1:{running.port}"
+        for expected, works in ((name, True), (None, False), ("elsewhere", False)):
+            credentials = Credentials(url, ca_data=certificate.read_text(), server_name=expected)
+            async with connect(credentials) as transport:
+                client = KubeClient(transport, clock=lambda: 0.0)
+                if works:
+                    assert await client.get_namespace_uid() == "cluster-uid"
+                else:
+                    with pytest.raises(KubeNoAnswer, match="certificate"):
+                        await client.get_namespace_uid()
+    finally:
+        await running.close()

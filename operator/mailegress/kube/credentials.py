@@ -17,6 +17,8 @@ from typing import Any
 
 import yaml
 
+from mailegress.kube import proxies
+
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 _EXEC_TIMEOUT_SECONDS = 60.0
@@ -37,6 +39,10 @@ class Credentials:
     ca_file: str | None = None
     ca_data: str | None = None
     insecure: bool = False
+    server_name: str | None = None
+    """The name that the server's certificate must carry, where it is not the server's host (``tls-server-name``)."""
+    proxy: str | None = field(default=None, repr=False)
+    """URL of the HTTP proxy in front of the server; it may hold a password."""
     token: str | None = field(default=None, repr=False)
     token_file: Path | None = None
     basic: str | None = field(default=None, repr=False)
@@ -55,6 +61,19 @@ class Credentials:
         elif self.exec_plugin is not None:
             token = await self.exec_plugin.token()
         return {"Authorization": f"Bearer {token}"} if token else {}
+
+    def options(self) -> dict[str, str]:
+        """What goes with each request besides its headers, in aiohttp's words."""
+        found = {"proxy": self.proxy, "server_hostname": self.server_name}
+        return {name: value for name, value in found.items() if value is not None}
+
+    def warnings(self) -> tuple[str, ...]:
+        """What an administrator should know about this connection, to be logged at the start."""
+        if not self.server.startswith("https://"):
+            return (f"{self.server} is not https: token and objects are sent unencrypted.",)
+        if self.insecure:
+            return (f"insecure-skip-tls-verify: the certificate of {self.server} is not verified.",)
+        return ()
 
     def discard(self) -> None:
         """Forget what is cached."""
@@ -171,13 +190,20 @@ def in_cluster(environ: Mapping[str, str] = os.environ, directory: Path = SERVIC
     token, ca = directory / "token", directory / "ca.crt"
     if not host or not token.is_file():
         raise CredentialsError("not running in a pod with a service-account token")
-    address = f"[{host}]" if ":" in host else host
+    if not ca.is_file():
+        # Public certificate authorities are no substitute: any of them could vouch for another server.
+        raise CredentialsError(
+            f"the cluster's certificate authority {ca} is missing; mount it beside the token"
+        )
+    server = f"https://{f'[{host}]' if ':' in host else host}:{port}"
     return Credentials(
-        server=f"https://{address}:{port}", ca_file=str(ca) if ca.is_file() else None, token_file=token
+        server=server, ca_file=str(ca), token_file=token, proxy=proxies.from_environment(server, environ)
     )
 
 
-def kubeconfig(path: Path, context: str | None = None) -> Credentials:
+def kubeconfig(
+    path: Path, context: str | None = None, environ: Mapping[str, str] = os.environ
+) -> Credentials:
     """One kubeconfig file, its current context unless another is named. Raises :class:`CredentialsError`."""
     try:
         document = yaml.safe_load(path.read_text())
@@ -197,6 +223,8 @@ def kubeconfig(path: Path, context: str | None = None) -> Credentials:
         raise CredentialsError(
             f"context {chosen!r} in {path} uses an auth-provider, removed in Kubernetes 1.26; use exec"
         )
+    _refuse_impersonation(user, chosen, path)
+    server = str(cluster["server"]).rstrip("/")
     certificate = _pem(user, "client-certificate", path)
     key = _pem(user, "client-key", path)
     if (certificate is None) != (key is None):
@@ -207,9 +235,11 @@ def kubeconfig(path: Path, context: str | None = None) -> Credentials:
     if user.get("username") is not None and user.get("password") is not None:
         basic = base64.b64encode(f"{user['username']}:{user['password']}".encode()).decode()
     return Credentials(
-        server=str(cluster["server"]).rstrip("/"),
+        server=server,
         ca_data=_pem(cluster, "certificate-authority", path),
         insecure=bool(cluster.get("insecure-skip-tls-verify")),
+        server_name=str(cluster["tls-server-name"]) if cluster.get("tls-server-name") else None,
+        proxy=_proxy(cluster, chosen, path) or proxies.from_environment(server, environ),
         token=user.get("token"),
         token_file=_beside(path, user["tokenFile"]) if user.get("tokenFile") else None,
         basic=basic,
@@ -223,17 +253,40 @@ def discover(
 ) -> Credentials:
     """A named kubeconfig, else the pod's service account, else ``$KUBECONFIG`` or ``~/.kube/config``."""
     if kubeconfig_path:
-        return kubeconfig(Path(kubeconfig_path).expanduser(), context)
+        return kubeconfig(Path(kubeconfig_path).expanduser(), context, environ)
     if context is None and environ.get("KUBERNETES_SERVICE_HOST"):
         return in_cluster(environ)
     candidates = [p for p in environ.get("KUBECONFIG", "").split(os.pathsep) if p] or ["~/.kube/config"]
     for candidate in candidates:
         path = Path(candidate).expanduser()
         if path.is_file():
-            return kubeconfig(path, context)
+            return kubeconfig(path, context, environ)
     raise CredentialsError(
         f"no way to a cluster: not in a pod, and none of these kubeconfigs exists: {', '.join(candidates)}"
     )
+
+
+def _refuse_impersonation(user: Mapping[str, Any], context: str, path: Path) -> None:
+    found = sorted(
+        name for name in ("as", "as-uid", "as-groups", "as-user-extra", "as-user-extras") if user.get(name)
+    )
+    if found:
+        raise CredentialsError(
+            f"context {context!r} in {path} impersonates another user ({', '.join(found)}), which the operator does "
+            "not support: its requests would carry the kubeconfig's own identity; use credentials of that user instead"
+        )
+
+
+def _proxy(cluster: Mapping[str, Any], context: str, path: Path) -> str | None:
+    url = cluster.get("proxy-url")
+    if not url:
+        return None
+    if not proxies.usable(str(url)):
+        raise CredentialsError(
+            f"the proxy-url of context {context!r} in {path} is no http:// or https:// URL; other kinds of proxies "
+            "are not supported"
+        )
+    return str(url)
 
 
 def _named(

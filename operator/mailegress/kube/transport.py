@@ -8,6 +8,7 @@ token at least every few minutes).
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
@@ -15,6 +16,8 @@ from typing import Any, Protocol
 import aiohttp
 
 from mailegress.kube.credentials import Credentials
+
+_log = logging.getLogger(__name__)
 
 
 class Response(Protocol):
@@ -76,14 +79,30 @@ class Transport:
         headers: Mapping[str, str] | None = None,
         timeout: aiohttp.ClientTimeout | None = None,
     ) -> Any:
-        """One request; ``url`` is absolute or a path. Returns the session's response, whatever its status."""
+        """One request; ``url`` is absolute or a path. Returns the session's response, whatever its status.
+
+        Raises ``aiohttp.ClientConnectionError`` for a redirect.
+        """
         if "://" not in url:
             url = f"{self.server}/{url.lstrip('/')}"
         merged = dict(headers or {})
+        more: dict[str, Any] = {}
         if self._credentials is not None:
             merged.update(await self._credentials.headers())
-        more = {} if timeout is None else {"timeout": timeout}
-        return await self._session.request(method, url, json=json, headers=merged, **more)
+            more |= self._credentials.options()
+        if timeout is not None:
+            more["timeout"] = timeout
+        response = await self._session.request(
+            method, url, json=json, headers=merged, allow_redirects=False, **more
+        )
+        if 300 <= response.status < 400:
+            # To follow it would send objects, and to the same host the token, where nobody configured it.
+            response.close()
+            raise aiohttp.ClientConnectionError(
+                f"{self.server} answers with a redirect ({response.status}), which is not followed; "
+                "configure the API server's own address"
+            )
+        return response
 
     def refused(self) -> None:
         """The server answered 401: cached credentials are worth nothing any more."""
@@ -94,6 +113,8 @@ class Transport:
 @asynccontextmanager
 async def connect(credentials: Credentials, user_agent: str = "mailegress") -> AsyncIterator[Transport]:
     """A transport over a session of its own, closed on leaving."""
+    for warning in credentials.warnings():
+        _log.warning(warning)
     connector = aiohttp.TCPConnector(limit=0, ssl=credentials.ssl_context() or True)
     async with aiohttp.ClientSession(connector=connector, headers={"User-Agent": user_agent}) as session:
         yield Transport(session, credentials.server, credentials)
