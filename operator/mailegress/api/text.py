@@ -5,6 +5,8 @@ import unicodedata
 from typing import Final
 
 ELLIPSIS: Final = "…"
+EXTERNAL_LIMIT: Final = 4096
+"""Characters of an external text that any pattern is run over: patterns cost time per character."""
 
 # ECMA-48: CSI sequences, OSC/DCS/SOS/PM/APC strings up to their terminator, then any other two-character
 # escape.
@@ -37,9 +39,8 @@ def clean_text(text: str, limit: int) -> str:
     ellipsis. Idempotent.
     Characters are counted as the API server counts `maxLength`: Unicode code points.
     """
-    # Whatever the sender's text weighs, only its beginning is looked at. Most of it may be dropped, hence the
-    # generous factor.
-    head = text[: 16 * limit + 1024]
+    # Whatever the sender's text weighs, only its beginning is looked at.
+    head = text[: max(EXTERNAL_LIMIT, limit + 1)]
     if not (head.isascii() and head.isprintable()):
         head = "".join(map(_clean_character, _ESCAPE_SEQUENCES.sub("", head)))
     cleaned = _SPACES.sub(" ", head).strip()

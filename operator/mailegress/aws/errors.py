@@ -14,9 +14,11 @@ from mailegress.api.names import OWNERSHIP_LABEL, normalise_name
 from mailegress.api.text import clean_text
 from mailegress.aws.api import AwsError, Service
 from mailegress.reconcile.model import ErrorKind, Fault
-from mailegress.telemetry.logs import redact
+from mailegress.telemetry.logs import bounded, redact
 
 MAX_MESSAGE = 512
+BATCH_LIMIT = 131_072
+"""Characters of an InvalidChangeBatch that are searched for names: it may name each of a batch's 1,000 records."""
 
 THROTTLES = frozenset(
     {
@@ -72,8 +74,8 @@ _ASSUMED = re.compile(r"on resource: (arn:[\w-]+:iam::\d{12}:role/[\w+=,.@/-]{1,
 _ROLE = re.compile(r"arn:[a-z0-9-]+:sts::(\d{12}):assumed-role/([\w+=,.@-]+)/")
 
 _VOLATILE = (
-    re.compile(r"\s*Encoded authorization failure message:?\s*[A-Za-z0-9_+/=-]*\.?", re.I),
-    re.compile(r"[\s,;(]*\b(?:x-amzn?-)?request[ _-]?id\b\s*[:=]?\s*[A-Za-z0-9-]*\)?", re.I),
+    re.compile(r"\s{0,8}Encoded authorization failure message:?\s*[A-Za-z0-9_+/=-]*\.?", re.I),
+    re.compile(r"[\s,;(]{0,8}\b(?:x-amzn?-)?request[ _-]?id\b\s*[:=]?\s*[A-Za-z0-9-]*\)?", re.I),
     re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.I),
     re.compile(r"\(?\b\d{4}-?\d{2}-?\d{2}[T ]\d{2}:?\d{2}:?\d{2}(?:\.\d+)?(?:Z|[+-]\d{2}:?\d{2})?\)?"),
 )
@@ -95,6 +97,7 @@ def steady(text: str) -> str:
     Without credentials, too: of a signature that does not fit, EC2 and STS show the whole signed request, session
     token included.
     """
+    text = bounded(text)
     for pattern in _VOLATILE:
         text = pattern.sub("", text)
     return clean_text(redact(text), MAX_MESSAGE)
@@ -124,7 +127,7 @@ def rejections(error: AwsError) -> tuple[Rejection, ...]:
 
 
 def _fragments(message: str) -> list[str]:
-    text = message.strip()
+    text = bounded(message, BATCH_LIMIT).strip()
     if text.startswith("[") and text.endswith("]"):
         text = text[1:-1]
     return _FRAGMENT.split(text)
@@ -132,6 +135,7 @@ def _fragments(message: str) -> list[str]:
 
 def rejection_fault(message: str) -> Fault:
     """The fault of an InvalidChangeBatch, from AWS's words (notes of the Route 53 API Reference: free text)."""
+    message = bounded(message, BATCH_LIMIT)
     words = message.lower()
     text = steady(f"Route 53 refused the change: {message.strip() or 'no explanation was given'}")
     if any(fragment in words for fragment in _QUOTA_WORDS):
@@ -148,13 +152,14 @@ def rejection_fault(message: str) -> Fault:
 
 def _denied(error: AwsError) -> Fault:
     action = f"{error.service.value}:{error.operation}"
-    role = _ROLE.search(error.message)
+    said = bounded(error.message)
+    role = _ROLE.search(said)
     who = f" to role {role[2]} of account {role[1]}" if role else ""
-    words = error.message.lower()
+    words = said.lower()
     because = next((f" ({text})" for fragment, text in _DENIED_BECAUSE if fragment in words), "")
     text = f"AWS denies {action}{who}{because}; allow it in the IAM policy of the operator's role"
     if error.operation.startswith("AssumeRole"):
-        wanted = _ASSUMED.search(error.message)
+        wanted = _ASSUMED.search(said)
         what = f" of {wanted[1]}" if wanted else ""
         check = "check the role's trust policy, its external ID and the operator's policy"
         text = f"AWS denies {action}{what}{because}; {check}"

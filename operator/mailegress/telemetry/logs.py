@@ -23,6 +23,11 @@ _FIELDS = "mailegress_fields"
 _MESSAGE_LIMIT = 2048
 _FIELD_LIMIT = 1024
 _TRACE_LINES = 60
+PATTERN_LIMIT: Final = 4096
+"""Characters of an external text that any pattern is run over: patterns cost time per character."""
+# Longer than any credential of which a part would not be recognised as one (a secret access key has 40).
+_CUT_WORD = 128
+_SEPARATORS = frozenset(" \t\r\n,;:&'\"<>{}[]()|")
 
 # Libraries that log every step they take. Their warnings and errors still tell us something.
 _CHATTER: Final = (
@@ -65,8 +70,21 @@ _SECRETS: Final = (
 )
 
 
+def bounded(text: str, limit: int = PATTERN_LIMIT) -> str:
+    """The first ``limit`` characters, for patterns to run over. A word that is cut in two is left out: half a
+    credential would not be recognised as one.
+    """
+    if len(text) <= limit:
+        return text
+    end = limit
+    while end > max(limit - _CUT_WORD, 0) and text[end - 1] not in _SEPARATORS:
+        end -= 1
+    return text[:end]
+
+
 def redact(text: str) -> str:
-    """Blank what looks like a credential."""
+    """Blank what looks like a credential. Only the beginning of a long text is kept (``PATTERN_LIMIT``)."""
+    text = bounded(text)
     for pattern, replacement in _SECRETS:
         text = pattern.sub(replacement, text)
     return text
@@ -77,7 +95,7 @@ def printable(text: str, limit: int = _FIELD_LIMIT) -> str:
 
     Redaction comes before the cut: half a credential would no longer be recognised.
     """
-    text = redact(text[: 8 * limit])
+    text = redact(text)
     if not text.isprintable():
         text = "".join(c if c.isprintable() else _escaped(c) for c in text)
     return text if len(text) <= limit else text[: limit - 1] + "…"

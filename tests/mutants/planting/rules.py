@@ -181,8 +181,8 @@ RULES = (
         "S12",
         "Credentials in a message are logged",
         "telemetry/logs.py",
-        "    text = redact(text[: 8 * limit])\n",
-        "    text = text[: 8 * limit]\n",
+        "    text = redact(text)\n    if not text.isprintable():\n",
+        "    text = bounded(text)\n    if not text.isprintable():\n",
         tests=("tests/cli/test_logs.py::test_credentials_never_reach_the_log",),
     ),
     # ---------------------------------------------------------------- S13: labels
