@@ -43,6 +43,7 @@ class Control:
             "advance": self.advance,
             "register_key": self.register_key,
             "put_role": self.put_role,
+            "revoke_key": self.revoke_key,
             "create_zone": self.create_zone,
             "set_name_servers": self.set_name_servers,
             "set_server_lag": self.set_server_lag,
@@ -152,6 +153,9 @@ class Control:
     def register_key(self, access_key: str, account: str, user: str = "sandbox") -> None:
         self.model.account(account)
         self.model.sts.register_key(access_key, account, user)
+
+    def revoke_key(self, access_key: str) -> None:
+        self.model.sts.revoke_key(access_key)
 
     def put_role(self, **role: Any) -> None:
         if "trusted" in role:

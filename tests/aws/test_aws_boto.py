@@ -13,7 +13,8 @@ from botocore import exceptions as sdk
 from prometheus_client import generate_latest
 
 from mailegress.aws.api import AwsError, RecordCursor, Service
-from mailegress.aws.boto import BotoApi, translate
+from mailegress.aws.boto import BotoApi
+from mailegress.aws.causes import translate
 from mailegress.aws.pool import DaemonPool
 from mailegress.aws.settings import BotoSettings, RoleSettings
 from mailegress.kube.lease import LeaderChoke

@@ -18,6 +18,9 @@ TABLE = [
     (EC2, MODIFY, "RequestLimitExceeded", "", 503, "Throttled", ErrorKind.TRANSIENT, False),
     (EC2, MODIFY, "InternalError", "", 500, "AWSUnavailable", ErrorKind.TRANSIENT, True),
     (EC2, MODIFY, "Timeout", "Read timeout on endpoint", 0, "AWSUnavailable", ErrorKind.TRANSIENT, True),
+    (EC2, "DescribeAddresses", "UntrustedCertificate", "", 0, "EndpointUnreachable", ErrorKind.TRANSIENT, False),
+    (EC2, MODIFY, "NotAWS", "", 200, "EndpointUnreachable", ErrorKind.TRANSIENT, True),
+    (EC2, MODIFY, "ConnectionError", "", 0, "AWSUnavailable", ErrorKind.TRANSIENT, True),
     (EC2, "DescribeAddresses", "Timeout", "", 0, "AWSUnavailable", ErrorKind.TRANSIENT, False),
     (R53, CHANGE, "SomethingNew", "", 502, "AWSUnavailable", ErrorKind.TRANSIENT, True),
     (R53, "ListHostedZones", "AccessDenied", "no", 403, "AccessDenied", ErrorKind.WORLD, False),
@@ -69,8 +72,10 @@ def test_each_error_has_its_class(
 
 
 def test_a_request_that_was_never_sent_has_a_known_outcome() -> None:
-    fault = classify(AwsError(EC2, MODIFY, "ConnectionError", "refused", sent=False))
+    fault = classify(AwsError(EC2, MODIFY, "ConnectionError", "no connection to x: refused", sent=False))
     assert not fault.unknown_outcome
+    assert fault.reason == "EndpointUnreachable"
+    assert fault.message.startswith("ModifyAddressAttribute: no connection to x: refused; ")
 
 
 TWICE = [
@@ -98,16 +103,95 @@ def test_what_differs_between_attempts_is_left_out(code: str, text: str) -> None
     assert first == second
 
 
-def test_a_denial_names_the_action_the_role_and_the_layer_that_denies() -> None:
-    said = (
-        "User: arn:aws:sts::111122223333:assumed-role/mail-egress/session-1 is not authorized to perform: "
-        "route53:GetChange because no service control policy allows the route53:GetChange action"
-    )
-    fault = classify(AwsError(R53, "GetChange", "AccessDenied", said, 403))
+DENIED = "User: arn:aws:sts::111122223333:assumed-role/mail-egress/session-1 is not authorized to perform: "
+DENIERS = [
+    ("because no service control policy allows the {0} action", "a service control policy does not allow it",
+     "an administrator of the AWS organization has to allow it there"),
+    ("with an explicit deny in a service control policy: arn:aws:organizations::1:policy/o-1/p-1",
+     "a service control policy denies it", "an administrator of the AWS organization has to allow it there"),
+    ("with an explicit deny in a resource control policy", "a resource control policy denies it",
+     "an administrator of the AWS organization that owns the resource has to allow it there"),
+    ("because no permissions boundary allows the {0} action",
+     "the permissions boundary of the role does not allow it",
+     "whoever administers IAM in the account has to allow it there"),
+    ("because no VPC endpoint policy allows the {0} action", "the policy of the VPC endpoint does not allow it",
+     "whoever runs the VPC has to allow it in that endpoint's policy"),
+    ("with an explicit deny in a VPC endpoint policy", "the policy of the VPC endpoint denies it",
+     "whoever runs the VPC has to allow it in that endpoint's policy"),
+    ("because no session policy allows the {0} action", "the session policy does not allow it",
+     "whoever issues the operator's credentials has to allow it there"),
+    ("with an explicit deny in a resource-based policy", "a resource-based policy denies it",
+     "the owner of the resource has to allow it in the policy of the resource"),
+    ("because no identity-based policy allows the {0} action", "an identity-based policy does not allow it",
+     "allow it in the IAM policy of the operator's role"),
+    ("with an explicit deny in an identity-based policy", "an identity-based policy denies it",
+     "remove the Deny from the IAM policies of the operator's role"),
+    ("with an explicit deny", "a policy denies it explicitly",
+     "remove the Deny from the policies that apply to the operator's role"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("said", "because", "remedy"), DENIERS)
+def test_a_denial_names_the_action_the_role_the_policy_and_who_can_change_it(
+    said: str, because: str, remedy: str
+) -> None:
+    action = "route53:GetChange"
+    text = f"{DENIED}{action} {said.format(action)}"
+    fault = classify(AwsError(R53, "GetChange", "AccessDenied", text, 403))
     assert fault.message == (
-        "AWS denies route53:GetChange to role mail-egress of account 111122223333 (no service control policy "
-        "allows it); allow it in the IAM policy of the operator's role"
+        f"AWS denies {action} to role mail-egress of account 111122223333 ({because}); {remedy}"
     )
+    text = f"{DENIED}sts:AssumeRole on resource: arn:aws:iam::222222222222:role/zones {said.format('sts:AssumeRole')}"
+    fault = classify(AwsError(STS, "AssumeRole", "AccessDenied", text, 403))
+    assert fault.reason == "CredentialsUnavailable"
+    assert fault.message == (
+        f"AWS denies sts:AssumeRole of arn:aws:iam::222222222222:role/zones ({because}); {remedy}"
+    )
+
+
+def test_a_denial_without_a_cause_names_the_usual_one() -> None:
+    fault = classify(AwsError(EC2, MODIFY, "UnauthorizedOperation", "You are not authorized", 403))
+    assert fault.message == (
+        "AWS denies ec2:ModifyAddressAttribute; allow it in the IAM policy of the operator's role"
+    )
+
+
+SKEWED = [
+    ("Signature not yet current: {0} is still later than {1} ({2} + 5 min.)", "ahead of"),
+    ("Signature expired: {0} is now earlier than {1} ({2} - 5 min.)", "behind"),
+]
+
+
+@pytest.mark.parametrize(("text", "side"), SKEWED)
+def test_a_wrong_clock_is_called_one(text: str, side: str) -> None:
+    said = [
+        classify(
+            AwsError(STS, "GetCallerIdentity", "SignatureDoesNotMatch", text.format(*[f"2026112{n}T014412Z"] * 3), 403)
+        )
+        for n in range(2)
+    ]
+    assert said[0] == said[1]
+    assert said[0].reason == "CredentialsUnavailable"
+    assert said[0].message == (
+        "GetCallerIdentity: SignatureDoesNotMatch: the clock of the operator's node is more than 5 minutes "
+        f"{side} AWS's, so that AWS does not accept its signatures; correct the clock of the operator's node (NTP)"
+    )
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["InvalidClientTokenId", "ExpiredToken", "AuthFailure", "SignatureDoesNotMatch", "InvalidIdentityToken",
+     "OptInRequired", "RequestExpired", "NoCredentials", "SomethingNew"],
+)  # fmt: skip
+def test_credentials_that_are_not_accepted_have_a_remedy(code: str) -> None:
+    long = "The security token included in the request is invalid. " * 40
+    fault = classify(AwsError(STS, "GetCallerIdentity", code, long, 403))
+    assert fault.reason == "CredentialsUnavailable"
+    assert fault.message.startswith("GetCallerIdentity: ")
+    said, _, remedy = fault.message.partition("; ")
+    assert said
+    assert remedy.split()[0] in ("check", "correct", "enable", "the", "give")
+    assert len(fault.message) <= MAX_MESSAGE
 
 
 def test_hostile_text_is_cut_and_cleaned() -> None:

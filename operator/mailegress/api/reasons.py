@@ -364,7 +364,8 @@ ACCESS_DENIED = _reason(
     "AccessDenied",
     _BOTH,
     "AWS denied the action named in the message.",
-    "Allow it in the IAM policy of the operator's role.",
+    "Allow it in the policy that the message names: the IAM policy of the operator's role, or another one, which its "
+    "owner has to change.",
 )
 THROTTLED = _reason(
     "Throttled",
@@ -376,13 +377,19 @@ AWS_UNAVAILABLE = _reason(
     "AWSUnavailable",
     _BOTH,
     "AWS does not answer, or answers with a server error.",
-    "Nothing to do; if it lasts, check the network path to AWS and the AWS health page.",
+    "Nothing to do; if it lasts, check the AWS health page.",
+)
+ENDPOINT_UNREACHABLE = _reason(
+    "EndpointUnreachable",
+    _BOTH,
+    "The operator does not reach an AWS endpoint: the host, the proxy on the way or its certificate is the cause.",
+    "Correct what the message names: endpoint, region, proxy, certificate authority or network path.",
 )
 CREDENTIALS_UNAVAILABLE = _reason(
     "CredentialsUnavailable",
     _BOTH,
-    "The operator has no valid AWS credentials or cannot assume its role.",
-    "Check the service account's role binding and the role's trust policy.",
+    "The operator has no AWS credentials, they are not accepted, or its role cannot be assumed.",
+    "Correct what the message names; new credentials are picked up without a restart.",
 )
 QUOTA_EXCEEDED = _reason(
     "QuotaExceeded",

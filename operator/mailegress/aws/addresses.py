@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mailegress.aws.absence import AbsenceWatch, KnownEips
+from mailegress.aws.api import RenewsCredentials
 from mailegress.aws.ptrpoll import PtrPoller
 from mailegress.aws.reading import Reading
 from mailegress.aws.runtime import Runtime
@@ -102,6 +103,8 @@ class SharedAddressBook:
         self._rt = runtime
         self._known: KnownEips = lambda region: set()
         identity = Identity(runtime)
+        if isinstance(runtime.api, RenewsCredentials):
+            runtime.api.on_renewal(identity.renewed)
         known = functools.partial(self._known_eips)
         self._regions = {r: _Region(runtime, r, identity, known) for r in runtime.settings.regions}
 

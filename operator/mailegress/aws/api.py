@@ -8,9 +8,9 @@ report "already exists" about our own record).
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 from mailegress.reconcile.model import Change, NatGateway, Ptr, RecordSet, Zone
 
@@ -93,6 +93,14 @@ class ChangeInfo:
     """Without the ``/change/`` prefix."""
     status: str
     """``PENDING`` or ``INSYNC``."""
+
+
+@runtime_checkable
+class RenewsCredentials(Protocol):
+    """An ``AwsApi`` whose credentials can change while it is used."""
+
+    def on_renewal(self, listener: Callable[[], None]) -> None:
+        """Call ``listener``, from any thread, when calls begin to be made with other EC2 credentials."""
 
 
 class AwsApi(Protocol):

@@ -30,14 +30,47 @@ THROTTLES = frozenset(
 """Certainly refused, to be sent again later. PriorRequestNotComplete is Route 53's, per hosted zone."""
 
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
-_CREDENTIALS = frozenset(
-    {
-        "NoCredentials", "ExpiredToken", "ExpiredTokenException", "RequestExpired", "InvalidClientTokenId",
-        "UnrecognizedClientException", "AuthFailure", "SignatureDoesNotMatch", "InvalidSignatureException",
-        "IncompleteSignature", "MissingAuthenticationToken", "OptInRequired", "InvalidIdentityToken",
-        "IDPCommunicationError", "RequestTimeTooSkewed", "InvalidAccessKeyId",
-    }
-)  # fmt: skip
+_KEYS_UNKNOWN = (
+    "the credentials are not valid (deleted, deactivated, of another partition, or the region is not enabled in "
+    "the account); give the operator valid ones"
+)
+_CLOCK = "correct the clock of the operator's node (NTP)"
+_TRUST = "check the cluster's OIDC provider in IAM and the role's trust policy"
+_FETCH = "check how the service account is bound to its IAM role (IRSA or EKS Pod Identity)"
+_CREDENTIAL_REMEDIES = {
+    "NoCredentials": _FETCH,
+    "CredentialsFile": "make the file readable for the operator's user (fsGroup of the pod, mount path)",
+    "CredentialsHost": "remove the variable, or let EKS Pod Identity set it",
+    "MalformedCredentials": "correct the Secret: write the value without a line break",
+    "ExpiredToken": f"the credentials have expired; {_FETCH}",
+    "ExpiredTokenException": f"the credentials have expired; {_FETCH}",
+    "RequestExpired": f"the credentials have expired, or {_CLOCK}",
+    "RequestTimeTooSkewed": _CLOCK,
+    "InvalidClientTokenId": _KEYS_UNKNOWN,
+    "UnrecognizedClientException": _KEYS_UNKNOWN,
+    "InvalidAccessKeyId": _KEYS_UNKNOWN,
+    "AuthFailure": _KEYS_UNKNOWN,
+    "SignatureDoesNotMatch": "the secret access key does not belong to the access key; correct the credentials",
+    "InvalidSignatureException": "the secret access key does not belong to the access key; correct the credentials",
+    "IncompleteSignature": "the credentials are incomplete; correct them",
+    "MissingAuthenticationToken": _FETCH,
+    "OptInRequired": "enable the service and the region in the account",
+    "RegionDisabledException": "activate AWS STS for the region in the account",
+    "InvalidIdentityToken": _TRUST,
+    "IDPCommunicationError": f"AWS does not reach the cluster's OIDC provider; {_TRUST}",
+}
+"""Codes of credentials that are missing or not accepted, each with its remedy. No restart is needed after a repair."""
+_CREDENTIALS = frozenset(_CREDENTIAL_REMEDIES)
+_RENEWABLE = _CREDENTIALS - {"OptInRequired", "RegionDisabledException", "RequestTimeTooSkewed"}
+_LOCAL = frozenset({"NoCredentials", "CredentialsFile", "CredentialsHost", "MalformedCredentials"})
+_UNREACHED = {
+    "ConnectionError": "check the endpoint, DNS, the network path and the VPC endpoint",
+    "UntrustedCertificate": "if a proxy inspects TLS, mount its CA certificate and name the file in AWS_CA_BUNDLE",
+    "ProxyError": "correct the proxy variable, or add the AWS hosts to NO_PROXY",
+    "NotAWS": "check the endpoint and the proxy on the way to it",
+    "InvalidEndpoint": "correct the endpoint or the region",
+}
+"""Codes of requests that met no AWS at all, each with its remedy."""
 _SERVER = frozenset(
     {
         "InternalError", "InternalFailure", "InternalServiceError", "InternalServerError", "ServiceUnavailable",
@@ -62,22 +95,54 @@ _CONFLICTS = (
 )
 _QUOTA_WORDS = ("limits exceeded", "max_rrsets_by_zone", "cannot create more")
 
-_DENIED_BECAUSE = (
-    ("explicit deny in a service control policy", "a service control policy denies it"),
-    ("service control policy", "no service control policy allows it"),
-    ("resource control policy", "a resource control policy denies it"),
-    ("explicit deny", "a policy denies it explicitly"),
-    ("permissions boundary", "the permissions boundary does not allow it"),
-    ("session policy", "the session policy does not allow it"),
+_NETWORK_OWNER = "whoever runs the VPC has to allow it in that endpoint's policy"
+_DENIERS = (
+    (
+        "service control polic",
+        "a service control policy",
+        "an administrator of the AWS organization has to allow it there",
+    ),
+    (
+        "resource control polic",
+        "a resource control policy",
+        "an administrator of the AWS organization that owns the resource has to allow it there",
+    ),
+    (
+        "permissions boundar",
+        "the permissions boundary of the role",
+        "whoever administers IAM in the account has to allow it there",
+    ),
+    ("vpc endpoint polic", "the policy of the VPC endpoint", _NETWORK_OWNER),
+    (
+        "session polic",
+        "the session policy",
+        "whoever issues the operator's credentials has to allow it there",
+    ),
+    (
+        "resource-based polic",
+        "a resource-based policy",
+        "the owner of the resource has to allow it in the policy of the resource",
+    ),
+    (
+        "identity-based polic",
+        "an identity-based policy",
+        "allow it in the IAM policy of the operator's role",
+    ),
 )
+"""Words of AWS ("Access denied error messages" in the IAM User Guide), the policy they mean, and who can change it."""
 _ASSUMED = re.compile(r"on resource: (arn:[\w-]+:iam::\d{12}:role/[\w+=,.@/-]{1,200})")
 _ROLE = re.compile(r"arn:[a-z0-9-]+:sts::(\d{12}):assumed-role/([\w+=,.@-]+)/")
 
 _VOLATILE = (
-    re.compile(r"\s{0,8}Encoded authorization failure message:?\s*[A-Za-z0-9_+/=-]*\.?", re.I),
-    re.compile(r"[\s,;(]{0,8}\b(?:x-amzn?-)?request[ _-]?id\b\s*[:=]?\s*[A-Za-z0-9-]*\)?", re.I),
-    re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.I),
-    re.compile(r"\(?\b\d{4}-?\d{2}-?\d{2}[T ]\d{2}:?\d{2}:?\d{2}(?:\.\d+)?(?:Z|[+-]\d{2}:?\d{2})?\)?"),
+    (re.compile(r"\s{0,8}Encoded authorization failure message:?\s*[A-Za-z0-9_+/=-]*\.?", re.I), ""),
+    (re.compile(r"[\s,;(]{0,8}\b(?:x-amzn?-)?request[ _-]?id\b\s*[:=]?\s*[A-Za-z0-9-]*\)?", re.I), ""),
+    (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.I), "[ID]"),
+    (re.compile(r"\b\d{4}-?\d{2}-?\d{2}[T ]\d{2}:?\d{2}:?\d{2}(?:\.\d+)?(?:Z|[+-]\d{2}:?\d{2})?"), "[time]"),
+)
+"""What differs from one attempt to the next, and what is shown instead, so that the rest remains a sentence."""
+_SKEW = (
+    (re.compile(r"signature not yet current", re.I), "ahead of"),
+    (re.compile(r"signature expired", re.I), "behind"),
 )
 _CULPRIT = re.compile(r"name='([^']+)'|DNS name ([^\s,]+)|Resource Record Name: '([^']+)'", re.I)
 _FRAGMENT = re.compile(r",\s+(?=Tried to |RRSet |Invalid |FATAL |The request |A HostedZone )")
@@ -98,8 +163,8 @@ def steady(text: str) -> str:
     token included.
     """
     text = bounded(text)
-    for pattern in _VOLATILE:
-        text = pattern.sub("", text)
+    for pattern, shown in _VOLATILE:
+        text = pattern.sub(shown, text)
     return clean_text(redact(text), MAX_MESSAGE)
 
 
@@ -155,16 +220,62 @@ def _denied(error: AwsError) -> Fault:
     said = bounded(error.message)
     role = _ROLE.search(said)
     who = f" to role {role[2]} of account {role[1]}" if role else ""
-    words = said.lower()
-    because = next((f" ({text})" for fragment, text in _DENIED_BECAUSE if fragment in words), "")
-    text = f"AWS denies {action}{who}{because}; allow it in the IAM policy of the operator's role"
+    because, remedy = _denier(said)
     if error.operation.startswith("AssumeRole"):
         wanted = _ASSUMED.search(said)
         what = f" of {wanted[1]}" if wanted else ""
-        check = "check the role's trust policy, its external ID and the operator's policy"
-        text = f"AWS denies {action}{what}{because}; {check}"
+        remedy = remedy or "check the role's trust policy, its external ID and the operator's policy"
+        text = f"AWS denies {action}{what}{because}; {remedy}"
         return Fault(reasons.CREDENTIALS_UNAVAILABLE.name, clean_text(text, MAX_MESSAGE), ErrorKind.WORLD)
+    remedy = remedy or "allow it in the IAM policy of the operator's role"
+    text = f"AWS denies {action}{who}{because}; {remedy}"
     return Fault(reasons.ACCESS_DENIED.name, clean_text(text, MAX_MESSAGE), ErrorKind.WORLD)
+
+
+def _denier(said: str) -> tuple[str, str]:
+    """Which policy denies, in brackets, and who can change it; empty texts if AWS does not say."""
+    words = said.lower()
+    for fragment, policy, remedy in _DENIERS:
+        if fragment in words:
+            how = "denies it" if "explicit deny" in words else "does not allow it"
+            if fragment.startswith("identity") and "explicit deny" in words:
+                remedy = "remove the Deny from the IAM policies of the operator's role"
+            return f" ({policy} {how})", remedy
+    if "explicit deny" in words:
+        return (
+            " (a policy denies it explicitly)",
+            "remove the Deny from the policies that apply to the operator's role",
+        )
+    return "", ""
+
+
+def _not_accepted(error: AwsError) -> str:
+    """What is wrong with the credentials, and the remedy. The clock of the node is part of a signature."""
+    for pattern, side in _SKEW:
+        if pattern.search(bounded(error.message)):
+            return (
+                f"{error.operation}: {error.code}: the clock of the operator's node is more than 5 minutes {side} "
+                f"AWS's, so that AWS does not accept its signatures; {_CLOCK}"
+            )
+    remedy = _CREDENTIAL_REMEDIES.get(error.code, _FETCH)
+    # The facts of a failure on this side are whole sentences; AWS's come with their code.
+    code = "" if error.code in _LOCAL else f"{error.code or f'HTTP {error.http_status}'}: "
+    said = steady(f"{error.operation}: {code}{bounded(error.message)}".removesuffix(": "))
+    room = MAX_MESSAGE - len(remedy) - 2
+    return f"{clean_text(said, room).rstrip('. ')}; {remedy}"
+
+
+def _unreached(error: AwsError) -> str:
+    remedy = _UNREACHED[error.code]
+    said = steady(
+        f"{error.operation}: {bounded(error.message) or f'no connection to AWS {error.service.value}'}"
+    )
+    return f"{clean_text(said, MAX_MESSAGE - len(remedy) - 2).rstrip('. ')}; {remedy}"
+
+
+def doubts_credentials(error: AwsError) -> bool:
+    """True if other credentials may succeed where these failed."""
+    return error.code in _RENEWABLE
 
 
 def classify(error: AwsError) -> Fault:
@@ -179,8 +290,12 @@ def classify(error: AwsError) -> Fault:
         )
     if code in _DENIED:
         return _denied(error)
+    unknown = error.sent and operation in _WRITES
+    if code in _UNREACHED and not (code == "ConnectionError" and error.sent):
+        # A connection that broke later was one to AWS.
+        return Fault(reasons.ENDPOINT_UNREACHABLE.name, _unreached(error), ErrorKind.TRANSIENT, unknown)
     if code in _CREDENTIALS or (error.service is Service.STS and error.http_status in (400, 401, 403)):
-        return Fault(reasons.CREDENTIALS_UNAVAILABLE.name, said, ErrorKind.WORLD)
+        return Fault(reasons.CREDENTIALS_UNAVAILABLE.name, _not_accepted(error), ErrorKind.WORLD)
     if code == "InvalidChangeBatch":
         return rejection_fault(error.message)
     if code in _QUOTAS:
@@ -190,7 +305,6 @@ def classify(error: AwsError) -> Fault:
     if code in _ADDRESS_MISSING:
         return Fault(reasons.ADDRESS_NOT_FOUND.name, said, ErrorKind.WORLD)
     if code in _SERVER or error.http_status >= 500:
-        unknown = error.sent and operation in _WRITES
         return Fault(reasons.AWS_UNAVAILABLE.name, _unanswered(error, said), ErrorKind.TRANSIENT, unknown)
     if operation == "ChangeResourceRecordSets":
         return Fault(reasons.CHANGE_REJECTED.name, said, ErrorKind.WORLD)

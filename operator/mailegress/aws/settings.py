@@ -111,4 +111,6 @@ class BotoSettings:
     connect_timeout: float = 5.0
     read_timeout: float = 10.0
     threads: int = 8
+    allow_http: bool = False
+    """Endpoints other than on loopback may be ``http://`` (test beds)."""
     session_name: str = "mailegress"

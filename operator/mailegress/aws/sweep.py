@@ -34,18 +34,28 @@ class Identity:
         self._rt = runtime
         self._account = ""
         self._at = NEVER
+        self.renewals = 0
+        """How often other credentials came into use: what was read before may be another account's."""
 
     async def account(self, region: str, *, fresh: bool = False) -> str:
         """The 12-digit account. ``fresh``: whatever was known, ask now."""
         now = self._rt.clock()
         if fresh or not self._account or now - self._at > self._rt.settings.identity_max_age:
             self.forget()
-            self._account = await self._rt.api.get_caller_identity(Service.EC2, region)
-            self._at = now
+            renewals = self.renewals
+            account = await self._rt.api.get_caller_identity(Service.EC2, region)
+            if renewals != self.renewals:
+                return account
+            self._account, self._at = account, now
         return self._account
 
     def forget(self) -> None:
         self._account = ""
+
+    def renewed(self) -> None:
+        """Other credentials are in use from now on. Called from any thread."""
+        self.renewals += 1
+        self.forget()
 
     def note(self, error: AwsError) -> None:
         """A call failed: if it was the credentials, those that come next may be another account's."""
@@ -69,7 +79,12 @@ class Sweeper:
     async def sweep(self, demand: float) -> RegionView:
         """``demand``: the newest moment that somebody wants everything to be read after."""
         try:
-            return await self._sweep(demand)
+            while True:
+                renewals = self._identity.renewals
+                view = await self._sweep(demand)
+                if renewals == self._identity.renewals:
+                    return view
+                # Half of it may have been read in another account.
         except AwsError as error:
             self._identity.note(error)
             raise

@@ -211,6 +211,11 @@ def _text_value(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
+def _not_a_refused_refresh(record: logging.LogRecord) -> bool:
+    """botocore logs a traceback whenever credentials cannot be fetched; the AWS layer reports the cause once."""
+    return not str(record.msg).startswith("Refreshing temporary credentials failed")
+
+
 def configure(
     log_format: str = "json", log_level: str = "info", stream: IO[str] | None = None
 ) -> logging.Handler:
@@ -232,6 +237,7 @@ def configure(
     for name in _CHATTER:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
     logging.getLogger("kopf.objects").setLevel(max(level, logging.ERROR))
+    logging.getLogger("botocore.credentials").addFilter(_not_a_refused_refresh)
     # An access log line per probe says nothing that a metric does not.
     logging.getLogger("aiohttp.access").setLevel(logging.ERROR)
     logging.captureWarnings(True)

@@ -47,6 +47,7 @@ class Sts:
         self.roles: dict[str, Role] = {}
         self.users: dict[str, Principal] = {}
         self.sessions: dict[str, Session] = {}
+        self.revoked: set[str] = set()
         self._settings = settings
         self._ids = ids
         self.operations: dict[str, Callable[[Context, Params], Response]] = {
@@ -61,11 +62,21 @@ class Sts:
             account, f"arn:aws:iam::{account}:user/{user}", self._ids.upper("AIDA", 17), access_key
         )
 
+    def revoke_key(self, access_key: str) -> None:
+        """The key is deleted or deactivated: no service accepts it from now on."""
+        self.revoked.add(access_key)
+
     def put_role(self, role: Role) -> None:
         self.roles[role.arn] = role
 
     def principal(self, service: str, access_key: str, token: str | None, now: float) -> Principal:
-        """Who calls. Raises ExpiredToken (EC2 says RequestExpired) or InvalidClientTokenId."""
+        """Who calls. Raises ExpiredToken (EC2 says RequestExpired) or InvalidClientTokenId (EC2 says AuthFailure)."""
+        if access_key in self.revoked:
+            if service == "ec2":
+                raise AwsFault(
+                    "AuthFailure", "AWS was not able to validate the provided access credentials", 401
+                )
+            raise AwsFault("InvalidClientTokenId", "The security token included in the request is invalid.", 403)
         session = self.sessions.get(access_key)
         if session is not None:
             if token != session.token:

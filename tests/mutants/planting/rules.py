@@ -95,8 +95,8 @@ RULES = (
         "S10",
         "A timeout counts as a request that was not carried out",
         "aws/errors.py",
-        "        unknown = error.sent and operation in _WRITES\n",
-        "        unknown = False\n",
+        "    unknown = error.sent and operation in _WRITES\n",
+        "    unknown = False\n",
         runs=(Run("create-instance", ("ec2.set_ptr", 0, "after", "timeout")),),
     ),
     # ---------------------------------------------------------------- S11: rates and back-off
@@ -172,8 +172,8 @@ RULES = (
         "S12",
         "The ID of a request stays in its error's text",
         "aws/errors.py",
-        '        text = pattern.sub("", text)\n',
-        "        text = text or pattern.pattern\n",
+        "        text = pattern.sub(shown, text)\n",
+        "        text = text or pattern.pattern + shown\n",
         runs=(Run("create-instance", ("route53.change", 0, "before", "5xx")),),
     ),
     Mutant(
