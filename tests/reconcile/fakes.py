@@ -211,8 +211,19 @@ class FakeDns:
         self.resolvers: Sequence[str] = ("192.0.2.53", "192.0.2.54")
         self.answers: dict[str, frozenset[str]] = {}
         self.kinds: dict[str, AnswerKind] = {}
+        """What a server or resolver gives instead of its answer."""
+        self.odd: dict[str, frozenset[str]] = {}
+        """Other addresses that a server or resolver answers with."""
+        self.names: dict[str, tuple[str, ...]] = {}
+        """Address -> the PTRs that resolvers see, where they are not those of AWS."""
+        self.fault: Fault | None = None
+        """The last reading of the authorities failed."""
+        self.public_fault: Fault | None = None
+        self.misses = 0
         self.at: float | None = 0.0
         self.public_at: float | None = 0.0
+        self.tried_at: float | None = None
+        """When a failed reading began, if later than ``at``."""
         self.zone = ZONE.name
         self.servers = SERVERS
         self.addresses: dict[str, frozenset[str]] = {}
@@ -221,7 +232,7 @@ class FakeDns:
         self.listed: dict[str, Listed] = {}
 
     def _answer(self, server: str, hostname: str) -> ServerAnswer:
-        found = self.answers.get(hostname, frozenset())
+        found = self.odd.get(server, self.answers.get(hostname, frozenset()))
         kind = self.kinds.get(server, AnswerKind.ANSWER if found else AnswerKind.NXDOMAIN)
         shown = found if kind is AnswerKind.ANSWER else frozenset()
         return ServerAnswer(server, kind, shown, 300, listed=self.listed.get(server, Listed.BOTH))
@@ -230,7 +241,8 @@ class FakeDns:
         if self.at is None:
             return Fact()
         answers = tuple(self._answer(s, hostname) for s in sorted(self.servers))
-        return Fact(AuthorityReport(hostname, self.zone, self.servers, answers), self.at, tried_at=self.at)
+        report = AuthorityReport(hostname, self.zone, self.servers, answers)
+        return Fact(report, self.at, self.fault, self.misses if self.fault else 0, self.tried_at or self.at)
 
     def request_authorities(self, key: str, hostname: str, not_before: float) -> None:
         raise AssertionError("planning does not ask")
@@ -258,15 +270,19 @@ class FakeDns:
     def public(self, hostname: str) -> Fact[ResolverReport]:
         if self.public_at is None:
             return Fact()
-        reverse = {
-            e.public_ip: IprevResult(
-                Iprev.PASS if e.ptr.name else Iprev.PERMERROR, (e.ptr.name,) if e.ptr.name else ()
-            )
-            for e in self._book.eips.values()
-        }
+        reverse = {}
+        for eip in self._book.eips.values():
+            names = self.names.get(eip.public_ip, (eip.ptr.name,) if eip.ptr.name else ())
+            fits = hostname in names or names == (eip.ptr.name,)
+            word = Iprev.PERMERROR if not names else Iprev.PASS if fits else Iprev.FAIL
+            reverse[eip.public_ip] = IprevResult(word, names)
         answers = tuple(ResolverAnswer(r, self._answer(r, hostname), reverse) for r in self.resolvers)
         return Fact(
-            ResolverReport(hostname, frozenset(reverse), answers), self.public_at, tried_at=self.public_at
+            ResolverReport(hostname, frozenset(reverse), answers),
+            self.public_at,
+            self.public_fault,
+            self.misses if self.public_fault else 0,
+            self.tried_at if self.public_fault and self.tried_at else self.public_at,
         )
 
     def request_public(self, key: str, hostname: str, addresses: frozenset[str], not_before: float) -> None:

@@ -261,6 +261,20 @@ AUTHORITIES_UNREACHABLE = _reason(
     "No authoritative server of the zone answers the operator.",
     "Allow the operator outbound port 53, UDP and TCP.",
 )
+LAME_NAME_SERVER = _reason(
+    "LameNameServer",
+    (FORWARD_READY,),
+    "A name server of the zone gives no usable answer for the hostname: it refuses, fails, does not answer, is not "
+    "authoritative, or does not exist.",
+    "Repair that name server, or remove it from the zone's NS records and from the delegation at the parent domain.",
+)
+ANSWERS_VARY = _reason(
+    "AnswersVary",
+    (FORWARD_READY, RESOLVED),
+    "The answers for the hostname or a PTR differ from reading to reading, so that receivers refuse mail by chance.",
+    "Let every name server give the same complete answer; remove rotating or weighted answers, and repair a server "
+    "that is behind.",
+)
 INTERCEPTED = _reason(
     "Intercepted",
     (FORWARD_READY, RESOLVED),
@@ -332,7 +346,8 @@ RESOLVERS_DISAGREE = _reason(
     "ResolversDisagree",
     (RESOLVED,),
     "Public resolvers give different answers.",
-    "Wait until caches have run out; if it lasts, look for a second zone or split DNS.",
+    "Wait until caches have expired. If it persists, look for a second zone, split DNS, or a resolver that filters the "
+    "name; name other resolvers in --dns-resolvers.",
 )
 RESOLVERS_UNREACHABLE = _reason(
     "ResolversUnreachable",

@@ -60,19 +60,20 @@ class Resolvers:
     ) -> IprevResult:
         reverse = await self._look_up(server, dns.reversename.from_address(address), dns.rdatatype.PTR)
         if not reverse.kind.answered:
-            return IprevResult(Iprev.TEMPERROR)
+            return IprevResult(Iprev.TEMPERROR, cause=reverse.kind)
         if reverse.kind is not AnswerKind.ANSWER:
             return IprevResult(Iprev.PERMERROR, ttl=reverse.ttl)
         # With two PTRs receivers pick one at random; any that confirms is a pass here, and all are shown.
         names = [absolute(text) for text in reverse.values[:PTR_NAMES]]
         statements = await asyncio.gather(*(self._forward(server, n, known) for n in names))
+        failed = next((s.kind for s in statements if not s.kind.answered), None)
         if any(address in s.values for s in statements):
             result = Iprev.PASS
-        elif any(not s.kind.answered for s in statements):
+        elif failed is not None:
             result = Iprev.TEMPERROR
         else:
             result = Iprev.FAIL
-        return IprevResult(result, tuple(sorted({shown(n) for n in names})), reverse.ttl)
+        return IprevResult(result, tuple(sorted({shown(n) for n in names})), reverse.ttl, failed)
 
     async def _forward(
         self, server: Server, name: dns.name.Name, known: dict[dns.name.Name, Statement]

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from mailegress.api.limits import MESSAGE_LENGTH
@@ -151,11 +152,12 @@ class DnsService:
         except DnsTimeout as error:
             raise _failed(error) from error
         if all(answer.kind in _NOTHING for answer in report.answers):
-            said = ", ".join(f"{a.server}: {a.kind.value}" for a in report.answers)
             raise ReadingFailed(
-                _fault(
+                _no_answer(
                     AUTHORITIES_UNREACHABLE.name,
-                    f"no authoritative server of {report.zone} answers for {hostname} ({said})",
+                    f"no authoritative server of {report.zone}",
+                    hostname,
+                    [(a.server, a.kind) for a in report.answers],
                 )
             )
         return report
@@ -195,11 +197,23 @@ class DnsService:
     async def _read_public(self, hostname: str, addresses: frozenset[str]) -> ResolverReport:
         report = await self._resolvers_of.report(hostname, addresses)
         if all(answer.forward.kind in _NOTHING for answer in report.answers):
-            said = ", ".join(f"{a.resolver}: {a.forward.kind.value}" for a in report.answers)
             raise ReadingFailed(
-                _fault(RESOLVERS_UNREACHABLE.name, f"no public resolver answers for {hostname} ({said})")
+                _no_answer(
+                    RESOLVERS_UNREACHABLE.name,
+                    "no public resolver",
+                    hostname,
+                    [(a.resolver, a.forward.kind) for a in report.answers],
+                )
             )
         return report
+
+
+def _no_answer(reason: str, nobody: str, hostname: str, said: Sequence[tuple[str, AnswerKind]]) -> Fault:
+    """The fault of a reading from which nothing was learned: silence and SERVFAIL have different causes."""
+    listed = ", ".join(f"{server}: {kind.value}" for server, kind in said)
+    answered = any(kind is not AnswerKind.TIMEOUT for _, kind in said)
+    what = "gives a usable answer" if answered else "answers"
+    return replace(_fault(reason, f"{nobody} {what} for {hostname} ({listed})"), answered=answered)
 
 
 def _failed(error: DnsTimeout) -> ReadingFailed:

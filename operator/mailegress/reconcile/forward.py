@@ -10,7 +10,7 @@ from mailegress.api.types import Adoption
 from mailegress.reconcile import marks, verify
 from mailegress.reconcile.batch import mark_set, swap
 from mailegress.reconcile.contest import Contest, Hold
-from mailegress.reconcile.joining import left_alone, nobody_joins, ptr_problem
+from mailegress.reconcile.joining import left_alone, nobody_joins, pointed, ptr_problem
 from mailegress.reconcile.marks import Mark
 from mailegress.reconcile.model import (
     NEVER,
@@ -66,6 +66,8 @@ class Forward:
     """The status may name the zone: our confirmed ownership record stands there, or is about to be written."""
     known: bool = False
     """The record was read (Observed: heard of)."""
+    stands: bool = False
+    """It was verified before and nothing was heard against it; the authorities were not asked again yet."""
 
 
 def assess(situation: Situation, draft: Draft, targets: Targets, contest: Contest, choice: Choice) -> Forward:
@@ -394,9 +396,17 @@ class _Record:
                 base,
                 unknown(reasons.PROGRESSING, f"Reading the name servers of {self.zone.name}.", soft=True),
             )
-        finding, verified = prove(
-            s, self.draft, base.values, wrote_at, exact=True, zone=self.zone.name, servers=self.choice.servers
+        proof = prove(
+            s,
+            self.draft,
+            base.values,
+            wrote_at,
+            exact=True,
+            pointed=pointed(s, self.targets),
+            zone=self.zone.name,
+            servers=self.choice.servers,
         )
+        finding = proof.finding
         if not finding.ok and (untold := self._untold(finding)) is not None:
             finding = untold
         heard_at = s.world.dns.authorities(hostname).at
@@ -416,7 +426,8 @@ class _Record:
                     f"{verify.listing(base.values - base.final)} leaves the A record of {hostname} when its PTR is "
                     "reset.",
                 )
-        return self._with(base, finding, complete=base.values == base.wanted, verified=verified)
+        settled = self._with(base, finding, complete=base.values == base.wanted, verified=proof.verified)
+        return replace(settled, stands=proof.stands and settled.complete)
 
     def _untold(self, finding: Finding) -> Finding | None:
         """GetChange is refused or unanswered: the reason, for as long as the authorities do not agree either.

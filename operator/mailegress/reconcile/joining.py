@@ -31,7 +31,7 @@ def ptr_problem(situation: Situation, eip: Eip) -> Finding | None:
     """Why an EIP that has not joined may not: its PTR is somebody else's, or may not be adopted."""
     hostname = situation.obj.spec.hostname
     shown = eip.ptr.update if eip.ptr.pending and eip.ptr.update else eip.ptr.name
-    if shown is None or shown in situation.own_names() - {hostname}:
+    if shown is None or shown in situation.own_names() - {hostname} or _former(situation, eip, shown):
         return None
     if shown == hostname:
         if situation.obj.spec.adoption is Adoption.NEVER and not known_origin(situation, eip):
@@ -45,6 +45,28 @@ def ptr_problem(situation: Situation, eip: Eip) -> Finding | None:
         reasons.PTR_CONFLICT,
         f"{eip.public_ip} has the PTR {shown}, which this operator did not set. {reasons.PTR_CONFLICT.remedy}",
     )
+
+
+def _former(situation: Situation, eip: Eip, shown: str) -> bool:
+    """Is it the PTR of a former hostname of this object? Under Observed there is no mark that says so."""
+    s, recorded = situation, situation.recorded_for(eip.allocation_id)
+    if shown == s.obj.spec.hostname or recorded is None or recorded.ptr_origin is None:
+        return False
+    if shown in s.memory.names:
+        return True
+    # Renamed before this process started: the status still shows the PTR as it was, and nobody called it foreign.
+    foreign = (reasons.PTR_CONFLICT.name, reasons.PTR_CONTESTED.name)
+    return not s.memory.edited and recorded.ptr == shown and recorded.reason not in foreign
+
+
+def pointed(situation: Situation, targets: Targets) -> bool:
+    """Does every wanted address that AWS can give a PTR have the hostname as its PTR?"""
+    hostname, book = situation.obj.spec.hostname, situation.world.book
+    for eip in targets.wanted.values():
+        view = book.get(eip.region).value
+        if (view is None or view.ptr_supported) and not eip.ptr.settled_to(hostname):
+            return False
+    return bool(targets.wanted)
 
 
 def known_origin(situation: Situation, eip: Eip) -> bool:

@@ -39,6 +39,8 @@ class Fault:
     kind: ErrorKind
     unknown_outcome: bool = False
     """The request may have been carried out: the world must be read again before it is written again."""
+    answered: bool = False
+    """DNS only: a server replied, although with a failure (SERVFAIL); False = all were silent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,6 +342,8 @@ class IprevResult:
     names: tuple[str, ...] = ()
     """PTR names seen, sorted."""
     ttl: int = 0
+    cause: AnswerKind | None = field(default=None, compare=False)
+    """What was answered instead of an answer, where the result is TEMPERROR."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from mailegress.api import reasons
+from mailegress.api.conditions import FORWARD_READY
 from mailegress.reconcile import verify
 from mailegress.reconcile.contest import Contest, Hold
 from mailegress.reconcile.forward import Forward
-from mailegress.reconcile.joining import nobody_joins, ptr_problem
+from mailegress.reconcile.joining import nobody_joins, pointed, ptr_problem
 from mailegress.reconcile.model import NEVER
 from mailegress.reconcile.proof import prove
 from mailegress.reconcile.situation import Draft, Situation
@@ -36,7 +37,8 @@ def assess(situation: Situation, draft: Draft, targets: Targets, contest: Contes
     )
     if not joining:
         return Forward(nobody_joins(situation, targets, contest))
-    finding, verified = prove(situation, draft, joining, NEVER, exact=False)
+    proof = prove(situation, draft, joining, NEVER, exact=False, pointed=pointed(situation, targets))
+    finding = proof.finding
     entry = targets.problem
     holds = finding.ok
     if holds and entry is not None and entry.reason is not None:
@@ -44,11 +46,19 @@ def assess(situation: Situation, draft: Draft, targets: Targets, contest: Contes
     report = situation.world.dns.authorities(situation.obj.spec.hostname).value
     seen: frozenset[str] = frozenset()
     ttl = None
-    if report is not None and report.answers:
-        seen = frozenset.intersection(*(a.addresses for a in report.answers))
+    if report is not None:
+        # A server without a usable answer says nothing about the record.
+        usable = [a for a in report.answers if a.kind.answered]
+        seen = frozenset.intersection(*(a.addresses for a in usable)) if usable else frozenset()
         ttl = max((a.ttl for a in report.answers if verify.right(a, joining, exact=False)), default=None)
     previous = situation.obj.status.forward
-    if report is None and previous is not None:
+    same = situation.obj.status.hostname == situation.obj.spec.hostname
+    if (
+        previous is not None
+        and same
+        and (report is None or (finding.soft and situation.stands(FORWARD_READY)))
+    ):
+        # Until an answer against it is confirmed, the record holds what it held.
         seen, ttl = frozenset(previous.values), previous.ttl_seconds
     return Forward(
         finding,
@@ -57,10 +67,11 @@ def assess(situation: Situation, draft: Draft, targets: Targets, contest: Contes
         mine=holds or finding.soft,
         adopted=True,
         complete=holds,
-        verified=verified and holds,
+        verified=proof.verified and holds,
         wanted=joining,
         final=joining,
         known=report is not None or finding.soft,
+        stands=proof.stands,
     )
 
 

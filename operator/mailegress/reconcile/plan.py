@@ -16,6 +16,7 @@ from mailegress.reconcile import (
     deletion,
     forward,
     observed,
+    public,
     reverse,
     targets,
     verify,
@@ -24,7 +25,7 @@ from mailegress.reconcile import (
 )
 from mailegress.reconcile.contest import Contest
 from mailegress.reconcile.forward import Forward
-from mailegress.reconcile.model import Eip, Fact
+from mailegress.reconcile.model import Eip, Fact, Iprev
 from mailegress.reconcile.reverse import Reverse
 from mailegress.reconcile.situation import Draft, Situation
 from mailegress.reconcile.step import (
@@ -70,7 +71,7 @@ def plan(situation: Situation) -> Step:
     if (outage := _outage(situation, ahead)) is not None:
         ahead = replace(ahead, finding=outage) if ahead.finding.ok else ahead
         behind = replace(behind, finding=outage) if behind.finding.ok else behind
-    resolved = reverse.public_finding(situation, draft, ahead, behind)
+    resolved = public.assess(situation, draft, ahead, behind)
     findings = {
         ACCEPTED: refusal or claim.finding or _accepted(situation, aims, claim),
         FORWARD_READY: ahead.finding,
@@ -177,7 +178,7 @@ def _step(
     elif FINALIZER not in s.obj.meta.finalizers and (external or s.owned()):
         # Before the first external write; and again if somebody took it off.
         action = AddFinalizer()
-    addresses = _addresses(s, draft, aims, claim, ahead, behind)
+    addresses = _addresses(s, draft, aims, claim, ahead, behind, findings[RESOLVED])
     leaving = _leaving(s, addresses, aims, ahead)
     # An address that is only tidied up after has no part in the name any more.
     shown = [a for a in leaving if a.public_ip in ahead.values or not ahead.known]
@@ -209,6 +210,7 @@ def _step(
         settled=settled,
         owed=owed,
         unsatisfied=tuple(draft.unsatisfied.items()),
+        heard=tuple((question, at, said) for question, (at, said) in draft.heard.items()),
     )
 
 
@@ -235,11 +237,16 @@ def _forward(situation: Situation, ahead: Forward) -> ForwardStatus | None:
 
 
 def _addresses(
-    situation: Situation, draft: Draft, aims: Targets, claim: Contest, ahead: Forward, behind: Reverse
+    situation: Situation,
+    draft: Draft,
+    aims: Targets,
+    claim: Contest,
+    ahead: Forward,
+    behind: Reverse,
+    resolved: Finding,
 ) -> tuple[AddressStatus, ...]:
     """One entry for every EIP that the spec names, and for every selector that resolved to none."""
     s = situation
-    report = s.world.dns.public(s.obj.spec.hostname).value
     entries: dict[str, AddressStatus] = {}
     for entry in aims.entries:
         eip = entry.eip
@@ -274,7 +281,7 @@ def _addresses(
                 eip.attached_to or None,
                 eip.ptr.name,
                 reverse.origin(s, draft, claim, ahead, eip),
-                verify.iprev_of(report, eip.public_ip) or _last_iprev(s, eip),
+                _iprev(s, eip, ahead, resolved),
                 reason,
             ),
         )
@@ -318,6 +325,20 @@ def _reason(situation: Situation, eip: Eip, finding: Finding | None) -> str | No
     recorded = situation.recorded_for(eip.allocation_id)
     current = situation.obj.status.observed_generation == situation.obj.meta.generation
     return recorded.reason if finding.soft and recorded is not None and current else finding.reason
+
+
+def _iprev(situation: Situation, eip: Eip, ahead: Forward, resolved: Finding) -> str | None:
+    """The RFC 8601 word for an address. It moves with the conditions: a single odd answer does not change it."""
+    s, last = situation, _last_iprev(situation, eip)
+    if resolved.ok:
+        return Iprev.PASS.value
+    if last is not None and resolved.soft and s.stands(RESOLVED):
+        return last
+    word = verify.iprev_of(s.world.dns.public(s.obj.spec.hostname).value, eip.public_ip) or last
+    about = eip.ptr.name == s.obj.spec.hostname
+    if word != Iprev.PASS.value or not about or ahead.finding.ok or ahead.finding.soft:
+        return word
+    return verify.iprev_at_authorities(s.world.dns.authorities(s.obj.spec.hostname), eip.public_ip) or word
 
 
 def _last_iprev(situation: Situation, eip: Eip) -> str | None:

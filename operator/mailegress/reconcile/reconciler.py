@@ -297,10 +297,11 @@ class Reconciler:
         memory.owned = owned
 
     def _handled(self, obj: MailEgress, memory: Memory, step: Step) -> str | None:
-        """The request counts as handled when everything was read again and nothing more is wanted."""
+        """The request counts as handled when every source was read after it, and what was read is what is shown."""
         if memory.token is None:
             return obj.status.last_handled_reconcile_at
-        return memory.token if not step.needs else obj.status.last_handled_reconcile_at
+        read = not step.needs and not any(finding.soft for finding in step.findings.values())
+        return memory.token if read else obj.status.last_handled_reconcile_at
 
     def _count(self, obj: MailEgress, memory: Memory, status: Status, now: float) -> None:
         ready = status.condition(READY)

@@ -11,6 +11,9 @@ from mailegress.reconcile.step import Step
 
 HOUR = 3600.0
 
+ANSWERS = 12
+"""Readings of one question that are remembered, to tell whether answers differ from one to the next."""
+
 
 def new_memory(obj: MailEgress, now: float) -> Memory:
     """First sight. Without our finalizer nothing can be owned yet: the finalizer comes before the first write."""
@@ -26,12 +29,17 @@ def new_memory(obj: MailEgress, now: float) -> Memory:
 def observe(memory: Memory, obj: MailEgress, world: World, now: float) -> bool:
     """Take in the object and what the shared readings say of it. True if it was edited or deleted while watched."""
     edited = memory.generation not in (-1, obj.meta.generation)
+    memory.edited = memory.edited or edited
+    memory.names.add(obj.spec.hostname)
+    if obj.status.hostname:
+        memory.names.add(obj.status.hostname)
     if memory.generation != obj.meta.generation:
         memory.generation, memory.generation_at = obj.meta.generation, now
         memory.kube_until = float("-inf")
         memory.heals.clear()
         memory.shown.clear()
         memory.asked.clear()
+        memory.answers.clear()
     token = obj.meta.reconcile_requested_at
     if token != memory.token:
         memory.token = token
@@ -70,6 +78,9 @@ def _settled(memory: Memory, hostname: str, world: World, now: float) -> None:
     """Since when each EIP shows which name: as AWS reports it, or as DNS does where AWS has no PTR API."""
     report = world.dns.public(hostname).value
     names = {name for _, name in memory.marks}
+    memory.in_dns = {place for place in memory.in_dns if place[1] == hostname}
+    if report is not None:
+        memory.in_dns |= {(ip, hostname) for ip in report.addresses if verify.ptr_seen(report, ip, hostname)}
     seen: dict[tuple[str, str], float] = {}
     for region in world.book.regions:
         view = world.book.get(region).value
@@ -104,6 +115,11 @@ def after(memory: Memory, step: Step, now: float) -> None:
         count, last = memory.asked.get(question, (0, float("-inf")))
         asked[question] = (count + 1, at) if at > last else (count, last)
     memory.asked = asked
+    for question, at, said in step.heard:
+        past = memory.answers.setdefault(question, [])
+        if not past or at > past[-1][0]:
+            past.append((at, said))
+            del past[:-ANSWERS]
     memory.used = frozenset(
         (a.region, a.allocation_id) for a in step.addresses if a.region and a.allocation_id
     )

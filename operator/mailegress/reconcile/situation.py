@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -46,6 +47,10 @@ class Memory:
     token: str | None = None
     token_at: float = float("-inf")
     deleting_at: float = float("-inf")
+    names: set[str] = field(default_factory=set)
+    """Hostnames that the object has or had, as far as this process saw."""
+    edited: bool = False
+    """The spec was edited since this process first saw the object."""
     marks: dict[tuple[str, str], Mark] = field(default_factory=dict)
     """Our marks as last read, so that a TXT set that somebody deleted is restored as it was."""
     handed: set[tuple[str, str]] = field(default_factory=set)
@@ -59,6 +64,10 @@ class Memory:
     shown: set[tuple[str, str]] = field(default_factory=set)
     """(allocation ID, hostname) seen as a settled PTR since the spec was last edited: losing it is somebody's act."""
     heals: dict[str, list[float]] = field(default_factory=dict)
+    answers: dict[str, list[tuple[float, str]]] = field(default_factory=dict)
+    """Question -> (when the reading began, what it said; empty: as wanted) of the last readings since the edit."""
+    in_dns: set[tuple[str, str]] = field(default_factory=set)
+    """(address, hostname) that public resolvers showed as the PTR."""
     asked: dict[str, tuple[int, float]] = field(default_factory=dict)
     """Question -> (readings in a row that did not satisfy, when the last of them began): paces the next one."""
     progress: str = ""
@@ -87,6 +96,18 @@ class Memory:
     def watched(self) -> frozenset[str]:
         """Their allocation IDs alone."""
         return frozenset(allocation_id for _, allocation_id in self.used)
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """What several readings of one question say together."""
+
+    run: int
+    """How many in a row said the same, the newest included."""
+    consistent: bool
+    """Enough of them said the same to believe it."""
+    varies: bool
+    """Right answers were followed by wrong ones more than once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +153,30 @@ class Situation:
         zones = self.world.zones.get().value or ()
         ids = {z.id for z in zones}
         return tuple(sorted(p for p in self.world.records.marked(self.obj.meta.uid) if p[0] in ids))
+
+    def stands(self, kind: str) -> bool:
+        """Is this condition True for what the object asks for now?"""
+        found = self.obj.status.condition(kind)
+        return (
+            found is not None
+            and found.status == TRUE
+            and found.observed_generation == self.obj.meta.generation
+            and self.obj.status.hostname == self.obj.spec.hostname
+        )
+
+    def trend(self, question: str, at: float, said: str, floor: float, *, wary: bool = True) -> Trend:
+        """What the readings since ``floor`` say together; this one said ``said`` (empty: as wanted).
+
+        ``wary``: the first right answer after wrong ones may be chance; otherwise it is what was waited for.
+        """
+        past = [text for when, text in self.memory.answers.get(question, ()) if floor <= when < at]
+        past.append(said)
+        run = next((n for n, text in enumerate(reversed(past)) if text != said), len(past))
+        turns = sum(not a and bool(b) for a, b in itertools.pairwise(past))
+        doubtful = turns > 0 or (wary and any(past))
+        confirmations = self.settings.confirmations
+        enough = 2 * confirmations if turns >= 2 else confirmations if doubtful else 1
+        return Trend(run, run >= enough, turns >= 2)
 
     def streak(self, question: str, at: float) -> int:
         """How many readings in a row, this one included, did not satisfy."""
@@ -199,6 +244,8 @@ class Draft:
         self.blocked_on: set[str] = set()
         self.unsatisfied: dict[str, float] = {}
         """Question -> when the reading that did not satisfy began."""
+        self.heard: dict[str, tuple[float, str]] = {}
+        """Question -> (when the reading began, what it said; empty: as wanted)."""
 
     def need(self, need: Need) -> None:
         self.needs.setdefault(need)

@@ -247,3 +247,5 @@ class Step:
     """What is still owned besides what the spec asks for."""
     unsatisfied: tuple[tuple[str, float], ...] = ()
     """Question -> when the reading that did not satisfy began; paces the next one."""
+    heard: tuple[tuple[str, float, str], ...] = ()
+    """Question, when its reading began, what it said (empty: as wanted)."""

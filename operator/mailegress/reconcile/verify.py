@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from mailegress.reconcile.model import (
     AnswerKind,
     AuthorityReport,
+    Fact,
     Iprev,
     Listed,
     ResolverAnswer,
@@ -16,12 +17,17 @@ from mailegress.reconcile.model import (
     ServerAnswer,
 )
 
+_LISTED = 4
+"""Servers whose failures are named in one message."""
+
 
 class Seen(enum.Enum):
     AGREE = "agree"
     WRONG = "wrong"
     SILENT = "silent"
     """Nothing usable was heard."""
+    LAME = "lame"
+    """No server gives another answer, but some give no usable one."""
     UNDELEGATED = "undelegated"
     INTERCEPTED = "intercepted"
 
@@ -36,6 +42,8 @@ class Verdict:
     """Longest TTL (or negative TTL) heard, seconds."""
     remedy: str = ""
     """Where it is another one than that of the reason."""
+    agreeing: int = 0
+    """LAME: servers of the lame ones' zone that give the wanted answer."""
 
 
 def listing(values: Iterable[str], limit: int = 6) -> str:
@@ -56,7 +64,7 @@ def heard(answer: ServerAnswer) -> str:
         case AnswerKind.NXDOMAIN:
             return "answers that the name does not exist"
         case AnswerKind.LAME:
-            return "answers without authority"
+            return "gives no authoritative answer"
         case AnswerKind.INTERCEPTED:
             return "is answered for by something in between"
         case AnswerKind.TIMEOUT:
@@ -97,11 +105,13 @@ def authorities(
     ttl = max((a.ttl for a in report.answers), default=0)
     if not wrong:
         return Verdict(Seen.AGREE, ttl=ttl)
-    stated = [a for a in wrong if a.kind.answered or a.kind is AnswerKind.LAME]
-    first = (stated or wrong)[0]
+    stated = [a for a in wrong if a.kind.answered]
+    if not stated:
+        return _lame(report, wrong, wanted, ttl)
+    first = stated[0]
     others = f" ({len(wrong)} of {len(report.answers)} servers differ)" if len(wrong) > 1 else ""
     text = f"{first.server} {heard(first)}, wanted {listing(wanted)}{others}"
-    # Some that are mute are no wall around all: the remedy is at those servers (dissent counts those that spoke).
+    # dissent counts those with another answer; the others are lame.
     which, remedy = _one_sided(report.zone, wrong)
     return Verdict(Seen.WRONG, text + which, dissent=len(stated), ttl=ttl, remedy=remedy)
 
@@ -162,6 +172,37 @@ def _one_sided(zone: str, wrong: list[ServerAnswer]) -> tuple[str, str]:
     return "", ""
 
 
+def _lame(report: AuthorityReport, lame: list[ServerAnswer], wanted: frozenset[str], ttl: int) -> Verdict:
+    """Some servers give no usable answer; all others give the wanted one."""
+    text = "; ".join(f"{a.server} {heard(a)}" for a in lame[:_LISTED])
+    if len(lame) > _LISTED:
+        text += f"; and {len(lame) - _LISTED} more"
+    # Behind an alias two zones are asked; those of one do not stand for those of the other.
+    zones = {_zone_of(a) for a in lame}
+    agreeing = min(sum(_zone_of(a) == zone and a not in lame for a in report.answers) for zone in zones)
+    text += _one_sided(report.zone, lame)[0]
+    if agreeing:
+        others = "1 other server answers" if agreeing == 1 else f"{agreeing} other servers answer"
+        text += f"; {others} {listing(wanted)}"
+    else:
+        text = f"no authoritative server of {report.zone} gives a usable answer: {text}"
+    return Verdict(Seen.LAME, text, ttl=ttl, agreeing=agreeing)
+
+
+def _zone_of(answer: ServerAnswer) -> str:
+    """The alias's target that a server was asked for, empty for the hostname itself."""
+    return answer.server.partition(" for ")[2]
+
+
+class Differs(enum.Enum):
+    """What a resolver sees that is not as wanted."""
+
+    FORWARD = "forward"
+    NO_PTR = "no-ptr"
+    OTHER_PTR = "other-ptr"
+    TWO_PTRS = "two-ptrs"
+
+
 @dataclass(frozen=True, slots=True)
 class PublicVerdict:
     seen: Seen
@@ -170,31 +211,65 @@ class PublicVerdict:
     """Resolvers that answered."""
     split: bool = False
     """Some resolvers see what is wanted, others do not."""
-    forward_missing: bool = False
-    """What is missing is that a cache catches up, not a contradiction."""
+    minority: str = ""
+    """AGREE: the resolvers that see something else; at least two that agree outnumber them."""
+    differs: Differs | None = None
+    address: str = ""
+    """The address whose PTR differs."""
 
 
 def public(report: ResolverReport, wanted: frozenset[str], hostname: str, configured: int) -> PublicVerdict:
-    """Do the resolvers that answer all see A and PTR agree? At least ``min(2, configured)`` must answer."""
-    answering = [
-        a
-        for a in report.answers
-        if a.forward.kind.answered and not any(r.result is Iprev.TEMPERROR for r in a.reverse.values())
-    ]
+    """Do resolvers see A and PTR agree? At least ``min(2, configured)`` must answer. With two configured both must
+    agree; a minority that sees something else is named and not decisive if at least two agree."""
+    answering = [a for a in report.answers if _answers(a)]
     if len(answering) < min(2, configured):
-        silent = listing(a.resolver for a in report.answers if a not in answering)
-        return PublicVerdict(Seen.SILENT, f"{silent} did not answer", len(answering))
-    wrong = [v for a in answering if (v := _one(a, wanted, hostname)).seen is not Seen.AGREE]
+        text = "; ".join(_failure(a) for a in report.answers if a not in answering)
+        return PublicVerdict(Seen.SILENT, text, len(answering))
+    wrong = [(a, v) for a in answering if (v := _one(a, wanted, hostname)).seen is not Seen.AGREE]
     if not wrong:
         return PublicVerdict(Seen.AGREE, heard=len(answering))
-    return replace(wrong[0], heard=len(answering), split=len(wrong) < len(answering))
+    agreeing = len(answering) - len(wrong)
+    first = wrong[0][1]
+    if agreeing >= 2 and agreeing > len(wrong):
+        names = listing(a.resolver for a, _ in wrong)
+        return PublicVerdict(Seen.AGREE, first.text, agreeing, split=True, minority=names)
+    return replace(first, heard=len(answering), split=agreeing > 0)
+
+
+def _answers(answer: ResolverAnswer) -> bool:
+    return answer.forward.kind.answered and not any(
+        r.result is Iprev.TEMPERROR for r in answer.reverse.values()
+    )
+
+
+def _failure(answer: ResolverAnswer) -> str:
+    """What a resolver that gave no answer did instead."""
+    if not answer.forward.kind.answered:
+        return f"resolver {answer.resolver} {heard(answer.forward)}"
+    address, cause = next(
+        (ip, r.cause) for ip, r in sorted(answer.reverse.items()) if r.result is Iprev.TEMPERROR
+    )
+    said = (
+        "does not answer" if cause in (None, AnswerKind.TIMEOUT) else f"answers {cause.name}" if cause else ""
+    )
+    return f"resolver {answer.resolver} {said} for the PTR of {address}"
+
+
+def causes(report: ResolverReport) -> frozenset[AnswerKind]:
+    """In which ways resolvers failed to answer for the hostname."""
+    return frozenset(a.forward.kind for a in report.answers if not a.forward.kind.answered)
+
+
+def reverse_fails(report: ResolverReport) -> bool:
+    """Do resolvers fail on a PTR although they answer for the hostname?"""
+    return any(a.forward.kind.answered and not _answers(a) for a in report.answers)
 
 
 def _one(answer: ResolverAnswer, wanted: frozenset[str], hostname: str) -> PublicVerdict:
     """One resolver's view; names other than the hostname beside it are a second PTR, which receivers pick at random."""
     if not right(answer.forward, wanted, exact=False):
         text = f"resolver {answer.resolver} {heard(answer.forward)} for {hostname}, wanted {listing(wanted)}"
-        return PublicVerdict(Seen.WRONG, text, forward_missing=True)
+        return PublicVerdict(Seen.WRONG, text, differs=Differs.FORWARD)
     for address in sorted(wanted):
         result = answer.reverse.get(address)
         if result is None:
@@ -203,7 +278,11 @@ def _one(answer: ResolverAnswer, wanted: frozenset[str], hostname: str) -> Publi
             names = listing(result.names) if result.names else "no PTR"
             word = result.result.value
             text = f"resolver {answer.resolver} sees {names} for {address} (iprev={word}), wanted {hostname}"
-            return PublicVerdict(Seen.WRONG, text, forward_missing=result.result is Iprev.PERMERROR)
+            if len(result.names) > 1:
+                differs = Differs.TWO_PTRS
+            else:
+                differs = Differs.OTHER_PTR if result.names else Differs.NO_PTR
+            return PublicVerdict(Seen.WRONG, text, differs=differs, address=address)
     return PublicVerdict(Seen.AGREE)
 
 
@@ -221,3 +300,14 @@ def iprev_of(report: ResolverReport | None, address: str) -> str | None:
     order = (Iprev.FAIL, Iprev.PERMERROR, Iprev.TEMPERROR, Iprev.PASS)
     results = [a.reverse[address].result for a in report.answers if address in a.reverse]
     return next((word.value for word in order if word in results), None)
+
+
+def iprev_at_authorities(fact: Fact[AuthorityReport], address: str) -> str | None:
+    """The iprev word (RFC 8601) that follows if no authoritative server answers with the address; None if one does."""
+    report = fact.value
+    if fact.fault is not None or report is None:
+        return None if fact.fault is None else "temperror"
+    if any(address in a.addresses for a in report.answers):
+        return None
+    word = Iprev.FAIL if any(a.kind.answered for a in report.answers) else Iprev.TEMPERROR
+    return word.value

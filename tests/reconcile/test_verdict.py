@@ -1,0 +1,408 @@
+"""What public DNS shows, next to what AWS says: when it counts, when it does not, and what the status says of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from fakes import ZONE, Desk, mine, obj, verdict
+
+from mailegress.api.conditions import FORWARD_READY, READY, RESOLVED, REVERSE_READY
+from mailegress.api.types import MailEgress
+from mailegress.reconcile import summarise
+from mailegress.reconcile.model import AnswerKind, ErrorKind, Fault
+from mailegress.reconcile.step import Finding, NeedAuthorities, NeedPublic, NeedSpot, SetPtr, Step
+
+HOST, NEW, THIRD_PARTY = "mta.example.com", "out.example.com", "203.0.113.99"
+SERVERS = [f"ns-{n}.example.net" for n in range(1, 5)]
+RESOLVERS = ("192.0.2.53", "192.0.2.54", "192.0.2.55")
+OBSERVED = {"management": "Observed"}
+
+
+def desk_with(ptr: str | None = HOST, *, observed: bool = False) -> tuple[Desk, MailEgress]:
+    """One address in the A record, as four servers and three resolvers answer it."""
+    desk = Desk()
+    eip = desk.eip(1, ptr)
+    desk.dns.servers = frozenset(SERVERS)
+    desk.dns.resolvers = RESOLVERS
+    desk.zones.servers[ZONE.id] = desk.dns.servers
+    if observed:
+        desk.dns.answers[HOST] = frozenset({eip.public_ip})
+        return desk, obj(HOST, [eip], forward=OBSERVED)
+    desk.records.put(HOST, [eip.public_ip], mine())
+    desk.publish(HOST)
+    return desk, obj(HOST, [eip])
+
+
+def ready(*, observed: bool = False) -> tuple[Desk, MailEgress]:
+    """The same, Ready, with its status stored."""
+    desk, me = desk_with(observed=observed)
+    me = desk.written(me, desk.plan(me))
+    assert status(me, READY) == "True"
+    return desk, me
+
+
+def watched(ptr: str | None = HOST, *, observed: bool = False) -> tuple[Desk, MailEgress]:
+    """As ``desk_with``, seen before by this process, which asked no resolver yet."""
+    desk, me = desk_with(ptr, observed=observed)
+    desk.dns.public_at = None
+    me = desk.written(me, desk.plan(me))
+    return desk, desk.written(me, desk.plan(me))
+
+
+def status(me: MailEgress, kind: str) -> str:
+    found = me.status.condition(kind)
+    assert found is not None
+    return found.status
+
+
+def reading(desk: Desk, me: MailEgress, seconds: float = 60.0) -> tuple[MailEgress, Step]:
+    """Everything is read once more; the status that follows is stored."""
+    desk.now += seconds
+    desk.dns.at = desk.dns.public_at = desk.book.at = desk.records.at = desk.now
+    step = desk.plan(me)
+    return desk.written(me, step), step
+
+
+def shown(me: MailEgress, step: Step, kind: str) -> Finding:
+    return summarise.verdicts(me, step)[kind]
+
+
+# ---------------------------------------------------------------- renewed at each check
+
+
+def after_a_restart() -> tuple[Desk, MailEgress]:
+    desk, me = ready()
+    desk.memories.clear()
+    desk.now = desk.book.at = desk.records.at = 1000.0
+    desk.dns.at = desk.dns.public_at = None
+    desk.plan(me)
+    return desk, me
+
+
+def test_public_resolvers_are_asked_again_after_a_restart() -> None:
+    desk, me = after_a_restart()
+    desk.now += desk.settings.public_seconds
+    needs = desk.plan(me).needs
+    assert [n for n in needs if isinstance(n, NeedPublic)], needs
+
+
+def test_a_ptr_lost_after_a_restart_ends_ready_after_the_confirmations() -> None:
+    desk, me = after_a_restart()
+    desk.dns.names["203.0.113.1"] = ()
+    desk.now += desk.settings.public_seconds
+    desk.book.at = desk.records.at = desk.now
+    seen = []
+    for _ in range(desk.settings.confirmations):
+        desk.now += 60
+        desk.dns.public_at = desk.now
+        step = desk.plan(me)
+        me = desk.written(me, step)
+        seen.append(status(me, READY))
+    assert seen == ["True", "True", "False"]
+    assert verdict(step, RESOLVED).reason == "FCrDNSFail"
+
+
+def test_the_check_of_public_dns_has_a_time_of_its_own() -> None:
+    desk, me = ready()
+    desk.settings = replace(desk.settings, public_seconds=30)
+    assert desk.plan(me).wait <= 30
+    desk.now = 31
+    assert [type(n) for n in desk.plan(me).needs] == [NeedPublic]
+
+
+def requested(me: MailEgress) -> MailEgress:
+    return replace(me, meta=replace(me.meta, reconcile_requested_at="now"))
+
+
+def test_a_requested_reconcile_asks_every_authority_and_the_resolvers() -> None:
+    desk, me = ready()
+    desk.now = 5000.0
+    desk.book.at = desk.records.at = desk.now
+    desk.plan(me)
+    desk.now += 1
+    asked = requested(me)
+    desk.situation(asked)
+    desk.book.at = desk.records.at = desk.now
+    kinds = {type(n) for n in desk.plan(asked).needs}
+    assert NeedAuthorities in kinds
+    assert NeedPublic in kinds
+    assert NeedSpot not in kinds
+    desk.dns.at = desk.dns.public_at = desk.now
+    step = desk.plan(asked)
+    assert step.needs == () or {type(n) for n in step.needs}.isdisjoint({NeedAuthorities, NeedPublic})
+    assert not any(f.soft for f in step.findings.values())
+
+
+# ---------------------------------------------------------------- resolvers that give no answer
+
+
+def unanswered(kind: str) -> Fault:
+    answered = kind == "servfail"
+    text = f"no public resolver answers for {HOST} (192.0.2.53: {kind})"
+    return Fault("ResolversUnreachable", text, ErrorKind.TRANSIENT, answered=answered)
+
+
+@pytest.mark.parametrize("kind", ["timeout", "servfail"])
+def test_resolvers_without_an_answer_end_ready_after_the_confirmations(kind: str) -> None:
+    desk, me = ready()
+    desk.dns.public_fault = unanswered(kind)
+    seen = []
+    for misses in (1, 2, 3):
+        desk.now += 60
+        desk.dns.misses, desk.dns.tried_at = misses, desk.now
+        step = desk.plan(me)
+        me = desk.written(me, step)
+        seen.append((status(me, RESOLVED), status(me, READY)))
+    assert seen == [("True", "True"), ("True", "True"), ("Unknown", "Unknown")]
+    found = verdict(step, RESOLVED)
+    assert found.reason == "ResolversUnreachable"
+    assert ("DNSSEC" in found.message) == (kind == "servfail"), found.message
+    assert ("port 53" in found.message) == (kind == "timeout"), found.message
+
+
+def test_a_new_object_says_that_no_resolver_answers() -> None:
+    desk, me = desk_with()
+    desk.dns.public_at = -1.0
+    desk.dns.public_fault = unanswered("timeout")
+    reasons = []
+    for misses in (1, 2, 3):
+        desk.dns.misses = misses
+        desk.dns.tried_at = desk.now
+        step = desk.plan(me)
+        me = desk.written(me, step)
+        reasons.append(shown(me, step, READY).reason)
+        desk.now += 10
+    assert reasons[-1] == "ResolversUnreachable"
+    assert "ResolversUnreachable" not in reasons[:2]
+
+
+def test_what_a_resolver_answered_instead_is_named() -> None:
+    desk, me = desk_with()
+    desk.dns.resolvers = RESOLVERS[:2]
+    desk.dns.kinds[RESOLVERS[0]] = AnswerKind.REFUSED
+    found = verdict(desk.plan(me), RESOLVED)
+    assert found.reason == "ResolversUnreachable"
+    assert f"{RESOLVERS[0]} answers REFUSED" in found.message
+    assert "port 53" not in found.message
+
+
+# ---------------------------------------------------------------- a minority of resolvers
+
+
+def test_one_filtering_resolver_of_three_is_named_and_not_decisive() -> None:
+    desk, me = watched()
+    desk.dns.kinds[RESOLVERS[1]] = AnswerKind.NXDOMAIN
+    for _ in range(desk.settings.confirmations):
+        me, step = reading(desk, me)
+    found = verdict(step, RESOLVED)
+    assert found.ok
+    assert RESOLVERS[1] in found.message
+    assert [n.reason for n in step.notices] == ["ResolversDisagree"]
+    assert status(me, READY) == "True"
+    again = reading(desk, me, desk.settings.public_seconds)[1]
+    assert again.notices == (), "it is told once"
+    assert not [n for n in again.needs if isinstance(n, NeedPublic)], "it is asked again in its turn only"
+    assert me.status.addresses[0].iprev == "pass"
+
+
+@pytest.mark.parametrize("configured", [2, 4])
+def test_half_of_the_resolvers_are_no_minority(configured: int) -> None:
+    desk, me = watched()
+    desk.dns.resolvers = ("192.0.2.51", "192.0.2.52", "192.0.2.53", "192.0.2.54")[:configured]
+    for resolver in desk.dns.resolvers[: configured // 2]:
+        desk.dns.kinds[resolver] = AnswerKind.NXDOMAIN
+    for _ in range(2 * desk.settings.confirmations):
+        me, step = reading(desk, me)
+    assert verdict(step, RESOLVED).reason == "ResolversDisagree"
+    assert status(me, READY) == "False"
+
+
+# ---------------------------------------------------------------- answers that differ from reading to reading
+
+
+def test_a_right_answer_after_wrong_ones_counts_when_it_is_repeated() -> None:
+    desk, me = watched()
+    desk.dns.names["203.0.113.1"] = ()
+    me, _ = reading(desk, me)
+    desk.dns.names.clear()
+    seen = []
+    for _ in range(desk.settings.confirmations):
+        me, _ = reading(desk, me)
+        seen.append(status(me, READY))
+    assert seen == ["False", "False", "True"]
+
+
+def test_a_ptr_that_comes_and_goes_is_reported_and_never_makes_ready() -> None:
+    desk, me = watched()
+    reasons = []
+    for n in range(20):
+        desk.dns.names["203.0.113.1"] = () if n % 3 == 0 else (HOST,)
+        me, step = reading(desk, me)
+        reasons.append(shown(me, step, RESOLVED).reason)
+        assert status(me, READY) != "True"
+    assert set(reasons[10:]) == {"AnswersVary"}
+    desk.dns.names.clear()
+    for _ in range(3 * desk.settings.confirmations):
+        me, step = reading(desk, me)
+    assert status(me, READY) == "True", "it ends when the answers stay the same"
+
+
+def test_a_record_whose_answers_rotate_opens_no_gate() -> None:
+    desk, me = desk_with(None, observed=True)
+    for n in range(20):
+        desk.dns.answers[HOST] = frozenset({THIRD_PARTY if n % 2 == 0 else "203.0.113.1"})
+        me, step = reading(desk, me)
+        assert not isinstance(step.action, SetPtr)
+    assert verdict(step, FORWARD_READY).reason == "AnswersVary"
+
+
+# ---------------------------------------------------------------- Observed: the same hysteresis
+
+
+@pytest.mark.parametrize("kind", [AnswerKind.TIMEOUT, AnswerKind.NXDOMAIN])
+def test_one_bad_answer_under_observed_ends_nothing(kind: AnswerKind) -> None:
+    desk, me = ready(observed=True)
+    desk.dns.kinds[SERVERS[0]] = kind
+    me, _ = reading(desk, me)
+    for condition in (FORWARD_READY, REVERSE_READY, RESOLVED, READY):
+        assert status(me, condition) == "True", condition
+    assert me.status.forward is not None
+    assert me.status.forward.values == ("203.0.113.1",)
+
+
+def test_a_dissenter_under_observed_counts_after_six_readings() -> None:
+    desk, me = ready(observed=True)
+    desk.dns.odd[SERVERS[0]] = frozenset({THIRD_PARTY})
+    seen = []
+    for _ in range(2 * desk.settings.confirmations):
+        me, _ = reading(desk, me)
+        seen.append(status(me, READY))
+    assert seen == ["True"] * 5 + ["False"]
+
+
+def test_the_ptr_of_a_former_name_is_not_foreign_under_observed() -> None:
+    desk, me = ready(observed=True)
+    origin = replace(me.status.addresses[0], ptr_origin=me.status.addresses[0].ptr_origin)
+    assert origin.ptr_origin is not None
+    renamed = replace(
+        me,
+        spec=obj(NEW, list(desk.book.eips.values()), forward=OBSERVED).spec,
+        meta=replace(me.meta, generation=2),
+    )
+    step = desk.plan(renamed)
+    assert verdict(step, FORWARD_READY).reason == "WaitingForForward"
+    assert verdict(step, REVERSE_READY).reason == "WaitingForForward"
+    stored = desk.written(renamed, step)
+    desk.memories.clear()
+    assert verdict(desk.plan(stored), REVERSE_READY).reason == "WaitingForForward", "after a restart too"
+    desk.set_ptr(next(iter(desk.book.eips.values())), "else.example.org")
+    assert verdict(desk.plan(stored), REVERSE_READY).reason == "PTRConflict"
+
+
+# ---------------------------------------------------------------- name servers without a usable answer
+
+LAME = [AnswerKind.REFUSED, AnswerKind.SERVFAIL, AnswerKind.TIMEOUT, AnswerKind.LAME]
+
+
+@pytest.mark.parametrize("observed", [False, True])
+@pytest.mark.parametrize("kind", LAME)
+def test_a_lame_server_keeps_the_gate_closed(kind: AnswerKind, observed: bool) -> None:
+    desk, me = desk_with(None, observed=observed)
+    desk.dns.kinds[SERVERS[2]] = kind
+    for _ in range(2 * desk.settings.confirmations):
+        me, step = reading(desk, me)
+        assert not isinstance(step.action, SetPtr)
+    found = verdict(step, FORWARD_READY)
+    assert found.reason == "LameNameServer"
+    assert SERVERS[2] in found.message
+    assert SERVERS[0] not in found.message
+    desk.dns.kinds.clear()
+    me, step = reading(desk, me)
+    assert isinstance(step.action, SetPtr)
+
+
+@pytest.mark.parametrize("observed", [False, True])
+@pytest.mark.parametrize("kind", LAME)
+def test_a_lame_server_takes_nothing_from_a_ready_object(kind: AnswerKind, observed: bool) -> None:
+    desk, me = ready(observed=observed)
+    desk.dns.kinds[SERVERS[2]] = kind
+    notices = []
+    for _ in range(3 * desk.settings.confirmations):
+        me, step = reading(desk, me)
+        notices += [n.reason for n in step.notices]
+        assert status(me, READY) == "True"
+    found = verdict(step, FORWARD_READY)
+    assert found.ok
+    assert SERVERS[2] in found.message
+    assert notices == ["LameNameServer"]
+    desk.now += 30
+    assert not [n for n in desk.plan(me).needs if isinstance(n, NeedAuthorities)], "asked in its turn only"
+    desk.now += desk.settings.resync_seconds
+    assert [n for n in desk.plan(me).needs if isinstance(n, NeedAuthorities)], (
+        "but asked, for it may be repaired"
+    )
+    desk.dns.kinds.clear()
+    me, step = reading(desk, me)
+    assert SERVERS[2] not in verdict(step, FORWARD_READY).message
+
+
+@pytest.mark.parametrize("observed", [False, True])
+def test_one_good_server_is_not_enough(observed: bool) -> None:
+    desk, me = ready(observed=observed)
+    for server in SERVERS[1:]:
+        desk.dns.kinds[server] = AnswerKind.REFUSED
+    for _ in range(desk.settings.confirmations):
+        me, step = reading(desk, me)
+    assert status(me, READY) == "False"
+    assert verdict(step, FORWARD_READY).reason == "LameNameServer"
+
+
+# ---------------------------------------------------------------- words
+
+
+@pytest.mark.parametrize(
+    ("names", "remedy"),
+    [((HOST, "b.example.org"), "at random"), (("x.example.org",), "BYOIP"), ((), "BYOIP")],
+)
+@pytest.mark.parametrize("new", [True, False])
+def test_a_ptr_that_public_dns_does_not_show_has_its_own_remedy(
+    names: tuple[str, ...], remedy: str, new: bool
+) -> None:
+    desk, me = watched() if new else ready()
+    desk.dns.names["203.0.113.1"] = names
+    for _ in range(2 * desk.settings.confirmations):
+        me, step = reading(desk, me, 120)
+    found = verdict(step, RESOLVED)
+    assert (found.status, found.reason) == ("False", "FCrDNSFail")
+    assert remedy in found.message, found.message
+    assert ("saw the PTR before" in found.message) == (not new and len(names) < 2)
+
+
+def test_a_ptr_that_was_just_set_may_still_be_cached() -> None:
+    desk, me = watched()
+    desk.dns.names["203.0.113.1"] = ()
+    assert verdict(reading(desk, me, 1)[1], RESOLVED).reason == "NotPropagated"
+
+
+@pytest.mark.parametrize("kind", [AnswerKind.NXDOMAIN, AnswerKind.REFUSED])
+@pytest.mark.parametrize("observed", [False, True])
+def test_iprev_does_not_pass_while_no_authority_has_the_name(kind: AnswerKind, observed: bool) -> None:
+    desk, me = ready(observed=observed)
+    for server in SERVERS:
+        desk.dns.kinds[server] = kind
+    words = []
+    for _ in range(desk.settings.confirmations):
+        me, _ = reading(desk, me)
+        words.append(me.status.addresses[0].iprev)
+    assert words == ["pass", "pass", "fail" if kind is AnswerKind.NXDOMAIN else "temperror"]
+
+
+def test_servers_that_fail_are_not_called_unreachable() -> None:
+    desk, me = desk_with(None)
+    text = f"no authoritative server of example.com gives a usable answer for {HOST} (ns-1: servfail)"
+    desk.dns.fault = Fault("AuthoritiesUnreachable", text, ErrorKind.TRANSIENT, answered=True)
+    desk.dns.misses = 3
+    found = verdict(desk.plan(me), FORWARD_READY)
+    assert found.reason == "LameNameServer"
+    assert "port 53" not in found.message
