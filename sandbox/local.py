@@ -33,6 +33,7 @@ FAST: Mapping[str, str] = {
     "retry_seconds": "0.5",
     "retry_max_seconds": "4",
     "blocked_seconds": "1",
+    "status_hold_seconds": "0.3",
     "dns_poll_seconds": "0.3",
     "dns_poll_max_seconds": "2",
     "dns_timeout_seconds": "0.5",

@@ -19,6 +19,7 @@ _TIMES = (
     "retry_seconds",
     "retry_max_seconds",
     "blocked_seconds",
+    "status_hold_seconds",
     "ptr_refused_seconds",
     "dns_poll_seconds",
     "dns_poll_max_seconds",

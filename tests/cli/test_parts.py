@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
-from mailegress.aws.settings import AwsSettings, RoleSettings
+from mailegress.aws.settings import AwsSettings, BotoSettings, RoleSettings
 from mailegress.cli import parts
 from mailegress.cli.settings import Settings
 from mailegress.dns.settings import DnsSettings
+from mailegress.engine.relist import RelistSettings
+from mailegress.engine.workers import WorkerSettings
 from mailegress.reconcile.settings import ReconcileSettings
 
 
@@ -61,6 +63,7 @@ def test_without_settings_the_aws_and_dns_layers_keep_their_defaults() -> None:
         ("retry_seconds", "reconcile"),
         ("retry_max_seconds", "aws reconcile"),
         ("blocked_seconds", "reconcile"),
+        ("status_hold_seconds", "reconcile"),
     ],
 )
 def test_a_changed_number_reaches_its_layers_and_no_other(name: str, layers: str) -> None:
@@ -72,6 +75,22 @@ def test_a_changed_number_reaches_its_layers_and_no_other(name: str, layers: str
         "reconcile": parts.reconcile_settings(plain, "me") != parts.reconcile_settings(changed, "me"),
     }
     assert [layer for layer, is_moved in moved.items() if is_moved] == layers.split()
+
+
+def test_every_setting_has_one_default() -> None:
+    """What a layer takes when it is told nothing is what the flags say."""
+    plain = Settings(regions=("us-east-1",))
+    assert parts.reconcile_settings(plain, "me") == ReconcileSettings("me")
+    assert parts.dns_settings(plain) == DnsSettings()
+    assert parts.aws_settings(plain) == AwsSettings(regions=plain.regions)
+    assert parts.boto_settings(plain) == BotoSettings(region="us-east-1")
+    assert WorkerSettings().count == plain.workers
+    assert RelistSettings().interval == plain.relist_seconds
+
+
+def test_the_pace_of_dns_does_not_change_how_long_a_status_is_held_back() -> None:
+    plain = Settings(regions=("us-east-1",), dns_poll_seconds=30.0)
+    assert parts.reconcile_settings(plain, "me").quiet_seconds == 5.0
 
 
 def test_polls_keep_their_growth_from_a_shorter_first_pause() -> None:

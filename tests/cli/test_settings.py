@@ -84,6 +84,7 @@ BAD = {
     "retry_seconds": ["0"],
     "retry_max_seconds": ["0"],
     "blocked_seconds": ["x"],
+    "status_hold_seconds": ["-1"],
     "ptr_refused_seconds": ["15min"],
     "dns_poll_seconds": ["0"],
     "dns_poll_max_seconds": ["0"],

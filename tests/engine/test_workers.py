@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from mailegress.engine.queue import KeyedQueue
 from mailegress.engine.workers import Process, Workers, WorkerSettings
+from mailegress.telemetry.logs import JsonFormatter
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
@@ -78,9 +80,47 @@ def test_an_object_that_always_fails_backs_off_to_five_minutes_and_delays_no_oth
         virtually(story())
     errors = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert len(errors) == 1
-    assert "boom second line" in errors[0].getMessage()
-    assert "in process" in errors[0].getMessage()
-    assert not any("\x1b" in record.getMessage() for record in caplog.records)
+    lines = [json.loads(JsonFormatter().format(record)) for record in caplog.records]
+    assert {line["object"] for line in lines} == {"ns/bad"}
+    assert lines[0]["message"] == "pass failed"
+    assert lines[0]["error"] == "ValueError: boom second line"
+    assert "in process" in lines[0]["exception"]
+    assert "boom" in lines[0]["exception"].splitlines()[-2]
+    assert not any("\x1b" in value for value in lines[0].values() if isinstance(value, str))
+
+
+def test_a_long_traceback_keeps_its_end_and_every_line_carries_the_object(
+    virtually: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The error and the innermost frames stand at the end; `grep '"mail/outbound"'` finds every line."""
+
+    def deep(levels: int) -> None:
+        if levels == 0:
+            raise ValueError("the cause")
+        (deep if levels % 2 else deeper)(levels - 1)
+
+    def deeper(levels: int) -> None:
+        (deep if levels % 2 else deeper)(levels - 1)
+
+    async def story() -> None:
+        async def process(key: str) -> float | None:
+            deep(90)
+            return None
+
+        queue, workers = _crew(process, count=1)
+        workers.start()
+        queue.add("mail/outbound")
+        await asyncio.sleep(2)
+        await workers.stop(1)
+
+    with caplog.at_level(logging.WARNING, "mailegress.engine.workers"):
+        virtually(story())
+    lines = [JsonFormatter().format(record) for record in caplog.records]
+    assert len(lines) == 2
+    assert all('"mail/outbound"' in line for line in lines)
+    exception = json.loads(lines[0])["exception"].splitlines()
+    assert exception[-1] == "ValueError: the cause"
+    assert len(exception) <= 61
 
 
 def test_success_forgets_the_back_off(virtually: Run) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import kopf
 import pytest
+from kopf._cogs.aiokits import aiotasks
 
 from mailegress.api.names import FINALIZER
 from mailegress.kube.transport import SignOfLife, Transport
@@ -229,6 +230,36 @@ async def test_stopping_is_quick_and_leaves_our_own_tasks_alone(
     assert time.monotonic() - began < 3
     assert not ours.done()
     ours.cancel()
+
+
+async def test_what_kopf_meets_while_it_is_stopped_is_not_logged_as_an_error(
+    api: Any, transport: Transport, seen: Seen, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A task of kopf that fails because it is told to stop logs a traceback at error level; before and after the stop
+    such a failure is told."""
+
+    async def cut_off() -> None:
+        raise RuntimeError("Session is closed")
+
+    async def fail() -> None:
+        logger = logging.getLogger("kopf._core.reactor.running")
+        with pytest.raises(RuntimeError):
+            await aiotasks.guard(cut_off(), "a task", logger=logger)
+
+    stop = asyncio.Event()
+    running = asyncio.create_task(watch(transport, seen, stop, settings=SHORT))
+    await api.until(lambda: api.watches > 0)
+    await fail()
+    assert [r.levelname for r in caplog.records if r.name.startswith("kopf")] == ["ERROR"]
+    caplog.clear()
+    stop.set()
+    await asyncio.sleep(0)
+    await fail()
+    async with asyncio.timeout(5):
+        await running
+    assert [r for r in caplog.records if r.name.startswith("kopf") and r.levelno >= logging.WARNING] == []
+    await fail()
+    assert [r.levelname for r in caplog.records if r.name.startswith("kopf")] == ["ERROR"]
 
 
 @pytest.mark.parametrize("end", ["stop", "failure", "cancel"])

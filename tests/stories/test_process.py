@@ -21,6 +21,14 @@ def stop_seconds(operator: OperatorProcess) -> float:
     return time.monotonic() - began
 
 
+def assert_calm_end(operator: OperatorProcess) -> None:
+    """The log of the stop has no error and no traceback."""
+    log = operator.log_tail(200)
+    end = log[log.index("SIGTERM: stopping") :]
+    assert "Traceback" not in end, end
+    assert " ERROR " not in end, end
+
+
 def samples(operator: OperatorProcess) -> dict[str, float]:
     """The samples of /metrics: name with labels -> value."""
     status, text = operator.get("/metrics")
@@ -48,6 +56,7 @@ def test_sigterm_when_idle(story: Story) -> None:
     meg = story.meg("outbound", "mta.example.com", [eip]).wait()
     version, world = meg.get()["metadata"]["resourceVersion"], story.world()
     assert stop_seconds(story.operator) < 5
+    assert_calm_end(story.operator)
     assert meg.get()["metadata"]["resourceVersion"] == version
     story.assert_world(world)
 
@@ -76,6 +85,7 @@ def test_a_sigterm_is_obeyed_without_an_api_server(story: Story) -> None:
     try:
         if story.operator.running:
             assert stop_seconds(story.operator) < 5
+            assert_calm_end(story.operator)
     finally:
         story.plane.start_apiserver()
 

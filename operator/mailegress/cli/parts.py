@@ -69,7 +69,7 @@ def reconcile_settings(settings: Settings, owner_id: str) -> ReconcileSettings:
         heals_per_hour=settings.ptr_heals_per_hour,
         confirmations=settings.confirmations,
         poll_seconds=settings.dns_poll_seconds,
-        quiet_seconds=settings.dns_poll_seconds,
+        quiet_seconds=settings.status_hold_seconds,
         poll_max_seconds=settings.dns_poll_max_seconds,
         retry_seconds=settings.retry_seconds,
         retry_max_seconds=settings.retry_max_seconds,

@@ -190,6 +190,13 @@ class Settings:
         values.seconds(0.02, _LONG),
         _PACE,
     )
+    status_hold_seconds: float = _setting(
+        "5",
+        "Seconds for which a status that only reports a step under way is held back, so that short-lived states are "
+        "not written.",
+        values.seconds(0, 3600),
+        _PACE,
+    )
     ptr_refused_seconds: float = _setting(
         "900",
         "Least seconds between two tries of a PTR that AWS refused although the A record is right.",

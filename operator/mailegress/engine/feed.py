@@ -11,6 +11,7 @@ from typing import Any
 
 from mailegress.engine.queue import KeyedQueue, Priority
 from mailegress.engine.store import Store, object_key
+from mailegress.telemetry.logs import about
 
 _log = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ class Feed:
         """See :meth:`Store.prune`."""
         removed = self._store.prune(listed, since)
         for key in removed:
-            _log.info("deletion was missed, found by a full list object=%s", key)
+            _log.info("deletion was missed, found by a full list", extra=about(object=key))
             self._forget(key)
         return removed
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from mailegress.api.text import clean_text
 from mailegress.engine.queue import KeyedQueue, Priority, QueueClosed
+from mailegress.telemetry.logs import about
 
 _log = logging.getLogger(__name__)
 
@@ -165,24 +165,12 @@ class Workers:
         trouble.failures += 1
         if trouble.signature != signature:
             trouble.signature = signature
-            # Frames only: the exception's own text, which may carry anything that AWS or DNS said, is in
-            # `signature`, cleaned.
-            _log.error(
-                "pass failed object=%s error=%r attempt=%d retry_in_s=%g\n%s",
-                key,
-                signature,
-                trouble.failures,
-                delay,
-                "".join(traceback.format_tb(error.__traceback__)),
-            )
+            fields = about(object=key, error=signature, attempt=trouble.failures, retry_in_s=delay)
+            _log.error("pass failed", exc_info=error, extra=fields)
         else:
-            _log.warning(
-                "pass failed again object=%s error=%s attempt=%d retry_in_s=%g",
-                key,
-                type(error).__name__,
-                trouble.failures,
-                delay,
-            )
+            name = type(error).__name__
+            fields = about(object=key, error=name, attempt=trouble.failures, retry_in_s=delay)
+            _log.warning("pass failed again", extra=fields)
         if self._on_failure is not None:
             self._on_failure(key, error)
         return delay

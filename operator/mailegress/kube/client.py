@@ -35,6 +35,7 @@ from mailegress.kube.pages import PLAIN, read_list
 from mailegress.kube.transport import Response, SignOfLife, Transport
 from mailegress.reconcile.choke import Choke, OpenChoke
 from mailegress.reconcile.ports import KubeConflict, KubeError, KubeGone
+from mailegress.telemetry.logs import about
 from mailegress.telemetry.metrics import Metrics
 
 _log = logging.getLogger(__name__)
@@ -271,11 +272,8 @@ class KubeClient:
             ending = isinstance(error, KubeRefused) and error.code == 403 and "terminat" in str(error)
             _log.log(
                 logging.DEBUG if ending else logging.WARNING,
-                "event not recorded object=%s/%s reason=%s error=%s",
-                namespace,
-                name,
-                reason,
-                error,
+                "event not recorded",
+                extra=about(object=f"{namespace}/{name}", reason=reason, error=str(error)),
             )
 
     async def _counted(

@@ -14,7 +14,8 @@ from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from mailegress.reconcile.ports import Kube
+from mailegress.reconcile.ports import Key, Kube
+from mailegress.telemetry.logs import about
 
 _log = logging.getLogger(__name__)
 
@@ -22,6 +23,15 @@ MOST = 20_000
 """Events that wait at most: a mass creation's. Beyond it the oldest of the largest namespace is dropped."""
 RESTS = 3.0
 """Rest between two Events, in times that the last one took: a busy API server has better things to do."""
+
+
+_Waiting = tuple[Key, Callable[[], Awaitable[None]]]
+"""An Event's object, and the call that sends it."""
+
+
+def _key(involved: Mapping[str, Any]) -> Key:
+    meta = involved["metadata"]
+    return f"{meta['namespace']}/{meta['name']}"
 
 
 class Courier:
@@ -39,7 +49,7 @@ class Courier:
     ) -> None:
         self._kube = kube
         self._clock, self._sleep = clock, sleep
-        self._waiting: OrderedDict[str, deque[Callable[[], Awaitable[None]]]] = OrderedDict()
+        self._waiting: OrderedDict[str, deque[_Waiting]] = OrderedDict()
         self._size = 0
         self._most = most
         self._news = asyncio.Event()
@@ -70,29 +80,29 @@ class Courier:
         send = functools.partial(
             self._kube.emit, bare, warning=warning, reason=reason, message=message, action=action
         )
-        self._waiting.setdefault(str(involved["metadata"]["namespace"]), deque()).append(send)
+        self._waiting.setdefault(str(involved["metadata"]["namespace"]), deque()).append((_key(involved), send))
         self._size += 1
         self._news.set()
 
     def _drop(self) -> None:
         namespace = max(self._waiting, key=lambda name: len(self._waiting[name]))
-        self._waiting[namespace].popleft()
+        key, _ = self._waiting[namespace].popleft()
         self._size -= 1
         if not self._waiting[namespace]:
             del self._waiting[namespace]
         _log.warning(
-            "an Event was dropped, too many wait to be sent waiting=%s namespace=%s", self._most, namespace
+            "an Event was dropped, too many wait to be sent", extra=about(object=key, waiting=self._most)
         )
 
-    def _take(self, namespace: str) -> Callable[[], Awaitable[None]]:
+    def _take(self, namespace: str) -> _Waiting:
         waiting = self._waiting[namespace]
-        send = waiting.popleft()
+        taken = waiting.popleft()
         self._size -= 1
         if waiting:
             self._waiting.move_to_end(namespace)
         else:
             del self._waiting[namespace]
-        return send
+        return taken
 
     async def run(self) -> None:
         """For ever."""
@@ -100,10 +110,10 @@ class Courier:
             await self._news.wait()
             self._news.clear()
             while self._waiting:
-                send, began = self._take(next(iter(self._waiting))), self._clock()
+                (key, send), began = self._take(next(iter(self._waiting))), self._clock()
                 try:
                     await send()
                 except Exception:
                     # An Event is a courtesy: not even a bug in sending one may end the operator.
-                    _log.exception("an Event could not be sent")
+                    _log.exception("an Event could not be sent", extra=about(object=key))
                 await self._sleep(RESTS * (self._clock() - began))

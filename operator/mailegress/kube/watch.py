@@ -179,6 +179,8 @@ class _Login:
         return kopf.AiohttpSession(server=self._transport.server, aiohttp_session=session)
 
 
+_KOPF_LOGGERS = ("kopf", "kopf.objects", "kopf.activities")
+
 _IDENTITY: Any = "mailegress"
 """Nobody reads it without peering. Left to itself kopf makes one from the user's name, which a numeric user in a
 container does not have (KeyError, and the watch never starts), and from look-ups of the host's name."""
@@ -228,6 +230,7 @@ async def watch(
         on_change(event["type"], event["object"])
 
     flag = asyncio.Event()
+    levels = {name: logging.getLogger(name).level for name in _KOPF_LOGGERS}
     relay = asyncio.create_task(_relay(stop, flag), name="stop-relay")
     try:
         tasks = await kopf.spawn_tasks(
@@ -252,12 +255,18 @@ async def watch(
     finally:
         relay.cancel()
         flag.set()
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
     if not stop.is_set():
         raise WatchEnded("the watch ended without an error")
 
 
 async def _relay(stop: asyncio.Event, flag: asyncio.Event) -> None:
+    """Tell kopf to stop. What its tasks meet from now on (a connection that is cut, a request that is cancelled) is the
+    end that was asked for: kopf would log it as an error, with a traceback; the outcome is logged here instead."""
     await stop.wait()
+    for name in _KOPF_LOGGERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     flag.set()
 
 
@@ -288,7 +297,7 @@ def _kopf_settings(chosen: WatchSettings) -> kopf.OperatorSettings:
     return settings
 
 
-def quiet_kopf(names: Iterable[str] = ("kopf", "kopf.objects", "kopf.activities", "aiohttp.access")) -> None:
+def quiet_kopf(names: Iterable[str] = (*_KOPF_LOGGERS, "aiohttp.access")) -> None:
     """Let kopf's loggers speak from WARNING on: it reports success for every event of every object."""
     for name in names:
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -12,7 +12,7 @@ class ReconcileSettings:
     """Owner IDs of former clusters whose marks may be taken over."""
     resync_seconds: float = 600
     resync_jitter: float = 0.1
-    address_sweep_seconds: float = 690
+    address_sweep_seconds: float = 720
     """Idle age at which EIPs and PTRs are read again."""
     record_sweep_seconds: float = 4500
     """Idle age at which record sets are read again; one authority is asked at every resync besides."""

@@ -108,6 +108,14 @@ def _escaped(character: str) -> str:
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
+def about(**fields: Any) -> dict[str, Any]:
+    """The ``extra`` of a log call whose line carries ``fields`` as keys of their own.
+
+    Every line about an object carries its key (``namespace/name``) as ``object``: users search for it.
+    """
+    return {_FIELDS: fields}
+
+
 def decision(
     logger: logging.Logger,
     *,
@@ -129,7 +137,7 @@ def decision(
     if reason:
         named["reason"] = reason
     text = f"{action}: {outcome}" + (f" ({reason})" if reason else "")
-    logger.log(level, "%s", text, extra={_FIELDS: {**named, **fields}})
+    logger.log(level, "%s", text, extra=about(**named, **fields))
 
 
 def _clean(value: Any) -> Any:
