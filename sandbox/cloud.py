@@ -115,6 +115,12 @@ class Cloud:
     def roots(self) -> list[str]:
         return [f"{address}:{self.dns_port}" for address in self._dns.endpoints()["roots"].values()]
 
+    @property
+    def dns_ranges(self) -> list[str]:
+        """The ranges of all name servers; none of them is public."""
+        addresses = self.world.layout.all_servers().values()
+        return sorted({f"{address.rpartition('.')[0]}.0/24" for address in addresses})
+
     def install_dig(self, directory: Path) -> Path:
         """A ``dig`` that asks this sandbox unless told otherwise."""
         return self._dns.install_dig(directory)
@@ -141,4 +147,5 @@ class Cloud:
             "MAILEGRESS_DNS_ROOTS": ",".join(self.roots),
             "MAILEGRESS_DNS_RESOLVERS": ",".join(self.recursors),
             "MAILEGRESS_DNS_AUTHORITY_PORT": str(self.dns_port),
+            "MAILEGRESS_DNS_EXTRA_RANGES": ",".join(self.dns_ranges),
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 from typing import Any
 
 import pytest
@@ -121,11 +122,13 @@ def test_a_dns_test_bed_can_be_pointed_at() -> None:
             regions=("us-east-1",),
             dns_roots=(("127.0.0.1", 5301), ("::1", 5302)),
             dns_authority_port=5300,
+            dns_extra_ranges=("127.0.0.0/8",),
             dns_resolvers=(),
         )
     )
     assert [(server.address, server.port) for server in dns.roots] == [("127.0.0.1", 5301), ("::1", 5302)]
     assert (dns.authority_port, dns.resolvers) == (5300, ())
+    assert dns.extra_ranges == (ipaddress.ip_network("127.0.0.0/8"),)
 
 
 def test_ownership_reaches_the_reconciler() -> None:

@@ -91,6 +91,7 @@ BAD = {
     "resolver_check_seconds": ["0"],
     "dns_roots": ["a.root-servers.net", "192.0.2.1:0", "192.0.2.1:99999"],
     "dns_authority_port": ["0", "65536"],
+    "dns_extra_ranges": ["localhost", "127.0.0.1/8", "127.0.0.0/8,127.0.0.0/8"],
     "dns_resolvers": ["none", "192.0.2.1,192.0.2.1", "[::1"],
     "dns_timeout_seconds": ["0", "61"],
     "dns_in_flight": ["0"],

@@ -30,6 +30,7 @@ SAMPLES: Mapping[str, tuple[Any, str]] = {
     "accept_owner_ids": (["cluster-b", "cluster-c"], "cluster-b,cluster-c"),
     "namespaces": (["mail", "mail-b"], "mail,mail-b"),
     "dns_roots": (["192.0.2.1", "192.0.2.2:5353"], "192.0.2.1,192.0.2.2:5353"),
+    "dns_extra_ranges": (["192.0.2.0/24", "2001:db8::/32"], "192.0.2.0/24,2001:db8::/32"),
     "dns_resolvers": ("off",) * 2,
     "kubeconfig": (str(ROOT / "README.md"),) * 2,
     "context": ("other",) * 2,

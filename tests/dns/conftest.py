@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ipaddress
 import random
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -12,6 +13,10 @@ from mailegress.dns.authorities import Authorities
 from mailegress.dns.resolvers import Resolvers
 from mailegress.dns.walk import Walker
 from tests.dns.fake_internet import PORT, RESOLVERS, ROOTS, Internet, VirtualTime
+
+
+TEST_RANGES = (ipaddress.ip_network("192.0.2.0/24"), ipaddress.ip_network("2001:db8::/32"))
+"""Of the name servers in these tests."""
 
 
 class CountingMetrics:
@@ -38,6 +43,7 @@ def settings() -> DnsSettings:
         roots=tuple(Server(name.rstrip("."), address, PORT) for name, address in ROOTS.items()),
         authority_port=PORT,
         resolvers=RESOLVERS,
+        extra_ranges=TEST_RANGES,
     )
 
 
@@ -57,8 +63,8 @@ def internet(time: VirtualTime) -> Internet:
 
 
 @pytest.fixture
-def asker(internet: Internet, metrics: CountingMetrics) -> Asker:
-    return Asker(internet, metrics)
+def asker(internet: Internet, metrics: CountingMetrics, settings: DnsSettings, time: VirtualTime) -> Asker:
+    return Asker(internet, metrics, settings, time.clock)
 
 
 @pytest.fixture

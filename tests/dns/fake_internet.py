@@ -109,6 +109,7 @@ class Internet:
 
     ``moods`` by server address, or by ``address name.``: silent, servfail, refused, lame, intercepted,
     referral-up.
+    ``delays`` by server address: seconds before it answers.
     ``overlays`` by server address: what it answers instead of the zone's data.
     """
 
@@ -117,6 +118,7 @@ class Internet:
         self.zones: dict[dns.name.Name, Zone] = {}
         self.twins: list[Zone] = []
         self.moods: dict[str, str] = {}
+        self.delays: dict[str, float] = {}
         self.overlays: dict[str, dict[tuple[dns.name.Name, str], tuple[int, list[str]] | None]] = {}
         self.log: list[Asked] = []
         self.zone(".", ROOTS, parent=None)
@@ -185,6 +187,8 @@ class Internet:
         if mood == "silent":
             await self.time.sleep(TRY)
             raise DnsTimeout(f"{server} is silent")
+        if server.address in self.delays:
+            await self.time.sleep(self.delays[server.address])
         await asyncio.sleep(0)
         reply = dns.message.make_response(dns.message.make_query(name, rtype))
         reply.flags = dns.flags.QR

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import random
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -63,6 +64,7 @@ async def bed() -> AsyncIterator[Bed]:
             authority_port=ends["port"],
             resolvers=tuple(parse_server(a, default_port=ends["port"]) for a in ends["recursors"]),
             timeout_seconds=0.5,
+            extra_ranges=(ipaddress.ip_network("127.0.0.0/8"),),
         )
         woken: asyncio.Queue[str] = asyncio.Queue()
         service = build_dns(

@@ -275,6 +275,12 @@ ANSWERS_VARY = _reason(
     "Let every name server give the same complete answer; remove rotating or weighted answers, and repair a server "
     "that is behind.",
 )
+DNS_LIMIT_EXCEEDED = _reason(
+    "DNSLimitExceeded",
+    (FORWARD_READY,),
+    "Checking the hostname needs more than the 200 DNS questions or the 60 seconds that one check may use.",
+    "Correct name servers that do not answer, and use fewer name servers and aliases for the hostname.",
+)
 INTERCEPTED = _reason(
     "Intercepted",
     (FORWARD_READY, RESOLVED),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 from mailegress.aws.settings import AwsSettings, BotoSettings, RoleSettings
 from mailegress.cli.loading import join_address
 from mailegress.cli.settings import RESYNC_JITTER, Settings
@@ -47,6 +49,7 @@ def dns_settings(settings: Settings) -> DnsSettings:
     return DnsSettings(
         roots=tuple(parse_server(join_address(address)) for address in settings.dns_roots) or ROOT_HINTS,
         authority_port=settings.dns_authority_port,
+        extra_ranges=tuple(ipaddress.ip_network(text) for text in settings.dns_extra_ranges),
         resolvers=tuple(parse_server(join_address(address)) for address in settings.dns_resolvers),
         timeout_seconds=settings.dns_timeout_seconds,
         max_queries=settings.dns_in_flight,

@@ -177,6 +177,12 @@ class Operator:
                 count,
                 ",".join(self._settings.regions),
             )
+            if self._settings.dns_extra_ranges:
+                _log.warning(
+                    "name servers in %s are asked although these addresses are not public "
+                    "(--dns-extra-ranges); use this in a DNS test bed only",
+                    ",".join(self._settings.dns_extra_ranges),
+                )
             return await supervise(
                 stop,
                 {

@@ -214,6 +214,13 @@ class Settings:
     dns_authority_port: int = _setting(
         "53", "Port of the name servers found by delegation.", values.count(1, 65535), _DNS
     )
+    dns_extra_ranges: tuple[str, ...] = _setting(
+        "",
+        "Address ranges (CIDR), comma-separated, that are asked although they are not public; only for a DNS test bed.",
+        values.each(values.address_range),
+        _DNS,
+        shown_default="none: name servers must have public addresses",
+    )
     dns_resolvers: tuple[Address, ...] = _setting(
         "1.1.1.1,8.8.8.8,9.9.9.9",
         "Independent public resolvers, address or address:port, comma-separated; off = none are asked.",

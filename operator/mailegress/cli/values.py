@@ -115,6 +115,13 @@ def each(parse_item: Parser[T]) -> Parser[tuple[T, ...]]:
     return parse
 
 
+def address_range(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError:
+        raise ValueError("is not an address range; give one such as 192.0.2.0/24 or 2001:db8::/32") from None
+
+
 def region(text: str) -> str:
     return _matching(_REGION, text, "is not an AWS region; give a region's code such as eu-west-1")
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import dns.name
 import dns.rdatatype
 
-from mailegress.dns.asking import Asker
+from mailegress.dns.asking import Asker, kind_of
 from mailegress.dns.query import DnsTimeout
 from mailegress.dns.replies import Statement, absolute, read_authority, shown
 from mailegress.dns.walk import Cut, Walker
 from mailegress.reconcile.model import AnswerKind, AuthorityReport, Listed, ServerAnswer
 
-_SERVERS = 32
-"""Name servers of one zone that are asked; the rest count as silent, so that no such zone passes unseen."""
+_SERVERS = 16
+"""Name servers of one zone that are asked. The rest stand in the report as not asked, so that no such zone passes."""
 
 _ADDRESSES = 3
 """Addresses of one name server tried before it counts as silent."""
@@ -25,6 +26,7 @@ _ALIASES = 8
 """Length of a CNAME chain; also the number of referrals followed below the cut."""
 
 _SILENT = Statement(AnswerKind.TIMEOUT)
+_NOT_ASKED = Statement(AnswerKind.NOT_ASKED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +84,13 @@ class Authorities:
             if said.referral is None:
                 break
             cut = self._walker.learn(said.referral)
-        target: tuple[ServerAnswer, ...] = ()
-        if said.alias is not None and not _endless(said.alias, seen):
-            answer, _ = await self._spot(said.alias, turn, (*seen, said.alias))
-            target = (answer,)
-        return _server_answer(server, said, target), cut
+        targets: dict[dns.name.Name, tuple[ServerAnswer, ...]] = {}
+        if said.alias is not None:
+            targets[said.alias] = ()
+            if not _endless(said.alias, seen):
+                answer, _ = await self._spot(said.alias, turn, (*seen, said.alias))
+                targets[said.alias] = (answer,)
+        return _server_answer(server, said, targets), cut
 
     async def _survey(self, name: dns.name.Name) -> _Survey:
         cut = (await self._walker.find_cut(name)).cut
@@ -95,7 +99,7 @@ class Authorities:
             said = await asyncio.gather(
                 *(self._ask_server(cut, n, name) for n in cut.name_servers[:_SERVERS])
             )
-            said += [(self._walker.server_name(cut, n), _SILENT) for n in cut.name_servers[_SERVERS:]]
+            said += [(self._walker.server_name(cut, n), _NOT_ASKED) for n in cut.name_servers[_SERVERS:]]
             deeper = next((s.referral for _, s in said if s.referral is not None), None)
             if deeper is None:
                 break
@@ -129,7 +133,7 @@ class Authorities:
         new = [n for n, addresses in beyond.items() if not addresses or not addresses <= heard]
         room = max(_SERVERS - len(cut.name_servers), 0)
         more = list(await asyncio.gather(*(self._ask_server(cut, n, name) for n in new[:room])))
-        more += [(shown(n), _SILENT) for n in new[room:]]
+        more += [(shown(n), _NOT_ASKED) for n in new[room:]]
         others = frozenset[str]().union(*beyond.values())
         listed = {shown(n): Listed.PARENT for n, a in parents.items() if not a or not a <= others}
         listed |= {server: Listed.ZONE for server, _ in more}
@@ -158,18 +162,19 @@ class Authorities:
 
     async def _answers(self, survey: _Survey, seen: tuple[dns.name.Name, ...]) -> tuple[ServerAnswer, ...]:
         targets: dict[dns.name.Name, tuple[ServerAnswer, ...]] = {}
-        for _, said in survey.said:
-            alias = said.alias
-            if alias is None or alias in targets or _endless(alias, seen):
+        # Servers that name different targets disagree, whatever the addresses there: only one target is followed.
+        aliases = Counter(said.alias for _, said in survey.said if said.alias is not None)
+        for alias, _ in aliases.most_common(1):
+            if _endless(alias, seen):
+                targets[alias] = ()
                 continue
             try:
-                inner = await self._answers(await self._survey(alias), (*seen, alias))
+                targets[alias] = await self._answers(await self._survey(alias), (*seen, alias))
             except DnsTimeout:
-                inner = (ServerAnswer("every server", AnswerKind.TIMEOUT),)
-            targets[alias] = inner
+                targets[alias] = (ServerAnswer("every server", AnswerKind.TIMEOUT),)
         answers = [
             replace(
-                _server_answer(server, said, targets.get(said.alias, ()) if said.alias is not None else ()),
+                _server_answer(server, said, targets),
                 listed=survey.listed.get(server, Listed.BOTH),
             )
             for server, said in survey.said
@@ -192,29 +197,38 @@ class Authorities:
             return label, _SILENT
         if not servers:
             return label, Statement(AnswerKind.LAME)  # delegated to a name that has no address
+        failed = AnswerKind.NOT_PUBLIC
         for server in servers[:_ADDRESSES]:
             try:
                 reply = await self._ask("authority", server, name, dns.rdatatype.A)
-            except DnsTimeout:
+            except DnsTimeout as error:
+                kind = kind_of(error)
+                failed = failed if kind is AnswerKind.NOT_PUBLIC else kind
                 continue
             said = read_authority(reply, name, cut.zone)
             self._ask.count("authority", said.kind)
             return label, said
-        return label, _SILENT
+        return label, Statement(failed)
 
 
 def _endless(alias: dns.name.Name, seen: tuple[dns.name.Name, ...]) -> bool:
     return alias in seen or len(seen) > _ALIASES
 
 
-def _server_answer(server: str, said: Statement, target: tuple[ServerAnswer, ...]) -> ServerAnswer:
+def _server_answer(
+    server: str, said: Statement, targets: Mapping[dns.name.Name, tuple[ServerAnswer, ...]]
+) -> ServerAnswer:
     """One server's answer; behind an alias, what the target's servers agree on.
 
-    An alias without any target answer (a circle, a chain that is too long) has no address: NODATA.
+    An alias without any target answer (a circle, a chain that is too long) has no address: NODATA. Of one that was
+    not followed nothing but the target is known.
     """
     if said.alias is None:
         return ServerAnswer(server, said.kind, frozenset(said.values), said.ttl)
     cname = shown(said.alias)
+    target = targets.get(said.alias)
+    if target is None:
+        return ServerAnswer(server, AnswerKind.ANSWER, ttl=said.ttl, cname=cname)
     positive = [a for a in target if a.kind is AnswerKind.ANSWER]
     if positive:
         agreed = frozenset[str].intersection(*(a.addresses for a in positive))

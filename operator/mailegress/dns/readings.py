@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 import random
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field, replace
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+from mailegress.dns.budget import QUESTIONS, Budget, BudgetSpent
+from mailegress.dns.places import Places, Ticket
 from mailegress.reconcile.model import NEVER, Fact, Fault
 from mailegress.reconcile.ports import Key, Wake
 
@@ -54,6 +56,8 @@ class _Entry(Generic[T]):
     wants: dict[Key, _Want] = field(default_factory=dict)
     task: asyncio.Task[None] | None = None
     poke: asyncio.Event = field(default_factory=asyncio.Event)
+    ticket: Ticket | None = None
+    """While it waits for its place."""
     retry_at: float = NEVER
     touched: float = NEVER
 
@@ -63,23 +67,26 @@ class Readings(Generic[T]):
 
     ``read(name, detail)`` makes one reading, or raises :class:`ReadingFailed`; ``covers(value, detail)``
     tells whether a value answers a request that asked for ``detail``. ``places`` bounds the readings in
-    progress. An unexpected exception of ``read`` is given to ``on_error`` and backed off like a failure, so
+    progress, of all and of each namespace; one that several namespaces ask for waits in the line of each. A reading
+    that spends its budget (``questions``, and the time of :data:`mailegress.dns.budget.SECONDS`) fails as
+    ``broken`` tells. An unexpected exception of ``read`` is given to ``on_error`` and backed off like a failure, so
     that one bad name neither stops the others nor spins.
     """
 
     def __init__(
         self,
-        read: Callable[[str, frozenset[str]], Awaitable[T]],
+        read: Callable[[str, frozenset[str]], Coroutine[Any, Any, T]],
         *,
         wake: Wake,
         clock: Clock,
         sleep: Sleep,
         rng: random.Random,
-        places: asyncio.Semaphore,
+        places: Places,
         pace: Pace,
         on_error: OnError,
         broken: Callable[[BaseException], Fault],
         covers: Callable[[T, frozenset[str]], bool] = lambda value, detail: True,
+        questions: int = QUESTIONS,
     ) -> None:
         self._read = read
         self._wake = wake
@@ -91,6 +98,7 @@ class Readings(Generic[T]):
         self._on_error = on_error
         self._broken = broken
         self._covers = covers
+        self._questions = questions
         # Least recently asked about first.
         self._entries: OrderedDict[str, _Entry[T]] = OrderedDict()
         self._closed = False
@@ -127,6 +135,8 @@ class Readings(Generic[T]):
             want = _Want(max(not_before, earlier.not_before), detail)
         entry.wants[key] = want
         entry.poke.set()
+        if entry.ticket is not None:
+            entry.ticket.join(_namespace(key))
         if entry.task is None:
             entry.task = asyncio.get_running_loop().create_task(self._serve(name, entry), name=f"dns:{name}")
 
@@ -161,13 +171,14 @@ class Readings(Generic[T]):
         try:
             while entry.wants:
                 await self._until_due(entry)
-                async with self._places:
+                with self._places.ticket(*map(_namespace, entry.wants)) as entry.ticket:
+                    namespace = await entry.ticket.granted
                     # Begun only now: whatever was written while this waited for its place is seen, too.
                     at = self._clock()
                     detail = frozenset[str]().union(
                         *(w.detail for w in entry.wants.values() if w.not_before <= at)
                     )
-                    failed = await self._once(name, entry, at, detail)
+                    failed = await self._once(name, entry, at, detail, namespace)
                 self._tell(entry, at, failed)
         except asyncio.CancelledError:
             raise
@@ -195,12 +206,17 @@ class Readings(Generic[T]):
                     wait.cancel()
                 await asyncio.gather(*waits, return_exceptions=True)
 
-    async def _once(self, name: str, entry: _Entry[T], at: float, detail: frozenset[str]) -> bool:
+    async def _once(
+        self, name: str, entry: _Entry[T], at: float, detail: frozenset[str], namespace: str
+    ) -> bool:
         """One reading, stored. True if it failed."""
         try:
-            value = await self._read(name, detail)
+            budget = Budget(namespace, name, self._questions)
+            value = await budget.run(self._read(name, detail), self._sleep)
         except ReadingFailed as failure:
             fault = failure.fault
+        except BudgetSpent as spent:
+            fault = self._broken(spent)
         except Exception as error:
             with contextlib.suppress(Exception):
                 self._on_error(name, error)
@@ -227,3 +243,7 @@ class Readings(Generic[T]):
                 self._wake(key)
             except Exception as error:
                 self._on_error(key, error)
+
+
+def _namespace(key: Key) -> str:
+    return key.partition("/")[0]

@@ -109,12 +109,16 @@ def _glue(
 ) -> dict[dns.name.Name, tuple[str, ...]]:
     """Addresses of those name servers that the answering zone may speak for (RFC 2181 section 5.4.1)."""
     glue: dict[dns.name.Name, tuple[str, ...]] = {}
+    # By name, because comparing each name server with each record is slow for long names.
+    known: dict[tuple[dns.name.Name, dns.rdatatype.RdataType], list[dns.rrset.RRset]] = {}
+    for rrset in reply.additional:
+        known.setdefault((rrset.name, rrset.rdtype), []).append(rrset)
     for name in names:
         if not name.is_subdomain(zone):
             continue
         # IPv6 only where there is no IPv4: many clusters have no IPv6 route to the outside.
         for rdtype in (dns.rdatatype.A, dns.rdatatype.AAAA):
-            found = _values(reply.additional, name, rdtype)
+            found = _values(known.get((name, rdtype), ()), name, rdtype)
             if found:
                 glue[name] = found
                 break

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import random
 from collections.abc import Sequence
@@ -10,9 +9,16 @@ from dataclasses import replace
 from typing import Any
 
 from mailegress.api.limits import MESSAGE_LENGTH
-from mailegress.api.reasons import AUTHORITIES_UNREACHABLE, INTERCEPTED, RESOLVERS_UNREACHABLE
+from mailegress.api.reasons import (
+    AUTHORITIES_UNREACHABLE,
+    DNS_LIMIT_EXCEEDED,
+    INTERCEPTED,
+    RESOLVERS_UNREACHABLE,
+)
 from mailegress.api.text import clean_text
 from mailegress.dns.authorities import Authorities
+from mailegress.dns.budget import QUESTIONS, BudgetSpent
+from mailegress.dns.places import Places
 from mailegress.dns.query import DnsTimeout
 from mailegress.dns.readings import Clock, OnError, Pace, ReadingFailed, Readings, Sleep
 from mailegress.dns.replies import absolute
@@ -71,9 +77,11 @@ class DnsService:
         self._turns: dict[str, int] = {}
         self._rng = rng
         pace = Pace(settings.backoff_seconds, settings.max_backoff_seconds, settings.forget_seconds)
-        places = asyncio.Semaphore(settings.max_readings)
+        places = Places(settings.max_readings, settings.readings_per_namespace)
 
         def internal(error: BaseException) -> Fault:
+            if isinstance(error, BudgetSpent):
+                return _fault(DNS_LIMIT_EXCEEDED.name, f"the check was given up: {error}")
             return _fault(AUTHORITIES_UNREACHABLE.name, f"the DNS look-up failed: {type(error).__name__}")
 
         self._authorities: Readings[AuthorityReport] = Readings(
@@ -95,6 +103,7 @@ class DnsService:
         self._public: Readings[ResolverReport] = Readings(
             self._read_public, wake=wake, clock=clock, sleep=sleep, rng=rng, places=places, pace=pace,
             on_error=on_error, broken=internal, covers=lambda report, wanted: wanted <= report.addresses,
+            questions=QUESTIONS * max(1, len(settings.resolvers)),
         )  # fmt: skip
 
     @property

@@ -6,6 +6,7 @@ import ipaddress
 import re
 from dataclasses import dataclass
 
+from mailegress.dns.public import Network
 from mailegress.dns.query import Server
 
 DNS_PORT = 53
@@ -107,6 +108,8 @@ class DnsSettings:
     """Where every walk begins."""
     authority_port: int = DNS_PORT
     """Port of every server below the root; other than 53 only in a DNS test bed."""
+    extra_ranges: tuple[Network, ...] = ()
+    """Ranges whose addresses are asked although they are not globally routable; only in a DNS test bed."""
     resolvers: tuple[Server, ...] = PUBLIC_RESOLVERS
     """Independent public resolvers; empty switches them off."""
     timeout_seconds: float = 2.0
@@ -117,6 +120,9 @@ class DnsSettings:
     """
     max_waiting: int = 256
     """Sockets open at once, those of silent servers included."""
+    sockets_per_namespace: int = 16
+    readings_per_namespace: int = 4
+    """Of ``max_readings``: name servers that one namespace's objects use must not hold up another's."""
     max_readings: int = 128
     """Readings (of one hostname, one zone) in progress at once; most wait for a silent server when it is
     reached.
@@ -144,6 +150,8 @@ class DnsSettings:
             "max_queries",
             "max_waiting",
             "max_readings",
+            "sockets_per_namespace",
+            "readings_per_namespace",
             "delegation_seconds",
             "cache_entries",
             "backoff_seconds",

@@ -11,7 +11,7 @@ import dns.message
 import dns.rcode
 import dns.rdatatype
 
-from mailegress.dns import wire
+from mailegress.dns import budget, wire
 from mailegress.dns.query import DnsTimeout, Server
 
 EDNS_PAYLOAD = 1232
@@ -58,6 +58,7 @@ class UdpQuery:
         async with self._sockets, self._place():
             reply = await self._ask(server, name, rtype, recurse, edns=True)
             if reply.rcode() in _NO_EDNS:
+                budget.current().spend()
                 reply = await self._ask(server, name, rtype, recurse, edns=False)
             return reply
 
@@ -120,6 +121,7 @@ class UdpQuery:
         raise TimeoutError
 
     async def _over_tcp(self, server: Server, question: dns.message.Message, why: str) -> dns.message.Message:
+        budget.current().spend()
         try:
             async with asyncio.timeout(self._timeout):
                 reply = await self._through_stream(server, question)

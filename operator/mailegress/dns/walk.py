@@ -12,7 +12,7 @@ import dns.name
 import dns.rcode
 import dns.rdatatype
 
-from mailegress.dns.asking import Asker
+from mailegress.dns.asking import Asker, kind_of
 from mailegress.dns.cache import AgingCache
 from mailegress.dns.query import DnsTimeout, Server
 from mailegress.dns.replies import (
@@ -30,11 +30,6 @@ from mailegress.reconcile.model import NEVER, AnswerKind
 
 _SERVERS_TRIED = 5
 """Servers of one zone asked before a step counts as failed."""
-
-_QUESTIONS = 100
-"""Questions that one walk may cost, so that a hostile delegation cannot multiply them (NXNSAttack,
-CVE-2020-12667).
-"""
 
 _OWN_SERVERS_SECONDS = 60.0
 """A zone's own NS set is believed for at most this long: it is edited like any record, and shared by its names."""
@@ -72,21 +67,15 @@ class Path:
 
 @dataclass(slots=True)
 class _Trip:
-    """Bounds of one walk, shared with the walks it needs for its name servers."""
+    """Depth of one walk and of the walks it needs for its name servers."""
 
     resolving: frozenset[dns.name.Name] = frozenset()
-    purse: list[int] = field(default_factory=lambda: [_QUESTIONS])
-
-    def pay(self) -> None:
-        if self.purse[0] <= 0:
-            raise DnsTimeout(f"the delegation needs more than {_QUESTIONS} questions to follow")
-        self.purse[0] -= 1
 
     def inner(self, name: dns.name.Name) -> _Trip | None:
         """A trip for a name server's address; None if it would go in circles or too deep."""
         if name in self.resolving or len(self.resolving) >= _NESTING:
             return None
-        return _Trip(resolving=self.resolving | {name}, purse=self.purse)
+        return _Trip(resolving=self.resolving | {name})
 
 
 class Walker:
@@ -261,19 +250,20 @@ class Walker:
         self, cut: Cut, name_server: dns.name.Name, step: dns.name.Name, trip: _Trip
     ) -> dns.message.Message | AnswerKind:
         role = "root" if cut.is_root else "parent"
+        failed = AnswerKind.TIMEOUT
         try:
             for server in (await self._servers(cut, name_server, trip))[:2]:
-                trip.pay()
                 try:
                     reply = await self._ask(role, server, step, dns.rdatatype.NS)
-                except DnsTimeout:
+                except DnsTimeout as error:
+                    failed = kind_of(error)
                     continue
                 kind = _step_kind(reply, step, cut.zone)
                 self._ask.count(role, kind)
                 return reply if kind.answered else kind
         except DnsTimeout:
-            pass  # its address cannot be found, or the walk has become too long
-        return AnswerKind.TIMEOUT
+            pass  # its address cannot be found, or the budget is spent
+        return failed
 
     async def _servers(self, cut: Cut, name_server: dns.name.Name, trip: _Trip) -> tuple[Server, ...]:
         if cut.is_root:
@@ -305,7 +295,6 @@ class Walker:
             except DnsTimeout:
                 continue
             for server in servers[:2]:
-                trip.pay()
                 try:
                     reply = await self._ask("parent", server, name, dns.rdatatype.A)
                 except DnsTimeout:

@@ -40,7 +40,7 @@ def build_dns(
 
     ``on_error(name, error)`` hears of unexpected exceptions of background readings.
     """
-    asker = Asker(query, metrics)
+    asker = Asker(query, metrics, settings, clock)
     walker = Walker(settings, asker, clock, rng)
     return DnsService(
         settings,

@@ -271,6 +271,12 @@ class AnswerKind(enum.Enum):
     SERVFAIL = "servfail"
     REFUSED = "refused"
     TIMEOUT = "timeout"
+    TOO_LARGE = "too-large"
+    """The reply was refused unread: more than 4,096 bytes or 256 records."""
+    NOT_PUBLIC = "not-public"
+    """The server was not asked, because none of its addresses is globally routable."""
+    NOT_ASKED = "not-asked"
+    """The server was not asked, because the zone has more than 16 name servers."""
 
     @property
     def answered(self) -> bool:

@@ -72,13 +72,9 @@ def prove(
             return Proof(doubt)
     if reading.fault is not None and reading.tried_at >= floor:
         draft.ask_again(s, QUESTION, reading, lambda due: NeedAuthorities(hostname, due))
-        why = (
-            reasons.INTERCEPTED
-            if reading.fault.reason == reasons.INTERCEPTED.name
-            else reasons.LAME_NAME_SERVER
-            if reading.fault.answered
-            else reasons.AUTHORITIES_UNREACHABLE
-        )
+        known = {reason.name: reason for reason in (reasons.INTERCEPTED, reasons.DNS_LIMIT_EXCEEDED)}
+        unusable = reasons.LAME_NAME_SERVER if reading.fault.answered else reasons.AUTHORITIES_UNREACHABLE
+        why = known.get(reading.fault.reason, unusable)
         soft = reading.misses < s.settings.confirmations
         return Proof(bad(why, f"For {hostname}: {reading.fault.message}. {why.remedy}", soft=soft))
     # A condition stands without a new reading of all of them, but nothing becomes Ready on it.

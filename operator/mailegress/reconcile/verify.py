@@ -57,6 +57,8 @@ def heard(answer: ServerAnswer) -> str:
     """What a server said, as a predicate: ``answers …``."""
     match answer.kind:
         case AnswerKind.ANSWER:
+            if answer.cname and not answer.addresses:
+                return f"answers an alias to {answer.cname}"
             alias = f"an alias to {answer.cname} with " if answer.cname else ""
             return f"answers {alias}{listing(answer.addresses)}"
         case AnswerKind.NODATA:
@@ -69,6 +71,12 @@ def heard(answer: ServerAnswer) -> str:
             return "is answered for by something in between"
         case AnswerKind.TIMEOUT:
             return "does not answer"
+        case AnswerKind.TOO_LARGE:
+            return "sends a reply of more than 4,096 bytes or 256 records"
+        case AnswerKind.NOT_PUBLIC:
+            return "has no public address and is not asked"
+        case AnswerKind.NOT_ASKED:
+            return "is not asked, because at most 16 name servers of a zone are"
         case _:
             return f"answers {answer.kind.name}"
 

@@ -55,6 +55,7 @@ def sim_settings(**flags: str) -> Settings:
     base = {
         "regions": REGION,
         "dns_roots": "127.0.53.1",
+        "dns_extra_ranges": "127.0.53.0/24",
         "dns_resolvers": "127.0.53.101,127.0.53.102",
         "workers": "4",
         "http_address": "127.0.0.1:0",
