@@ -21,6 +21,9 @@ import dns.rrset
 PORT_HOLDER = "127.0.1.1"
 """Also the address of the root server of :class:`Evil`."""
 
+SILENT = "127.0.1.2"
+"""Takes questions and never answers (behaviour ``silent``)."""
+
 LONG = dns.name.from_text("a." * 118 + "long.evil.test.")
 
 
@@ -30,6 +33,8 @@ class State:
 
     servers: int
     size: int = 0
+    inside: tuple[str, ...] = ()
+    """Addresses of name servers (behaviour ``inside``)."""
     truncate: bool = False
     """Over UDP every reply is empty and truncated."""
     fresh: int = 0
@@ -112,7 +117,106 @@ def _body(kind: str, size: int) -> bytes:
     return struct.pack("!BHHIH", 0, 41, 1232, 0, 4 * size) + struct.pack("!HH", 65001, 0) * size
 
 
+def fresh_alias(state: State, query: dns.message.Message, address: str, transport: str) -> bytes | None:
+    """Every answer is an alias that was never named before."""
+    led = _delegate(state, query, address)
+    if led is not None:
+        return led
+    state.fresh += 1
+    return authoritative(query, f"{query.question[0].name} 60 CNAME f{state.fresh}.evil.test.")
+
+
+def alias_circle(state: State, query: dns.message.Message, address: str, transport: str) -> bytes | None:
+    """``size`` names, each the alias of the next, the last of the first."""
+    led = _delegate(state, query, address)
+    if led is not None:
+        return led
+    first = query.question[0].name.labels[0].decode()
+    number = int(first[1:]) if first[1:].isdigit() else 0
+    return authoritative(query, f"{query.question[0].name} 60 CNAME c{(number + 1) % state.size}.evil.test.")
+
+
+def server_tree(state: State, query: dns.message.Message, address: str, transport: str) -> bytes | None:
+    """Every zone is delegated to name servers in zones that were never named before, without their addresses."""
+    labels = query.question[0].name.labels
+    if len(labels) < 3:
+        return authoritative(query)
+    zone = f"{labels[-3].decode()}.test."
+    servers = {}
+    for _ in range(state.servers):
+        state.fresh += 1
+        servers[f"ns.z{state.fresh}.test."] = ""
+    return referral(query, zone, servers)
+
+
+def server_chain(state: State, query: dns.message.Message, address: str, transport: str) -> bytes | None:
+    """The name server of each zone is in the next one, ``size`` zones in a circle."""
+    labels = query.question[0].name.labels
+    if len(labels) < 3:
+        return authoritative(query)
+    first = labels[-3].decode()
+    number = int(first[1:]) if first[1:].isdigit() else 0
+    return referral(query, f"{first}.test.", {f"ns.z{(number + 1) % state.size}.test.": ""})
+
+
+def many_servers(state: State, query: dns.message.Message, address: str, transport: str) -> bytes | None:
+    """All name servers agree; there are too many."""
+    led = _delegate(state, query, address)
+    return authoritative(query, f"{query.question[0].name} 60 A 203.0.113.5") if led is None else led
+
+
+def silent(state: State, query: dns.message.Message, address: str, transport: str) -> bytes | None:
+    """Every name below ``dead`` is delegated to servers that do not answer; ``evil.test`` works."""
+    labels = query.question[0].name.labels
+    if address == SILENT:
+        return None
+    if address == PORT_HOLDER and b"dead" in labels:
+        if len(labels) < 4:
+            return authoritative(query)
+        zone = query.question[0].name.split(4)[1].to_text()
+        return referral(query, zone, {f"ns{i}.{zone}": SILENT for i in range(16)})
+    return many_servers(state, query, address, transport)
+
+
+def no_edns(state: State, query: dns.message.Message, address: str, transport: str) -> bytes | None:
+    """Every question is refused as malformed, with EDNS and without, so that it is repeated."""
+    led = _delegate(state, query, address)
+    if led is not None:
+        return led
+    if query.edns >= 0:
+        reply = dns.message.make_response(query)
+        reply.set_rcode(dns.rcode.FORMERR)
+        return reply.to_wire()
+    return fresh_alias(state, query, address, transport)
+
+
+def inside(state: State, query: dns.message.Message, address: str, transport: str) -> bytes | None:
+    """``glueN.test`` has glue with the N-th address; the name server of ``awayN.test`` has it in another zone."""
+    labels = query.question[0].name.labels
+    if len(labels) < 3 or address != PORT_HOLDER:
+        name = query.question[0].name
+        number = labels[-3][4:].decode() if len(labels) > 2 else ""
+        if len(labels) < 4 or query.question[0].rdtype != dns.rdatatype.A or not number:
+            return authoritative(query)
+        return authoritative(query, f"{name} 60 A {state.inside[int(number)]}")
+    zone = labels[-3].decode()
+    kind, number = zone[:4], zone[4:]
+    if kind == "glue":
+        return referral(query, f"{zone}.test.", {f"ns.{zone}.test.": state.inside[int(number)]})
+    if kind == "away":
+        return referral(query, f"{zone}.test.", {f"ns.host{number}.test.": ""})
+    return referral(query, f"{zone}.test.", {f"ns0.{zone}.test.": address_of(0)})
+
+
 BEHAVIOURS: dict[str, Behaviour] = {
+    "fresh-alias": fresh_alias,
+    "alias-circle": alias_circle,
+    "server-tree": server_tree,
+    "server-chain": server_chain,
+    "many-servers": many_servers,
+    "no-edns": no_edns,
+    "silent": silent,
+    "inside": inside,
     "many-addresses": huge("a"),
     "many-strings": huge("txt"),
     "many-options": huge("options"),
@@ -187,13 +291,20 @@ def _main(pipe: Connection, behaviour: str, state: State, addresses: list[str]) 
 class Evil:
     """Context manager: the running server."""
 
-    def __init__(self, behaviour: str, servers: int = 2, size: int = 0, truncate: bool = False) -> None:
+    def __init__(
+        self,
+        behaviour: str,
+        servers: int = 2,
+        size: int = 0,
+        truncate: bool = False,
+        inside: tuple[str, ...] = (),
+    ) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        addresses = [PORT_HOLDER, *(address_of(i) for i in range(servers))]
+        addresses = [PORT_HOLDER, SILENT, *(address_of(i) for i in range(servers))]
         self._process = context.Process(
             target=_main,
-            args=(theirs, behaviour, State(servers, size, truncate), addresses),
+            args=(theirs, behaviour, State(servers, size, inside, truncate), addresses),
             daemon=True,
         )
         self._process.start()

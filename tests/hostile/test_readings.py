@@ -1,0 +1,170 @@
+"""A hostile zone tries to make the operator ask without end."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import random
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from mailegress.dns import DnsSettings, Server, build_dns, wire_query
+from mailegress.reconcile.model import AnswerKind, AuthorityReport, Fact
+from tests.dns.conftest import CountingMetrics
+from tests.hostile.conftest import FULL, Bound
+from tests.hostile.evil import SILENT, Evil
+
+QUESTIONS = 200
+SERVERS = 16
+HOST = "mta.evil.test"
+
+
+class Client:
+    """The DNS layer as the operator runs it, over sockets, pointed at one hostile server."""
+
+    def __init__(self, evil: Evil, timeout: float = 0.5) -> None:
+        self.settings = DnsSettings(
+            roots=(Server("root", evil.root, evil.port),),
+            authority_port=evil.port,
+            resolvers=(),
+            timeout_seconds=timeout,
+            extra_ranges=(ipaddress.ip_network("127.0.1.0/24"),),
+        )
+        self.metrics = CountingMetrics()
+        self._woken: dict[str, asyncio.Event] = {}
+        self.service = build_dns(
+            self.settings,
+            wire_query(self.settings),
+            lambda key: self.woken(key).set(),
+            self.metrics,
+            time.monotonic,
+            asyncio.sleep,
+            random.Random(5),
+        )
+
+    def woken(self, key: str) -> asyncio.Event:
+        return self._woken.setdefault(key, asyncio.Event())
+
+    def request(self, key: str, hostname: str) -> None:
+        self.service.request_authorities(key, hostname, time.monotonic())
+
+    async def read(self, hostname: str = HOST, key: str = "evil/a") -> Fact[AuthorityReport]:
+        """One reading, which must end in 70 seconds."""
+        self.woken(key).clear()
+        self.request(key, hostname)
+        async with asyncio.timeout(70):
+            await self.woken(key).wait()
+        return self.service.authorities(hostname)
+
+
+@asynccontextmanager
+async def client(evil: Evil, timeout: float = 0.5) -> AsyncIterator[Client]:
+    made = Client(evil, timeout)
+    yield made
+    await made.service.close()
+
+
+SERVER_COUNTS = [2, 4, 13, 32] if FULL else [4]
+
+
+@pytest.mark.parametrize("servers", SERVER_COUNTS)
+@pytest.mark.parametrize("behaviour", ["fresh-alias", "no-edns"])
+async def test_fresh_aliases_end_with_the_budget(behaviour: str, servers: int, bound: Bound) -> None:
+    with Evil(behaviour, servers=servers) as evil:
+        async with client(evil) as ours:
+            fact = await ours.read()
+        asked = len(evil.asked())
+
+    bound(f"DNS reading: questions, {behaviour} of {servers} servers", limit=QUESTIONS, seen=asked)
+    if fact.value is None:
+        assert fact.fault is not None
+        assert fact.fault.reason == "DNSLimitExceeded"
+    else:
+        kinds = {a.kind for a in fact.value.answers if not a.addresses}
+        assert AnswerKind.ANSWER in kinds, "the servers disagree about the alias, and that is the verdict"
+        assert not any(a.addresses for a in fact.value.answers)
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 1000] if FULL else [2, 1000])
+async def test_circles_and_long_chains_of_aliases_end(size: int, bound: Bound) -> None:
+    with Evil("alias-circle", servers=4, size=size) as evil:
+        async with client(evil) as ours:
+            fact = await ours.read()
+        asked = len(evil.asked())
+
+    bound(f"DNS reading: questions, circle of {size} aliases", limit=QUESTIONS, seen=asked)
+    assert fact.value is not None
+    assert not any(a.addresses for a in fact.value.answers)
+
+
+@pytest.mark.parametrize("servers", SERVER_COUNTS)
+async def test_a_tree_of_name_servers_ends_with_the_budget(servers: int, bound: Bound) -> None:
+    with Evil("server-tree", servers=servers) as evil:
+        async with client(evil) as ours:
+            fact = await ours.read()
+        asked = len(evil.asked())
+
+    bound(f"DNS reading: questions, tree of {servers} name servers", limit=QUESTIONS, seen=asked)
+    assert fact.value is None
+    assert fact.fault is not None
+    expected = "DNSLimitExceeded" if asked >= QUESTIONS else "AuthoritiesUnreachable"
+    assert fact.fault.reason == expected, fact.fault.message
+
+
+@pytest.mark.parametrize("size", [1, 3, 1000] if FULL else [3])
+async def test_a_chain_of_name_servers_ends(size: int, bound: Bound) -> None:
+    with Evil("server-chain", servers=1, size=size) as evil:
+        async with client(evil) as ours:
+            fact = await ours.read()
+        asked = len(evil.asked())
+
+    bound(f"DNS reading: questions, chain of {size} name servers", limit=QUESTIONS, seen=asked)
+    assert fact.value is None
+    assert fact.fault is not None
+
+
+@pytest.mark.parametrize("servers", [13, 16, 17, 32] if FULL else [13, 17])
+async def test_at_most_sixteen_name_servers_are_asked_and_the_rest_is_reported(
+    servers: int, bound: Bound
+) -> None:
+    with Evil("many-servers", servers=servers) as evil:
+        async with client(evil) as ours:
+            fact = await ours.read()
+        asked = {address for address, _, name, rtype in evil.asked() if rtype == "A" and name == f"{HOST}."}
+
+    bound(f"DNS reading: name servers asked of {servers}", limit=SERVERS, seen=len(asked))
+    assert fact.value is not None
+    kinds = [answer.kind for answer in fact.value.answers]
+    assert kinds.count(AnswerKind.ANSWER) == min(servers, SERVERS)
+    assert kinds.count(AnswerKind.NOT_ASKED) == max(servers - SERVERS, 0)
+
+
+async def test_silent_servers_of_one_namespace_do_not_delay_another(full: bool, bound: Bound) -> None:
+    """Real sockets, the time limit of one question scaled to a tenth."""
+    objects = 400 if full else 100
+    with Evil("silent", servers=4) as evil:
+        async with client(evil, timeout=0.2) as ours:
+            quiet = await _took(ours, "h0")
+            for i in range(objects):
+                ours.request(f"hostile/{i}", f"h.z{i}.dead.test")
+            slowest = max([await _took(ours, f"h{i}") for i in range(1, 21)])
+            waiting = sum(ours.service.authorities(f"h.z{i}.dead.test").at < 0 for i in range(objects))
+        assert SILENT in {address for address, *_ in evil.asked()}
+        assert waiting > objects / 2, "most of them are still waiting for their turn"
+
+    bound(
+        f"fair DNS: seconds of a reading beside {objects} objects with silent servers",
+        limit=max(2 * quiet, 0.5),
+        seen=slowest,
+    )
+
+
+async def _took(ours: Client, name: str) -> float:
+    began = time.monotonic()
+    fact = await ours.read(f"{name}.evil.test", "good/a")
+    assert fact.value is not None
+    assert {a.kind for a in fact.value.answers} == {AnswerKind.ANSWER}
+    return time.monotonic() - began
