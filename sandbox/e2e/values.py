@@ -6,9 +6,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from mailegress.aws.endpoints import unencrypted
 from sandbox.cloud import REGION
 
 _PREFIX = "MAILEGRESS_"
+_LEFT_OUT = ("AWS_REGION", "AWS_PAGER", "AWS_EC2_METADATA_DISABLED")
+"""What the chart sets itself, and what no program in the pod reads."""
 
 
 def chart_values(environ: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, Any]:
@@ -24,11 +27,15 @@ def chart_values(environ: Mapping[str, str], settings: Mapping[str, str]) -> dic
     variables = {
         name: value
         for name, value in environ.items()
-        if name.startswith("AWS_") and name not in ("AWS_REGION", "AWS_PAGER")
+        if name.startswith("AWS_") and name not in _LEFT_OUT
     }
+    typed = {_camel(name): _typed(value) for name, value in {**chosen, **settings}.items()}
+    if any(unencrypted(url) for name, url in variables.items() if name.startswith("AWS_ENDPOINT_URL")):
+        # The sandbox speaks http://, and the pod reaches it over the network.
+        typed["allowHttpEndpoints"] = True
     return {
         "aws": {"region": environ.get("AWS_REGION", REGION)},
-        "settings": {_camel(name): _typed(value) for name, value in {**chosen, **settings}.items()},
+        "settings": typed,
         "extraEnv": [{"name": name, "value": value} for name, value in sorted(variables.items())],
     }
 

@@ -12,6 +12,8 @@ import pytest
 
 from mailegress.cli.loading import SettingsError, load_settings, shown_value, unknown_variables
 from mailegress.cli.settings import Settings, settings_table, specs
+from sandbox.aws.client import SandboxAws
+from sandbox.aws.local import ServedAws
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 REGION = {"AWS_REGION": "eu-west-1"}
@@ -68,6 +70,8 @@ BAD = {
     "zone_external_id": ["§", "tenant 7"],
     "eip_role_arn": ["arn:aws:iam::111122223333:user/x"],
     "eip_external_id": ["tenant<7>"],
+    "allow_unknown_regions": ["maybe"],
+    "allow_http_endpoints": ["https"],
     "owner_id": ["Upper", "seventeen-letters", "under_score"],
     "accept_owner_ids": ["old,Old"],
     "namespaces": ["Mail", "-mail", "a" * 64],
@@ -234,6 +238,95 @@ def test_check_prints_the_settings_in_force_without_confidential_ones(command: C
     assert "tenant-7" not in result.stdout + result.stderr
     assert "Neither AWS nor the API server was contacted" in result.stdout
     assert "MAILEGRESS_WORKER is not a setting" in result.stderr
+
+
+def test_check_config_shows_whom_aws_sees_and_where_it_is_called(command: Command) -> None:
+    with ServedAws() as aws:
+        host = aws.url.removeprefix("http://")
+        keys = {
+            "AWS_ENDPOINT_URL": aws.url,
+            "AWS_ACCESS_KEY_ID": "AKIATEST",
+            "AWS_SECRET_ACCESS_KEY": "key-nobody-may-see",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+        SandboxAws(aws.url).run("put_role", arn=ROLE)
+        result = command("check-config", env={**REGION, **keys, "MAILEGRESS_ZONE_ROLE_ARN": ROLE})
+        assert result.returncode == 0, result.stderr
+        lines = result.stdout.splitlines()
+        for service in ("route53", "ec2", "sts"):
+            assert f"AWS endpoint of {service}: {host}" in lines
+        assert "AWS identity for ec2: arn:aws:iam::111122223333:user/sandbox in account 111122223333" in lines
+        [assumed] = [line for line in lines if line.startswith("AWS identity for route53: ")]
+        assert ":assumed-role/mailegress-zone/mailegress in account " in assumed
+        assert "key-nobody-may-see" not in result.stdout + result.stderr
+
+        SandboxAws(aws.url).run("revoke_key", access_key="AKIATEST")
+        result = command("check-config", env={**REGION, **keys})
+        assert result.returncode == 0
+        assert (
+            "AWS identity for ec2, route53: unknown: GetCallerIdentity: InvalidClientTokenId: "
+            in result.stdout
+        )
+
+
+@pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL_ROUTE_53"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://192.0.2.1:4566",
+        "http://user:pass-word@aws.example.com",
+        "http://[2001:db8::1]",
+        "http://127.evil",
+    ],
+)
+def test_an_unencrypted_endpoint_is_refused(name: str, url: str) -> None:
+    (line,) = problems({}, {**REGION, name: url})
+    assert line.startswith(f"{name}: 'http://")
+    assert "is not encrypted" in line
+    assert "give an https:// URL" in line
+    assert "pass-word" not in line
+    assert load_settings({"allow_http_endpoints": "on"}, {**REGION, name: url}).allow_http_endpoints
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://127.0.0.1:4566", "http://localhost", "http://[::1]:1", "http://127.8.9.10", "https://192.0.2.1"],
+)
+def test_loopback_and_encrypted_endpoints_are_accepted(url: str) -> None:
+    assert load_settings({}, {**REGION, "AWS_ENDPOINT_URL": url}).regions == ("eu-west-1",)
+
+
+@pytest.mark.parametrize(
+    "url", ["aws.example.com", "ftp://aws.example.com", "https://", "https://a:b:c", "//x"]
+)
+def test_an_endpoint_that_is_no_url_is_refused(url: str) -> None:
+    (line,) = problems({}, {**REGION, "AWS_ENDPOINT_URL_EC2": url})
+    assert line.startswith("AWS_ENDPOINT_URL_EC2: ")
+    assert "is not a URL; give https://" in line
+    ignored = {**REGION, "AWS_ENDPOINT_URL_EC2": url, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"}
+    assert load_settings({}, ignored).regions
+
+
+@pytest.mark.parametrize("flag", [True, False])
+@pytest.mark.parametrize(
+    ("region", "near"),
+    [("us-esat-1", "us-east-1"), ("eu-west-9", "eu-west-"), ("ap-northaest-2", "ap-northeast-2")],
+)
+def test_a_region_that_aws_does_not_have_is_refused(region: str, near: str, flag: bool) -> None:
+    flags: dict[str, str | None] = {"regions": region} if flag else {}
+    env = REGION if flag else {"AWS_REGION": region}
+    (line,) = problems(flags, env)
+    assert f"{region!r} is not an AWS region that this release knows; did you mean {near}" in line
+    assert load_settings({**flags, "allow_unknown_regions": "on"}, env).regions == (region,)
+    assert load_settings(flags, {**env, "AWS_ENDPOINT_URL": "https://aws.example.com"}).regions == (region,)
+
+
+@pytest.mark.parametrize(
+    "region",
+    ["us-east-1", "ap-southeast-5", "cn-north-1", "us-gov-west-1", "us-iso-east-1", "eusc-de-east-1"],
+)
+def test_regions_of_every_partition_are_known(region: str) -> None:
+    assert load_settings({"regions": region}, {}).regions == (region,)
 
 
 def test_a_misspelt_variable_is_noticed_and_service_links_are_not() -> None:

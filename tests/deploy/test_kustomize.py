@@ -125,6 +125,10 @@ def test_the_irsa_overlay_sets_the_role_and_the_region(
     assert len(objects) == len(everything)
 
 
+def test_the_nodes_role_is_not_used(everything: Objects) -> None:
+    assert variables(everything)["AWS_EC2_METADATA_DISABLED"] == "true"
+
+
 def test_the_cross_account_overlay_is_accepted_by_the_operator(
     root: Path, build: Callable[[Path], Objects]
 ) -> None:

@@ -127,6 +127,12 @@ def test_no_region_is_invented(render: Render) -> None:
     assert env(render({"aws": {"region": "us-gov-west-1"}}))["AWS_REGION"] == "us-gov-west-1"
 
 
+def test_the_nodes_role_is_used_only_if_it_is_asked_for(render: Render) -> None:
+    assert env(render({}))["AWS_EC2_METADATA_DISABLED"] == "true"
+    asked = {"aws": {"instanceMetadata": True}}
+    assert env(render(asked))["AWS_EC2_METADATA_DISABLED"] == "false"
+
+
 def test_a_role_becomes_the_annotation_of_irsa_beside_others(render: Render) -> None:
     role = "arn:aws-us-gov:iam::777788889999:role/path/mailegress"
     values = {"aws": {"roleArn": role}, "serviceAccount": {"annotations": {"a": "b"}}}

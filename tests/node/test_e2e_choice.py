@@ -72,6 +72,7 @@ def test_the_chart_is_told_what_the_sandbox_tells_its_operator() -> None:
             "dnsAuthorityPort": 5353,
             "retrySeconds": 0.25,
             "regions": "eu-west-1,eu-west-2",
+            "allowHttpEndpoints": True,
         },
         "extraEnv": [{"name": "AWS_ENDPOINT_URL", "value": "http://192.0.2.254:1"}],
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 import ipaddress
 import json
@@ -80,12 +79,27 @@ def region_problem(region: str, environ: Mapping[str, str]) -> str:
     known = known_regions()
     if not known or region in known or all(override_of(service, environ) for service in Service):
         return ""
-    near = difflib.get_close_matches(region, sorted(known), n=1, cutoff=0.6)
-    hint = f"did you mean {near[0]}?" if near else "correct it."
+    steps, near = min((_typing_errors(region, name), name) for name in known)
+    hint = f"did you mean {near}?" if steps <= 3 else "correct it."
     return (
         f"is not an AWS region that this release knows; {hint} For a region that is newer than this release, set "
         "--allow-unknown-regions=on"
     )
+
+
+def _typing_errors(typed: str, meant: str) -> int:
+    """Letters left out, added, mistaken or exchanged with their neighbour (optimal string alignment distance)."""
+    before: list[int] = []
+    row = list(range(len(meant) + 1))
+    for i, letter in enumerate(typed, 1):
+        following = [i]
+        for j, other in enumerate(meant, 1):
+            steps = min(row[j] + 1, following[j - 1] + 1, row[j - 1] + (letter != other))
+            if i > 1 and j > 1 and (letter, typed[i - 2]) == (meant[j - 2], other):
+                steps = min(steps, before[j - 2] + 1)
+            following.append(steps)
+        before, row = row, following
+    return row[-1]
 
 
 def known_regions() -> frozenset[str]:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from mailegress.aws.endpoints import endpoint_problems, region_problem
 from mailegress.cli import values
 from mailegress.cli.settings import PREFIX, Address, Settings, Spec, specs
 
@@ -44,6 +45,7 @@ def load_settings(flags: Mapping[str, str | None], env: Mapping[str, str]) -> Se
             problems.append(f"{spec.flag} ({spec.env}): {shown} {error}")
     if parsed.get("regions") == ():
         parsed["regions"] = _fallback_regions(env, problems)
+    problems.extend(_aws_problems(parsed, env))
     problems.extend(_contradictions(parsed))
     if problems:
         raise SettingsError(problems)
@@ -63,6 +65,17 @@ def _fallback_regions(env: Mapping[str, str], problems: list[str]) -> tuple[str,
         "--regions (MAILEGRESS_REGIONS): no AWS region is known; set it, or AWS_REGION, e.g. to eu-west-1"
     )
     return ()
+
+
+def _aws_problems(parsed: Mapping[str, Any], env: Mapping[str, str]) -> list[str]:
+    """Regions that AWS does not have, and endpoint variables of the SDK that cannot be used."""
+    found = endpoint_problems(env, allow_http=bool(parsed.get("allow_http_endpoints")))
+    if not parsed.get("allow_unknown_regions"):
+        for region in parsed.get("regions", ()):
+            problem = region_problem(region, env)
+            if problem:
+                found.append(f"--regions ({PREFIX}REGIONS, or AWS_REGION): {region!r} {problem}")
+    return found
 
 
 def _contradictions(parsed: Mapping[str, Any]) -> list[str]:

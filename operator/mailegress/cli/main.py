@@ -1,4 +1,4 @@
-"""The command line: ``mailegress run``, ``check``, ``version``."""
+"""The command line: ``mailegress run``, ``check-config``, ``version``."""
 
 from __future__ import annotations
 
@@ -91,7 +91,27 @@ def _run(settings: Settings) -> None:
 
 
 def _check(settings: Settings) -> None:
-    """Validate the settings and print them. Contacts neither AWS nor the API server."""
+    """Validate the settings and print them. Contacts neither AWS nor the API server. Use check-config."""
+    _print_settings(settings)
+    typer.echo("The settings are valid. Neither AWS nor the API server was contacted.")
+
+
+def _check_config(settings: Settings) -> None:
+    """Validate the settings and print them, with the AWS endpoints and the identity that the operator would use.
+
+    Of AWS only the caller's identity is asked. The exit code is that of the settings: 0, or 2 if one cannot be used.
+    """
+    # What is wrong is printed below; the log would repeat it.
+    logs.configure("text", "error")
+    _print_settings(settings)
+    from mailegress.cli.identity import identity_lines
+
+    for line in identity_lines(settings):
+        typer.echo(line)
+    typer.echo("The settings are valid. Of AWS only the caller's identity was asked; the API server was not contacted.")
+
+
+def _print_settings(settings: Settings) -> None:
     width = max(len(spec.flag) for spec in specs())
     for spec in specs():
         value: Any = getattr(settings, spec.name)
@@ -99,11 +119,11 @@ def _check(settings: Settings) -> None:
         typer.echo(f"{spec.flag:<{width}}  {shown}")
     for line in unknown_variables(os.environ):
         typer.echo(f"warning: {line}", err=True)
-    typer.echo("The settings are valid. Neither AWS nor the API server was contacted.")
 
 
 app.command("run")(_with_settings(_run))
-app.command("check")(_with_settings(_check))
+app.command("check-config")(_with_settings(_check_config))
+app.command("check", hidden=True, deprecated=True)(_with_settings(_check))
 
 
 @app.command("version")

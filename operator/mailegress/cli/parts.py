@@ -42,6 +42,7 @@ def boto_settings(settings: Settings) -> BotoSettings:
         region=settings.regions[0],
         route53=RoleSettings(settings.zone_role_arn, settings.zone_external_id),
         ec2=RoleSettings(settings.eip_role_arn, settings.eip_external_id),
+        allow_http=settings.allow_http_endpoints,
     )
 
 

@@ -35,8 +35,10 @@ class Probes(Protocol):
 
 
 def boto_api(settings: Settings, metrics: Metrics) -> AbstractContextManager[AwsApi]:
-    """AWS over the network."""
-    return contextlib.closing(BotoApi(parts.boto_settings(settings), metrics))
+    """AWS over the network. As whom and where it is called is logged at the start."""
+    api = BotoApi(parts.boto_settings(settings), metrics)
+    api.introduce()
+    return contextlib.closing(api)
 
 
 def http_probes(settings: Settings, metrics: Metrics, live: Check, ready: Check) -> Probes:

@@ -94,6 +94,20 @@ class Settings:
         "", "External ID for the EC2 role.", values.external_id, _AWS, shown_default="none", confidential=True
     )
 
+    allow_unknown_regions: bool = _setting(
+        "off",
+        "on = regions that this release's AWS SDK does not list are accepted: those newer than the release.",
+        values.switch,
+        _AWS,
+    )
+    allow_http_endpoints: bool = _setting(
+        "off",
+        "on = AWS endpoints that are not on a loopback address may be plain http://, where credentials can be read on "
+        "the way. For test beds only.",
+        values.switch,
+        _AWS,
+    )
+
     owner_id: str = _setting(
         "",
         "Name of this installation in ownership records, at most 16 of a-z, 0-9 and hyphen. "
