@@ -6,6 +6,7 @@ because a message that changes at every attempt would be a status write, and a r
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ from mailegress.api.text import clean_text
 from mailegress.aws.api import AwsError, Service
 from mailegress.reconcile.model import ErrorKind, Fault
 from mailegress.telemetry.logs import bounded, redact
+
+_log = logging.getLogger(__name__)
 
 MAX_MESSAGE = 512
 BATCH_LIMIT = 131_072
@@ -133,6 +136,9 @@ _DENIERS = (
 _ASSUMED = re.compile(r"on resource: (arn:[\w-]+:iam::\d{12}:role/[\w+=,.@/-]{1,200})")
 _ROLE = re.compile(r"arn:[a-z0-9-]+:sts::(\d{12}):assumed-role/([\w+=,.@-]+)/")
 
+_IDENTITY = re.compile(r"arn:[a-z0-9-]{1,20}:(?:iam|sts)::\d{12}:[\w+=,.@/-]{1,300}")
+"""Roles and accounts are for the log, not for the status."""
+
 _VOLATILE = (
     (re.compile(r"\s{0,8}Encoded authorization failure message:?\s*[A-Za-z0-9_+/=-]*\.?", re.I), ""),
     (re.compile(r"[\s,;(]{0,8}\b(?:x-amzn?-)?request[ _-]?id\b\s*[:=]?\s*[A-Za-z0-9-]*\)?", re.I), ""),
@@ -165,6 +171,7 @@ def steady(text: str) -> str:
     text = bounded(text)
     for pattern, shown in _VOLATILE:
         text = pattern.sub(shown, text)
+    text = _IDENTITY.sub("the operator's identity", text)
     return clean_text(redact(text), MAX_MESSAGE)
 
 
@@ -219,16 +226,19 @@ def _denied(error: AwsError) -> Fault:
     action = f"{error.service.value}:{error.operation}"
     said = bounded(error.message)
     role = _ROLE.search(said)
-    who = f" to role {role[2]} of account {role[1]}" if role else ""
     because, remedy = _denier(said)
+    if role:
+        # Whose role it is concerns the administrator, not everybody who may read a MailEgress.
+        _log.warning("AWS denies %s to role %s of account %s%s", action, role[2], role[1], because)
     if error.operation.startswith("AssumeRole"):
         wanted = _ASSUMED.search(said)
-        what = f" of {wanted[1]}" if wanted else ""
+        if wanted:
+            _log.warning("AWS denies %s of %s%s", action, wanted[1], because)
         remedy = remedy or "check the role's trust policy, its external ID and the operator's policy"
-        text = f"AWS denies {action}{what}{because}; {remedy}"
+        text = f"AWS denies {action}{because}; {remedy}"
         return Fault(reasons.CREDENTIALS_UNAVAILABLE.name, clean_text(text, MAX_MESSAGE), ErrorKind.WORLD)
     remedy = remedy or "allow it in the IAM policy of the operator's role"
-    text = f"AWS denies {action}{who}{because}; {remedy}"
+    text = f"AWS denies {action}{because}; {remedy}"
     return Fault(reasons.ACCESS_DENIED.name, clean_text(text, MAX_MESSAGE), ErrorKind.WORLD)
 
 

@@ -108,7 +108,9 @@ def _check_config(settings: Settings) -> None:
 
     for line in identity_lines(settings):
         typer.echo(line)
-    typer.echo("The settings are valid. Of AWS only the caller's identity was asked; the API server was not contacted.")
+    typer.echo(
+        "The settings are valid. Of AWS only the caller's identity was asked; the API server was not contacted."
+    )
 
 
 def _print_settings(settings: Settings) -> None:

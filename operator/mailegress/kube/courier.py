@@ -80,7 +80,9 @@ class Courier:
         send = functools.partial(
             self._kube.emit, bare, warning=warning, reason=reason, message=message, action=action
         )
-        self._waiting.setdefault(str(involved["metadata"]["namespace"]), deque()).append((_key(involved), send))
+        self._waiting.setdefault(str(involved["metadata"]["namespace"]), deque()).append(
+            (_key(involved), send)
+        )
         self._size += 1
         self._news.set()
 

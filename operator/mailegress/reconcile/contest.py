@@ -72,11 +72,14 @@ def decide(situation: Situation, draft: Draft, targets: Targets, choice: Choice,
     blockers = {holder} if hostname_hold in ELSEWHERE and holder else set()
     holds: dict[str, Hold] = {}
     contested: dict[str, Hold] = {}
+    # By what the user wrote: which address it stands for, only its holder is told.
+    written = {e.eip.allocation_id: e.selector for e in targets.entries if e.eip is not None}
     for allocation_id, eip in targets.wanted.items():
         hold, owner = _eip(situation, draft, eip, hostname_hold)
         holds[allocation_id] = hold
         if hold in ELSEWHERE:
-            contested[eip.public_ip] = hold
+            label = written.get(allocation_id, allocation_id)
+            contested[label] = Hold.LOST if contested.get(label) is Hold.LOST else hold
             blockers |= {owner} if owner else set()
     draft.blocked_on = blockers
     finding = _finding(situation, hostname_hold, contested, frozenset(blockers))
@@ -193,7 +196,7 @@ def _finding(
             f"{name} is held by another MailEgress; nothing is written for it. {reasons.HOSTNAME_CONFLICT.remedy}",
             soft=undecided,
         )
-    lost = sorted(ip for ip, hold in contested.items() if hold is Hold.LOST)
+    lost = sorted(label for label, hold in contested.items() if hold is Hold.LOST)
     if lost:
         return bad(
             reasons.ADDRESS_CONFLICT,

@@ -23,7 +23,7 @@ from mailegress.reconcile import (
     vouch,
     zonechoice,
 )
-from mailegress.reconcile.contest import Contest
+from mailegress.reconcile.contest import Contest, Hold
 from mailegress.reconcile.forward import Forward
 from mailegress.reconcile.model import Eip, Fact, Iprev
 from mailegress.reconcile.reverse import Reverse
@@ -131,10 +131,9 @@ def _pending(refusal: Finding) -> Finding:
 
 def _refusal(situation: Situation, aims: Targets) -> Finding | None:
     if aims.outside:
-        regions = ", ".join(situation.world.book.regions)
         return bad(
             reasons.REGION_NOT_CONFIGURED,
-            f"Region {', '.join(aims.outside)} is not one of the operator's regions ({regions}). "
+            f"Region {', '.join(aims.outside)} is not one of the operator's regions. "
             f"{reasons.REGION_NOT_CONFIGURED.remedy}",
         )
     if len(aims.wanted) > situation.settings.max_addresses:
@@ -198,10 +197,11 @@ def _step(
         wait=wait,
         hostname=s.obj.spec.hostname,
         addresses=(*addresses, *leaving),
+        wanted=frozenset((e.region, e.allocation_id) for e in aims.wanted.values()),
         public_ips=tuple(dict.fromkeys(a.public_ip for a in (*addresses, *shown) if a.public_ip)),
         zone=(zone := _zone(s, ahead)),
         place=(ahead.zone.id, s.obj.spec.hostname) if ahead.zone is not None else None,
-        forward=_forward(s, ahead),
+        forward=_forward(s, claim, ahead),
         former_records=vouch.former_records(s, (zone.id, s.obj.spec.hostname) if zone is not None else None),
         notices=tuple(draft.notices),
         blocked_on=frozenset(draft.blocked_on) if claim.known and aims.known else None,
@@ -227,7 +227,9 @@ def _zone(situation: Situation, ahead: Forward) -> ZoneStatus | None:
     return status.zone if managed and ahead.finding.soft and same else None
 
 
-def _forward(situation: Situation, ahead: Forward) -> ForwardStatus | None:
+def _forward(situation: Situation, claim: Contest, ahead: Forward) -> ForwardStatus | None:
+    if claim.hostname in contest.ELSEWHERE:
+        return None
     if not ahead.values and ahead.change_id is None and ahead.finding.soft:
         return situation.obj.status.forward
     if not ahead.values and ahead.change_id is None:
@@ -268,6 +270,9 @@ def _addresses(
                     entry.selector, AddressStatus(entry.selector, region=entry.region, reason=missing)
                 )
             continue
+        if (other := _not_held(s, claim, entry, eip)) is not None:
+            entries.setdefault(other.allocation_id or other.selector, other)
+            continue
         finding = behind.by_eip.get(eip.allocation_id)
         reason = entry.reason.name if entry.reason else _reason(s, eip, finding)
         entries.setdefault(
@@ -286,6 +291,25 @@ def _addresses(
             ),
         )
     return tuple(entries.values())
+
+
+def _not_held(situation: Situation, claim: Contest, entry: targets.Entry, eip: Eip) -> AddressStatus | None:
+    """What is shown of an address that another object may hold: the selector and the reason, no detail of the address.
+
+    What this object wrote down about its own PTR stays: its clean-up depends on it. None: this object holds it.
+    """
+    hold = claim.eips.get(eip.allocation_id, Hold.UNKNOWN)
+    if hold is Hold.MINE:
+        return None
+    reason = {Hold.LOST: reasons.ADDRESS_CONFLICT, Hold.RELEASE: reasons.WAITING_FOR_RELEASE}.get(
+        hold, reasons.PENDING
+    )
+    old = situation.recorded_for(eip.allocation_id)
+    if old is not None and old.ptr_origin is not None:
+        return _replaced(old, old.reason if hold is Hold.UNKNOWN else reason.name, ptr=eip.ptr.name)
+    if old is not None and hold is Hold.UNKNOWN:
+        return old
+    return AddressStatus(entry.selector, region=entry.region, reason=reason.name)
 
 
 def _leaving(

@@ -120,9 +120,9 @@ def after(memory: Memory, step: Step, now: float) -> None:
         if not past or at > past[-1][0]:
             past.append((at, said))
             del past[:-ANSWERS]
-    memory.used = frozenset(
+    memory.used = step.wanted | {
         (a.region, a.allocation_id) for a in step.addresses if a.region and a.allocation_id
-    )
+    }
     current = {step.place} if step.place is not None else set()
     memory.places = frozenset(memory.owned | current)
     for allocation_id, times in list(memory.heals.items()):

@@ -88,11 +88,10 @@ def _judge(situation: Situation, draft: Draft, contest: Contest, forward: Forwar
     hostname = situation.obj.spec.hostname
     joined = forward.mine and eip.public_ip in forward.values
     if contest.eips.get(eip.allocation_id) is Hold.UNKNOWN or (not forward.known and forward.finding.soft):
-        return unknown(reasons.PROGRESSING, f"Reading what is known of {eip.public_ip}.", soft=True)
+        return unknown(reasons.PROGRESSING, "Reading what is known of an address.", soft=True)
     if not contest.allows(eip.allocation_id):
-        return bad(
-            reasons.PENDING, f"The PTR of {eip.public_ip} waits until the claim on the address is decided."
-        )
+        # Neither which address it is nor what its PTR shows: it may be another tenant's.
+        return bad(reasons.PENDING, "The PTR waits until this object holds the address.")
     if not joined and (problem := ptr_problem(situation, eip)) is not None:
         return problem
     view = situation.world.book.get(eip.region).value

@@ -230,6 +230,8 @@ class Step:
     public_ips: tuple[str, ...] = ()
     zone: ZoneStatus | None = None
     """Named in the status only while the object's own ownership record stands there, or is about to be written."""
+    wanted: frozenset[tuple[str, str]] = frozenset()
+    """(region, allocation ID) of every address that the selectors resolve to, held or not."""
     place: tuple[str, str] | None = None
     """(zone ID, hostname) of the record that the spec asks for, ours or not."""
     forward: ForwardStatus | None = None

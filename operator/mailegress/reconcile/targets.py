@@ -151,13 +151,9 @@ def _match(selector: EipSelector, view: RegionView) -> _Match:
                 for a in gateway.addresses
                 if a.status == "succeeded" and a.allocation_id in view.eips
             )
-            coming = [
-                a.public_ip or a.allocation_id
-                for a in gateway.addresses
-                if a.status in ("assigning", "associating")
-            ]
+            coming = [a for a in gateway.addresses if a.status in ("assigning", "associating")]
             if coming or (not eips and gateway.state == "pending"):
-                what = ", ".join(coming) or "its addresses"
+                what = f"{len(coming)} addresses" if len(coming) > 1 else "an address"
                 return _Match(
                     eips, reasons.ADDRESS_PENDING, f"NAT gateway {selector.value} is still attaching {what}"
                 )
@@ -183,12 +179,11 @@ def _held(situation: Situation, selector: EipSelector, view: RegionView, found: 
                 label,
                 view.region,
                 reason=reasons.ACCOUNT_MISMATCH,
-                detail=f"{label} was in account {stranger.account_id}, the operator now works in {view.account_id}",
+                detail=f"{label} was in account {stranger.account_id}; the operator now works in another account",
             )
         ]
     detail = (
-        found.detail
-        or f"{label} resolves to no Elastic IP in account {view.account_id}, region {view.region}"
+        found.detail or f"{label} resolves to no Elastic IP in the operator's account, region {view.region}"
     )
     missing = _missing(situation, label, view)
     held = [

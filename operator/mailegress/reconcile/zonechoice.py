@@ -121,24 +121,17 @@ def _wanted(situation: Situation, draft: Draft, zones: tuple[Zone, ...]) -> Choi
     named = spec.forward.hosted_zone_id
     if named is not None:
         zone = next((z for z in zones if z.id == named), None)
-        if zone is None:
+        if zone is None or not is_within(spec.hostname, zone.name):
+            # The same words for both, or a guessed ID would tell whether the zone exists and what its name is.
             return Choice(
                 finding=bad(
                     reasons.ZONE_NOT_FOUND,
-                    f"Hosted zone {named} does not exist in the operator's "
-                    f"Route 53 account. {reasons.ZONE_NOT_FOUND.remedy}",
+                    f"Hosted zone {named} does not exist in the operator's Route 53 account or does not contain "
+                    f"{spec.hostname}. {reasons.ZONE_NOT_FOUND.remedy}",
                 )
             )
         if not zone.editable:
             return Choice(finding=_not_editable(zone))
-        if not is_within(spec.hostname, zone.name):
-            return Choice(
-                finding=bad(
-                    reasons.ZONE_NOT_FOUND,
-                    f"Hosted zone {named} is {zone.name}, which does not "
-                    f"contain {spec.hostname}. {reasons.ZONE_NOT_FOUND.remedy}",
-                )
-            )
         return Choice(zone)
     fitting = [z for z in zones if not z.private and is_within(spec.hostname, z.name)]
     if not fitting:

@@ -185,6 +185,30 @@ RULES = (
         "    text = bounded(text)\n    if not text.isprintable():\n",
         tests=("tests/cli/test_logs.py::test_credentials_never_reach_the_log",),
     ),
+    Mutant(
+        "loser-sees-the-address",
+        "S12",
+        "An object that lost the claim on an address is shown its account, allocation, attachment and PTR",
+        "reconcile/plan.py",
+        "        if (other := _not_held(s, claim, entry, eip)) is not None:\n",
+        "        if (other := _not_held(s, claim, entry, eip)) is not None and other.allocation_id:\n",
+        tests=(
+            "tests/reconcile/test_disclosure.py::"
+            "test_the_loser_of_an_address_sees_its_own_selector_and_the_reason_only",
+        ),
+    ),
+    Mutant(
+        "zone-oracle",
+        "S12",
+        "A guessed hosted zone ID tells whether the zone exists",
+        "reconcile/zonechoice.py",
+        "        if zone is None or not is_within(spec.hostname, zone.name):\n",
+        "        if zone is None or (zone.editable and not is_within(spec.hostname, zone.name)):\n",
+        tests=(
+            "tests/reconcile/test_disclosure.py::"
+            "test_a_guessed_zone_id_tells_neither_whether_the_zone_exists_nor_its_name",
+        ),
+    ),
     # ---------------------------------------------------------------- S13: labels
     Mutant(
         "object-as-label",
