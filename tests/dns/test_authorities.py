@@ -336,6 +336,23 @@ async def test_a_silent_server_of_the_target_is_seen(
     assert by_server(report)["ns1.dns.net"].addresses == GOOD
 
 
+async def test_servers_that_disagree_about_an_alias_are_the_verdict(
+    time: VirtualTime, authorities: Authorities, alias: Internet
+) -> None:
+    """One target is followed, that of most servers, even if the other would lead to the same address."""
+    alias.zone("more.net", {"ns1.more.net": "192.0.2.71"}).put("host.more.net", "A", "203.0.113.5")
+    alias.overlay(NS["ns2.dns.net"], "www.example.com", "CNAME", "host.more.net.", ttl=120)
+
+    report = await time.run(authorities.report("www.example.com"))
+
+    answers = by_server(report)
+    assert answers["ns1.dns.net"].addresses == answers["ns3.dns.net"].addresses == GOOD
+    assert answers["ns2.dns.net"] == ServerAnswer(
+        "ns2.dns.net", AnswerKind.ANSWER, frozenset(), 120, "host.more.net"
+    )
+    assert alias.asked("192.0.2.71") == []
+
+
 async def test_alias_to_nothing(time: VirtualTime, authorities: Authorities, alias: Internet) -> None:
     alias.zones[absolute("other.net")].drop("host.other.net", "A")
 

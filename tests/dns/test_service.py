@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import random
 from dataclasses import replace
 
+import dns.rdatatype
 import pytest
 
-from mailegress.dns import DnsService, DnsSettings, build_dns
+from mailegress.dns import DnsService, DnsSettings, Server, build_dns
+from mailegress.dns.asking import Asker
+from mailegress.dns.budget import Budget
+from mailegress.dns.query import DnsTimeout
 from mailegress.dns.replies import absolute
 from mailegress.reconcile.model import AnswerKind, ErrorKind, Fact, Iprev
 from tests.dns.conftest import NS, CountingMetrics
-from tests.dns.fake_internet import RESOLVERS, ROOTS, TRY, Internet, VirtualTime
+from tests.dns.fake_internet import PORT, RESOLVERS, ROOTS, TRY, Internet, VirtualTime
 
 HOST = "mta.example.com"
 IP = frozenset({"203.0.113.5"})
@@ -211,6 +216,43 @@ async def test_a_silent_server_is_not_waited_for_by_every_reading(
     report = service.authorities("h7.example.com").value
     assert report is not None
     assert {a.kind for a in report.answers} == {AnswerKind.ANSWER}
+
+
+async def test_no_namespace_holds_all_places(
+    service: DnsService, time: VirtualTime, internet: Internet
+) -> None:
+    """Four readings at once, however many name servers are silent."""
+    dead = {f"ns{n}.dead.com": f"192.0.2.{80 + n}" for n in range(8)}
+    internet.zone("dead.com", dead)
+    internet.moods.update(dict.fromkeys(dead.values(), "silent"))
+    for i in range(100):
+        service.request_authorities(f"dead/{i}", f"h{i}.dead.com", time.now)
+
+    await time.advance(TRY / 2)
+
+    assert len([a for a in internet.log if a.server in dead.values()]) == 4, "each asks one server first"
+
+
+async def test_no_namespace_holds_all_sockets(asker: Asker, time: VirtualTime, internet: Internet) -> None:
+    """Sixteen questions at once, however many name servers are silent."""
+    server = Server("ns1.dns.net", NS["ns1.dns.net"], PORT)
+    internet.moods[server.address] = "silent"
+
+    async def ask(namespace: str) -> None:
+        with contextlib.suppress(DnsTimeout):
+            await Budget(namespace, HOST).run(
+                asker("authority", server, absolute(HOST), dns.rdatatype.A), time.sleep
+            )
+
+    asked = [asyncio.ensure_future(ask("dead")) for _ in range(40)]
+    await time.advance(TRY / 2)
+    assert len(internet.log) == 16
+
+    asked.append(asyncio.ensure_future(ask("other")))
+    await time.advance(0)
+    assert len(internet.log) == 17
+    await time.advance(10 * TRY)
+    assert all(task.done() for task in asked)
 
 
 async def test_another_namespace_asks_for_itself_whether_a_server_is_silent(

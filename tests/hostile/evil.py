@@ -79,7 +79,10 @@ def _delegate(state: State, query: dns.message.Message, address: str) -> bytes |
     """What leads to ``evil.test``; None if its own servers must answer."""
     name = query.question[0].name.to_text().lower()
     if address != PORT_HOLDER:
-        return authoritative(query) if query.question[0].rdtype == dns.rdatatype.NS else None
+        if query.question[0].rdtype != dns.rdatatype.NS:
+            return None
+        own = [f"evil.test. 60 NS ns{i}.evil.test." for i in range(state.servers)]
+        return authoritative(query, *(own if name == "evil.test." else ()))
     if not name.endswith("evil.test."):
         return authoritative(query)
     return referral(query, "evil.test.", {f"ns{i}.evil.test.": address_of(i) for i in range(state.servers)})
@@ -165,6 +168,23 @@ def many_servers(state: State, query: dns.message.Message, address: str, transpo
     return authoritative(query, f"{query.question[0].name} 60 A 203.0.113.5") if led is None else led
 
 
+def large(state: State, query: dns.message.Message, address: str, transport: str) -> bytes | None:
+    """No attack: a chain of 8 aliases to 64 addresses, with DNSSEC records."""
+    led = _delegate(state, query, address)
+    if led is not None:
+        return led
+    number = int(query.question[0].name.labels[0][1:])
+    signature = "13 3 60 20300101000000 20200101000000 12345 evil.test. " + "A" * 88
+    name = query.question[0].name
+    if number < 8:
+        return authoritative(
+            query, f"{name} 60 CNAME c{number + 1}.evil.test.", f"{name} 60 RRSIG CNAME {signature}"
+        )
+    reply = dns.message.from_wire(authoritative(query, f"{name} 60 RRSIG A {signature}"))
+    reply.answer.append(dns.rrset.from_text(name, 60, "IN", "A", *(f"203.0.113.{i}" for i in range(64))))
+    return reply.to_wire()
+
+
 def silent(state: State, query: dns.message.Message, address: str, transport: str) -> bytes | None:
     """Every name below ``dead`` is delegated to servers that do not answer; ``evil.test`` works."""
     labels = query.question[0].name.labels
@@ -215,6 +235,7 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "server-chain": server_chain,
     "many-servers": many_servers,
     "no-edns": no_edns,
+    "large": large,
     "silent": silent,
     "inside": inside,
     "many-addresses": huge("a"),

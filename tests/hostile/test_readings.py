@@ -142,6 +142,18 @@ async def test_at_most_sixteen_name_servers_are_asked_and_the_rest_is_reported(
     assert kinds.count(AnswerKind.NOT_ASKED) == max(servers - SERVERS, 0)
 
 
+@pytest.mark.parametrize(("servers", "truncate"), [(13, False), (4, True)])
+async def test_large_but_honest_zones_are_read(servers: int, truncate: bool) -> None:
+    """13 name servers, or every reply over TCP: 8 aliases, 64 addresses, DNSSEC records."""
+    with Evil("large", servers=servers, truncate=truncate) as evil:
+        async with client(evil) as ours:
+            fact = await ours.read("c0.evil.test")
+
+    assert fact.value is not None, fact.fault
+    assert {(a.kind, len(a.addresses)) for a in fact.value.answers} == {(AnswerKind.ANSWER, 64)}
+    assert len(fact.value.answers) == 9 * servers
+
+
 async def test_silent_servers_of_one_namespace_do_not_delay_another(full: bool, bound: Bound) -> None:
     """Real sockets, the time limit of one question scaled to a tenth."""
     objects = 400 if full else 100

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from planting.bounds import BOUNDS
+from planting.dnsbounds import DNS_BOUNDS
 from planting.liveness import LIVENESS
 from planting.mutant import Mutant
 from planting.rules import RULES
@@ -11,4 +12,4 @@ from planting.safety import SAFETY
 INVARIANTS = (*(f"S{n}" for n in range(1, 14)), *(f"E{n}" for n in range(1, 10)))
 """As ``docs/guarantees.md`` states them."""
 
-MUTANTS: tuple[Mutant, ...] = (*SAFETY, *RULES, *LIVENESS, *BOUNDS)
+MUTANTS: tuple[Mutant, ...] = (*SAFETY, *RULES, *LIVENESS, *BOUNDS, *DNS_BOUNDS)
