@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from simulation.delegations import DELEGATIONS
 from simulation.stage import HOST, OTHER, Scenario, Stage, all_ready, with_eips
 from simulation.strangers import STRANGERS
 
@@ -298,5 +299,6 @@ SCENARIOS = {
         Scenario("drift", with_eips(1), _drift, hasty=False),
         Scenario("lost-eip", with_eips(2), _lost, _eip_gone, still=2000.0, hasty=False),
         *STRANGERS,
+        *DELEGATIONS,
     )
 }

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import dns.message
 import dns.rdatatype
+from simulation.facts import bare
 from simulation.faults import Plan
 
 from mailegress.api.names import ownership_name
@@ -126,15 +127,31 @@ class World:
         return found[1][0] if found else ""
 
     def authorities(self, hostname: str) -> dict[str, frozenset[str] | None]:
-        """What every authoritative server of the name says: its addresses, or None if it says nothing with AA."""
+        """What every authoritative server of the name says: its addresses, or None if it says nothing with AA.
+
+        Servers that the zone's own NS set names beside those of its delegation set are asked, too.
+        """
         zone = self.zone_of(hostname)
-        servers = list(zone.name_servers) if zone is not None else self.static_servers(hostname)
+        servers = self._servers(zone) if zone is not None else self.static_servers(hostname)
         out: dict[str, frozenset[str] | None] = {}
         for server in servers:
             reply = self.dns.query(server, hostname, "A", client="checker")
             ok = reply is not None and reply.aa and reply.rcode in ("NOERROR", "NXDOMAIN")
             out[server] = frozenset(reply.values("A")) if ok and reply is not None else None
         return out
+
+    def _servers(self, zone: HostedZone) -> list[str]:
+        """The zone's delegation set, and what else its own NS set names, each once: by name, white-label names (which
+        have an address in the zone) left out if that is one of the others'."""
+        own = self.record(zone, bare(zone.name) or "", "NS")
+        addresses = {self.dns.address_of(server) for server in zone.name_servers}
+        more = []
+        for server in own[1] if own is not None else ():
+            white = self.record(zone, bare(server) or "", "A")
+            place = white[1][0] if white is not None else self.dns.address_of(server)
+            if place not in addresses:
+                more.append(place if white is not None else bare(server) or "")
+        return [*zone.name_servers, *more]
 
     def static_servers(self, hostname: str) -> list[str]:
         """Servers of the other provider, where the name is not in Route 53."""
