@@ -275,6 +275,22 @@ async def test_a_change_of_the_zones_own_ns_set_is_seen_within_a_minute(
     assert answers["ns4.dns.net"].listed is Listed.ZONE
 
 
+async def test_a_long_own_ns_set_costs_a_bounded_number_of_questions(
+    time: VirtualTime, authorities: Authorities, internet: Internet
+) -> None:
+    """Names beyond the bound are neither looked up nor asked; they count as silent, so that no such zone passes."""
+    name_in_zone(internet, *NS, *(f"n{i:03}.x{i:03}.net" for i in range(100)))
+    await time.run(authorities.report("mta.example.com"))
+
+    looked_up = {a.name for a in internet.log if a.name.startswith("n") and ".x" in a.name}
+    answers = by_server(await time.run(authorities.report("mta.example.com")))
+
+    assert len(internet.log) < 200
+    assert len(looked_up) <= 16
+    assert len(answers) == 103
+    assert AnswerKind.ANSWER not in {a.kind for n, a in answers.items() if n not in NS}
+
+
 async def test_spot_asks_a_server_that_only_the_zone_names_in_its_turn(
     time: VirtualTime, authorities: Authorities, internet: Internet
 ) -> None:

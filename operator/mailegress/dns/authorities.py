@@ -126,14 +126,15 @@ class Authorities:
         own = {n for names in sets for n in names}
         if not own:
             return [], {}
-        parents = await self._by_address(cut, [n for n in cut.name_servers if n not in own])
-        beyond = await self._by_address(cut, sorted(own - set(cut.name_servers)))
+        parents = await self._by_address(cut, [n for n in cut.name_servers[:_SERVERS] if n not in own])
+        others_named = sorted(own - set(cut.name_servers))
+        beyond = await self._by_address(cut, others_named[:_SERVERS])
         asked = (await self._by_address(cut, cut.name_servers[:_SERVERS])).values() if beyond else ()
         heard = frozenset[str]().union(*asked)
         new = [n for n, addresses in beyond.items() if not addresses or not addresses <= heard]
         room = max(_SERVERS - len(cut.name_servers), 0)
         more = list(await asyncio.gather(*(self._ask_server(cut, n, name) for n in new[:room])))
-        more += [(shown(n), _NOT_ASKED) for n in new[room:]]
+        more += [(shown(n), _NOT_ASKED) for n in (*new[room:], *others_named[_SERVERS:])]
         others = frozenset[str]().union(*beyond.values())
         listed = {shown(n): Listed.PARENT for n, a in parents.items() if not a or not a <= others}
         listed |= {server: Listed.ZONE for server, _ in more}
