@@ -9,6 +9,8 @@ import uuid
 import pytest
 
 from mailegress.aws.recordstore import Fold, RecordStore
+from mailegress.reconcile.batch import mark_set
+from mailegress.reconcile.marks import Mark
 from mailegress.reconcile.model import Change, NameView, RecordSet, Verb, WritePhase, Zone
 from tests.aws.aws_world import UID, FakeAws, World, a, build, claim, error, mark, now, play
 
@@ -323,3 +325,23 @@ def test_ten_thousand_names_cost_little_memory(number: int) -> None:
     kept, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert kept < 16 * 2**20
+
+
+def test_orphans_are_counted_by_owner_object_and_zone() -> None:
+    store = RecordStore()
+    dead, alive = (str(uuid.UUID(int=n)) for n in (1, 2))
+
+    def put(zone_id: str, hostname: str, owner: str, uid: str) -> None:
+        store.put(zone_id, NameView(hostname, (), mark_set(hostname, Mark(False, owner, uid))), 0.0)
+
+    put("Z1", "a.example.com", "us", dead)
+    put("Z1", "b.example.com", "us", alive)
+    put("Z1", "c.example.com", "them", dead)
+    put("Z2", "a.example.com", "us", dead)
+
+    def count(*zones: str) -> int:
+        return store.orphans(lambda uid: uid == alive, lambda owner: owner == "us", zones)
+
+    assert (count("Z1"), count("Z1", "Z2"), count()) == (1, 2, 0)
+    store.put("Z1", NameView("a.example.com"), 1.0)
+    assert count("Z1", "Z2") == 1

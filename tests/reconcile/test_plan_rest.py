@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from fakes import ZONE, Desk, mine, obj
+from fakes import ZONE, Desk, mine, obj, recorded
 
 from mailegress.api.types import MailEgress
 from mailegress.reconcile.model import (
+    Absence,
     AnswerKind,
     ErrorKind,
     Fact,
@@ -95,3 +98,39 @@ def test_a_suspended_object_says_the_same_when_the_last_answer_grows_old() -> No
     assert again.suspended
     assert again.needs == ()
     assert desk.written(me, again) == me
+
+
+def test_a_lost_address_leaves_the_record_of_a_suspended_object_and_nothing_else_changes() -> None:
+    """It may be a third party's by now. The address that the spec adds has to wait, and so has its TTL."""
+    desk = Desk()
+    eip, lost, more = desk.eip(1, HOST), desk.eip(2, HOST), desk.eip(3)
+    desk.records.put(HOST, [eip.public_ip, lost.public_ip], mine())
+    desk.publish(HOST)
+    me = obj(HOST, [eip, lost], status=recorded(HOST))
+    me = desk.written(me, desk.plan(me))
+    spec = obj(HOST, [eip, lost, more], suspend=True, forward={"ttlSeconds": 60}).spec
+    me = replace(me, spec=spec, meta=replace(me.meta, generation=2))
+    assert desk.plan(me).action is None
+    del desk.book.eips[lost.allocation_id]
+    desk.book.absences[lost.allocation_id] = Absence.LOST
+    step = desk.plan(me)
+    assert isinstance(step.action, ChangeRecords)
+    desk.records.apply(step.action.zone_id, step.action.hostname, step.action.changes)
+    (record,) = desk.records.views[ZONE.id, HOST].of_type("A")
+    assert (record.values, record.ttl) == ((eip.public_ip,), 300)
+    step = desk.plan(desk.written(me, step))
+    assert step.action is None
+    assert step.suspended
+
+
+def test_a_lost_address_beside_a_forged_ownership_record_stays_under_suspend() -> None:
+    desk = Desk()
+    eip, lost = desk.eip(1, HOST), desk.eip(2, HOST)
+    desk.records.put(HOST, [eip.public_ip, lost.public_ip], mine())
+    me = obj(HOST, [eip, lost], suspend=True)
+    me = desk.written(me, desk.plan(me))
+    me = replace(me, status=replace(me.status, zone=None))
+    del desk.book.eips[lost.allocation_id]
+    desk.book.absences[lost.allocation_id] = Absence.LOST
+    desk.records.put(HOST, ["192.0.2.77", lost.public_ip], mine())
+    assert desk.plan(me).action is None

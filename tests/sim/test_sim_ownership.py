@@ -135,3 +135,39 @@ def test_a_status_that_was_removed_is_written_again_and_the_object_goes_on() -> 
         assert sim.world.dump() == first
 
     simulate(story)
+
+
+def test_ownership_records_without_an_object_are_counted() -> None:
+    """Retained, or left behind by a finalizer that somebody removed. The count costs no request of its own."""
+
+    def orphans(sim: Sim) -> float | None:
+        metrics = sim.processes[-1].metrics
+        return None if metrics is None else metrics.registry.get_sample_value("mailegress_orphaned_records")
+
+    async def story(sim: Sim) -> None:
+        sim.world.zone()
+        kept, stripped, alive = sim.world.eips(3)
+        sim.start()
+        sim.meg("kept", HOST, [kept])
+        sim.meg("stripped", OTHER, [stripped])
+        sim.meg("alive", "third.example.com", [alive])
+        await sim.ready("kept", "stripped", "alive")
+        sim.world.put_record(
+            "_mailegress.foreign.example.com", ['"meg1 c another Wh9KUmpNSladUwxvfA-aEQ"'], "TXT"
+        )
+        assert orphans(sim) == 0
+        sim.edit("kept", deletionPolicy="Retain")
+        sim.delete("kept")
+        await sim.gone("kept")
+        sim.world.outside("the finalizer is removed by hand", OTHER, stripped.public_ip)
+        sim.api.meddle(NAMESPACE, "stripped", lambda body: body["metadata"].pop("finalizers"))
+        sim.api.delete(NAMESPACE, "stripped")
+        await sim.until(lambda: orphans(sim) == 2, "both are counted", invariant="E5")
+        reads = sim.checks.reads
+        assert orphans(sim) == 2
+        assert sim.checks.reads == reads
+        sim.meg("again", HOST, [kept])
+        await sim.ready("again")
+        await sim.until(lambda: orphans(sim) == 1, "the one that was taken over is not", invariant="E5")
+
+    simulate(story)

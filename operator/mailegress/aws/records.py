@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from mailegress.api.names import OWNERSHIP_LABEL, ownership_name
@@ -75,6 +75,10 @@ class RecordCache:
 
     def holder(self, hostname: str) -> Sequence[tuple[str, NameView]]:
         return self._store.holders(hostname)
+
+    def orphans(self, live: Callable[[str], bool], mine: Callable[[str], bool]) -> int:
+        """Ownership records of our owner without an object, in what was read of the editable zones; reads nothing."""
+        return self._store.orphans(live, mine, {zone.id for zone in self._editable()})
 
     def all_swept(self) -> Fact[bool]:
         zones = self._zones.get()

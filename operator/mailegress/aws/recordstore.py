@@ -6,7 +6,7 @@ sweep leaves the bare name, so that an absent name is known to be absent and a p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from mailegress.api.names import OWNERSHIP_LABEL, ownership_name
@@ -154,6 +154,22 @@ class RecordStore:
 
     def marked(self, uid: str) -> tuple[tuple[str, str], ...]:
         return tuple(self._marks.get(uid, ()))
+
+    def orphans(
+        self, live: Callable[[str], bool], mine: Callable[[str], bool], zones: Collection[str]
+    ) -> int:
+        """Ownership records of owners that are ``mine`` whose UID is no ``live`` object, in these zones."""
+        return sum(
+            mine(mark.owner)
+            for uid, places in self._marks.items()
+            if not live(uid)
+            for zone_id, hostname in places
+            if zone_id in zones and (mark := self._mark(zone_id, hostname)) is not None and mark.uid == uid
+        )
+
+    def _mark(self, zone_id: str, hostname: str) -> marks.Mark | None:
+        view, _ = self.get(zone_id, hostname)
+        return None if view is None or view.mark is None else marks.parse(view.mark.values)
 
     def holders(self, hostname: str) -> tuple[tuple[str, NameView], ...]:
         found = []

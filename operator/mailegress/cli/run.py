@@ -136,12 +136,13 @@ class Operator:
                 await self._patiently(stop, self._kube.get_namespace_uid)
             )
             courier = Courier(self._kube, clock=self._clock, sleep=self._seams.sleep)
+            rules = parts.reconcile_settings(self._settings, owner)
             self._reconciler = Reconciler(
                 World(aws.addresses, aws.ptrs, aws.zones, aws.records, aws.writer, dns, self._claims),
                 Objects(self._store, self._feed),
                 courier,
                 self._crowd,
-                parts.reconcile_settings(self._settings, owner),
+                rules,
                 self._metrics,
                 wake=self._queue.add,
                 clock=self._clock,
@@ -159,6 +160,12 @@ class Operator:
                 sleep=sleep,
             )
             self._gauges(aws, self._reconciler.census)
+            self._metrics.gauge(
+                "mailegress_orphaned_records",
+                "Ownership records of this operator without a MailEgress, in the hosted zones read so far.",
+                # Until all objects are listed, every record would be one.
+                lambda: float(aws.records.orphans(self._claims.live, rules.mine)) if self._listed else 0.0,
+            )
             relister = Relister(
                 self._kube.list_all,
                 self._store,

@@ -48,14 +48,16 @@ def retire(
 def withdraw_lost(situation: Situation, draft: Draft, targets: Targets) -> None:
     """Take lost addresses out of former names before anything else is written: they may be a third party's by now.
 
-    The record of ``spec.hostname`` is compared with what is wanted next, and loses them there.
+    The record of ``spec.hostname`` is compared with what is wanted next, and loses them there; not so under
+    ``suspend``, where nothing but the lost addresses may change.
     """
+    current = None if situation.obj.spec.suspend else situation.obj.spec.hostname
     if not targets.lost:
         return
     for zone_id, name in situation.owned():
         view = situation.world.records.get(zone_id, name).value
         mark = own_mark(situation, zone_id, view) if view is not None else None
-        if name == situation.obj.spec.hostname or view is None or mark is None:
+        if name == current or view is None or mark is None:
             continue
         if not writing(situation, draft, zone_id, name):
             _withdraw(situation, draft, targets, zone_id, view, mark)
@@ -72,7 +74,7 @@ def _withdraw(
     if not (shrunk := without(situation, view, simple, mark, lost)):
         return frozenset()
     why = f"take lost addresses {verify.listing(lost)} out of {view.hostname}"
-    draft.act(ChangeRecords(zone_id, view.hostname, shrunk, why, urgent=True))
+    draft.act(ChangeRecords(zone_id, view.hostname, shrunk, why, urgent=True, only_lost=True))
     return lost
 
 

@@ -172,7 +172,8 @@ def _step(
     s = situation
     action = draft.action
     external = isinstance(action, ChangeRecords | SetPtr | ResetPtr)
-    if s.obj.spec.suspend:
+    if s.obj.spec.suspend and not (isinstance(action, ChangeRecords) and action.only_lost):
+        # A lost address may be a third party's by now: it leaves the record all the same.
         action = None
     elif FINALIZER not in s.obj.meta.finalizers and (external or s.owned()):
         # Before the first external write; and again if somebody took it off.
@@ -205,7 +206,7 @@ def _step(
         former_records=vouch.former_records(s, (zone.id, s.obj.spec.hostname) if zone is not None else None),
         notices=tuple(draft.notices),
         blocked_on=frozenset(draft.blocked_on) if claim.known and aims.known else None,
-        suspended=s.obj.spec.suspend and external,
+        suspended=s.obj.spec.suspend and external and action is None,
         held_back=in_words(draft.action) if s.obj.spec.suspend else "",
         settled=settled,
         owed=owed,

@@ -118,6 +118,8 @@ class ChangeRecords:
     why: str
     urgent: bool = False
     """It takes a lost address out of a record: before all other writes."""
+    only_lost: bool = False
+    """It does nothing else, so that it is carried out under ``suspend`` too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -179,6 +179,15 @@ LIVENESS = (
     ),
     # ---------------------------------------------------------------- E5: nothing is left
     Mutant(
+        "orphans-uncounted",
+        "E5",
+        "Ownership records without an object are not counted",
+        "aws/recordstore.py",
+        "            if not live(uid)\n",
+        "            if live(uid)\n",
+        tests=("tests/aws/test_aws_records.py::test_orphans_are_counted_by_owner_object_and_zone",),
+    ),
+    Mutant(
         "ptr-outlives-object",
         "E5",
         "A PTR that was set is written down as found",

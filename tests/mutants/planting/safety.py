@@ -200,6 +200,18 @@ SAFETY = (
         "ahead.zone.name)\n",
         tests=("tests/reconcile/test_vouch.py::test_a_forged_ownership_record_changes_no_record",),
     ),
+    Mutant(
+        "lost-address-stays-under-suspend",
+        "S2",
+        "A suspended object keeps the address that may be a third party's by now",
+        "reconcile/plan.py",
+        "    if s.obj.spec.suspend and not (isinstance(action, ChangeRecords) and action.only_lost):\n",
+        "    if s.obj.spec.suspend:\n",
+        tests=(
+            "tests/reconcile/test_plan_rest.py::"
+            "test_a_lost_address_leaves_the_record_of_a_suspended_object_and_nothing_else_changes",
+        ),
+    ),
     # ---------------------------------------------------------------- S3: no gap in forward-confirmed reverse DNS
     Mutant(
         "no-wait-for-receivers",
