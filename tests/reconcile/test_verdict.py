@@ -257,6 +257,24 @@ def test_a_record_whose_answers_rotate_opens_no_gate() -> None:
     assert verdict(step, FORWARD_READY).reason == "AnswersVary"
 
 
+def test_a_record_that_rotates_over_values_is_reported_although_it_never_matched() -> None:
+    desk, me = desk_with(None, observed=True)
+    for n in range(8):
+        desk.dns.answers[HOST] = frozenset({f"192.0.2.{n % 3}"})
+        me, step = reading(desk, me)
+    assert verdict(step, FORWARD_READY).reason == "AnswersVary"
+
+
+def test_a_slip_does_not_turn_a_lasting_fault_into_answers_that_vary() -> None:
+    desk, me = ready()
+    right = desk.dns.answers[HOST]
+    for wrong in (True, False, True, True, True):
+        desk.dns.answers[HOST] = frozenset({THIRD_PARTY}) if wrong else right
+        me, step = reading(desk, me)
+    assert status(me, READY) == "False"
+    assert verdict(step, FORWARD_READY).reason == "AuthoritiesDisagree"
+
+
 # ---------------------------------------------------------------- Observed: the same hysteresis
 
 

@@ -107,7 +107,8 @@ class Trend:
     consistent: bool
     """Enough of them said the same to believe it."""
     varies: bool
-    """Right answers were followed by wrong ones more than once."""
+    """Answers differ from reading to reading: right ones were followed by wrong ones more than once, or they changed
+    again and again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,10 +174,13 @@ class Situation:
         past.append(said)
         run = next((n for n, text in enumerate(reversed(past)) if text != said), len(past))
         turns = sum(not a and bool(b) for a, b in itertools.pairwise(past))
+        changes = sum(a != b for a, b in itertools.pairwise(past))
+        alternates = turns >= 2 or changes >= 4
         doubtful = turns > 0 or (wary and any(past))
         confirmations = self.settings.confirmations
-        enough = 2 * confirmations if turns >= 2 else confirmations if doubtful else 1
-        return Trend(run, run >= enough, turns >= 2)
+        enough = 2 * confirmations if alternates else confirmations if doubtful else 1
+        # The same wrong answer several times in a row is that answer, whatever was said before.
+        return Trend(run, run >= enough, alternates and (run < confirmations or not said))
 
     def streak(self, question: str, at: float) -> int:
         """How many readings in a row, this one included, did not satisfy."""
