@@ -1,0 +1,121 @@
+"""What a Ready object says of public DNS is renewed, and what public DNS does not answer is reported."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from history import watched
+from kit import Story
+from test_dns_gate import HOST, clear, knob, queries
+from test_observed import HOST as OTHER_HOST
+from test_observed import OBSERVED, ZONE, other_dns
+
+RECURSORS = ("recursor-1", "recursor-2")
+
+
+def test_an_answered_request_means_that_every_source_was_read(bare_story: Story) -> None:
+    """Given a Ready object, when a reconcile is requested, then it is answered after AWS, every authoritative server
+    and every public resolver were asked."""
+    story, quiet = bare_story, "600"
+    story.start_operator(
+        resync_seconds=quiet, resolver_check_seconds=quiet, ec2_sweep_seconds=quiet, route53_sweep_seconds=quiet
+    )
+    zone, [eip] = story.zone(), story.eips()
+    meg = story.meg("outbound", HOST, [eip]).wait()
+    for _ in range(2):
+        story.cloud.dns("log-clear")
+        operations = ("DescribeAddressesAttribute", "ListResourceRecordSets")
+        before = [len(story.calls(operation)) for operation in operations]
+        story.passes(meg, 1)
+        asked = {q["server"] for q in queries(story, recursors=False)}
+        assert asked >= {story.cloud.world.address_of(s) for s in zone.name_servers}
+        assert len({q["server"] for q in queries(story, recursors=True)}) == len(story.cloud.recursors)
+        for operation, count in zip(operations, before, strict=True):
+            assert len(story.calls(operation)) > count, operation
+        assert meg.condition("Ready")[0] == "True"
+
+
+def reverse_name(address: str) -> str:
+    return ".".join(reversed(address.split("."))) + ".in-addr.arpa"
+
+
+def test_a_ptr_that_only_public_dns_lost_is_seen_after_a_restart(story: Story) -> None:
+    """Given a Ready object, when the operator restarts and the reverse zone no longer holds the PTR that AWS still
+    reports, then Ready becomes False with the remedy; when it is back, Ready returns."""
+    story.zone()
+    [eip] = story.eips()
+    meg = story.meg("outbound", HOST, [eip]).wait()
+    story.operator.stop()
+    for recursor in RECURSORS:
+        knob(story, server=recursor, name=reverse_name(eip.public_ip), client="client", rcode="NXDOMAIN")
+    story.operator.start()
+    meg.wait("Ready", "False", "FCrDNSFail")
+    assert story.ptr(eip) == HOST
+    message = meg.condition("Resolved")[2]
+    for text in (eip.public_ip, "BYOIP"):
+        assert text in message, message
+    assert meg.address(eip.public_ip)["iprev"] == "permerror"
+    clear(story)
+    meg.wait()
+
+
+@pytest.mark.parametrize("what", ["silent", "SERVFAIL"])
+def test_resolvers_that_all_fail_are_reported(story: Story, what: str) -> None:
+    """Given public resolvers that are all silent, or that all answer SERVFAIL, then Resolved is Unknown with the cause,
+    at a first installation and on a Ready object; when they answer, it is Ready."""
+    fault: dict[str, Any] = {"silent": True} if what == "silent" else {"rcode": what}
+
+    def fail() -> None:
+        for recursor in RECURSORS:
+            knob(story, server=recursor, client="client", **fault)
+
+    story.zone()
+    fail()
+    [eip] = story.eips()
+    meg = story.meg("outbound", HOST, [eip])
+    for _ in range(2):
+        meg.wait("Ready", "Unknown", "ResolversUnreachable")
+        assert meg.condition("ForwardReady")[0] == meg.condition("ReverseReady")[0] == "True"
+        message = meg.condition("Resolved")[2]
+        assert ("port 53" in message) == (what == "silent"), message
+        assert ("DNSSEC" in message) == (what == "SERVFAIL"), message
+        clear(story)
+        meg.wait()
+        fail()
+
+
+def test_a_rename_under_observed_is_no_conflict(story: Story) -> None:
+    """Given an Observed object, when its hostname changes, then the PTR of the former name is never called foreign and
+    nothing stalls; when the A record of the new name is there, the PTR follows."""
+    [eip] = story.eips()
+    story.cloud.dns("zone-put", zone=ZONE)
+    other_dns(story, OTHER_HOST, "A", eip.public_ip)
+    meg = story.meg("outbound", OTHER_HOST, [eip], forward=OBSERVED).wait()
+    new = f"out.{ZONE}"
+    with watched(story) as history:
+        meg.spec(hostname=new)
+        meg.wait("ForwardReady", "False", "WaitingForForward")
+        story.passes(meg, 1)
+        other_dns(story, new, "A", eip.public_ip)
+        meg.wait()
+    assert story.ptr(eip) == new
+    shown = history.readiness(meg)
+    assert "PTRConflict" not in str(shown), shown
+    assert history.statuses(meg, "Stalled") <= {""}, history.statuses(meg, "Stalled")
+
+
+def test_a_lame_server_takes_nothing_from_a_ready_object(story: Story) -> None:
+    """Given a Ready object, when one of the name servers refuses queries, then Ready stays, and the message and a
+    Warning event name the server; when it is repaired, the message is as before."""
+    [eip] = story.eips()
+    server = story.zone().name_servers[-1]
+    meg = story.meg("outbound", HOST, [eip]).wait()
+    lame = server.rstrip(".")
+    with watched(story) as history:
+        knob(story, server=server, client="client", rcode="REFUSED")
+        meg.until(lambda: lame in meg.condition("ForwardReady")[2], "the server to be named")
+        meg.told("Warning", "LameNameServer")
+        clear(story)
+        meg.until(lambda: lame not in meg.condition("ForwardReady")[2], "the message to end")
+    assert history.statuses(meg) <= {"True"}, history.readiness(meg)
