@@ -11,7 +11,7 @@ from mailegress.api.status import Status
 from mailegress.api.types import MailEgress, parse_object
 from mailegress.reconcile import marks, remember, summarise
 from mailegress.reconcile.batch import mark_set
-from mailegress.reconcile.claims import ClaimIndex
+from mailegress.reconcile.claims import ClaimIndex, Standing
 from mailegress.reconcile.marks import Mark
 from mailegress.reconcile.model import (
     Absence,
@@ -327,6 +327,9 @@ class Desk:
 
     def take(self, obj: MailEgress) -> MailEgress:
         self.claims.put(f"{obj.meta.namespace}/{obj.meta.name}", obj)
+        if self.claims.standing(obj.meta.uid) is None:
+            # As after a pass over an object whose addresses are there.
+            self.claims.stand(obj.meta.uid, Standing())
         return obj
 
     def plan(self, obj: MailEgress) -> Step:

@@ -2,17 +2,36 @@
 
 Claims are read from the specs of all live objects (so they are complete after the first full list) and from the marks
 and PTRs in AWS, never from another object's status.
+
+Where no mark and no PTR shows whose something is, the first in line holds it: the oldest of those that can do something
+with it (see :class:`Standing`), then the oldest of the others. Whatever happens to one object, at most the first two of
+each line it stands in are woken: the cost of an edit does not grow with the number of rivals.
 """
 
 from __future__ import annotations
 
+import heapq
+from bisect import bisect_left, insort
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from mailegress.api.names import FINALIZER
 from mailegress.api.types import EipSelector, MailEgress, Management
 from mailegress.reconcile.model import Eip
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What an object's own pass found out about its right to hold something by age alone."""
+
+    holds: bool = False
+    """Its mark stands at its hostname, or (Observed) a PTR shows it: a suspension takes nothing away."""
+    able: bool = True
+    """Its selectors resolve to at least one address, and it is not hopeless (Stalled for half an hour of no progress
+    although no other object keeps it from anything; until its spec is edited)."""
+    named: bool = True
+    """No other object holds its hostname: with an address alone it could do nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +44,7 @@ class Claimant:
     hostname: str
     selectors: tuple[tuple[str, str], ...]
     managed: bool
+    suspended: bool
     deleting: bool
     leaving: bool
     """Being deleted and not done with it, under Observed: no mark tells of its claim, and a PTR of it may be reset."""
@@ -49,13 +69,25 @@ def _pairs(selectors: Iterable[EipSelector]) -> tuple[tuple[str, str], ...]:
     return tuple((s.kind.value, s.value) for s in selectors)
 
 
+Line = tuple[str, ...]
+"""What objects stand in line for: a hostname, a selector, or (Observed) a selector with a PTR's name."""
+_Place = tuple[bool, str, str]
+"""In a line: those behind all others last, then by age, then by UID."""
+
+
+def _hostname_line(hostname: str) -> Line:
+    return ("hostname", hostname)
+
+
 class ClaimIndex:
-    """Live objects by UID, hostname and selector; and who waits for whom."""
+    """Live objects by UID, in line for hostnames and selectors; and who waits for whom."""
 
     def __init__(self) -> None:
         self._by_uid: dict[str, Claimant] = {}
-        self._by_hostname: dict[str, set[str]] = defaultdict(set)
-        self._by_selector: dict[tuple[str, str], set[str]] = defaultdict(set)
+        self._standings: dict[str, Standing] = {}
+        self._lines: dict[Line, list[_Place]] = {}
+        self._places: dict[str, dict[Line, _Place]] = {}
+        self._leaving: dict[tuple[str, ...], set[str]] = defaultdict(set)
         self._blocked: dict[str, frozenset[str]] = {}
 
     def __len__(self) -> int:
@@ -70,53 +102,96 @@ class ClaimIndex:
             hostname=obj.spec.hostname,
             selectors=_pairs(obj.spec.elastic_ips),
             managed=obj.spec.forward.management is Management.MANAGED,
+            suspended=obj.spec.suspend,
             deleting=(deleting := obj.meta.deletion_timestamp is not None),
             leaving=deleting
             and obj.spec.forward.management is Management.OBSERVED
             and FINALIZER in obj.meta.finalizers,
         )
-        before = self._by_uid.get(claimant.uid)
-        if before == claimant:
+        if self._by_uid.get(claimant.uid) == claimant:
             return set()
-        affected = self._drop(claimant.uid)
+        before = self._remove(claimant.uid)
         self._by_uid[claimant.uid] = claimant
-        self._by_hostname[claimant.hostname].add(claimant.uid)
-        for pair in claimant.selectors:
-            self._by_selector[pair].add(claimant.uid)
-        affected |= self._rivals(claimant)
-        affected.discard(key)
-        return affected
+        if claimant.leaving:
+            for pair in claimant.selectors:
+                self._leaving[claimant.hostname, *pair].add(claimant.uid)
+        return self._queue_up(claimant, before)
 
     def drop(self, uid: str) -> set[str]:
-        """Forget an object; the keys of its rivals come back."""
+        """Forget an object; the keys of those that may come in its place are returned."""
         self._blocked.pop(uid, None)
-        return self._drop(uid)
+        return self._heads(self._remove(uid))
 
-    def _drop(self, uid: str) -> set[str]:
-        claimant = self._by_uid.pop(uid, None)
-        if claimant is None:
+    def stand(self, uid: str, standing: Standing) -> set[str]:
+        """What an object's pass found out about it; the keys of objects whose claims this changes come back, its own
+        among them.
+        """
+        claimant = self._by_uid.get(uid)
+        if claimant is None or self._standings.get(uid) == standing:
             return set()
-        self._discard(self._by_hostname, claimant.hostname, uid)
-        for pair in claimant.selectors:
-            self._discard(self._by_selector, pair, uid)
-        return self._rivals(claimant)
+        known = uid in self._standings
+        self._standings[uid] = standing
+        before = self._places.get(uid, {})
+        self._leave(uid)
+        woken = self._queue_up(claimant, before)
+        if known and before != self._places.get(uid, {}):
+            # It decided in its former place whom it waits for: that is no proof of a circle.
+            self._blocked.pop(uid, None)
+            woken.add(claimant.key)
+        return woken
 
-    @staticmethod
-    def _discard(
-        index: dict[str, set[str]] | dict[tuple[str, str], set[str]], entry: object, uid: str
-    ) -> None:
-        members = index.get(entry)  # type: ignore[call-overload]
-        if members is not None:
-            members.discard(uid)
+    def standing(self, uid: str) -> Standing | None:
+        """None: its spec has not been looked at by a pass yet."""
+        return self._standings.get(uid)
+
+    # ------------------------------------------------ lines
+
+    def _remove(self, uid: str) -> dict[Line, _Place]:
+        claimant = self._by_uid.pop(uid, None)
+        self._standings.pop(uid, None)
+        if claimant is not None and claimant.leaving:
+            for pair in claimant.selectors:
+                place = (claimant.hostname, *pair)
+                self._leaving[place].discard(uid)
+                if not self._leaving[place]:
+                    del self._leaving[place]
+        return self._leave(uid)
+
+    def _leave(self, uid: str) -> dict[Line, _Place]:
+        places = self._places.pop(uid, {})
+        for line, place in places.items():
+            members = self._lines[line]
+            del members[bisect_left(members, place)]
             if not members:
-                del index[entry]  # type: ignore[arg-type]
+                del self._lines[line]
+        return places
 
-    def _rivals(self, claimant: Claimant) -> set[str]:
-        uids = set(self._by_hostname.get(claimant.hostname, ()))
-        for pair in claimant.selectors:
-            uids |= self._by_selector.get(pair, set())
-        uids.discard(claimant.uid)
-        return {self._by_uid[uid].key for uid in uids}
+    def _queue_up(self, claimant: Claimant, before: Iterable[Line]) -> set[str]:
+        """Put an object into its lines; whoever is first or second in them, or in those that it left, comes back."""
+        if not claimant.deleting:
+            standing = self._standings.get(claimant.uid)
+            # Not looked at yet: nobody takes its place before it was.
+            behind = standing is not None and not (
+                standing.holds or (standing.able and not claimant.suspended)
+            )
+            nameless = standing is not None and not standing.named
+            name_place = (behind, *claimant.order)
+            places: dict[Line, _Place] = {_hostname_line(claimant.hostname): name_place}
+            for pair in claimant.selectors:
+                places[pair] = (behind or nameless, *claimant.order)
+                if not claimant.managed:
+                    places["observed", claimant.hostname, *pair] = name_place
+            for line, place in places.items():
+                insort(self._lines.setdefault(line, []), place)
+            self._places[claimant.uid] = places
+        woken = self._heads({*before, *self._places.get(claimant.uid, ())})
+        woken.discard(claimant.key)
+        return woken
+
+    def _heads(self, lines: Iterable[Line]) -> set[str]:
+        return {self._by_uid[place[2]].key for line in lines for place in self._lines.get(line, ())[:2]}
+
+    # ------------------------------------------------ reading
 
     def get(self, uid: str) -> Claimant | None:
         return self._by_uid.get(uid)
@@ -124,26 +199,51 @@ class ClaimIndex:
     def live(self, uid: str) -> bool:
         return uid in self._by_uid
 
-    def wanting_hostname(self, hostname: str) -> list[Claimant]:
-        """Those that want it and are not going away, oldest first."""
-        found = (self._by_uid[uid] for uid in self._by_hostname.get(hostname, ()))
-        return sorted((c for c in found if not c.deleting), key=lambda c: c.order)
+    def wants_hostname(self, uid: str, hostname: str) -> bool:
+        """Does this object want it, and is it not going away?"""
+        claimant = self._by_uid.get(uid)
+        return claimant is not None and not claimant.deleting and claimant.hostname == hostname
 
-    def wanting_eip(self, eip: Eip) -> list[Claimant]:
-        uids: set[str] = set()
-        for pair in selectors_of(eip):
-            uids |= self._by_selector.get(pair, set())
-        return sorted(
-            (c for c in map(self._by_uid.__getitem__, uids) if not c.deleting), key=lambda c: c.order
+    def first_for(self, hostname: str) -> Claimant | None:
+        """Who holds a hostname at which no mark stands."""
+        members = self._lines.get(_hostname_line(hostname))
+        return self._by_uid[members[0][2]] if members else None
+
+    def others_want(self, uid: str, hostname: str) -> bool:
+        """Does any object besides this one want it?"""
+        members = self._lines.get(_hostname_line(hostname), ())
+        return len(members) > self.wants_hostname(uid, hostname)
+
+    def next_for(self, hostname: str) -> set[str]:
+        """Keys of those that a hostname which became free is to be told to."""
+        return self._heads((_hostname_line(hostname),))
+
+    def wants_eip(self, uid: str, eip: Eip) -> bool:
+        """Does this object want it, and is it not going away?"""
+        claimant = self._by_uid.get(uid)
+        return (
+            claimant is not None
+            and not claimant.deleting
+            and not set(selectors_of(eip)).isdisjoint(claimant.selectors)
         )
+
+    def in_line_for(self, eip: Eip) -> Iterator[Claimant]:
+        """Those that want it, first in line first."""
+        last: _Place | None = None
+        for place in heapq.merge(*(self._lines.get(pair, ()) for pair in selectors_of(eip))):
+            if place != last:
+                yield self._by_uid[place[2]]
+            last = place
+
+    def observed_at(self, eip: Eip, hostname: str) -> str | None:
+        """UID of the first in line of those under Observed that want this EIP under this hostname."""
+        lines = (self._lines.get(("observed", hostname, *pair)) for pair in selectors_of(eip))
+        return min((members[0] for members in lines if members), default=(False, "", None))[2]
 
     def leaving_eip(self, eip: Eip, hostname: str) -> Claimant | None:
         """One under Observed that is on its way out and may still reset the EIP's PTR if it shows this hostname."""
-        uids: set[str] = set()
-        for pair in selectors_of(eip):
-            uids |= self._by_selector.get(pair, set())
-        found = (self._by_uid[uid] for uid in sorted(uids))
-        return next((c for c in found if c.leaving and c.hostname == hostname), None)
+        uids = (uid for pair in selectors_of(eip) for uid in self._leaving.get((hostname, *pair), ()))
+        return self._by_uid.get(min(uids, default=""))
 
     # ------------------------------------------------ who waits for whom
 
@@ -151,7 +251,12 @@ class ClaimIndex:
         """Record who holds what an object waits for; the keys of objects that should look again come back."""
         known = self._blocked.get(uid, frozenset())
         self._blocked[uid] = on
-        return {c.key for other in known ^ on if (c := self._by_uid.get(other)) is not None}
+        # Whoever waits for nobody is in no circle: thousands that wait for it are nothing to it.
+        return {
+            c.key
+            for other in known ^ on
+            if (c := self._by_uid.get(other)) is not None and self._blocked.get(other) != frozenset()
+        }
 
     def in_cycle(self, uid: str, on: frozenset[str]) -> bool | None:
         """Would waiting for ``on`` wait for ourselves in the end? None: one of them has not been decided yet."""

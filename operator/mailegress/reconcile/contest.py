@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from mailegress.api import reasons
 from mailegress.api.conditions import UNKNOWN
 from mailegress.api.names import is_within
+from mailegress.api.types import Management
 from mailegress.reconcile import marks
-from mailegress.reconcile.claims import Claimant
-from mailegress.reconcile.model import Eip, Fault
+from mailegress.reconcile.claims import Claimant, Standing
+from mailegress.reconcile.model import Eip, ErrorKind, Fault
 from mailegress.reconcile.situation import Draft, Situation
 from mailegress.reconcile.step import Finding, NeedName, bad, from_fault, unknown
 from mailegress.reconcile.targets import Targets
@@ -68,7 +69,7 @@ def marked_holder(situation: Situation, hostname: str, preferred: str | None = N
 
 def decide(situation: Situation, draft: Draft, targets: Targets, choice: Choice, *, managed: bool) -> Contest:
     """Decide every claim of this object. Other objects are never named: they may be another tenant's."""
-    hostname_hold, holder = _hostname(situation, choice, managed=managed)
+    hostname_hold, holder = _hostname(situation, draft, choice, managed=managed)
     blockers = {holder} if hostname_hold in ELSEWHERE and holder else set()
     holds: dict[str, Hold] = {}
     contested: dict[str, Hold] = {}
@@ -82,13 +83,30 @@ def decide(situation: Situation, draft: Draft, targets: Targets, choice: Choice,
             contested[label] = Hold.LOST if contested.get(label) is Hold.LOST else hold
             blockers |= {owner} if owner else set()
     draft.blocked_on = blockers
+    draft.standing = _standing(situation, targets, hostname_hold)
     finding = _finding(situation, hostname_hold, contested, frozenset(blockers))
     if finding is None and hostname_hold is Hold.UNKNOWN:
         finding = _unclear(situation, choice)
     return Contest(hostname_hold, holds, finding)
 
 
-def _hostname(situation: Situation, choice: Choice, *, managed: bool) -> tuple[Hold, str | None]:
+def _standing(situation: Situation, targets: Targets, hostname: Hold) -> Standing | None:
+    """May this object hold anything by its age? None: not known yet."""
+    spec, memory = situation.obj.spec, situation.memory
+    shown = {eip.ptr.name for eip in targets.wanted.values()}
+    observed = spec.forward.management is Management.OBSERVED
+    holds = spec.hostname in shown if observed else spec.hostname in situation.own_names()
+    # A region that was not read yet, or does not answer for now, says nothing; one that is denied holds nothing.
+    waiting = targets.fault is None or targets.fault.kind is ErrorKind.TRANSIENT
+    if waiting and not targets.wanted and not targets.known and not targets.outside:
+        return None
+    hopeless = memory.hopeless_generation == memory.generation
+    return Standing(holds, bool(targets.wanted) and not hopeless, hostname is not Hold.LOST)
+
+
+def _hostname(
+    situation: Situation, draft: Draft, choice: Choice, *, managed: bool
+) -> tuple[Hold, str | None]:
     me, hostname = situation.obj.meta.uid, situation.obj.spec.hostname
     claims = situation.world.claims
     if choice.zone is not None:
@@ -97,17 +115,20 @@ def _hostname(situation: Situation, choice: Choice, *, managed: bool) -> tuple[H
     elif managed and choice.finding is not None and choice.finding.soft:
         return Hold.UNKNOWN, None
     holder = marked_holder(situation, hostname)
-    wanting = claims.wanting_hostname(hostname)
     if holder is None:
-        holder = wanting[0].uid if wanting else me
+        first = claims.first_for(hostname)
+        holder = first.uid if first is not None else me
+        if holder != me and claims.standing(holder) is None:
+            # Not looked at yet: it may turn out to be unable to do anything with the name.
+            draft.later(situation.settings.poll_seconds)
+            return Hold.UNKNOWN, None
     if holder == me:
         return Hold.MINE, me
-    return (Hold.LOST if any(c.uid == holder for c in wanting) else Hold.RELEASE), holder
+    return (Hold.LOST if claims.wants_hostname(holder, hostname) else Hold.RELEASE), holder
 
 
 def _eip(situation: Situation, draft: Draft, eip: Eip, hostname: Hold) -> tuple[Hold, str | None]:
     me, claims = situation.obj.meta.uid, situation.world.claims
-    wanting = claims.wanting_eip(eip)
     shown = eip.ptr.update if eip.ptr.pending and eip.ptr.update else eip.ptr.name
     if hostname is Hold.UNKNOWN and shown == situation.obj.spec.hostname:
         return Hold.UNKNOWN, None
@@ -121,42 +142,47 @@ def _eip(situation: Situation, draft: Draft, eip: Eip, hostname: Hold) -> tuple[
             return Hold.UNKNOWN, None
         if holder is None:
             # Under Observed there is no mark: the PTR itself is the trace of the claim.
-            holder = next((c.uid for c in wanting if not c.managed and c.hostname == shown), None)
+            holder = claims.observed_at(eip, shown)
     elif shown is not None:
         holder = me
-    if holder is None and (holder := _eldest(situation, draft, wanting, hostname)) is None:
+    if holder is None and (holder := _first(situation, draft, eip, hostname)) is None:
         return Hold.UNKNOWN, None
     if holder == me:
         return Hold.MINE, me
-    return (Hold.LOST if any(c.uid == holder for c in wanting) else Hold.RELEASE), holder
+    return (Hold.LOST if claims.wants_eip(holder, eip) else Hold.RELEASE), holder
 
 
-def _eldest(situation: Situation, draft: Draft, wanting: list[Claimant], hostname: Hold) -> str | None:
-    """Whose is an EIP that nothing shows to be anybody's: the oldest that wants it and may have its hostname.
+def _first(situation: Situation, draft: Draft, eip: Eip, hostname: Hold) -> str | None:
+    """Whose is an EIP that nothing shows to be anybody's: the first in line for it that may have its hostname.
 
     One that may not could do nothing with it, and would keep it from all others. None: not known yet.
     """
-    me = situation.obj.meta.uid
-    for claimant in wanting:
+    me, claims = situation.obj.meta.uid, situation.world.claims
+    eldest = None
+    for claimant in claims.in_line_for(eip):
+        if claimant.uid != me and claims.standing(claimant.uid) is None:
+            draft.later(situation.settings.poll_seconds)
+            return None
         nameless = hostname is Hold.LOST if claimant.uid == me else _lost_name(situation, draft, claimant)
         if nameless is None:
             return None
         if not nameless:
             return claimant.uid
-    return wanting[0].uid if wanting else me
+        eldest = eldest or claimant.uid
+    return eldest or me
 
 
 def _lost_name(situation: Situation, draft: Draft, other: Claimant) -> bool | None:
     """Is another object's hostname held by one that wants it too? None: not known yet."""
     claims = situation.world.claims
-    rivals = claims.wanting_hostname(other.hostname)
-    if len(rivals) < 2:
+    if not claims.others_want(other.uid, other.hostname):
         return False
     if not _read(situation, draft, other.hostname):
         # Where nobody may look, age must do.
         return False if all(fault for _, fault in _unread(situation, other.hostname)) else None
-    holder = marked_holder(situation, other.hostname, other.uid) or rivals[0].uid
-    return holder != other.uid and any(c.uid == holder for c in rivals)
+    first = claims.first_for(other.hostname)
+    holder = marked_holder(situation, other.hostname, other.uid) or (first.uid if first else other.uid)
+    return holder != other.uid and claims.wants_hostname(holder, other.hostname)
 
 
 def _read(situation: Situation, draft: Draft, hostname: str) -> bool:

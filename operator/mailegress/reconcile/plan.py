@@ -23,6 +23,7 @@ from mailegress.reconcile import (
     vouch,
     zonechoice,
 )
+from mailegress.reconcile.claims import Standing
 from mailegress.reconcile.contest import Contest, Hold
 from mailegress.reconcile.forward import Forward
 from mailegress.reconcile.model import Eip, Fact, Iprev
@@ -97,6 +98,7 @@ def refuse(situation: Situation, why: str) -> Step:
         zone=status.zone,
         forward=status.forward,
         former_records=status.former_records,
+        standing=Standing(able=False),
     )
 
 
@@ -206,6 +208,7 @@ def _step(
         former_records=vouch.former_records(s, (zone.id, s.obj.spec.hostname) if zone is not None else None),
         notices=tuple(draft.notices),
         blocked_on=frozenset(draft.blocked_on) if claim.known and aims.known else None,
+        standing=draft.standing,
         suspended=s.obj.spec.suspend and external and action is None,
         held_back=in_words(draft.action) if s.obj.spec.suspend else "",
         settled=settled,

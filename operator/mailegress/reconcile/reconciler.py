@@ -195,6 +195,9 @@ class Reconciler:
         if step.blocked_on is not None:
             for other in self._world.claims.set_blocked(obj.meta.uid, step.blocked_on):
                 self._wake(other)
+        if step.standing is not None:
+            for other in self._world.claims.stand(obj.meta.uid, step.standing):
+                self._wake(other)
         self._released(memory, situation)
         self._actor.request(key, step)
         if (pause := memory.kube_until - now) > 0:
@@ -213,6 +216,8 @@ class Reconciler:
             memory.progress, memory.progress_at = progress, now
         deadline = memory.progress_at + self._settings.stalled_after_seconds
         until_stuck = deadline - now if now < deadline else float("inf")
+        if summarise.hopeless(obj, found[READY], stuck=now >= deadline):
+            memory.hopeless_generation = obj.meta.generation
         status = summarise.compose(
             obj,
             step,
@@ -291,9 +296,8 @@ class Reconciler:
         """Somebody may be waiting for a name that is ours no more."""
         owned = frozenset(situation.owned())
         for _, hostname in memory.owned - owned:
-            for claimant in self._world.claims.wanting_hostname(hostname):
-                if claimant.uid != memory.uid:
-                    self._wake(claimant.key)
+            for other in self._world.claims.next_for(hostname) - {memory.key}:
+                self._wake(other)
         memory.owned = owned
 
     def _handled(self, obj: MailEgress, memory: Memory, step: Step) -> str | None:

@@ -12,7 +12,7 @@ from mailegress.api.conditions import READY, TRUE
 from mailegress.api.reasons import CHANGE_REJECTED, READY_REASON
 from mailegress.api.status import AddressStatus
 from mailegress.api.types import MailEgress
-from mailegress.reconcile.claims import ClaimIndex
+from mailegress.reconcile.claims import ClaimIndex, Standing
 from mailegress.reconcile.marks import Mark
 from mailegress.reconcile.model import Absence, ErrorKind, Fact, WritePhase, WriteState
 from mailegress.reconcile.ports import AddressBook, Dns, PtrWriter, Records, Zones, ZoneWriter
@@ -73,6 +73,8 @@ class Memory:
     progress: str = ""
     progress_at: float = 0.0
     ready_generation: int = -1
+    hopeless_generation: int = -1
+    """Nothing moved for this generation in the time after which it is Stalled, and no other object was in its way."""
     kube_failures: int = 0
     """Refusals by the API server since a status was last stored, however many passes came between them."""
     kube_until: float = float("-inf")
@@ -246,6 +248,7 @@ class Draft:
         self.notices: list[Notice] = []
         self.wait = float("inf")
         self.blocked_on: set[str] = set()
+        self.standing: Standing | None = None
         self.unsatisfied: dict[str, float] = {}
         """Question -> when the reading that did not satisfy began."""
         self.heard: dict[str, tuple[float, str]] = {}

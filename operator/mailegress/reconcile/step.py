@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from mailegress.api.conditions import FALSE, TRUE, UNKNOWN
 from mailegress.api.reasons import Reason
 from mailegress.api.status import AddressStatus, FormerRecord, ForwardStatus, ZoneStatus
+from mailegress.reconcile.claims import Standing
 from mailegress.reconcile.model import NO_LIMIT, Change, ErrorKind, Fault, WriteState
 
 # ---------------------------------------------------------------- readings wanted
@@ -241,6 +242,8 @@ class Step:
     notices: tuple[Notice, ...] = ()
     blocked_on: frozenset[str] | None = frozenset()
     """UIDs of the CRs whose release this one waits for; None while the claims are still being looked into."""
+    standing: Standing | None = None
+    """What this pass found out about the object's right to hold something by age; None: nothing."""
     suspended: bool = False
     """``suspend`` holds a write back; ``held_back`` says in words which."""
     held_back: str = ""

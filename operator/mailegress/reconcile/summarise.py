@@ -197,6 +197,26 @@ def _origins(status: Status) -> set[tuple[str | None, PtrOrigin]]:
     return {(a.allocation_id, a.ptr_origin) for a in status.addresses if a.ptr_origin is not None}
 
 
+_IN_THE_WAY = frozenset(
+    r.name
+    for r in (
+        reasons.HOSTNAME_CONFLICT,
+        reasons.ADDRESS_CONFLICT,
+        reasons.WAITING_FOR_RELEASE,
+        reasons.CLAIM_CYCLE,
+    )
+)
+"""Reasons that another object, and not its own spec, keeps an object from going on."""
+
+
+def hopeless(obj: MailEgress, ready: Finding, *, stuck: bool) -> bool:
+    """Is it Stalled because nothing moved for so long, although no other object is in its way?"""
+    if ready.status == TRUE or ready.reason in _IN_THE_WAY:
+        return False
+    reason = ALL_REASONS.get(ready.reason)
+    return stuck or (_stalled(obj, ready, stuck) and not (reason is not None and reason.stalls_at_once))
+
+
 def _stalled(obj: MailEgress, ready: Finding, stuck: bool) -> bool:
     reason = ALL_REASONS.get(ready.reason)
     if stuck or (reason is not None and reason.stalls_at_once):

@@ -42,8 +42,8 @@ def _explained(situation: Situation, view: NameView) -> bool:
     lost, or was not written yet when the process stopped, gets its records back.
     """
     s, hostname = situation, view.hostname
-    rivals = [c for c in s.world.claims.wanting_hostname(hostname) if c.uid != s.obj.meta.uid]
-    if rivals and not (s.obj.status.observed_generation == -1 and _oldest(s, hostname)):
+    rivalled = s.world.claims.others_want(s.obj.meta.uid, hostname)
+    if rivalled and not (s.obj.status.observed_generation == -1 and _first(s, hostname)):
         return False
     own = {a.public_ip for a in s.recorded()}
     if hostname == s.obj.spec.hostname:
@@ -52,9 +52,9 @@ def _explained(situation: Situation, view: NameView) -> bool:
     return all(r.simple and set(r.values) <= own for r in records)
 
 
-def _oldest(situation: Situation, hostname: str) -> bool:
-    wanting = situation.world.claims.wanting_hostname(hostname)
-    return bool(wanting) and wanting[0].uid == situation.obj.meta.uid
+def _first(situation: Situation, hostname: str) -> bool:
+    first = situation.world.claims.first_for(hostname)
+    return first is not None and first.uid == situation.obj.meta.uid
 
 
 def former_records(situation: Situation, current: Place | None) -> tuple[FormerRecord, ...]:

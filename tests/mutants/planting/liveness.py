@@ -162,8 +162,8 @@ LIVENESS = (
         "E4",
         "Of two that want one name the younger one gets it",
         "reconcile/claims.py",
-        "        return sorted((c for c in found if not c.deleting), key=lambda c: c.order)\n",
-        "        return sorted((c for c in found if not c.deleting), key=lambda c: c.order, reverse=True)\n",
+        "        return self._by_uid[members[0][2]] if members else None\n",
+        "        return self._by_uid[members[-1][2]] if members else None\n",
         runs=(Run("claim-race"),),
     ),
     Mutant(
@@ -171,7 +171,7 @@ LIVENESS = (
         "E4",
         "An object that is gone keeps its claim",
         "reconcile/claims.py",
-        "        self._blocked.pop(uid, None)\n        return self._drop(uid)\n",
+        "        self._blocked.pop(uid, None)\n        return self._heads(self._remove(uid))\n",
         "        self._blocked.pop(uid, None)\n        return set()\n",
         tests=(
             "tests/sim/test_sim_apiserver.py::test_a_deletion_that_no_watch_told_is_found_by_the_periodic_list",

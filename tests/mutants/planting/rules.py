@@ -58,8 +58,8 @@ RULES = (
         "S9",
         "Age alone decides who holds a hostname, whatever mark stands there",
         "reconcile/contest.py",
-        "    holder = marked_holder(situation, hostname)\n    wanting = claims.wanting_hostname(hostname)\n",
-        "    holder = None\n    wanting = claims.wanting_hostname(hostname)\n",
+        "    holder = marked_holder(situation, hostname)\n    if holder is None:\n",
+        "    holder = None\n    if holder is None:\n",
         runs=(Run("conflict-takeover"),),
     ),
     Mutant(

@@ -1,0 +1,188 @@
+"""Who is in line for a hostname or an address, who holds it by age, and who is woken."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from fakes import UID, Desk, mine, obj, verdict
+
+from mailegress.api.conditions import ACCEPTED
+from mailegress.api.types import MailEgress
+from mailegress.reconcile.claims import ClaimIndex, Standing
+from mailegress.reconcile.step import Step
+
+A, B = "a.example.com", "b.example.com"
+OLD, NEW = "2025-01-01T00:00:00Z", "2026-01-01T00:00:00Z"
+RIVALS = 4000
+OBSERVED = {"management": "Observed"}
+
+
+def numbered(number: int) -> str:
+    return f"00000000-0000-4000-8000-{number:012d}"
+
+
+def suspended(item: MailEgress) -> MailEgress:
+    return replace(item, spec=replace(item.spec, suspend=True))
+
+
+def passed(desk: Desk, item: MailEgress) -> Step:
+    """One pass, with the claims taken down as the reconciler does."""
+    step = desk.plan(item)
+    if step.standing is not None:
+        desk.claims.stand(item.meta.uid, step.standing)
+    if step.blocked_on is not None:
+        desk.claims.set_blocked(item.meta.uid, step.blocked_on)
+    return step
+
+
+def accepted(desk: Desk, item: MailEgress) -> str:
+    return verdict(passed(desk, item), ACCEPTED).reason
+
+
+def test_a_suspended_object_holds_nothing_by_its_age() -> None:
+    desk = Desk()
+    eip = desk.eip(1)
+    old = suspended(obj(A, [eip], created=OLD))
+    new = obj(A, [eip], uid=numbered(2), created=NEW)
+    passed(desk, old)
+    desk.take(new)
+    assert accepted(desk, new) == "Accepted"
+    assert accepted(desk, old) == "HostnameConflict"
+
+
+def test_an_object_whose_selectors_resolve_to_nothing_holds_nothing_by_its_age() -> None:
+    desk = Desk()
+    there, missing = desk.eip(1), desk.eip(2)
+    del desk.book.eips[missing.allocation_id]
+    old = obj(A, [missing], created=OLD)
+    new = obj(A, [there], uid=numbered(2), created=NEW)
+    passed(desk, old)
+    assert accepted(desk, new) == "Accepted"
+    desk.book.eips[missing.allocation_id] = missing
+    desk.records.put(A, [there.public_ip], mine(numbered(2)))
+    assert accepted(desk, old) == "HostnameConflict", "what the younger one holds by now it keeps"
+
+
+def test_a_hopeless_object_holds_nothing_by_its_age_until_it_is_edited() -> None:
+    desk = Desk()
+    eip = desk.eip(1)
+    old = obj(A, [eip], created=OLD, forward=OBSERVED)
+    new = obj(B, [eip], uid=numbered(2), created=NEW)
+    passed(desk, old)
+    assert accepted(desk, new) == "AddressConflict"
+    desk.memories[UID].hopeless_generation = old.meta.generation
+    passed(desk, old)
+    assert accepted(desk, new) == "Accepted"
+    edited = replace(old, meta=replace(old.meta, generation=old.meta.generation + 1))
+    passed(desk, edited)
+    passed(desk, edited)
+    assert accepted(desk, new) == "AddressConflict"
+
+
+def test_a_suspended_object_keeps_what_its_mark_shows() -> None:
+    desk = Desk()
+    eip = desk.eip(1, A)
+    desk.records.put(A, [eip.public_ip], mine())
+    desk.publish(A)
+    old = suspended(obj(A, [eip], created=OLD))
+    passed(desk, old)
+    assert accepted(desk, obj(A, [eip], uid=numbered(2), created=NEW)) == "HostnameConflict"
+
+
+def test_a_suspended_object_under_observed_keeps_what_its_ptr_shows() -> None:
+    desk = Desk()
+    eip = desk.eip(1, A)
+    desk.dns.answers[A] = frozenset({eip.public_ip})
+    old = suspended(obj(A, [eip], created=OLD, forward=OBSERVED))
+    passed(desk, old)
+    new = obj(A, [desk.eip(2)], uid=numbered(2), created=NEW, forward=OBSERVED)
+    assert accepted(desk, new) == "HostnameConflict"
+
+
+def test_nobody_takes_the_place_of_an_older_one_that_was_not_looked_at_yet() -> None:
+    desk = Desk()
+    eip = desk.eip(1)
+    desk.claims.put("mail/old", obj(A, [eip], created=OLD))
+    new = obj(A, [eip], uid=numbered(2), created=NEW)
+    step = passed(desk, new)
+    assert verdict(step, ACCEPTED).reason == "Progressing"
+    assert step.action is None
+    assert step.wait <= desk.settings.poll_seconds, "it looks again soon"
+    desk.claims.stand(UID, Standing(able=False))
+    assert accepted(desk, new) == "Accepted"
+
+
+def test_of_several_that_hold_nothing_by_age_there_is_still_one_first() -> None:
+    desk = Desk()
+    eip = desk.eip(1)
+    found = [
+        suspended(obj(A, [eip], created=OLD)),
+        suspended(obj(A, [eip], uid=numbered(2), created=NEW)),
+    ]
+    for item in found:
+        passed(desk, item)
+    assert [accepted(desk, item) for item in found] == ["Accepted", "HostnameConflict"]
+
+
+def crowd(count: int) -> tuple[ClaimIndex, list[MailEgress]]:
+    """Rivals for one name and one address, the first of them being the oldest."""
+    desk, claims = Desk(), ClaimIndex()
+    eip = desk.eip(1)
+    items = []
+    for number in range(count):
+        item = obj(A, [eip], uid=numbered(number), created=f"2025-01-01T00:00:00.{number:06d}Z")
+        items.append(replace(item, meta=replace(item.meta, name=f"n{number}")))
+    return claims, items
+
+
+def test_an_edit_wakes_the_first_two_in_line_whatever_the_number_of_rivals() -> None:
+    claims, items = crowd(50)
+    for item in items:
+        assert len(claims.put(f"mail/{item.meta.name}", item)) <= 2
+    for item in items:
+        assert claims.stand(item.meta.uid, Standing()) <= {"mail/n0", "mail/n1"}
+    last = items[-1]
+    edited = replace(last, spec=replace(last.spec, hostname=B))
+    assert claims.put("mail/n49", edited) == {"mail/n0", "mail/n1"}
+    assert claims.drop(items[0].meta.uid) == {"mail/n1", "mail/n2"}, "the next in line is told"
+    assert claims.stand(items[1].meta.uid, Standing(able=False)) == {"mail/n1", "mail/n2", "mail/n3"}
+
+
+def test_thousands_that_wait_for_one_holder_do_not_wake_it() -> None:
+    claims, items = crowd(50)
+    for item in items:
+        claims.put(f"mail/{item.meta.name}", item)
+    holder = items[0].meta.uid
+    claims.set_blocked(holder, frozenset())
+    woken = [claims.set_blocked(item.meta.uid, frozenset({holder})) for item in items[1:]]
+    assert not any(woken)
+
+
+def test_thousands_of_rivals_cost_less_than_a_second() -> None:
+    """Taking them in, one look of each, an edit of each, and the end of each."""
+    claims, items = crowd(RIVALS)
+    desk = Desk()
+    eip = desk.eip(1)
+    best = float("inf")
+    for _ in range(3):
+        began = time.process_time()
+        for item in items:
+            claims.put(f"mail/{item.meta.name}", item)
+        for item in items:
+            first = claims.first_for(A)
+            assert first is not None
+            assert next(claims.in_line_for(eip)).uid == first.uid
+            claims.wants_hostname(first.uid, A)
+            claims.wants_eip(first.uid, eip)
+            claims.stand(item.meta.uid, Standing())
+            claims.set_blocked(item.meta.uid, frozenset({first.uid} - {item.meta.uid}))
+        for item in items:
+            claims.put(f"mail/{item.meta.name}", suspended(item))
+        for item in items:
+            claims.drop(item.meta.uid)
+        best = min(best, time.process_time() - began)
+        if best < 1.0:
+            break
+    assert best < 1.0
+    assert len(claims) == 0
