@@ -341,7 +341,7 @@ class Desk:
     def situation(self, obj: MailEgress) -> Situation:
         self.take(obj)
         memory = self.memories.setdefault(obj.meta.uid, remember.new_memory(obj, self.now))
-        remember.observe(memory, obj, self.world, self.now)
+        remember.observe(memory, obj, self.world, self.now, self.settings)
         absences = {
             (a.region or "", a.allocation_id or ""): self.book.watch_absence(
                 "", a.region or "", a.allocation_id or ""

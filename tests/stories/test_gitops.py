@@ -136,8 +136,8 @@ def test_an_edit_is_never_ready_before_it_was_verified(story: Story) -> None:
 
 
 def test_a_requested_reconcile_is_answered_by_a_new_look(story: Story) -> None:
-    """Given a Ready object, when mailegress.io/reconcile-requested-at is set, then AWS and DNS are asked anew and the
-    token comes back in the status; nothing is written."""
+    """Given a Ready object, when mailegress.io/reconcile-requested-at is set, then its record and DNS are read anew and
+    the token comes back in the status; nothing is written. (Lists for all objects are renewed only if they are old.)"""
     story.zone()
     meg = story.meg("outbound", HOST, story.eips()).wait(reason="Ready")
     assert "lastHandledReconcileAt" not in meg.status
@@ -147,7 +147,7 @@ def test_a_requested_reconcile_is_answered_by_a_new_look(story: Story) -> None:
     kubectl(story, "annotate", "meg", "outbound", f"mailegress.io/reconcile-requested-at={token}")
     meg.until(lambda: meg.status.get("lastHandledReconcileAt") == token, "the answer")
     operations = {c["operation"] for c in story.aws.log(since=since)}
-    assert {"ListResourceRecordSets", "DescribeAddresses", "DescribeAddressesAttribute"} <= operations
+    assert "ListResourceRecordSets" in operations
     assert story.writes() == writes
     assert meg.condition("Ready")[:2] == ("True", "Ready")
 

@@ -123,7 +123,7 @@ class Reconciler:
         try:
             delay = await self._pass(key, body, obj, invalid)
             outcome = "ok"
-            return delay
+            return self._until_nudged(obj.meta.uid, delay)
         except KubeConflict:
             outcome = "conflict"
             return await self._outdated(key, obj)
@@ -136,6 +136,13 @@ class Reconciler:
             return self._unavailable(key, obj, error)
         finally:
             self._metrics.reconcile(outcome, self._clock() - began)
+
+    def _until_nudged(self, uid: str, delay: float | None) -> float | None:
+        """An edit or request that came too soon after the last one is honoured at its time."""
+        if (memory := self._memories.get(uid)) is None or not memory.nudges.pending:
+            return delay
+        due = memory.nudges.due(self._settings.blocked_seconds, self._settings.resync_seconds) - self._clock()
+        return max(due, 0.0) if delay is None else min(delay, max(due, 0.0))
 
     async def _outdated(self, key: str, obj: MailEgress) -> float | None:
         """Somebody changed the object meanwhile. The watch tells how, or does not: then we look ourselves."""
@@ -184,7 +191,7 @@ class Reconciler:
         memory = self._memories.get(obj.meta.uid)
         if memory is None:
             memory = self._memories[obj.meta.uid] = remember.new_memory(obj, now)
-        if remember.observe(memory, obj, self._world, now):
+        if remember.observe(memory, obj, self._world, now, self._settings):
             for entry in obj.status.addresses:
                 if entry.region and entry.region in self._world.book.regions and entry.allocation_id:
                     self._world.book.forget_absence(entry.region, [entry.allocation_id])

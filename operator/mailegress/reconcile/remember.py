@@ -6,6 +6,7 @@ from mailegress.api.names import FINALIZER
 from mailegress.api.types import MailEgress
 from mailegress.reconcile import marks, verify
 from mailegress.reconcile.model import WritePhase
+from mailegress.reconcile.settings import ReconcileSettings
 from mailegress.reconcile.situation import Memory, World
 from mailegress.reconcile.step import Step
 
@@ -23,10 +24,11 @@ def new_memory(obj: MailEgress, now: float) -> Memory:
         first_seen=now,
         complete=FINALIZER not in obj.meta.finalizers,
         progress_at=now,
+        edit_at=now,
     )
 
 
-def observe(memory: Memory, obj: MailEgress, world: World, now: float) -> bool:
+def observe(memory: Memory, obj: MailEgress, world: World, now: float, settings: ReconcileSettings) -> bool:
     """Take in the object and what the shared readings say of it. True if it was edited or deleted while watched."""
     edited = memory.generation not in (-1, obj.meta.generation)
     memory.edited = memory.edited or edited
@@ -35,19 +37,23 @@ def observe(memory: Memory, obj: MailEgress, world: World, now: float) -> bool:
         memory.names.add(obj.status.hostname)
     if memory.generation != obj.meta.generation:
         memory.generation, memory.generation_at = obj.meta.generation, now
-        memory.kube_until = float("-inf")
-        memory.heals.clear()
         memory.shown.clear()
-        memory.asked.clear()
         memory.answers.clear()
+        if edited:
+            memory.nudges.seen(now, settings.blocked_seconds)
     token = obj.meta.reconcile_requested_at
-    if token != memory.token:
-        memory.token = token
+    if token != memory.requested:
+        memory.requested = token
         if token is not None and token != obj.status.last_handled_reconcile_at:
-            memory.token_at = now
-            memory.asked.clear()
+            memory.nudges.seen(now, settings.blocked_seconds)
+        else:
+            memory.token = token
     if obj.meta.deletion_timestamp is not None and memory.deleting_at == float("-inf"):
         memory.deleting_at = now
+        # Nothing edits it any more: it need not wait behind the edits before it.
+        memory.nudges.honoured_at = float("-inf")
+    if now >= memory.nudges.due(settings.blocked_seconds, settings.resync_seconds):
+        _honour(memory, now)
     for place in world.records.marked(obj.meta.uid):
         view = world.records.get(*place).value
         mark = marks.parse(view.mark.values) if view is not None and view.mark is not None else None
@@ -56,6 +62,18 @@ def observe(memory: Memory, obj: MailEgress, world: World, now: float) -> bool:
     _written(memory, world)
     _settled(memory, obj.spec.hostname, world, now)
     return edited
+
+
+def _honour(memory: Memory, now: float) -> None:
+    """Act upon the edit or the request that is pending: readings are made anew, back-offs end."""
+    memory.nudges.honour(now)
+    if memory.edit_at < memory.generation_at:
+        memory.edit_at = now
+        memory.kube_until = float("-inf")
+        memory.heals.clear()
+    if memory.requested != memory.token:
+        memory.token, memory.token_at = memory.requested, now
+    memory.asked.clear()
 
 
 def _written(memory: Memory, world: World) -> None:

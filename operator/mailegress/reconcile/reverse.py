@@ -246,7 +246,7 @@ def _unsupported(situation: Situation, draft: Draft, forward: Forward, eip: Eip)
         return reading
     if forward.finding.ok and s.world.dns.resolvers:
         addresses = frozenset(forward.wanted)
-        asked = max(s.memory.generation_at, s.memory.token_at)
+        asked = max(s.memory.edit_at, s.memory.token_at)
         floor = max(asked, s.now - s.settings.public_seconds)
         report = fact.value if fact.fresh(asked) else None
         if report is None or not fact.fresh(floor) or not addresses <= report.addresses:

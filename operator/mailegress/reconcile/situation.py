@@ -34,6 +34,38 @@ class World:
 
 
 @dataclass(slots=True)
+class Nudges:
+    """Edits and requests of one object. Each is seen at once; what it may cost is bounded.
+
+    One is honoured (readings are made anew, back-offs end) when none was for ``pause`` seconds; when they keep coming
+    without such a pause between them, from the third on only every ``long_pause`` seconds.
+    """
+
+    seen_at: float = float("-inf")
+    honoured_at: float = float("-inf")
+    count: int = 0
+    """Honoured since the last pause."""
+    pending: bool = False
+
+    def seen(self, now: float, pause: float) -> None:
+        """One has come."""
+        if now - self.seen_at >= pause:
+            self.count = 0
+        self.seen_at = now
+        self.pending = True
+
+    def due(self, pause: float, long_pause: float) -> float:
+        """When the pending one may be honoured; infinity if there is none."""
+        if not self.pending:
+            return float("inf")
+        return self.honoured_at + (pause if self.count < 2 else max(pause, long_pause))
+
+    def honour(self, now: float) -> None:
+        self.honoured_at, self.pending = now, False
+        self.count += 1
+
+
+@dataclass(slots=True)
 class Memory:
     """What this process remembers of one object. Losing it costs time, never safety."""
 
@@ -45,7 +77,13 @@ class Memory:
     generation: int = -1
     generation_at: float = 0.0
     token: str | None = None
+    """The request for a reconcile that was honoured last."""
     token_at: float = float("-inf")
+    edit_at: float = float("-inf")
+    """When the first version, or the last edit that was honoured, was seen."""
+    requested: str | None = None
+    """The newest request for a reconcile."""
+    nudges: Nudges = field(default_factory=lambda: Nudges())
     deleting_at: float = float("-inf")
     names: set[str] = field(default_factory=set)
     """Hostnames that the object has or had, as far as this process saw."""
@@ -127,8 +165,22 @@ class Situation:
 
     @property
     def edit_floor(self) -> float:
-        """Shared readings older than this are not used to serve a new generation or a requested reconcile."""
-        return max(self.memory.generation_at - self.settings.reuse_seconds, self.memory.token_at)
+        """Readings of its own older than this are not used to serve a new generation or a requested reconcile."""
+        return max(self.memory.edit_at - self.settings.reuse_seconds, self.memory.token_at)
+
+    @property
+    def request_floor(self) -> float:
+        """The same for readings that are shared with all objects: one request does not renew what is still new."""
+        return self.memory.token_at - self.settings.blocked_seconds
+
+    @property
+    def shared_floor(self) -> float:
+        return max(self.memory.edit_at - self.settings.reuse_seconds, self.request_floor)
+
+    @property
+    def nudge_due(self) -> float:
+        """When an edit or request that came too early is honoured; infinity if none did."""
+        return self.memory.nudges.due(self.settings.blocked_seconds, self.settings.resync_seconds)
 
     def spread(self, interval: float) -> float:
         """This object's share of an interval (0 to ``interval`` seconds): a restart asks nothing all at once."""
@@ -137,7 +189,7 @@ class Situation:
     @property
     def absence_floor(self) -> float:
         """A reading that began before the edit does not prove that what it names is missing."""
-        return max(self.memory.generation_at, self.memory.token_at)
+        return max(self.memory.generation_at, self.request_floor)
 
     @property
     def converged(self) -> bool:
@@ -197,8 +249,10 @@ class Situation:
         return None if self.world.book.ptr(region, allocation_id).fresh(write.at) else write.at
 
     def rest(self, since: float, pause: float) -> float:
-        """Seconds left of a pause that began then. An edit, or a look that somebody asked for later, ends it."""
-        if max(self.memory.generation_at, self.memory.token_at) > since:
+        """Seconds left of a pause that began then. An edit, or a look that somebody asked for later, ends it, but not
+        more often than such are honoured.
+        """
+        if max(self.memory.edit_at, self.memory.token_at) > since:
             return 0.0
         return max(since + pause - self.now, 0.0)
 
@@ -262,6 +316,18 @@ class Draft:
         if fact.fresh(not_before):
             return True
         self.need(need)
+        return False
+
+    def prove_absent(self, situation: Situation, fact: Fact[Any], need: Callable[[float], Need]) -> bool:
+        """True if what the reading does not show is missing; else a newer one is asked for, at the latest when the edit
+        that names it is honoured.
+        """
+        if fact.fresh(situation.absence_floor):
+            return True
+        if situation.nudge_due > situation.now and situation.memory.nudges.pending:
+            self.later(situation.nudge_due - situation.now)
+        else:
+            self.need(need(situation.absence_floor))
         return False
 
     def ask_again(

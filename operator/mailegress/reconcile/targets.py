@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 from mailegress.api import reasons
@@ -70,14 +71,14 @@ def resolve(situation: Situation, draft: Draft) -> Targets:
             continue
         fact = book.get(region)
         if fact.value is None:
-            draft.need(NeedRegion(region, situation.edit_floor))
+            draft.need(NeedRegion(region, situation.shared_floor))
             known, fault = False, fault or fact.fault
             entries.append(Entry(str(selector), region))
             continue
         found = _match(selector, fact.value)
         if not found.eips:
             # A new EIP may be younger than the reading: look again before calling it missing.
-            if not draft.have(fact, situation.absence_floor, NeedRegion(region, situation.absence_floor)):
+            if not draft.prove_absent(situation, fact, functools.partial(NeedRegion, region)):
                 known, fault = False, fault or fact.fault
                 entries.append(Entry(str(selector), region))
                 continue
@@ -105,7 +106,7 @@ def _look_again(situation: Situation, draft: Draft, region: str) -> None:
 
 def _idle_reading(situation: Situation, draft: Draft) -> None:
     # Rounds renew the reading; an object asks by itself only if they fail to.
-    floor = max(situation.now - 2 * situation.settings.address_sweep_seconds, situation.memory.token_at)
+    floor = max(situation.now - 2 * situation.settings.address_sweep_seconds, situation.request_floor)
     for region in regions(situation):
         fact = situation.world.book.get(region)
         if not fact.fresh(floor):

@@ -34,11 +34,11 @@ def choose(situation: Situation, draft: Draft) -> Choice:
     successor is delegated."""
     fact = situation.world.zones.get()
     if fact.value is None:
-        draft.need(NeedZones(situation.edit_floor))
+        draft.need(NeedZones(situation.shared_floor))
         if fact.fault is not None:
             return Choice(finding=from_fault(fact.fault))
         return Choice(finding=unknown(reasons.PROGRESSING, "Reading the hosted zones.", soft=True))
-    idle = max(situation.now - situation.settings.record_sweep_seconds, situation.memory.token_at)
+    idle = max(situation.now - situation.settings.record_sweep_seconds, situation.request_floor)
     if not fact.fresh(idle):
         draft.need(NeedZones(idle))
     wanted = _wanted(situation, draft, fact.value)
@@ -48,8 +48,7 @@ def choose(situation: Situation, draft: Draft) -> Choice:
         and wanted.finding.reason == reasons.ZONE_NOT_FOUND.name
     ):
         # The zone may be younger than the reading.
-        if not fact.fresh(situation.absence_floor):
-            draft.need(NeedZones(situation.absence_floor))
+        if not draft.prove_absent(situation, fact, NeedZones):
             return Choice(finding=unknown(reasons.PROGRESSING, "Reading the hosted zones.", soft=True))
         draft.later(situation.settings.blocked_seconds)
         floor = situation.now - situation.settings.blocked_seconds

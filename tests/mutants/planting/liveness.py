@@ -117,7 +117,7 @@ LIVENESS = (
         "E3",
         "Every pass has the region read again",
         "reconcile/targets.py",
-        "    floor = max(situation.now - 2 * situation.settings.address_sweep_seconds, situation.memory.token_at)\n",
+        "    floor = max(situation.now - 2 * situation.settings.address_sweep_seconds, situation.request_floor)\n",
         "    floor = situation.now - 30\n",
         runs=(Run("create-instance"),),
     ),

@@ -331,6 +331,13 @@ class Checks(StatusChecks):
                 self._check_rivals(created, eip, name)
         self._joined |= values
 
+    def _without_age(self, body: Object) -> bool:
+        """Holds nothing by age: suspended (or so a moment ago, for all that the operator knew), or hopeless."""
+        meta, seen = body["metadata"], (body.get("status") or {}).get("observedGeneration")
+        if body["spec"].get("suspend") or 1 < meta["generation"] != seen:
+            return True
+        return (meta["uid"], meta["generation"]) in self._hopeless
+
     def _check_rivals(self, mark: Mark | None, eip: Eip, name: str) -> None:
         """S9: an address that an older object wants as well does not join the record of a younger one."""
         owner = self.api.by_uid(mark.uid) if mark is not None else None
@@ -340,7 +347,7 @@ class Checks(StatusChecks):
             if other["metadata"]["uid"] in self.api.lapsed:
                 # It came back from a backup: nobody could know of it at that moment.
                 continue
-            if _wants(other, eip) and _age(other) < _age(owner):
+            if _wants(other, eip) and _age(other) < _age(owner) and not self._without_age(other):
                 self.violated(
                     "S9",
                     f"{eip.public_ip} joins {name} although {other['metadata']['name']} is older and wants it",

@@ -50,6 +50,8 @@ class Ledger:
     _shown: dict[str, dict[str, float]] = field(default_factory=dict)
     """Address -> name -> when its PTR was last seen to be that."""
     _joined: set[str] = field(default_factory=set)
+    _hopeless: set[tuple[str, int]] = field(default_factory=set)
+    """UID and generation of objects that were Stalled, and not for another object's sake."""
     _wrote: dict[str, float] = field(default_factory=dict)
     """Hostname or address -> the last write's time."""
     _asked: dict[tuple[str, str], dict[str, float]] = field(default_factory=dict)

@@ -91,10 +91,11 @@ def thawed(value: Any) -> Any:
 
 
 def keep(memory: Memory) -> Any:
-    """A memory as a value. Its times become 'now' and 'long ago'."""
+    """A memory as a value. Its times become 'now' and 'long ago'; the user is never too quick."""
     memory.first_seen = memory.progress_at = NOW
     memory.asked = {q: (min(count, MOST_ASKED), min(at, -1.0)) for q, (count, at) in memory.asked.items()}
-    return tuple((f.name, frozen(getattr(memory, f.name))) for f in dataclasses.fields(Memory))
+    names = (f.name for f in dataclasses.fields(Memory) if f.name != "nudges")
+    return tuple((name, frozen(getattr(memory, name))) for name in names)
 
 
 def recall(kept: Any) -> Memory:
@@ -109,7 +110,7 @@ def aged(kept: Any) -> Any:
     memory.settled = dict.fromkeys(memory.settled, LONG)
     memory.asked = {q: (count, LONG) for q, (count, _) in memory.asked.items()}
     memory.heals.clear()
-    memory.generation_at = LONG
+    memory.generation_at = memory.edit_at = LONG
     if memory.deleting_at != float("-inf"):
         memory.deleting_at = LONG
     return keep(memory)

@@ -16,6 +16,15 @@ VOLATILE = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]
 """What differs from one request to the next."""
 
 
+def gets_nowhere(body: Object) -> bool:
+    """Stalled, and not for another object's sake."""
+    in_the_way = ("HostnameConflict", "AddressConflict", "WaitingForRelease", "ClaimCycle")
+    return any(
+        c["type"] == "Stalled" and c["status"] == "True" and c["reason"] not in in_the_way
+        for c in body["status"].get("conditions", ())
+    )
+
+
 class StatusChecks(Ledger):
     """Looked at with each write to the API server."""
 
@@ -23,6 +32,8 @@ class StatusChecks(Ledger):
         self._status_writes += 1
         status, meta = new["status"], new["metadata"]
         where = f"{meta['namespace']}/{meta['name']}"
+        if gets_nowhere(new):
+            self._hopeless.add((meta["uid"], meta["generation"]))
         if status.get("observedGeneration") != meta["generation"]:
             self.violated(
                 "S6",

@@ -1,0 +1,187 @@
+"""What one tenant may cost the others: names held by age alone, and storms of edits and requests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from simulation.harness import NAMESPACE, Sim, simulate
+from simulation.scenarios import HOST, OTHER
+
+WINDOW = 600.0
+EVERY = 2.0
+LIMIT = 1.0
+"""AWS calls a minute that a storm may cost."""
+
+
+def touch(sim: Sim, value: str) -> None:
+    """Ask for a reconcile, as ``kubectl annotate`` does."""
+
+    def annotate(body: dict[str, Any]) -> None:
+        body["metadata"].setdefault("annotations", {})["mailegress.io/reconcile-requested-at"] = value
+
+    sim.api.meddle(NAMESPACE, "a", annotate)
+
+
+def handled(sim: Sim) -> object:
+    return (sim.find("a") or {})["status"].get("lastHandledReconcileAt")
+
+
+class Meter:
+    """AWS calls sent so far."""
+
+    def __init__(self, sim: Sim) -> None:
+        self.count = 0
+        told = sim.world.calls.sent
+
+        def sent(call: Any) -> None:
+            self.count += 1
+            told(call)
+
+        sim.world.calls.sent = sent
+
+    async def window(self, sim: Sim, act: Callable[[int], None] = lambda number: None) -> int:
+        """Calls in ten minutes in which ``act`` is done every two seconds."""
+        before = self.count
+        for number in range(int(WINDOW / EVERY)):
+            act(number)
+            await sim.sleep(EVERY)
+        return self.count - before
+
+
+def requests(sim: Sim) -> Callable[[int], None]:
+    return lambda number: touch(sim, f"{sim.clock():.0f}-{number}")
+
+
+def edits(sim: Sim) -> Callable[[int], None]:
+    def edit(number: int) -> None:
+        known = (sim.find("a") or {})["metadata"]["generation"]
+        assert (sim.find("a") or {})["status"]["observedGeneration"] == known, "an edit is seen at once"
+        sim.edit("a", deletionPolicy=("Retain", "Delete")[number % 2])
+
+    return edit
+
+
+@pytest.mark.parametrize("storm", [requests, edits])
+def test_a_storm_costs_no_more_than_a_call_a_minute(storm: Callable[[Sim], Callable[[int], None]]) -> None:
+    async def story(sim: Sim) -> None:
+        sim.world.zone()
+        sim.start()
+        sim.meg("a", HOST, sim.world.eips(1))
+        await sim.ready("a")
+        await sim.drain()
+        meter = Meter(sim)
+        quiet = max([await meter.window(sim) for _ in range(6)])
+        stormy = [await meter.window(sim, storm(sim)) for _ in range(6)]
+        allowed = quiet + LIMIT * WINDOW / 60
+        assert max(stormy) <= allowed, f"{stormy} calls in ten minutes, {quiet} without the storm"
+        await sim.ready("a")
+
+    simulate(story)
+
+
+def test_a_request_is_honoured_at_once_and_the_next_one_a_minute_later() -> None:
+    async def story(sim: Sim) -> None:
+        sim.world.zone()
+        sim.start()
+        sim.meg("a", HOST, sim.world.eips(1))
+        await sim.ready("a")
+        await sim.drain()
+        for _ in range(2):
+            began = sim.clock()
+            touch(sim, f"first-{began}")
+            await sim.until(lambda b=began: handled(sim) == f"first-{b}", "the first")  # type: ignore[misc]
+            assert sim.clock() - began < 5.0
+            touch(sim, f"second-{began}")
+            await sim.until(lambda b=began: handled(sim) == f"second-{b}", "the second")  # type: ignore[misc]
+            assert 60.0 <= sim.clock() - began < 70.0
+            await sim.sleep(120.0)
+
+    simulate(story)
+
+
+def test_a_storm_ends_no_back_off_more_than_once_a_minute() -> None:
+    """AWS refuses the PTR: requests every two seconds do not have it asked more than once a minute."""
+
+    async def story(sim: Sim) -> None:
+        sim.world.zone()
+        sim.world.control.add_fault(
+            effect="error",
+            service="ec2",
+            operation="ModifyAddressAttribute",
+            code="UnauthorizedOperation",
+            status=403,
+        )
+        sent: list[float] = []
+        told = sim.world.calls.sent
+
+        def hear(call: Any) -> None:
+            if call.operation == "ModifyAddressAttribute":
+                sent.append(sim.clock())
+            told(call)
+
+        sim.world.calls.sent = hear
+        sim.start()
+        sim.meg("a", HOST, sim.world.eips(1))
+        await sim.until(lambda: len(sent) > 6, "AWS to have refused for a while")
+        sent.clear()
+        act = requests(sim)
+        for number in range(600):
+            act(number)
+            await sim.sleep(EVERY)
+        assert sent
+        assert all(later - earlier > 55.0 for earlier, later in pairwise(sent)), sent
+
+    simulate(story)
+
+
+def test_who_cannot_use_a_name_does_not_keep_it_from_others() -> None:
+    """An older object that is suspended, and one that names an address that does not exist."""
+
+    async def story(sim: Sim) -> None:
+        sim.world.zone()
+        first, second = sim.world.eips(2)
+        sim.start()
+        sim.meg("asleep", HOST, [first], suspend=True)
+        sim.meg("dreaming", OTHER, [{"allocationID": "eipalloc-00000000000000000"}])
+        await sim.sleep(2.0)
+        sim.meg("a", HOST, [first])
+        sim.meg("b", OTHER, [second])
+        await sim.ready("a", "b")
+        await sim.drain()
+        sim.edit("asleep", suspend=False)
+        await sim.reason("asleep", "HostnameConflict")
+        await sim.drain()
+        assert sim.condition("a") == sim.condition("b") == ("True", "Ready")
+        sim.delete("a")
+        await sim.ready("asleep")
+
+    simulate(story)
+
+
+def test_who_gets_nowhere_holds_an_address_by_age_for_half_an_hour_only() -> None:
+    """Under Observed, for a name that nobody publishes: then the next one has it, and neither goes back and forth."""
+
+    async def story(sim: Sim) -> None:
+        sim.world.zone()
+        (eip,) = sim.world.eips(1)
+        sim.start()
+        sim.meg("hopeless", OTHER, [eip], forward={"management": "Observed"})
+        await sim.sleep(2.0)
+        sim.meg("a", HOST, [eip])
+        await sim.reason("a", "AddressConflict")
+        began = sim.clock()
+        await sim.ready("a")
+        assert 1000.0 < sim.clock() - began < 3600.0
+        await sim.drain()
+        assert sim.condition("hopeless")[1] == "AddressConflict"
+        before = sim.api.requests["PUT status"]
+        await sim.sleep(6 * 3600.0)
+        assert sim.api.requests["PUT status"] == before, "nothing goes back and forth"
+        await sim.restart()
+        await sim.sleep(3600.0)
+        assert sim.condition("a") == ("True", "Ready")
+
+    simulate(story)
