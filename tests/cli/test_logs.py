@@ -197,7 +197,9 @@ def test_library_chatter_is_off_its_warnings_are_on_and_kopfs_object_warnings_ar
         ):
             logging.getLogger(name).info("chatter")
             logging.getLogger(name).warning("worth knowing: %s", name)
-        logging.getLogger("botocore.credentials").warning("Refreshing temporary credentials failed during %s", "x")
+        logging.getLogger("botocore.credentials").warning(
+            "Refreshing temporary credentials failed during %s", "x"
+        )
         logging.getLogger("kopf.objects").warning("Patching failed with inconsistencies")
         logging.getLogger("kopf.objects").error("broken")
         logging.getLogger("aiohttp.access").warning("GET /livez")

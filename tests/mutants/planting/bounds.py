@@ -62,6 +62,73 @@ BOUNDS = (
         "reconcile/act.py",
         "        if meta.foreign_finalizers:\n",
         "        if meta.foreign_finalizers > 100:\n",
-        tests=("tests/sim/test_sim_apiserver.py::test_finalizers_of_others_stay_as_they_are",),
+        tests=(
+            "tests/reconcile/test_finalizers.py::test_the_finalizers_of_others_are_read_before_the_list_is_replaced",
+        ),
+    ),
+    Mutant(
+        "asleep-but-first",
+        "E4",
+        "A suspended object keeps by its age what it does not use",
+        "reconcile/claims.py",
+        "standing.holds or (standing.able and not claimant.suspended)",
+        "standing.holds or standing.able",
+        tests=("tests/reconcile/test_lines.py::test_a_suspended_object_holds_nothing_by_its_age",),
+    ),
+    Mutant(
+        "nothing-resolved-but-first",
+        "E4",
+        "An object without any address keeps a hostname by its age",
+        "reconcile/contest.py",
+        "    return Standing(holds, bool(targets.wanted) and not hopeless, ",
+        "    return Standing(holds, not hopeless, ",
+        tests=(
+            "tests/reconcile/test_lines.py::"
+            "test_an_object_whose_selectors_resolve_to_nothing_holds_nothing_by_its_age",
+        ),
+    ),
+    Mutant(
+        "hopeless-but-first",
+        "E4",
+        "A hopeless object keeps an address by its age",
+        "reconcile/contest.py",
+        "    return Standing(holds, bool(targets.wanted) and not hopeless, ",
+        "    return Standing(holds, bool(targets.wanted), ",
+        tests=(
+            "tests/reconcile/test_lines.py::"
+            "test_a_hopeless_object_holds_nothing_by_its_age_until_it_is_edited",
+        ),
+    ),
+    Mutant(
+        "suspension-lets-go",
+        "S9",
+        "A suspended object under Observed loses the name that its PTR shows",
+        "reconcile/contest.py",
+        "    holds = spec.hostname in shown if observed else ",
+        "    holds = not observed and ",
+        tests=(
+            "tests/reconcile/test_lines.py::test_a_suspended_object_under_observed_keeps_what_its_ptr_shows",
+        ),
+    ),
+    Mutant(
+        "all-rivals-woken",
+        "E8",
+        "An edit wakes every rival",
+        "reconcile/claims.py",
+        "for place in self._lines.get(line, ())[:2]}",
+        "for place in self._lines.get(line, ())}",
+        tests=(
+            "tests/reconcile/test_lines.py::"
+            "test_an_edit_wakes_the_first_two_in_line_whatever_the_number_of_rivals",
+        ),
+    ),
+    Mutant(
+        "every-nudge-honoured",
+        "S11",
+        "Every edit and every request makes new readings and ends pauses",
+        "reconcile/remember.py",
+        "    if now >= memory.nudges.due(settings.blocked_seconds, settings.resync_seconds):\n",
+        "    if memory.nudges.pending:\n",
+        tests=("tests/reconcile/test_nudges.py::test_edits_and_requests_are_honoured_at_most_once_a_minute",),
     ),
 )
