@@ -83,6 +83,32 @@ def test_nat_gateways_are_read_again_when_an_association_changes_or_somebody_nee
     play(story())
 
 
+@pytest.mark.parametrize("what", ["region", "zones"])
+def test_who_asks_while_a_list_is_throttled_causes_no_second_list(what: str) -> None:
+    async def story() -> None:
+        world = build(with_eips(3))
+        operation = "DescribeAddresses" if what == "region" else "ListHostedZones"
+        world.fake.once(operation, *[error("Throttling", "Rate exceeded")] * 3)
+
+        def ask(key: str) -> None:
+            if what == "region":
+                world.aws.addresses.request(key, REGION, now())
+            else:
+                world.aws.zones.request(key, now())
+
+        ask("mail/first")
+        await world.until(lambda: world.fake.count(operation) == 3)
+        asked_at = now()
+        ask("mail/second")
+        await world.until(lambda: world.times("mail/first") == world.times("mail/second") == 1)
+        await world.quiet(5)
+        fact = world.aws.addresses.get(REGION) if what == "region" else world.aws.zones.get()
+        assert fact.at >= asked_at
+        assert world.fake.count(operation) == 4, "three refusals and one list"
+
+    play(story())
+
+
 def test_a_failed_sweep_keeps_the_last_one_tells_why_and_backs_off() -> None:
     async def story() -> None:
         world = build(with_eips(3))

@@ -101,13 +101,12 @@ def test_hostile_error_messages(story: Story, operation: str) -> None:
 
 
 def test_garbage_instead_of_replies(story: Story) -> None:
-    """Given a proxy that answers everything with an HTML page, the status reports it and the operator waits."""
+    """Given a proxy that answers everything with an HTML page, the operator waits and goes on afterwards."""
     story.zone()
     [eip] = story.eips()
     before = story.world()
     story.aws.add_fault("garbage")
-    meg = story.meg("outbound", "mta.example.com", [eip]).wait_reason("EndpointUnreachable")
-    assert "answers, but not as AWS does" in meg.condition("Ready")[2]
+    meg = story.meg("outbound", "mta.example.com", [eip]).wait_reason("AWSUnavailable")
     assert_harmless(story, meg)
     story.aws.clear_faults()
     meg.wait()

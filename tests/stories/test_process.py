@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from kit import GROUP, PLURAL, Story
 
+from sandbox.cloud import OPERATOR_USER
 from sandbox.local import CRDS
 from sandbox.operator import OperatorProcess
 
@@ -44,6 +45,46 @@ def samples(operator: OperatorProcess) -> dict[str, float]:
 def total(found: dict[str, float], name: str, *labels: str) -> float:
     """The sum of a family's samples that carry all these labels."""
     return sum(v for k, v in found.items() if k.split("{")[0] == name and all(label in k for label in labels))
+
+
+# ---------------------------------------------------------------- its AWS credentials
+
+
+def test_rotated_keys_are_used_without_a_restart(bare_story: Story) -> None:
+    """Given keys in a file, when the old key is deleted and a file with a broken key comes, the status names the cause;
+    when the right file comes, the object becomes Ready without a restart, and the log shows no key and no traceback."""
+    story = bare_story
+    operator = story.sandbox.new_operator()
+    keys = story.sandbox.directory / "keys"
+    old, new = operator.environ.pop("AWS_ACCESS_KEY_ID"), "AKIASANDBOXROTATED00"
+    del operator.environ["AWS_SECRET_ACCESS_KEY"]
+    operator.environ["AWS_SHARED_CREDENTIALS_FILE"] = str(keys)
+
+    def mount(key: str) -> None:
+        fresh = keys.with_suffix(".new")
+        fresh.write_text(f"[default]\naws_access_key_id = {key}\naws_secret_access_key = key-nobody-may-see\n")
+        fresh.replace(keys)
+
+    mount(old)
+    story.operators.append(operator)
+    operator.start()
+    story.zone()
+    one, two = story.eips(2)
+    story.meg("first", "one.example.com", [one]).wait()
+    log = operator.log.read_text()
+    assert f"AWS identity of ec2,route53: arn=arn:aws:iam::111122223333:user/{OPERATOR_USER} account=" in log, log
+
+    mount(f"{new[:8]} {new[8:]}")
+    story.aws.run("register_key", access_key=new, account="111122223333", user=OPERATOR_USER)
+    story.aws.run("revoke_key", access_key=old)
+    second = story.meg("second", "two.example.com", [two]).wait_reason("CredentialsUnavailable")
+    cause = "aws_access_key_id (shared-credentials-file) has a space in it"
+    second.until(lambda: cause in second.condition("Ready")[2], "the cause")
+    mount(new)
+    second.wait()
+    log = operator.log.read_text()
+    assert "key-nobody-may-see" not in log
+    assert "Traceback" not in log
 
 
 # ---------------------------------------------------------------- the end

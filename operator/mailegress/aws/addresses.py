@@ -39,7 +39,7 @@ class _Region:
 
     async def _read(self) -> RegionView:
         began = self._rt.clock()
-        view = await self._sweeper.sweep(self.reading.newest_demand)
+        view = await self._sweeper.sweep(lambda: self.reading.newest_demand)
         self._newer = {a: newer for a, newer in self._newer.items() if newer.at > began}
         known = {a: newer.ptr for a, newer in self._newer.items() if newer.ptr is not None}
         return _with_ptrs(view, known)

@@ -64,6 +64,9 @@ class BotoApi:
         self._renewal_listeners: list[Callable[[], None]] = []
         self._logged: dict[str, set[_Target]] = {}
         self._known: dict[RoleSettings, str] = {}
+        self._unknown: set[RoleSettings] = set()
+        """Identities to be asked for and logged at their next call that works."""
+        self._introduced = False
         self._logging = threading.Lock()
         self._pool = DaemonPool(settings.threads, "aws")
 
@@ -88,8 +91,9 @@ class BotoApi:
 
     def introduce(self) -> None:
         """Log, in the background, as whom and where calls are made, or why that is not known."""
-        for service in self._services_by_role().values():
-            self._pool.submit(self._ask_identity, service[0])
+        self._introduced = True
+        for services in self._services_by_role().values():
+            self._pool.submit(self._ask_identity, services[0])
 
     def identities(self) -> list[tuple[str, str]]:
         """For each identity: the services that use it, and its ARN and account, or why they are not known. Blocks."""
@@ -123,6 +127,8 @@ class BotoApi:
         try:
             self._blocking(Service.STS, "GetCallerIdentity", region, {}, read, role, float("inf"))
         except AwsError as error:
+            if self._introduced:
+                self._unknown.add(role)
             return f"unknown: {classify(error).message}"
         return told[0]
 
@@ -290,8 +296,13 @@ class BotoApi:
     def _worked(self, role: RoleSettings, service: Service, region: str) -> None:
         self._clients.worked(role)
         self._forget_logged((role, service.value, region))
+        if service is not Service.STS and role in self._unknown:
+            self._unknown.discard(role)
+            self._pool.submit(self._ask_identity, service)
 
     def _renewed(self, role: RoleSettings) -> None:
+        if self._introduced:
+            self._unknown.add(role)
         if role == self._settings.ec2:
             for listener in self._renewal_listeners:
                 listener()

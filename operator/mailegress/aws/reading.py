@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from mailegress.aws.api import AwsError
 from mailegress.aws.errors import classify
-from mailegress.aws.runtime import Runtime
+from mailegress.aws.runtime import SENT_FROM, Runtime
 from mailegress.reconcile.model import NEVER, Fact
 from mailegress.reconcile.ports import Key
 
@@ -69,6 +69,8 @@ class Reading(Generic[T]):
             self._running = False
 
     async def _once(self, begin: float) -> None:
+        first: list[float] = []
+        SENT_FROM.set(first)
         try:
             value = await self._read()
         except AwsError as error:
@@ -80,8 +82,10 @@ class Reading(Generic[T]):
         else:
             self._backoff.reset()
             self._not_until = NEVER
-            self.fact = Fact(value, at=begin, tried_at=begin)
-            served = [key for key, not_before in self._waiting.items() if not_before <= begin]
+            # Who asked while it was throttled is served too: all of it was read after that.
+            at = first[0] if first else begin
+            self.fact = Fact(value, at=at, tried_at=at)
+            served = [key for key, not_before in self._waiting.items() if not_before <= at]
         for key in served:
             del self._waiting[key]
         if self._done is not None:

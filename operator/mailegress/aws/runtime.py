@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -17,6 +18,9 @@ from mailegress.reconcile.ports import Wake
 from mailegress.telemetry.metrics import Metrics
 
 T = TypeVar("T")
+
+SENT_FROM: ContextVar[list[float]] = ContextVar("sent_from")
+"""Of a reading: when the first call that was answered was sent. What was throttled before told nothing."""
 
 
 class Backoff:
@@ -83,14 +87,20 @@ class Runtime:
         pause = self.backoff()
         while True:
             await bucket.take(priority, who=who)
+            sent = self.clock()
             try:
-                return await call()
+                answer = await call()
             except AwsError as error:
                 if not is_throttle(error):
                     raise
                 self.note_throttle(service, bucket)
                 if once or pause.failures >= self.settings.throttle_retries:
                     raise
+            else:
+                first = SENT_FROM.get(None)
+                if first is not None and not first:
+                    first.append(sent)
+                return answer
             await self.sleep(min(pause.next(), 20.0))
 
 

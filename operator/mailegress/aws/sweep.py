@@ -76,7 +76,7 @@ class Sweeper:
         """Hash of what was attached where; a set of ten thousand would be kept for nothing."""
         self._unsupported_at = NEVER
 
-    async def sweep(self, demand: float) -> RegionView:
+    async def sweep(self, demand: Callable[[], float]) -> RegionView:
         """``demand``: the newest moment that somebody wants everything to be read after."""
         try:
             while True:
@@ -89,12 +89,12 @@ class Sweeper:
             self._identity.note(error)
             raise
 
-    async def _sweep(self, demand: float) -> RegionView:
+    async def _sweep(self, demand: Callable[[], float]) -> RegionView:
         began = self._rt.clock()
         account = await self._identity.account(self._region)
         rows = await self._call(functools.partial(self._rt.api.describe_addresses, self._region))
         ptrs = await self._ptrs(began)
-        gateways = await self._nat_gateways(rows, began, demand)
+        gateways = await self._nat_gateways(rows, began, demand())
         holder = {
             address.allocation_id: gateway.id
             for gateway in gateways.values()

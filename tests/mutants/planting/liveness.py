@@ -28,6 +28,15 @@ LIVENESS = (
         ),
     ),
     Mutant(
+        "keys-for-ever",
+        "E1",
+        "A key file that was replaced is not read again",
+        "aws/sessions.py",
+        "        if identity is not None and identity.stamp != self._stamp:\n",
+        "        if identity is not None and not identity.stamp:\n",
+        tests=("tests/aws/test_aws_credentials.py::test_new_ec2_credentials_are_announced_once",),
+    ),
+    Mutant(
         "watch-only",
         "E1",
         "What no watch told is not found by the periodic list",

@@ -157,7 +157,27 @@ RULES = (
         "            await self._sleep(0.0)\n",
         tests=("tests/kube/test_watch.py::test_refused_credentials_are_retried_with_pauses",),
     ),
+    Mutant(
+        "credentials-at-each-call",
+        "S11",
+        "A key that AWS refuses is looked up again at each call",
+        "aws/sessions.py",
+        "            if self._clock() < renewal.not_before:\n",
+        "            if self._clock() < 0:\n",
+        tests=(
+            "tests/aws/test_aws_credentials.py::test_a_key_that_is_refused_is_looked_up_again_with_a_back_off",
+        ),
+    ),
     # ---------------------------------------------------------------- S12: hostile text, secrets
+    Mutant(
+        "patterns-over-everything",
+        "S12",
+        "Patterns run over the whole of a text that somebody else chose",
+        "aws/errors.py",
+        "    text = bounded(text)\n",
+        "    text = str(text)\n",
+        tests=("tests/aws/test_aws_text.py::test_no_text_keeps_a_cleaner_busy[10 MB of one letter-steady]",),
+    ),
     Mutant(
         "terminal-codes-in-status",
         "S12",
