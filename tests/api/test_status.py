@@ -44,7 +44,7 @@ TIME = "2026-01-31T12:00:00Z"
 text = st.text(max_size=300) | st.sampled_from(["", "\x1b[31mred", "x" * 5000, "\n", "\u202e"])
 numbers = st.integers(min_value=-(2**70), max_value=2**70)
 maybe = st.none() | text
-zones = st.builds(ZoneStatus, text, text)
+zones = st.builds(ZoneStatus, text, text, maybe)
 forwards = st.builds(ForwardStatus, st.lists(text, max_size=5).map(tuple), st.none() | numbers, maybe)
 entries = st.builds(
     AddressStatus,
@@ -75,7 +75,7 @@ statuses = st.builds(
     st.lists(text, max_size=5).map(tuple),
     st.none() | zones,
     st.none() | forwards,
-    st.lists(st.builds(FormerRecord, text, text), max_size=4).map(tuple),
+    st.lists(st.builds(FormerRecord, text, text, maybe), max_size=4).map(tuple),
     st.lists(entries, max_size=4).map(tuple),
     maybe,
     st.lists(conditions, max_size=12).map(tuple),

@@ -36,6 +36,7 @@ from mailegress.reconcile.model import (
     Verb,
     WriteState,
     Zone,
+    ZoneLook,
 )
 from mailegress.reconcile.plan import plan
 from mailegress.reconcile.settings import ReconcileSettings
@@ -45,7 +46,7 @@ from mailegress.reconcile.step import Finding, Step
 REGION = "ap-northeast-1"
 ACCOUNT = "111122223333"
 OWNER = "cluster-a"
-ZONE = Zone("Z1", "example.com")
+ZONE = Zone("Z1", "example.com", account_id=ACCOUNT)
 SERVERS = frozenset({"ns-1.example.net", "ns-2.example.net"})
 UID = "00000000-0000-4000-8000-000000000001"
 OTHER_UID = "00000000-0000-4000-8000-000000000002"
@@ -56,6 +57,7 @@ class FakeBook:
 
     def __init__(self) -> None:
         self.regions: Sequence[str] = (REGION,)
+        self.account = ACCOUNT
         self.eips: dict[str, Eip] = {}
         self.gateways: dict[str, NatGateway] = {}
         self.supported = True
@@ -68,7 +70,7 @@ class FakeBook:
         if self.at is None:
             return Fact()
         eips = {a: e for a, e in self.eips.items() if e.region == region}
-        view = RegionView(region, ACCOUNT, eips, dict(self.gateways), self.supported)
+        view = RegionView(region, self.account, eips, dict(self.gateways), self.supported)
         fault, misses = self.failing.get(region, (None, 0))
         return Fact(view, self.at, fault, misses, tried_at=self.at)
 
@@ -110,6 +112,7 @@ class FakeZones:
     def __init__(self) -> None:
         self.zones: tuple[Zone, ...] | None = (ZONE,)
         self.servers: dict[str, frozenset[str]] = {ZONE.id: SERVERS}
+        self.looks: dict[str, ZoneLook] = {}
 
     def get(self) -> Fact[tuple[Zone, ...]]:
         return Fact(self.zones, 0.0) if self.zones is not None else Fact()
@@ -120,6 +123,13 @@ class FakeZones:
     def name_servers(self, zone_id: str) -> Fact[frozenset[str]]:
         found = self.servers.get(zone_id)
         return Fact(found, 0.0) if found is not None else Fact()
+
+    def look(self, zone_id: str) -> Fact[ZoneLook]:
+        found = self.looks.get(zone_id)
+        return Fact(found, 0.0) if found is not None else Fact()
+
+    def request_look(self, key: str, zone_id: str, not_before: float) -> None:
+        raise AssertionError("planning does not ask")
 
     def request_name_servers(self, key: str, zone_id: str, not_before: float) -> None:
         raise AssertionError("planning does not ask")
@@ -313,7 +323,8 @@ class Desk:
     def eip(self, number: int, ptr: Ptr | str | None = None, region: str = REGION, **more: str) -> Eip:
         """203.0.113.<number>, in the account."""
         shown = ptr if isinstance(ptr, Ptr) else Ptr(name=ptr)
-        eip = Eip(f"eipalloc-{number:08x}", f"203.0.113.{number}", ACCOUNT, region, shown, **more)
+        account = more.pop("account_id", ACCOUNT)
+        eip = Eip(f"eipalloc-{number:08x}", f"203.0.113.{number}", account, region, shown, **more)
         self.book.eips[eip.allocation_id] = eip
         return eip
 

@@ -145,8 +145,8 @@ TOO_MANY_ADDRESSES = _reason(
 )
 REGION_NOT_CONFIGURED = _reason(
     "RegionNotConfigured",
-    (conditions.ACCEPTED,),
-    "An entry names a region that the operator does not look after.",
+    (conditions.ACCEPTED, *_BOTH),
+    "An entry names a region that the operator does not look after, or a PTR that the object set is in one.",
     "Correct the region, or add it to the operator's --regions.",
 )
 
@@ -181,7 +181,7 @@ MASS_LOSS_SUSPECTED = _reason(
 ACCOUNT_MISMATCH = _reason(
     "AccountMismatch",
     _BOTH,
-    "The credentials belong to another AWS account than the one in which the addresses were found before.",
+    "The credentials belong to another AWS account than the one in which the addresses or the hosted zone were before.",
     "Give the operator the role of the right account.",
 )
 

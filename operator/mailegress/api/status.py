@@ -131,10 +131,11 @@ class AddressStatus:
 
 @dataclass(frozen=True, slots=True)
 class ZoneStatus:
-    """The hosted zone that holds the A record; `name` without trailing dot."""
+    """The hosted zone that holds the A record; `name` without trailing dot, `account_id` as it was listed in."""
 
     id: str
     name: str
+    account_id: str | None = None
 
     def to_dict(self) -> Json:
         """Return the stored form."""
@@ -142,6 +143,7 @@ class ZoneStatus:
             {
                 "id": clean_text(self.id, limits.IDENTIFIER_LENGTH),
                 "name": clean_text(self.name, limits.STATUS_NAME_LENGTH),
+                "accountID": _cut(self.account_id, limits.IDENTIFIER_LENGTH),
             }
         )
 
@@ -149,29 +151,35 @@ class ZoneStatus:
     def from_dict(cls, value: object) -> "ZoneStatus | None":
         """Read a stored zone; None if there is nothing in it."""
         stored = _mapping(value)
-        zone = cls(_string(stored, "id") or "", _string(stored, "name") or "")
+        zone = cls(_string(stored, "id") or "", _string(stored, "name") or "", _string(stored, "accountID"))
         return None if zone == cls("", "") else zone
 
 
 @dataclass(frozen=True, slots=True)
 class FormerRecord:
-    """A record that the object had before, under another name or in another zone, and that is still there."""
+    """A record that the object had before, under another name or in another zone, and that is still there, as far as
+    is known. `account_id`: the account of the zone.
+    """
 
     zone_id: str
     hostname: str
+    account_id: str | None = None
 
     def to_dict(self) -> Json:
         """Return the stored form; empty if a part is missing."""
         zone_id = clean_text(self.zone_id, limits.IDENTIFIER_LENGTH)
         hostname = clean_text(self.hostname, limits.DNS_NAME_LENGTH)
-        return {"zoneID": zone_id, "hostname": hostname} if zone_id and hostname else {}
+        account = _cut(self.account_id, limits.IDENTIFIER_LENGTH)
+        return (
+            _compact({"zoneID": zone_id, "hostname": hostname, "accountID": account}) if zone_id and hostname else {}
+        )
 
     @classmethod
     def from_dict(cls, value: object) -> "FormerRecord | None":
-        """Read a stored entry; None if a part is missing."""
+        """Read a stored entry; None if the zone or the hostname is missing."""
         stored = _mapping(value)
         zone_id, hostname = _string(stored, "zoneID"), _string(stored, "hostname")
-        return cls(zone_id, hostname) if zone_id and hostname else None
+        return cls(zone_id, hostname, _string(stored, "accountID")) if zone_id and hostname else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,10 +28,11 @@ def may_lack_ptr_api(region: str) -> bool:
 
 
 class Identity:
-    """The account that the EC2 credentials belong to; asked again hourly and after credentials failed."""
+    """The account that a service's credentials belong to; asked again hourly and after credentials failed."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, service: Service = Service.EC2) -> None:
         self._rt = runtime
+        self._service = service
         self._account = ""
         self._at = NEVER
         self.renewals = 0
@@ -43,7 +44,7 @@ class Identity:
         if fresh or not self._account or now - self._at > self._rt.settings.identity_max_age:
             self.forget()
             renewals = self.renewals
-            account = await self._rt.api.get_caller_identity(Service.EC2, region)
+            account = await self._rt.api.get_caller_identity(self._service, region)
             if renewals != self.renewals:
                 return account
             self._account, self._at = account, now

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import replace
 
-from mailegress.aws.api import Service
+from mailegress.api import reasons
+from mailegress.aws.api import AwsError, Service
 from mailegress.aws.bucket import Priority
+from mailegress.aws.errors import classify
 from mailegress.aws.reading import Reading
 from mailegress.aws.runtime import Runtime
-from mailegress.reconcile.model import Fact, Zone
+from mailegress.aws.sweep import Identity
+from mailegress.reconcile.model import Fact, Zone, ZoneLook
 from mailegress.reconcile.ports import Key
 
 
@@ -21,6 +25,8 @@ class ZoneList:
         self._listeners: list[Callable[[], None]] = []
         self._list: Reading[tuple[Zone, ...]] = Reading(runtime, "zones", self._read, self._changed)
         self._servers: dict[str, Reading[frozenset[str]]] = {}
+        self._looks: dict[str, Reading[ZoneLook]] = {}
+        self._identity = Identity(runtime, Service.ROUTE53)
 
     def get(self) -> Fact[tuple[Zone, ...]]:
         return self._list.fact
@@ -44,17 +50,51 @@ class ZoneList:
             reading = self._servers[zone_id] = Reading(self._rt, f"name-servers-{zone_id}", read)
         reading.request(key, not_before)
 
+    def look(self, zone_id: str) -> Fact[ZoneLook]:
+        reading = self._looks.get(zone_id)
+        return Fact() if reading is None else reading.fact
+
+    def request_look(self, key: Key, zone_id: str, not_before: float) -> None:
+        reading = self._looks.get(zone_id)
+        if reading is None:
+            read = functools.partial(self._look, zone_id)
+            reading = self._looks[zone_id] = Reading(self._rt, f"zone-{zone_id}", read)
+        reading.request(key, not_before)
+
     def listen(self, listener: Callable[[], None]) -> None:
         """Call ``listener`` after every attempt to read the list."""
         self._listeners.append(listener)
 
+    async def _account(self) -> str:
+        # Whose account is looked into decides what a missing zone means, so it is asked for each time.
+        return await self._identity.account(self._rt.settings.regions[0], fresh=True)
+
+    async def _look(self, zone_id: str) -> ZoneLook:
+        account = await self._account()
+        call = functools.partial(self._rt.api.get_hosted_zone, zone_id)
+        try:
+            await self._rt.read(Service.ROUTE53, Priority.POLL, zone_id, call)
+        except AwsError as error:
+            if error.code == "NoSuchHostedZone":
+                return ZoneLook(account)
+            fault = classify(error)
+            if fault.reason == reasons.ACCESS_DENIED.name:
+                return ZoneLook(account, denied=fault)
+            raise
+        return ZoneLook(account, there=True)
+
     async def _read(self) -> tuple[Zone, ...]:
         zones: dict[str, Zone] = {}
         marker = ""
+        try:
+            account = await self._account()
+        except AwsError:
+            # The list is worth having without it.
+            account = ""
         while True:
             list_page = functools.partial(self._rt.api.list_hosted_zones, marker)
             page = await self._rt.read(Service.ROUTE53, Priority.POLL, "zones", list_page)
-            zones.update((zone.id, zone) for zone in page.items)
+            zones.update((zone.id, replace(zone, account_id=account)) for zone in page.items)
             marker = page.next
             if not marker:
                 return tuple(sorted(zones.values(), key=lambda zone: (zone.name, zone.id)))

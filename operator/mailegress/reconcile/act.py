@@ -24,6 +24,7 @@ from mailegress.reconcile.step import (
     NeedServerAddresses,
     NeedSpot,
     NeedSweep,
+    NeedZoneLook,
     NeedZones,
     RemoveFinalizer,
     ResetPtr,
@@ -58,6 +59,8 @@ class Actor:
                     world.zones.request(key, not_before)
                 case NeedNameServers(zone_id, not_before):
                     world.zones.request_name_servers(key, zone_id, not_before)
+                case NeedZoneLook(zone_id, not_before):
+                    world.zones.request_look(key, zone_id, not_before)
                 case NeedName(zone_id, hostname, not_before):
                     world.records.request(key, zone_id, hostname, not_before)
                 case NeedSweep():

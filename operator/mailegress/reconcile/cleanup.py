@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from mailegress.api.status import PtrOrigin
 from mailegress.api.types import Management
-from mailegress.reconcile import marks, verify
+from mailegress.reconcile import marks, unseen, verify
 from mailegress.reconcile.batch import mark_set, swap
 from mailegress.reconcile.contest import marked_holder
 from mailegress.reconcile.forward import Forward
@@ -30,7 +30,9 @@ def retire(
     managed = situation.obj.spec.forward.management is Management.MANAGED
     current = (forward.zone.id, hostname) if managed and forward.zone is not None else None
     owed: list[str] = []
-    for zone_id, name in situation.owned():
+    listed = {zone.id for zone in situation.world.zones.get().value or () if zone.editable}
+    written = {(p.zone_id, p.hostname) for p in unseen.recorded(situation) if p.zone_id in listed}
+    for zone_id, name in sorted({*situation.owned(), *written}):
         if (zone_id, name) == current or (managed and current is None and name == hostname):
             continue
         fact = situation.world.records.get(zone_id, name)
@@ -87,6 +89,12 @@ def _strays(
     owed: list[str] = []
     for entry in s.recorded():
         eip = targets.find(s, entry.public_ip or "")
+        if eip is None and entry.allocation_id not in targets.wanted:
+            hidden = unseen.address(s, draft, entry)
+            # What was not read yet by this process is no news.
+            if hidden is not None and (targets.known or not hidden.waits):
+                owed.append(hidden.finding.message.removesuffix("."))
+            continue
         if (
             eip is None
             or eip.allocation_id in targets.wanted
@@ -154,6 +162,8 @@ def _retire_one(
     if name != hostname:
         for address in sorted(simple.values) if simple else ():
             eip = targets.find(s, address)
+            if eip is None and (hidden := unseen.holding(s, draft, address)) is not None:
+                return f"{name} stays: {hidden.finding.message.removesuffix('.')}"
             if eip is None or name not in (eip.ptr.name, eip.ptr.update):
                 continue
             step = reset(s, draft, eip, name)

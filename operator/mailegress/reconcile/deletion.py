@@ -7,7 +7,7 @@ from mailegress.api.conditions import ACCEPTED, FORWARD_READY, RESOLVED, REVERSE
 from mailegress.api.names import FINALIZER, is_within
 from mailegress.api.status import AddressStatus, PtrOrigin
 from mailegress.api.types import DeletionPolicy, Management
-from mailegress.reconcile import verify
+from mailegress.reconcile import unseen, verify
 from mailegress.reconcile.cleanup import own_mark, remove, simple_a, writing
 from mailegress.reconcile.contest import marked_holder
 from mailegress.reconcile.model import Eip
@@ -54,7 +54,27 @@ def _clean(situation: Situation, draft: Draft) -> Finding | None:
     ptrs = _ptrs(situation, draft)
     if ptrs is not None:
         return ptrs
-    return _records(situation, draft)
+    # A record outlives every PTR that may still show its name.
+    if hidden := unseen.addresses(situation, draft):
+        return _blocked_by([it for _, it in hidden])
+    records = _records(situation, draft)
+    if records is not None:
+        return records
+    return _blocked_by(_unseen_places(situation, draft))
+
+
+def _blocked_by(hidden: list[unseen.Unseen]) -> Finding | None:
+    """What lasts is told before what is being found out."""
+    first = min(hidden, key=lambda it: it.waits, default=None)
+    if first is None or not first.waits or first.finding.reason != reasons.PROGRESSING.name:
+        return first.finding if first is not None else None
+    return bad(reasons.DELETING, first.finding.message)
+
+
+def _unseen_places(situation: Situation, draft: Draft) -> list[unseen.Unseen]:
+    since = situation.memory.deleting_at
+    found = (unseen.place(situation, draft, where, since) for where in unseen.recorded(situation))
+    return [it for it in found if it is not None]
 
 
 def _read(situation: Situation, draft: Draft) -> Finding | None:
@@ -74,7 +94,8 @@ def _read(situation: Situation, draft: Draft) -> Finding | None:
                 if swept.fault
                 else bad(reasons.DELETING, "Looking through the hosted zones for records of this object.")
             )
-    places = set(s.owned())
+    listed = {z.id for z in zones.value if z.editable}
+    places = {*s.owned(), *((p.zone_id, p.hostname) for p in unseen.recorded(s) if p.zone_id in listed)}
     hostname = s.obj.spec.hostname
     fitting = [z for z in zones.value if z.editable and is_within(hostname, z.name)]
     longest = max((len(z.name) for z in fitting), default=0)
@@ -87,6 +108,8 @@ def _read(situation: Situation, draft: Draft) -> Finding | None:
             if blocked := writing(s, draft, zone_id, name):
                 return bad(reasons.DELETING, blocked)
             draft.need(NeedName(zone_id, name, since))
+            if fact.fault is not None and fact.fault.reason == reasons.ZONE_NOT_FOUND.name:
+                draft.need(NeedZones(fact.tried_at))
             return from_fault(fact.fault) if fact.fault else bad(reasons.DELETING, f"Reading {name}.")
     for region in _regions(situation):
         fact_region = s.world.book.get(region)

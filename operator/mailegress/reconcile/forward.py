@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from mailegress.api import reasons
 from mailegress.api.names import ownership_name
 from mailegress.api.types import Adoption
-from mailegress.reconcile import marks, verify
+from mailegress.reconcile import marks, unseen, verify
 from mailegress.reconcile.batch import mark_set, swap
 from mailegress.reconcile.contest import Contest, Hold
 from mailegress.reconcile.joining import left_alone, nobody_joins, pointed, ptr_problem
@@ -209,6 +209,9 @@ class _Record:
         stay = set()
         for ip in values - final - self.targets.lost:
             eip = self.targets.find(self.situation, ip)
+            if eip is None and unseen.holding(self.situation, self.draft, ip) is not None:
+                # Its PTR may show the hostname still: nobody can look.
+                stay.add(ip)
             if eip is None or left_alone(self.situation, eip):
                 continue
             if hostname in (eip.ptr.name, eip.ptr.update):
@@ -420,6 +423,8 @@ class _Record:
             elif entry is not None and entry.reason is not None:
                 # Before what is under way: an address that nothing replaces does not leave until this is mended.
                 finding = bad(entry.reason, f"{entry.detail}. {entry.reason.remedy}")
+            elif (hidden := self._hidden(base.values - base.final)) is not None:
+                finding = hidden
             elif base.values != base.final:
                 finding = bad(
                     reasons.PROGRESSING,
@@ -446,3 +451,12 @@ class _Record:
             "authoritative servers are asked; when all of them answer with it, work continues."
         )
         return replace(from_fault(write.fault), message=text, soft=False)
+
+    def _hidden(self, leaving: frozenset[str]) -> Finding | None:
+        """Why an address that leaves cannot: nobody can look at its PTR."""
+        for ip in sorted(leaving):
+            if self.targets.find(self.situation, ip) is None:
+                hidden = unseen.holding(self.situation, self.draft, ip)
+                if hidden is not None and not hidden.waits:
+                    return hidden.finding
+        return None

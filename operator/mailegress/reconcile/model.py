@@ -165,10 +165,24 @@ class Zone:
     private: bool = False
     linked_service: str = ""
     record_count: int = 0
+    account_id: str = ""
+    """The account that lists it; empty = not known."""
 
     @property
     def editable(self) -> bool:
         return not self.private and not self.linked_service
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneLook:
+    """What GetHostedZone says of one zone, and the account to which it says so.
+
+    Neither ``there`` nor ``denied``: NoSuchHostedZone. Route 53 may say either of a zone of another account.
+    """
+
+    account_id: str
+    there: bool = False
+    denied: Fault | None = None
 
 
 @dataclass(frozen=True, slots=True)

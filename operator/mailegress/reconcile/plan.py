@@ -19,8 +19,8 @@ from mailegress.reconcile import (
     public,
     reverse,
     targets,
+    unseen,
     verify,
-    vouch,
     zonechoice,
 )
 from mailegress.reconcile.claims import Standing
@@ -54,10 +54,14 @@ def plan(situation: Situation) -> Step:
     draft = Draft()
     aims = targets.resolve(situation, draft)
     managed = obj.spec.forward.management is Management.MANAGED
-    choice = zonechoice.choose(situation, draft) if managed else zonechoice.Choice()
+    held = _held(situation, draft) if managed else None
+    if held is not None:
+        choice = zonechoice.Choice(finding=held.finding)
+    else:
+        choice = zonechoice.choose(situation, draft) if managed else zonechoice.Choice()
     claim = contest.decide(situation, draft, aims, choice, managed=managed)
     refusal = _refusal(situation, aims)
-    unseen = _remember_sweep(situation, draft)
+    unswept = _remember_sweep(situation, draft)
     cleanup.withdraw_lost(situation, draft, aims)
     if refusal is not None:
         ahead = Forward(_pending(refusal), zone=choice.zone)
@@ -68,7 +72,7 @@ def plan(situation: Situation) -> Step:
         else:
             ahead = observed.assess(situation, draft, aims, claim)
         behind = reverse.assess(situation, draft, aims, claim, ahead)
-    owed = (*cleanup.retire(situation, draft, aims, ahead, behind), *unseen)
+    owed = (*cleanup.retire(situation, draft, aims, ahead, behind), *unswept)
     if (outage := _outage(situation, ahead)) is not None:
         ahead = replace(ahead, finding=outage) if ahead.finding.ok else ahead
         behind = replace(behind, finding=outage) if behind.finding.ok else behind
@@ -79,7 +83,41 @@ def plan(situation: Situation) -> Step:
         REVERSE_READY: behind.finding,
         RESOLVED: resolved,
     }
-    return _step(situation, draft, aims, claim, ahead, behind, findings, owed)
+    zone = obj.status.zone if held is not None else _zone(situation, ahead)
+    former = unseen.former(situation, draft, (zone.id, obj.spec.hostname) if zone is not None else None)
+    _tell_unseen(situation, draft, aims, former, findings)
+    # What was not read yet by this process is no news.
+    told = former.unseen if situation.world.zones.get().value is not None else ()
+    hidden = tuple(it.finding.message.removesuffix(".") for _, it in told)
+    step = _step(situation, draft, aims, claim, ahead, behind, findings, (*owed, *hidden))
+    if held is not None:
+        step = replace(step, forward=obj.status.forward)
+    return replace(step, zone=zone, former_records=former.places)
+
+
+def _held(situation: Situation, draft: Draft) -> unseen.Unseen | None:
+    """While the zone that holds the record is out of sight, no other takes its place by itself."""
+    place = unseen.current(situation)
+    if place is None or situation.obj.spec.forward.hosted_zone_id not in (None, place.zone_id):
+        return None
+    return unseen.place(situation, draft, place, situation.memory.first_seen)
+
+
+def _tell_unseen(
+    situation: Situation,
+    draft: Draft,
+    aims: Targets,
+    former: unseen.Former,
+    findings: dict[str, Finding],
+) -> None:
+    """What is ours elsewhere and cannot be looked at keeps the object from being Ready, however right the rest is."""
+    for _, hidden in former.unseen:
+        if findings[FORWARD_READY].ok:
+            findings[FORWARD_READY] = hidden.finding
+    named = {e.eip.allocation_id for e in aims.entries if e.eip is not None}
+    for _, lost in unseen.addresses(situation, draft, named):
+        if findings[REVERSE_READY].ok and not lost.waits:
+            findings[REVERSE_READY] = lost.finding
 
 
 def refuse(situation: Situation, why: str) -> Step:
@@ -181,7 +219,7 @@ def _step(
         # Before the first external write; and again if somebody took it off.
         action = AddFinalizer()
     addresses = _addresses(s, draft, aims, claim, ahead, behind, findings[RESOLVED])
-    leaving = _leaving(s, addresses, aims, ahead)
+    leaving = _leaving(s, draft, addresses, aims, ahead)
     # An address that is only tidied up after has no part in the name any more.
     shown = [a for a in leaving if a.public_ip in ahead.values or not ahead.known]
     idle = action is None and not owed and not draft.needs
@@ -202,10 +240,8 @@ def _step(
         addresses=(*addresses, *leaving),
         wanted=frozenset((e.region, e.allocation_id) for e in aims.wanted.values()),
         public_ips=tuple(dict.fromkeys(a.public_ip for a in (*addresses, *shown) if a.public_ip)),
-        zone=(zone := _zone(s, ahead)),
         place=(ahead.zone.id, s.obj.spec.hostname) if ahead.zone is not None else None,
         forward=_forward(s, claim, ahead),
-        former_records=vouch.former_records(s, (zone.id, s.obj.spec.hostname) if zone is not None else None),
         notices=tuple(draft.notices),
         blocked_on=frozenset(draft.blocked_on) if claim.known and aims.known else None,
         standing=draft.standing,
@@ -222,7 +258,7 @@ def _zone(situation: Situation, ahead: Forward) -> ZoneStatus | None:
     """The zone of the object's own record. Not that of a record which is another's: see ``vouch``."""
     spec, status = situation.obj.spec, situation.obj.status
     if ahead.zone is not None and ahead.known:
-        return ZoneStatus(ahead.zone.id, ahead.zone.name) if ahead.held else None
+        return unseen.zone_status(ahead.zone, status.zone) if ahead.held else None
     same = status.zone is not None and status.hostname == spec.hostname
     if ahead.zone is not None:
         return status.zone if same and status.zone is not None and status.zone.id == ahead.zone.id else None
@@ -317,7 +353,7 @@ def _not_held(situation: Situation, claim: Contest, entry: targets.Entry, eip: E
 
 
 def _leaving(
-    situation: Situation, named: tuple[AddressStatus, ...], aims: Targets, ahead: Forward
+    situation: Situation, draft: Draft, named: tuple[AddressStatus, ...], aims: Targets, ahead: Forward
 ) -> tuple[AddressStatus, ...]:
     """One entry for every old EIP that is still ours to tidy up after."""
     s = situation
@@ -335,6 +371,9 @@ def _leaving(
             continue
         eip = aims.find(s, old.public_ip or "")
         ours = eip is not None and cleanup.points_here(s, eip)
+        if (hidden := unseen.address(s, draft, old)) is not None:
+            entries[old.allocation_id] = _replaced(old, hidden.finding.reason)
+            continue
         if (
             (old.allocation_id in vanished and old.public_ip not in aims.lost)
             or old.public_ip in tidy

@@ -27,6 +27,7 @@ from mailegress.reconcile.model import (
     ServerAnswer,
     WriteState,
     Zone,
+    ZoneLook,
 )
 
 Key = str
@@ -89,6 +90,11 @@ class Zones(Protocol):
         """The zone's delegation set (GetHostedZone)."""
 
     def request_name_servers(self, key: Key, zone_id: str, not_before: float) -> None: ...
+
+    def look(self, zone_id: str) -> Fact[ZoneLook]:
+        """Whether a zone that the list does not show is still there (GetHostedZone), and in which account."""
+
+    def request_look(self, key: Key, zone_id: str, not_before: float) -> None: ...
 
 
 class Records(Protocol):

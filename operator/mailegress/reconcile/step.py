@@ -39,6 +39,14 @@ class NeedNameServers:
 
 
 @dataclass(frozen=True, slots=True)
+class NeedZoneLook:
+    """Is a zone that the list does not show still there?"""
+
+    zone_id: str
+    not_before: float
+
+
+@dataclass(frozen=True, slots=True)
 class NeedName:
     zone_id: str
     hostname: str
@@ -87,6 +95,7 @@ Need = (
     | NeedPtr
     | NeedZones
     | NeedNameServers
+    | NeedZoneLook
     | NeedName
     | NeedSweep
     | NeedAuthorities

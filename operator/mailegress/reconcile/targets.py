@@ -83,11 +83,11 @@ def resolve(situation: Situation, draft: Draft) -> Targets:
                 entries.append(Entry(str(selector), region))
                 continue
             entries.extend(_held(situation, selector, fact.value, found))
-            _look_again(situation, draft, region)
+            look_again(situation, draft, region)
         else:
             entries.extend(Entry(str(selector), region, eip) for eip in found.eips)
             if found.reason is not None:
-                _look_again(situation, draft, region)
+                look_again(situation, draft, region)
                 entries.append(Entry(str(selector), region, reason=found.reason, detail=found.detail))
     _idle_reading(situation, draft)
     unique = {e.eip.allocation_id: e.eip for e in entries if e.eip is not None}
@@ -96,7 +96,7 @@ def resolve(situation: Situation, draft: Draft) -> Targets:
     return Targets(tuple(entries), wanted, known, lost, mass, fault, outside)
 
 
-def _look_again(situation: Situation, draft: Draft, region: str) -> None:
+def look_again(situation: Situation, draft: Draft, region: str) -> None:
     """Something is missing or still coming: do not wait for the next round to see it."""
     draft.later(situation.settings.blocked_seconds)
     floor = situation.now - situation.settings.blocked_seconds

@@ -7,8 +7,7 @@ it, a second fact that only the operator can write must agree: the object's stat
 
 from __future__ import annotations
 
-from mailegress.api.status import FormerRecord
-from mailegress.reconcile import marks, targets
+from mailegress.reconcile import targets
 from mailegress.reconcile.model import NameView
 from mailegress.reconcile.situation import Draft, Situation
 
@@ -55,19 +54,3 @@ def _explained(situation: Situation, view: NameView) -> bool:
 def _first(situation: Situation, hostname: str) -> bool:
     first = situation.world.claims.first_for(hostname)
     return first is not None and first.uid == situation.obj.meta.uid
-
-
-def former_records(situation: Situation, current: Place | None) -> tuple[FormerRecord, ...]:
-    """The places at other names or zones where our ownership record stands, or may still stand."""
-    s = situation
-    zones = {z.id for z in s.world.zones.get().value or ()}
-    known = s.world.zones.get().value is not None
-    found = set()
-    for place in (recorded_places(s) | s.memory.written) - {current}:
-        if known and place[0] not in zones:
-            continue
-        view = s.world.records.get(*place).value
-        mark = marks.parse(view.mark.values) if view is not None and view.mark is not None else None
-        if view is None or (mark is not None and mark.uid == s.obj.meta.uid):
-            found.add(place)
-    return tuple(FormerRecord(zone_id, hostname) for zone_id, hostname in sorted(found))

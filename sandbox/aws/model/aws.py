@@ -98,13 +98,16 @@ class AwsModel:
         if not (name.isdigit() and len(name) == 12):
             raise ValueError(f"account ID {name!r} is not 12 digits")
         if name not in self.accounts:
-            route53 = Route53(name, self.settings, self.ids, self.buckets, self._choose_servers)
+            route53 = Route53(name, self.settings, self.ids, self.buckets, self._choose_servers, self._has_zone)
             self.accounts[name] = Account(name, route53, lambda region: Region(name, region, self.network))
         return self.accounts[name]
 
     def zones(self) -> Iterator[Zone]:
         for account in self.accounts.values():
             yield from account.route53.zones.values()
+
+    def _has_zone(self, zone_id: str) -> bool:
+        return any(zone.id == zone_id for zone in self.zones())
 
     def zone(self, zone_id: str) -> Zone:
         """A zone of any account. Raises KeyError."""

@@ -28,7 +28,8 @@ class ChangeRecord:
 
 
 class Route53:
-    """The operations take and give botocore's shapes. `choose_servers` picks a delegation set for a name."""
+    """The operations take and give botocore's shapes. `choose_servers` picks a delegation set for a name;
+    `is_elsewhere` tells whether another account has a zone."""
 
     def __init__(
         self,
@@ -37,6 +38,7 @@ class Route53:
         ids: Ids,
         buckets: Buckets,
         choose_servers: Callable[[str], tuple[str, ...]],
+        is_elsewhere: Callable[[str], bool] = lambda zone_id: False,
     ) -> None:
         self.account = account
         self.zones: dict[str, Zone] = {}
@@ -45,6 +47,7 @@ class Route53:
         self._ids = ids
         self._buckets = buckets
         self._choose_servers = choose_servers
+        self._is_elsewhere = is_elsewhere
         self.operations: dict[str, Callable[[Context, Params], Response]] = {
             "CreateHostedZone": self.create_hosted_zone,
             "DeleteHostedZone": self.delete_hosted_zone,
@@ -57,9 +60,13 @@ class Route53:
         }
 
     def zone(self, value: str) -> Zone:
-        """Raises NoSuchHostedZone (HTTP 404)."""
+        """Raises NoSuchHostedZone (HTTP 404), or AccessDenied for another account's if the settings say so."""
         zone_id = resource_id(value)
         if zone_id not in self.zones:
+            if self._settings.foreign_zone == "AccessDenied" and self._is_elsewhere(zone_id):
+                raise AwsFault(
+                    "AccessDenied", f"User is not authorized to access this resource: hostedzone/{zone_id}", 403
+                )
             raise AwsFault("NoSuchHostedZone", f"No hosted zone found with ID: {zone_id}", 404)
         return self.zones[zone_id]
 

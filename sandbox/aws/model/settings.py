@@ -48,6 +48,8 @@ class Settings:
     """Page "Quotas", Route 53: default quota, adjustable."""
     ptr_precondition: Literal["this-address", "any-owned", "off"] = "this-address"
     modify_while_pending: Literal["replace", "refuse"] = "replace"
+    foreign_zone: Literal["NoSuchHostedZone", "AccessDenied"] = "NoSuchHostedZone"
+    """What Route 53 answers to a call about a zone of another account (not documented; both have been seen)."""
     no_ptr_regions: tuple[tuple[str, str], ...] = (
         ("us-gov-*", "InvalidAction"),
         ("*-iso*", "UnsupportedOperation"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from planting.bounds import BOUNDS
 from planting.dnsbounds import DNS_BOUNDS
+from planting.hidden import HIDDEN
 from planting.liveness import LIVENESS
 from planting.mutant import Mutant
 from planting.rules import RULES
@@ -12,4 +13,4 @@ from planting.safety import SAFETY
 INVARIANTS = (*(f"S{n}" for n in range(1, 14)), *(f"E{n}" for n in range(1, 10)))
 """As ``docs/guarantees.md`` states them."""
 
-MUTANTS: tuple[Mutant, ...] = (*SAFETY, *RULES, *LIVENESS, *BOUNDS, *DNS_BOUNDS)
+MUTANTS: tuple[Mutant, ...] = (*SAFETY, *HIDDEN, *RULES, *LIVENESS, *BOUNDS, *DNS_BOUNDS)

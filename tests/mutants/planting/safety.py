@@ -196,8 +196,8 @@ SAFETY = (
         "S2",
         "The status names the zone of a record that belongs to something else, and so confirms a record forged later",
         "reconcile/plan.py",
-        "ahead.zone.name) if ahead.held else None\n",
-        "ahead.zone.name)\n",
+        "status.zone) if ahead.held else None\n",
+        "status.zone)\n",
         tests=("tests/reconcile/test_vouch.py::test_a_forged_ownership_record_changes_no_record",),
     ),
     Mutant(
@@ -300,10 +300,9 @@ SAFETY = (
         "S5",
         "On deletion the records go first",
         "reconcile/deletion.py",
-        "    ptrs = _ptrs(situation, draft)\n    if ptrs is not None:\n        return ptrs\n"
-        "    return _records(situation, draft)\n",
+        "    ptrs = _ptrs(situation, draft)\n    if ptrs is not None:\n        return ptrs\n",
         "    records = _records(situation, draft)\n    if records is not None:\n        return records\n"
-        "    return _ptrs(situation, draft)\n",
+        "    ptrs = _ptrs(situation, draft)\n    if ptrs is not None:\n        return ptrs\n",
         runs=(Run("delete"),),
     ),
     Mutant(

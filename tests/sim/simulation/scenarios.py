@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from simulation.delegations import DELEGATIONS
+from simulation.hidden import HIDDEN
 from simulation.stage import HOST, OTHER, Scenario, Stage, all_ready, with_eips
 from simulation.strangers import STRANGERS
 
@@ -300,5 +301,6 @@ SCENARIOS = {
         Scenario("lost-eip", with_eips(2), _lost, _eip_gone, still=2000.0, hasty=False),
         *STRANGERS,
         *DELEGATIONS,
+        *HIDDEN,
     )
 }

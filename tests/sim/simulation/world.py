@@ -171,6 +171,14 @@ class World:
 
     # ------------------------------------------------------------ outsiders
 
+    def become(self, service: str, account: str | None) -> None:
+        """From now on the operator's credentials for a service are another account's; None = as at first."""
+        self.note("outside", f"{service} credentials of account {account or 'as before'}")
+        self.keys.pop(service, None)
+        if account is not None:
+            self.keys[service] = f"AKIA{account}"
+            self.control.register_key(self.keys[service], account)
+
     def outside(self, what: str, *touched: str) -> None:
         """Write down that somebody else changed these names or addresses."""
         self.note("outside", what)
