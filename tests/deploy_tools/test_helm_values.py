@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -224,9 +225,18 @@ def test_the_network_policy_allows_aws_the_api_server_and_dns_to_the_world(rende
     policy = of(objects, "NetworkPolicy")["spec"]
     assert policy["policyTypes"] == ["Ingress", "Egress"]
     assert policy["podSelector"] == of(objects, "Deployment")["spec"]["selector"]
-    https, dns, link_local = policy["egress"]
+    https, dns, cluster_dns, link_local = policy["egress"]
     assert https == {"ports": [{"port": 443, "protocol": "TCP"}, {"port": 6443, "protocol": "TCP"}]}
-    assert dns == {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]}
+    ports = [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]
+    assert dns["ports"] == cluster_dns["ports"] == ports
+    public = {block["ipBlock"]["cidr"]: block["ipBlock"]["except"] for block in dns["to"]}
+    assert public.keys() == {"0.0.0.0/0", "::/0"}
+    for address in ("10.0.0.10", "172.20.0.10", "192.168.1.1", "100.64.0.1", "169.254.169.253", "127.0.0.1", "fd00::a"):
+        inside = [r for ranges in public.values() for r in ranges]
+        assert any(ip_address(address) in ip_network(r) for r in inside), address
+    (peer,) = cluster_dns["to"]
+    assert peer["podSelector"] == {"matchLabels": {"k8s-app": "kube-dns"}}
+    assert peer["namespaceSelector"] == {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}
     # EKS Pod Identity agent and instance metadata service (Amazon EKS User Guide, "EKS Pod Identity").
     assert {each["ipBlock"]["cidr"] for each in link_local["to"]} == {
         "169.254.170.23/32",
@@ -239,7 +249,7 @@ def test_the_network_policy_allows_aws_the_api_server_and_dns_to_the_world(rende
 def test_the_network_policy_can_be_narrowed_and_widened(render: Render) -> None:
     who = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
     more = [{"ports": [{"port": 5353, "protocol": "UDP"}]}]
-    values = {"enabled": True, "metricsFrom": who, "linkLocal": False, "extraEgress": more}
+    values = {"enabled": True, "metricsFrom": who, "linkLocal": False, "clusterDNS": [], "extraEgress": more}
     policy = of(render({"networkPolicy": values}), "NetworkPolicy")["spec"]
     assert policy["ingress"][0]["from"] == who
     assert policy["egress"][2:] == more

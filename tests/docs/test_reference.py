@@ -47,7 +47,7 @@ def test_nothing_is_left_out() -> None:
     assert set(reference.parts_of(page("docs/reference.md"))) == PARTS_OF_THE_REFERENCE
     policies = {f"iam-{path.name}" for path in (ROOT / "deploy" / "iam").glob("*.json")}
     assert set(reference.parts_of(page("docs/iam.md"))) == policies
-    assert {"short-reasons", "iam-zone-account.json", "iam-eip-account.json"} == set(
+    assert {"short-reasons", "iam-zone-account.json", "iam-eip-account-tagged.json"} == set(
         reference.parts_of(page("README.md"))
     )
 

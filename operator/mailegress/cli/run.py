@@ -38,6 +38,7 @@ from mailegress.reconcile.claims import ClaimIndex
 from mailegress.reconcile.crowd import Crowd
 from mailegress.reconcile.ports import KubeError
 from mailegress.reconcile.reconciler import Reconciler
+from mailegress.reconcile.settings import ReconcileSettings
 from mailegress.reconcile.situation import World
 from mailegress.telemetry.metrics import Metrics
 
@@ -76,6 +77,7 @@ class Operator:
         self._fence = LeaderChoke(self._seams.choke, self._clock) if settings.leader_elect else None
         self._choke: Choke = self._fence or self._seams.choke
         self._listed = False
+        self._rules: ReconcileSettings | None = None
         self._claims = ClaimIndex()
         self._crowd = Crowd(self._clock)
         self._queue = KeyedQueue(self._clock)
@@ -136,7 +138,7 @@ class Operator:
                 await self._patiently(stop, self._kube.get_namespace_uid)
             )
             courier = Courier(self._kube, clock=self._clock, sleep=self._seams.sleep)
-            rules = parts.reconcile_settings(self._settings, owner)
+            rules = self._rules = parts.reconcile_settings(self._settings, owner)
             self._reconciler = Reconciler(
                 World(aws.addresses, aws.ptrs, aws.zones, aws.records, aws.writer, dns, self._claims),
                 Objects(self._store, self._feed),
@@ -160,12 +162,6 @@ class Operator:
                 sleep=sleep,
             )
             self._gauges(aws, self._reconciler.census)
-            self._metrics.gauge(
-                "mailegress_orphaned_records",
-                "Ownership records of this operator without a MailEgress, in the hosted zones read so far.",
-                # Until all objects are listed, every record would be one.
-                lambda: float(aws.records.orphans(self._claims.live, rules.mine)) if self._listed else 0.0,
-            )
             relister = Relister(
                 self._kube.list_all,
                 self._store,
@@ -298,6 +294,12 @@ class Operator:
     def _ready(self) -> list[str]:
         return [] if self._listed else ["the first list of MailEgresses is not complete"]
 
+    def _orphans(self, aws: Aws) -> float:
+        # Until all objects are listed, every record would be one.
+        if not self._listed or self._rules is None:
+            return 0.0
+        return float(aws.records.orphans(self._claims.live, self._rules.mine))
+
     def _gauges(self, aws: Aws, census: Census) -> None:
         metrics = self._metrics
         metrics.gauge(
@@ -340,6 +342,11 @@ class Operator:
             "mailegress_dangling_addresses",
             "Addresses that stand in an A record although their Elastic IP is lost.",
             census.dangling,
+        )
+        metrics.gauge(
+            "mailegress_orphaned_records",
+            "Ownership records of this operator without a MailEgress, in the hosted zones read so far.",
+            lambda: self._orphans(aws),
         )
         metrics.gauge_by(
             "mailegress_aws_state", "Writes due, rates and waits of the AWS layer.", "what", aws.gauges
