@@ -113,9 +113,10 @@ class FakeZones:
         self.zones: tuple[Zone, ...] | None = (ZONE,)
         self.servers: dict[str, frozenset[str]] = {ZONE.id: SERVERS}
         self.looks: dict[str, ZoneLook] = {}
+        self.at = 0.0
 
     def get(self) -> Fact[tuple[Zone, ...]]:
-        return Fact(self.zones, 0.0) if self.zones is not None else Fact()
+        return Fact(self.zones, self.at) if self.zones is not None else Fact()
 
     def request(self, key: str, not_before: float) -> None:
         raise AssertionError("planning does not ask")
@@ -252,7 +253,13 @@ class FakeDns:
             return Fact()
         answers = tuple(self._answer(s, hostname) for s in sorted(self.servers))
         report = AuthorityReport(hostname, self.zone, self.servers, answers)
-        return Fact(report, self.at, self.fault, self.misses if self.fault else 0, self.tried_at or self.at)
+        return Fact(
+            report,
+            self.at,
+            self.fault,
+            self.misses if self.fault else 0,
+            (self.tried_at if self.fault else None) or self.at,
+        )
 
     def request_authorities(self, key: str, hostname: str, not_before: float) -> None:
         raise AssertionError("planning does not ask")

@@ -11,6 +11,7 @@ from mailegress.api.conditions import FORWARD_READY, READY, RESOLVED, REVERSE_RE
 from mailegress.api.types import MailEgress
 from mailegress.reconcile import summarise
 from mailegress.reconcile.model import AnswerKind, ErrorKind, Fault
+from mailegress.reconcile.reconciler import handled
 from mailegress.reconcile.step import Finding, NeedAuthorities, NeedPublic, NeedSpot, SetPtr, Step
 
 HOST, NEW, THIRD_PARTY = "mta.example.com", "out.example.com", "203.0.113.99"
@@ -132,6 +133,25 @@ def test_a_requested_reconcile_asks_every_authority_and_the_resolvers() -> None:
     step = desk.plan(asked)
     assert step.needs == () or {type(n) for n in step.needs}.isdisjoint({NeedAuthorities, NeedPublic})
     assert not any(f.soft for f in step.findings.values())
+
+
+def test_a_request_is_answered_when_what_was_read_after_it_is_shown() -> None:
+    desk, me = ready()
+    desk.now = 5000.0
+    asked = requested(me)
+    desk.situation(asked)
+    desk.book.at = desk.records.at = desk.zones.at = desk.now
+    answered = []
+    for n in range(4):
+        desk.now += 60
+        if n > 0:
+            desk.dns.at = desk.now
+        desk.dns.public_fault, desk.dns.misses, desk.dns.tried_at = unanswered("timeout"), n, desk.now
+        step = desk.plan(asked)
+        answered.append(handled(asked, desk.memories[asked.meta.uid], step))
+        asked = desk.written(asked, step)
+    assert answered == [None, None, None, "now"]
+    assert status(asked, RESOLVED) == "Unknown"
 
 
 # ---------------------------------------------------------------- resolvers that give no answer

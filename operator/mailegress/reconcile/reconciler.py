@@ -231,7 +231,7 @@ class Reconciler:
             found,
             self._timestamp(),
             stuck=now >= deadline,
-            handled=self._handled(obj, memory, step),
+            handled=handled(obj, memory, step),
         )
         self._count(obj, memory, status, now)
         if not status.matches(body.get("status")):
@@ -307,13 +307,6 @@ class Reconciler:
                 self._wake(other)
         memory.owned = owned
 
-    def _handled(self, obj: MailEgress, memory: Memory, step: Step) -> str | None:
-        """The request counts as handled when every source was read after it, and what was read is what is shown."""
-        if memory.token is None:
-            return obj.status.last_handled_reconcile_at
-        read = not step.needs and not any(finding.soft for finding in step.findings.values())
-        return memory.token if read else obj.status.last_handled_reconcile_at
-
     def _count(self, obj: MailEgress, memory: Memory, status: Status, now: float) -> None:
         ready = status.condition(READY)
         if ready is None:
@@ -365,6 +358,14 @@ class Reconciler:
             await self._kube.emit(
                 body, warning=notice.warning, reason=notice.reason, message=notice.message, action="Reconcile"
             )
+
+
+def handled(obj: MailEgress, memory: Memory, step: Step) -> str | None:
+    """The request counts as handled when every source was read after it, and what was read is what is shown."""
+    if memory.token is None:
+        return obj.status.last_handled_reconcile_at
+    read = not step.needs and not any(finding.soft for finding in step.findings.values())
+    return memory.token if read else obj.status.last_handled_reconcile_at
 
 
 def _lost(before: Condition, ready: Condition, obj: MailEgress) -> bool:
