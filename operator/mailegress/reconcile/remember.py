@@ -12,6 +12,9 @@ from mailegress.reconcile.step import Step
 
 HOUR = 3600.0
 
+NAMES = 16
+"""Former hostnames of one object that are remembered."""
+
 ANSWERS = 12
 """Readings of one question that are remembered, to tell whether answers differ from one to the next."""
 
@@ -32,9 +35,11 @@ def observe(memory: Memory, obj: MailEgress, world: World, now: float, settings:
     """Take in the object and what the shared readings say of it. True if it was edited or deleted while watched."""
     edited = memory.generation not in (-1, obj.meta.generation)
     memory.edited = memory.edited or edited
-    memory.names.add(obj.spec.hostname)
-    if obj.status.hostname:
-        memory.names.add(obj.status.hostname)
+    for name in (obj.status.hostname, obj.spec.hostname):
+        if name and name not in memory.names:
+            memory.names[name] = None
+    for name in list(memory.names)[:-NAMES]:
+        del memory.names[name]
     if memory.generation != obj.meta.generation:
         memory.generation, memory.generation_at = obj.meta.generation, now
         memory.shown.clear()

@@ -85,8 +85,8 @@ class Memory:
     """The newest request for a reconcile."""
     nudges: Nudges = field(default_factory=lambda: Nudges())
     deleting_at: float = float("-inf")
-    names: set[str] = field(default_factory=set)
-    """Hostnames that the object has or had, as far as this process saw."""
+    names: dict[str, None] = field(default_factory=dict)
+    """The last hostnames that the object has or had, as far as this process saw, oldest first."""
     edited: bool = False
     """The spec was edited since this process first saw the object."""
     marks: dict[tuple[str, str], Mark] = field(default_factory=dict)
