@@ -185,6 +185,23 @@ def large(state: State, query: dns.message.Message, address: str, transport: str
     return reply.to_wire()
 
 
+def long_glue(state: State, query: dns.message.Message, address: str, transport: str) -> bytes | None:
+    """Each name is delegated once more, to as many name servers with long names and glue as a reply may hold."""
+    led = _delegate(state, query, address)
+    if led is not None and query.question[0].name.to_text().count(".") < 4:
+        return led
+    question = _question(query)
+    servers, glue, at = b"", b"", 12 + len(question)
+    for i in range(state.size):
+        target = bytes([4]) + b"n%03d" % i + b"\xc0\x0c"
+        at += 12
+        servers += struct.pack("!HHHIH", 0xC00C, 2, 1, 60, len(target)) + target
+        address_of_it = bytes([127, 0, 1, 10 + i % state.servers])
+        glue += struct.pack("!HHHIH", 0xC000 | at, 1, 1, 60, 4) + address_of_it
+        at += len(target)
+    return struct.pack("!HHHHHH", query.id, 0x8000, 1, 0, state.size, state.size) + question + servers + glue
+
+
 def silent(state: State, query: dns.message.Message, address: str, transport: str) -> bytes | None:
     """Every name below ``dead`` is delegated to servers that do not answer; ``evil.test`` works."""
     labels = query.question[0].name.labels
@@ -236,6 +253,7 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "many-servers": many_servers,
     "no-edns": no_edns,
     "large": large,
+    "long-glue": long_glue,
     "silent": silent,
     "inside": inside,
     "many-addresses": huge("a"),
