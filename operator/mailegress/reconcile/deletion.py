@@ -11,7 +11,7 @@ from mailegress.reconcile import unseen, verify
 from mailegress.reconcile.cleanup import own_mark, remove, simple_a, writing
 from mailegress.reconcile.contest import marked_holder
 from mailegress.reconcile.model import Eip
-from mailegress.reconcile.reverse import read_lately, reset_before, update_failed
+from mailegress.reconcile.reverse import pending_since, read_lately, reset_before, update_failed
 from mailegress.reconcile.situation import Draft, Situation
 from mailegress.reconcile.step import (
     ChangeRecords,
@@ -84,7 +84,7 @@ def _read(situation: Situation, draft: Draft) -> Finding | None:
     zones = s.world.zones.get()
     if zones.value is None:
         draft.need(NeedZones(s.memory.first_seen))
-        return from_fault(zones.fault) if zones.fault else bad(reasons.DELETING, "Reading the hosted zones.")
+        return from_fault(zones.fault) if zones.fault else _reading()
     if not (s.memory.complete or s.fits()):
         swept = s.world.records.all_swept()
         if not swept.value:
@@ -92,7 +92,7 @@ def _read(situation: Situation, draft: Draft) -> Finding | None:
             return (
                 from_fault(swept.fault)
                 if swept.fault
-                else bad(reasons.DELETING, "Looking through the hosted zones for records of this object.")
+                else _reading()
             )
     listed = {z.id for z in zones.value if z.editable}
     places = {*s.owned(), *((p.zone_id, p.hostname) for p in unseen.recorded(s) if p.zone_id in listed)}
@@ -106,11 +106,12 @@ def _read(situation: Situation, draft: Draft) -> Finding | None:
         fact = s.world.records.get(zone_id, name)
         if fact.value is None or not fact.fresh(since):
             if blocked := writing(s, draft, zone_id, name):
-                return bad(reasons.DELETING, blocked)
+                write = s.world.writer.state(zone_id, name)
+                return _reading() if write is not None and write.busy else bad(reasons.DELETING, blocked)
             draft.need(NeedName(zone_id, name, since))
             if fact.fault is not None and fact.fault.reason == reasons.ZONE_NOT_FOUND.name:
                 draft.need(NeedZones(fact.tried_at))
-            return from_fault(fact.fault) if fact.fault else bad(reasons.DELETING, f"Reading {name}.")
+            return from_fault(fact.fault) if fact.fault else _reading()
     for region in _regions(situation):
         fact_region = s.world.book.get(region)
         if not fact_region.fresh(since):
@@ -118,9 +119,36 @@ def _read(situation: Situation, draft: Draft) -> Finding | None:
             return (
                 from_fault(fact_region.fault)
                 if fact_region.fault
-                else bad(reasons.DELETING, f"Reading the Elastic IPs in {region}.")
+                else _reading()
             )
     return None
+
+
+def _reading() -> Finding:
+    """One text for all readings: they follow each other within moments."""
+    return bad(reasons.DELETING, "Reading what this object has in Route 53 and EC2.")
+
+
+def _resetting(situation: Situation, *, earlier: str = "") -> Finding:
+    """One text from before the first reset is sent until the last PTR is gone. ``earlier``: what comes before."""
+    status = situation.obj.status
+    name = status.hostname or situation.obj.spec.hostname
+    addresses = f" for {verify.listing(status.public_ips)}" if status.public_ips else ""
+    return bad(
+        reasons.DELETING,
+        f"Waiting until AWS shows no PTR {name}{addresses}; the A record goes after that. {earlier}To let the "
+        "object go at once and leave the DNS as it is, set spec.deletionPolicy to Retain.",
+    )
+
+
+def _earlier(situation: Situation, eip: Eip) -> str:
+    """What AWS is still doing with a PTR."""
+    since = pending_since(situation, eip)
+    if eip.ptr.update is None and not since:
+        return ""
+    what = f"a change of the PTR of {eip.public_ip} to {eip.ptr.update or 'none'} is still under way at AWS"
+    when = f" (PENDING since at least {since})" if since else ""
+    return f"{what[0].upper()}{what[1:]}{when}. "
 
 
 def _regions(situation: Situation) -> tuple[str, ...]:
@@ -176,20 +204,17 @@ def _ptrs(situation: Situation, draft: Draft) -> Finding | None:
             ours = recorded.ptr_origin is PtrOrigin.MANAGED
         write = s.world.ptrs.state(eip.region, eip.allocation_id)
         if write is not None and write.busy:
-            blocker = blocker or under_way(
-                write, bad(reasons.DELETING, f"The PTR of {eip.public_ip} is being written.")
-            )
+            blocker = blocker or under_way(write, _resetting(s))
             continue
         if (since := s.doubted(eip.region, eip.allocation_id)) is not None:
             draft.need(NeedPtr(eip.region, eip.allocation_id, since))
             fault = write.fault if write is not None else None
-            blocker = blocker or (
-                from_fault(fault) if fault else bad(reasons.DELETING, "Reading a PTR again.")
-            )
+            blocker = blocker or (from_fault(fault) if fault else _resetting(s))
             continue
         if not ours or name not in (eip.ptr.name, eip.ptr.update):
             continue
-        blocker = blocker or under_way(write, bad(reasons.DELETING, f"Resetting the PTR of {eip.public_ip}."))
+        calm = _resetting(s, earlier=_earlier(s, eip) if eip.ptr.pending else "")
+        blocker = blocker or under_way(write, calm)
         if eip.ptr.pending:
             draft.need(NeedPtr(eip.region, eip.allocation_id, s.now))
             continue
@@ -224,21 +249,24 @@ def _left(situation: Situation) -> list[Notice]:
     ]
 
 
+def _removing(name: str) -> Finding:
+    return bad(reasons.DELETING, f"No PTR is left; removing the records of {name} from Route 53.")
+
+
 def _records(situation: Situation, draft: Draft) -> Finding | None:
     s = situation
     blocker: Finding | None = None
     for zone_id, name in s.owned():
         if blocked := writing(s, draft, zone_id, name):
-            blocker = blocker or under_way(
-                s.world.writer.state(zone_id, name), bad(reasons.DELETING, blocked)
-            )
+            write = s.world.writer.state(zone_id, name)
+            busy = write is not None and write.busy
+            blocker = blocker or under_way(write, _removing(name) if busy else bad(reasons.DELETING, blocked))
             continue
         view = s.world.records.get(zone_id, name).value
         mark = own_mark(s, zone_id, view) if view is not None else None
         if view is None or mark is None:
             continue
-        calm = bad(reasons.DELETING, f"Removing the records of {name}.")
-        blocker = blocker or under_way(s.world.writer.state(zone_id, name), calm)
+        blocker = blocker or under_way(s.world.writer.state(zone_id, name), _removing(name))
         draft.act(ChangeRecords(zone_id, name, remove(view, mark), f"remove {name}"))
     # A claim that is on its way may still land.
     hostname = s.obj.spec.hostname
@@ -246,13 +274,13 @@ def _records(situation: Situation, draft: Draft) -> Finding | None:
         if is_within(hostname, zone.name):
             write = s.world.writer.state(zone.id, hostname)
             if write is not None and write.busy:
-                blocker = blocker or bad(reasons.DELETING, f"{hostname} is being written.")
+                blocker = blocker or _removing(hostname)
     return blocker
 
 
 def _step(situation: Situation, draft: Draft, blocker: Finding | None, *, settled: bool = False) -> Step:
     status = situation.obj.status
-    going = blocker or bad(reasons.DELETING, "Deleting.")
+    going = blocker or _reading()
     if going.reason != reasons.DELETING.name:
         going = bad(
             reasons.DELETION_BLOCKED,

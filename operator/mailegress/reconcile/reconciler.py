@@ -191,6 +191,7 @@ class Reconciler:
         memory = self._memories.get(obj.meta.uid)
         if memory is None:
             memory = self._memories[obj.meta.uid] = remember.new_memory(obj, now)
+        remember.pending(memory, self._world, now, self._timestamp())
         if remember.observe(memory, obj, self._world, now, self._settings):
             for entry in obj.status.addresses:
                 if entry.region and entry.region in self._world.book.regions and entry.allocation_id:

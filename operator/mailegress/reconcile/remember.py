@@ -97,6 +97,17 @@ def _written(memory: Memory, world: World) -> None:
             memory.written.discard(place)
 
 
+def pending(memory: Memory, world: World, now: float, stamp: str) -> None:
+    """Since when AWS has changes of PTRs PENDING. ``stamp``: ``now`` as RFC 3339."""
+    found: dict[str, tuple[float, str]] = {}
+    for region, allocation_id in memory.used:
+        view = world.book.get(region).value if region in world.book.regions else None
+        eip = view.eips.get(allocation_id) if view is not None else None
+        if eip is not None and eip.ptr.pending:
+            found[allocation_id] = memory.pending.get(allocation_id, (now, stamp))
+    memory.pending = found
+
+
 def _settled(memory: Memory, hostname: str, world: World, now: float) -> None:
     """Since when each EIP shows which name: as AWS reports it, or as DNS does where AWS has no PTR API."""
     report = world.dns.public(hostname).value

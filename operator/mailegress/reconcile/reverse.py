@@ -29,6 +29,8 @@ from mailegress.reconcile.step import (
 from mailegress.reconcile.targets import Targets
 
 HOUR = 3600.0
+LONG_PENDING = 600.0
+"""Seconds after which a PTR update is told to take long; AWS needs a minute or two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,12 @@ def _judge(situation: Situation, draft: Draft, contest: Contest, forward: Forwar
         return _unanswered(write)
     if eip.ptr.pending:
         draft.need(NeedPtr(eip.region, eip.allocation_id, situation.now))
+        if (long := pending_since(situation, eip)):
+            return bad(
+                reasons.PTR_PENDING,
+                f"AWS has the PTR of {eip.public_ip} PENDING since at least {long}, to become "
+                f"{eip.ptr.update or 'none'}. AWS is working on it; if it stays so for hours, ask AWS Support.",
+            )
         if eip.ptr.update == hostname:
             return _asking(hostname, eip)
         return bad(
@@ -200,6 +208,12 @@ def _refused(fault: Fault, hostname: str, eip: Eip) -> Finding:
 def _asking(hostname: str, eip: Eip) -> Finding:
     """The same words from the moment it is wanted until AWS is done: a status less to write for each EIP."""
     return bad(reasons.PTR_PENDING, f"Asking AWS for the PTR {hostname} of {eip.public_ip}.")
+
+
+def pending_since(situation: Situation, eip: Eip) -> str:
+    """Since when AWS has a change of this PTR PENDING, if that is long; as far as this process knows."""
+    since, stamp = situation.memory.pending.get(eip.allocation_id, (situation.now, ""))
+    return stamp if situation.now - since >= LONG_PENDING else ""
 
 
 def update_failed(situation: Situation, draft: Draft, eip: Eip, write: WriteState | None) -> Finding | None:

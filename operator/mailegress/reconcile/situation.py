@@ -101,6 +101,8 @@ class Memory:
     """Hostnames that a PTR of ours showed while this process watched."""
     shown: set[tuple[str, str]] = field(default_factory=set)
     """(allocation ID, hostname) seen as a settled PTR since the spec was last edited: losing it is somebody's act."""
+    pending: dict[str, tuple[float, str]] = field(default_factory=dict)
+    """Allocation ID -> since when AWS has a change of its PTR PENDING: loop time, and RFC 3339."""
     heals: dict[str, list[float]] = field(default_factory=dict)
     answers: dict[str, list[tuple[float, str]]] = field(default_factory=dict)
     """Question -> (when the reading began, what it said; empty: as wanted) of the last readings since the edit."""

@@ -155,6 +155,9 @@ def patience(
     """
     old, generation = obj.status, obj.meta.generation
     first = among_many and old.observed_generation == -1
+    if step.deleting and _same_words(old, status):
+        # Of many addresses one after the other loses its PTR: what is said of the step does not change.
+        return quiet_seconds
     if step.action is not None and not (first and isinstance(step.action, AddFinalizer | ChangeRecords)):
         return 0.0
     if step.suspended or step.deleting or obj.meta.deletion_timestamp is not None:
@@ -182,6 +185,13 @@ def patience(
         # Told with what the authorities say, which is about to be known.
         return 12 * quiet_seconds
     return 2 * quiet_seconds if first else quiet_seconds
+
+
+def _same_words(old: Status, new: Status) -> bool:
+    """Do all conditions say what they said of this generation, word by word?"""
+    return old.observed_generation == new.observed_generation and set(old.conditions) == set(
+        new.conditions
+    )
 
 
 def _only_insync(old: Status, new: Status) -> bool:

@@ -1,0 +1,77 @@
+"""What a status says while something takes its time: one text for each step, and how to give up."""
+
+from __future__ import annotations
+
+from simulation.apiwire import Object
+from simulation.harness import Sim, simulate
+from simulation.scenarios import HOST
+
+
+def told(sim: Sim) -> list[str]:
+    """Ready's message in every status that is written from now on."""
+    texts: list[str] = []
+    checked = sim.api.on_status
+
+    def heard(old: Object, new: Object) -> None:
+        texts.extend(c["message"] for c in new["status"]["conditions"] if c["type"] == "Ready")
+        checked(old, new)
+
+    sim.api.on_status = heard
+    return texts
+
+
+def test_a_deletion_says_each_step_once() -> None:
+    """Sixteen PTRs go one after the other; the status tells of the steps, not of each PTR, and never goes back."""
+
+    async def story(sim: Sim) -> None:
+        sim.world.zone()
+        eips = sim.world.eips(16)
+        sim.start()
+        sim.meg("a", HOST, eips)
+        await sim.ready("a")
+        await sim.drain()
+        texts = told(sim)
+        sim.delete("a")
+        await sim.gone("a")
+        steps = list(dict.fromkeys(texts))
+        assert [t for n, t in enumerate(texts) if n == 0 or texts[n - 1] != t] == steps, texts
+        assert len(steps) <= 3, steps
+        assert any("Waiting until AWS shows no PTR" in t for t in steps)
+        # (AWS needs a minute or two: what goes on is written down now and then.)
+        assert len(texts) <= 16, texts
+
+    simulate(story)
+
+
+def test_a_ptr_that_stays_pending_says_since_when_and_how_to_give_up() -> None:
+    """AWS never finishes: the time is told and does not move; a deletion waits without a reset, and Retain ends it."""
+
+    async def story(sim: Sim) -> None:
+        sim.world.zone()
+        eips = sim.world.eips(1)
+        sim.world.control.settings(ptr_min=1e9, ptr_max=1e9)
+        sim.start()
+        sim.meg("a", HOST, eips)
+        await sim.reason("a", "PTRPending")
+        await sim.until(lambda: "PENDING since at least 20" in _message(sim), "the time to be told")
+        await sim.sleep(3600)
+        before = _message(sim)
+        await sim.stay_quiet(1800)
+        assert _message(sim) == before
+        sim.delete("a")
+        await sim.until(lambda: "deletionPolicy to Retain" in _message(sim), "the way out to be told")
+        assert "PENDING since at least 20" in _message(sim)
+        assert not [what for what in sim.checks.applied if what[0] == "reset"], "what is under way is not touched"
+        # (After half an hour it is stalled; then nothing is written any more.)
+        await sim.sleep(1900)
+        await sim.stay_quiet(1800)
+        sim.edit("a", deletionPolicy="Retain")
+        await sim.gone("a")
+
+    simulate(story)
+
+
+def _message(sim: Sim) -> str:
+    found = sim.find("a")
+    assert found is not None
+    return next((c["message"] for c in found["status"]["conditions"] if c["type"] == "Ready"), "")
