@@ -123,6 +123,17 @@ types: $(STAMP) ## mypy --strict on the operator and the sandbox
 contracts: $(STAMP) ## the direction of imports
 	@$(VENV)/bin/lint-imports
 
+build/audit/.installed: $(STAMP) requirements/audit.txt
+	@mkdir -p build && $(PY) -m venv build/audit
+	@build/audit/bin/python -m pip --disable-pip-version-check --no-input install --quiet \
+	  --require-hashes --only-binary :all: --no-deps -r requirements/audit.txt
+	@touch $@
+
+.PHONY: audit
+audit: build/audit/.installed ## bandit on the operator, zizmor on the workflows
+	@build/audit/bin/bandit --quiet --configfile pyproject.toml --recursive operator
+	@build/audit/bin/zizmor --offline --no-progress .github
+
 .PHONY: sbom
 sbom: $(STAMP) ## bill of materials of the image's Python packages (CycloneDX): build/sbom.cdx.json
 	@$(PY) scripts/sbom.py build/sbom.cdx.json

@@ -162,3 +162,99 @@ def test_a_release_publishes_the_image_that_the_manifests_name(root: Path) -> No
     release = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yaml").read_text())
     deployment = (root / "deploy" / "base" / "deployment.yaml").read_text()
     assert f"image: {release['env']['IMAGE']}:{__version__}" in deployment
+
+
+RELEASE = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yaml").read_text())
+
+
+def scripts_of(job: str) -> str:
+    """Everything that a release job runs, with what its steps are given."""
+    return "\n".join(str(step.get("run", "")) for step in RELEASE["jobs"][job]["steps"])
+
+
+def test_what_may_publish_installs_no_development_packages() -> None:
+    """A package of the 100 that the tests need would run beside the rights to publish image, chart and release."""
+    may_write = {
+        name for name, job in RELEASE["jobs"].items() if "write" in job.get("permissions", {}).values()
+    }
+    assert may_write == {"publish"}
+    assert RELEASE["jobs"]["publish"]["needs"] == "prepare"
+    assert not re.search(r"\b(make|pip|pipx|uv|python3?|npm|go)\b", scripts_of("publish"))
+    assert not any("setup-python" in step.get("uses", "") for step in RELEASE["jobs"]["publish"]["steps"])
+    assert "make venv" in scripts_of("prepare")
+
+
+def test_the_base_image_is_named_by_its_digest() -> None:
+    base = next(s for s in RELEASE["jobs"]["prepare"]["steps"] if s.get("id") == "base")["run"]
+    assert "sha256:[0-9a-f]{64}" in base
+    image = next(s for s in RELEASE["jobs"]["publish"]["steps"] if s.get("id") == "image")
+    assert image["env"]["PYTHON_IMAGE"] == "${{ needs.prepare.outputs.base }}"
+    assert '--build-arg "PYTHON_IMAGE=$PYTHON_IMAGE"' in image["run"]
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    assert set(re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)) == {"${PYTHON_IMAGE}"}
+    assert f"ARG PYTHON_IMAGE={RELEASE['env']['BASE']}\n" in dockerfile
+
+
+def test_the_image_is_built_for_both_architectures() -> None:
+    assert RELEASE["env"]["PLATFORMS"].split(",") == ["linux/amd64", "linux/arm64"]
+    assert '--platform "$PLATFORMS"' in scripts_of("publish")
+    emulated = [s for s in RELEASE["jobs"]["publish"]["steps"] if "setup-qemu-action" in s.get("uses", "")]
+    assert [s["with"]["platforms"] for s in emulated] == ["arm64"]
+
+
+def test_image_and_chart_are_attested() -> None:
+    steps = RELEASE["jobs"]["publish"]["steps"]
+    attested = [s["with"] for s in steps if "attest-build-provenance" in s.get("uses", "")]
+    assert [(a["subject-name"], a["subject-digest"], a["push-to-registry"]) for a in attested] == [
+        ("${{ env.IMAGE }}", "${{ steps.image.outputs.digest }}", True),
+        ("${{ env.CHARTS }}/mailegress", "${{ steps.chart.outputs.digest }}", True),
+    ]
+
+
+DIGEST = "sha256:" + "0123456789abcdef" * 4
+
+
+def pinned(tmp_path: Path, digest: str) -> subprocess.CompletedProcess[str]:
+    """Runs scripts/pin-image on a copy of what it changes."""
+    for name in ("deploy/helm/mailegress/values.yaml", "deploy/install.yaml"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text((ROOT / name).read_text())
+    command = [str(ROOT / "scripts/pin-image"), RELEASE["env"]["IMAGE"], __version__, digest, str(tmp_path)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_chart_and_install_yaml_name_the_image_by_its_digest(tmp_path: Path) -> None:
+    steps = [str(s.get("run", "")) for s in RELEASE["jobs"]["publish"]["steps"]]
+    pin = next(i for i, run in enumerate(steps) if "scripts/pin-image" in run)
+    assert all(pin < i for i, run in enumerate(steps) if "helm package" in run or "gh release" in run)
+    assert pinned(tmp_path, DIGEST).returncode == 0
+    values = yaml.safe_load((tmp_path / "deploy/helm/mailegress/values.yaml").read_text())
+    assert values["image"]["digest"] == DIGEST
+    installed = yaml.safe_load_all((tmp_path / "deploy/install.yaml").read_text())
+    (deployment,) = [each for each in installed if each and each["kind"] == "Deployment"]
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == f"{RELEASE['env']['IMAGE']}:{__version__}@{DIGEST}"
+
+
+@pytest.mark.parametrize("digest", ["", "latest", DIGEST[:-1], DIGEST + "0"])
+def test_what_is_no_digest_is_refused(tmp_path: Path, digest: str) -> None:
+    done = pinned(tmp_path, digest)
+    assert done.returncode != 0
+    assert "is no digest" in done.stderr
+    assert 'digest: ""' in (tmp_path / "deploy/helm/mailegress/values.yaml").read_text()
+
+
+def test_a_bot_proposes_updates_of_all_that_is_pinned() -> None:
+    bot = yaml.safe_load((ROOT / ".github" / "dependabot.yml").read_text())
+    assert {(each["package-ecosystem"], each["directory"]) for each in bot["updates"]} == {
+        ("github-actions", "/"), ("pip", "/requirements"), ("docker", "/"),
+    }  # fmt: skip
+
+
+def test_sources_and_workflows_are_searched_for_weaknesses_in_ci() -> None:
+    assert "step audit\n" in (ROOT / ".ci" / "run").read_text()
+    lock = (ROOT / "requirements" / "audit.txt").read_text()
+    for tool in ("bandit", "zizmor"):
+        assert re.search(rf"^{tool}==\S+ .*\n(?: +--hash=sha256:[0-9a-f]{{64}}.*\n)+", lock, re.MULTILINE)
+    makefile = (ROOT / "Makefile").read_text()
+    assert "--require-hashes" in makefile[makefile.index("build/audit/.installed:") :]
