@@ -11,7 +11,7 @@ from fakes import ACCOUNT, REGION, ZONE, Desk, body, mine, verdict
 from mailegress.api.conditions import FORWARD_READY, READY, REVERSE_READY
 from mailegress.api.types import MailEgress, parse_object
 from mailegress.reconcile import summarise
-from mailegress.reconcile.model import Absence, ErrorKind, Fault, Zone, ZoneLook
+from mailegress.reconcile.model import Absence, ErrorKind, Fault, WritePhase, WriteState, Zone, ZoneLook
 from mailegress.reconcile.step import ChangeRecords, NeedZoneLook, NeedZones, RemoveFinalizer, ResetPtr
 
 HOST = "mta.example.com"
@@ -238,3 +238,23 @@ def test_a_former_name_in_a_zone_out_of_sight_is_not_forgotten(look: ZoneLook) -
     status, _, message = shown(desk, me)
     assert status == "False"
     assert ZONE.id in message
+
+
+def test_a_change_of_zone_tells_the_record_that_goes_by_its_zone() -> None:
+    desk = Desk()
+    eip = desk.eip(1, HOST)
+    new = Zone("Z2", "example.com", account_id=ACCOUNT)
+    desk.zones.zones = (ZONE, new)
+    desk.zones.servers = {ZONE.id: frozenset({"ns-9.example.net"}), new.id: desk.dns.servers}
+    for zone in (ZONE, new):
+        desk.records.put(HOST, [eip.public_ip], mine(), zone_id=zone.id)
+    desk.publish(HOST)
+    status = {"hostname": HOST, "zone": {"id": new.id, "name": "example.com"}, "observedGeneration": 1}
+    status["formerRecords"] = [{"zoneID": ZONE.id, "hostname": HOST}]
+    me = parse_object(body(HOST, [{"allocationID": eip.allocation_id}], status=status))
+    before = desk.plan(me)
+    assert isinstance(before.action, ChangeRecords)
+    assert before.action.zone_id == ZONE.id
+    desk.writer.states[ZONE.id, HOST] = WriteState(WritePhase.IN_FLIGHT, desk.now)
+    during = desk.plan(me)
+    assert before.owed == during.owed == (f"the former record of {HOST} in zone {ZONE.id} is being removed",)

@@ -141,18 +141,26 @@ def _retire_one(
     mark: Mark,
 ) -> str:
     s, hostname, name = situation, situation.obj.spec.hostname, view.hostname
+    handed_over = s.obj.spec.forward.management is Management.OBSERVED and name == hostname
+    # The same words before and while it is written; the zone tells it from the record that is right.
+    going = (
+        f"the mark at {name} is being removed"
+        if handed_over
+        else f"the former record of {name} in zone {zone_id} is being removed"
+    )
     if blocked := writing(situation, draft, zone_id, name):
-        return blocked
+        write = s.world.writer.state(zone_id, name)
+        return going if write is not None and write.busy else blocked
     simple = simple_a(view)
     if lost := _withdraw(situation, draft, targets, zone_id, view, mark):
         return f"{name} loses {verify.listing(lost)}"
-    if s.obj.spec.forward.management is Management.OBSERVED and name == hostname:
+    if handed_over:
         draft.act(
             ChangeRecords(
                 zone_id, name, remove(view, mark, keep_record=True), f"hand {name} over: remove the mark"
             )
         )
-        return f"the mark at {name} is being removed"
+        return going
     if not (forward.finding.ok and reverse.settled):
         if forward.finding.soft:
             # In idle times one server at a time is asked; to give up the old name all must have been.
@@ -175,7 +183,7 @@ def _retire_one(
                 draft.later(due - s.now)
                 return f"{name} stays while receivers may still hold the old PTR"
     draft.act(ChangeRecords(zone_id, name, remove(view, mark), f"retire {name}"))
-    return f"{name} is being removed"
+    return going
 
 
 def writing(situation: Situation, draft: Draft, zone_id: str, name: str) -> str:
