@@ -241,7 +241,7 @@ async def test_a_refused_connection_names_service_host_and_variable(
     fault = classify(error)
     assert fault.reason == "EndpointUnreachable"
     assert fault.message.startswith(
-        f"AssumeRole: no connection to {place} (AWS_ENDPOINT_URL_STS): connection refused; "
+        f"AssumeRole: no connection to AWS STS at {place} (AWS_ENDPOINT_URL_STS): connection refused; "
     )
     assert (error.service, error.sent) == (Service.STS, False), "not Route 53: it was not asked"
 

@@ -19,6 +19,7 @@ _CREDENTIAL_CALLS = {
     "assume-role": "AssumeRole",
     "assume-role-with-web-identity": "AssumeRoleWithWebIdentity",
 }
+_NAMES = {Service.EC2: "EC2", Service.ROUTE53: "Route 53", Service.STS: "STS"}
 _PROVIDERS = {
     "container-role": "EKS Pod Identity or the container's credentials endpoint",
     "iam-role": "the instance metadata service (IMDS)",
@@ -168,7 +169,7 @@ def _unreached(
     url = str(getattr(error, "kwargs", {}).get("endpoint_url") or endpoint)
     host = host_of(url) or "the endpoint"
     variable = override_of(service, environ)
-    place = f"{host} ({variable})" if variable else host
+    place = f"AWS {_NAMES[service]} at {host}" + (f" ({variable})" if variable else "")
     if isinstance(error, sdk.ProxyConnectionError):
         name, proxy = proxy_variable(urlsplit(url).scheme or "https", environ)
         proxy = proxy or host_of(str(getattr(error, "kwargs", {}).get("proxy_url", "")))
