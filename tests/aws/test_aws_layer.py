@@ -54,6 +54,27 @@ def test_delegation_sets_are_cached_and_go_with_their_zone() -> None:
     play(story())
 
 
+def test_a_look_at_a_zone_tells_gone_from_denied_and_in_which_account() -> None:
+    async def story() -> None:
+        world = build()
+        answers = [None, error("NoSuchHostedZone", status=404), error("AccessDenied", status=403)]
+        world.fake.faults["GetHostedZone"].append(lambda zone: answers[0])
+        found = []
+        for _ in range(3):
+            world.aws.zones.request_look("mail/x", "Z1", began := now())
+            await world.until(lambda began=began: world.aws.zones.look("Z1").fresh(began))  # type: ignore[misc]
+            look = world.aws.zones.look("Z1").value
+            assert look is not None
+            found.append((look.there, look.denied.reason if look.denied else ""))
+            assert look.account_id, "the account is asked for each time"
+            answers.pop(0)
+            await world.quiet(1)
+        assert found == [(True, ""), (False, ""), (False, "AccessDenied")]
+        assert world.fake.count("GetCallerIdentity") == 3
+
+    play(story())
+
+
 def test_a_reading_wanted_for_later_is_not_made_before() -> None:
     async def story() -> None:
         world = build()

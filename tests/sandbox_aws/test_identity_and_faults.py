@@ -34,6 +34,17 @@ def become(aws: LocalAws, credentials: dict[str, Any]) -> None:
     aws.access_key, aws.token = credentials["AccessKeyId"], credentials["SessionToken"]
 
 
+def test_what_is_said_of_another_accounts_zone_is_a_switch(aws: LocalAws, zone: str) -> None:
+    """Both NoSuchHostedZone and AccessDenied have been seen; a zone that nobody has is always NoSuchHostedZone."""
+    theirs = aws.model.account(OTHER).route53.add_zone("example.com").id
+    for answer in ("NoSuchHostedZone", "AccessDenied"):
+        aws.model.settings.foreign_zone = answer  # type: ignore[assignment]
+        assert fault_of(lambda: aws.route53("GetHostedZone", Id=theirs)).code == answer
+        assert fault_of(lambda: aws.route53("ListResourceRecordSets", HostedZoneId=theirs)).code == answer
+        assert fault_of(lambda: aws.route53("GetHostedZone", Id="ZNOBODYS")).code == "NoSuchHostedZone"
+        assert aws.route53("GetHostedZone", Id=zone)["HostedZone"]["Name"] == "example.com."
+
+
 def test_a_role_isolates_its_account(aws: LocalAws, zone: str) -> None:
     """API_AssumeRole; page "Cross account resource access in IAM"."""
     theirs = aws.model.account(OTHER).route53.add_zone("example.com").id
