@@ -1,0 +1,108 @@
+"""What forged records, losers of a claim and a stolen role get: nothing."""
+
+from __future__ import annotations
+
+import json
+import sys
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(1, str(Path(__file__).parents[1] / "reconcile"))
+
+from fakes import ACCOUNT, OTHER_UID, ZONE, Desk, mine, obj, recorded
+
+from mailegress.aws.recordstore import RecordStore
+from mailegress.reconcile.batch import mark_set
+from mailegress.reconcile.marks import Mark
+from mailegress.reconcile.model import NameView
+from mailegress.reconcile.step import ChangeRecords
+from sandbox.aws.local import LocalAws
+from sandbox.aws.model import AwsFault
+from sandbox.cloud import OPERATOR_ARN, OPERATOR_KEY, OPERATOR_USER
+from sandbox.shipped import ZONE_POLICY, fill
+
+HOST, FOREIGN = "mta.example.com", "192.0.2.77"
+Bound = Callable[..., None]
+
+
+def changed(desk: Desk, rounds: int, **spec: object) -> int:
+    """A records that an object changes or removes in some rounds, its status written after each."""
+    me, count = obj(HOST, [desk.eip(1, HOST)], **spec), 0
+    for number in range(rounds):
+        desk.now = desk.dns.at = desk.dns.public_at = 400.0 * number
+        step = desk.plan(me)
+        if isinstance(step.action, ChangeRecords):
+            count += any(c.record_set.type == "A" for c in step.action.changes)
+            desk.records.apply(step.action.zone_id, step.action.hostname, step.action.changes)
+        me = desk.written(me, step)
+    return count
+
+
+def forged_at(hostname: str) -> Desk:
+    """A third party's A record, and beside it an ownership record with the object's own UID."""
+    desk = Desk()
+    desk.records.put(hostname, [FOREIGN], mine())
+    return desk
+
+
+def test_a_forged_ownership_record_changes_no_a_record(bound: Bound) -> None:
+    seen = changed(forged_at(HOST), 5)
+    seen += changed(forged_at(HOST), 5, deleting=True, generation=2)
+    seen += changed(forged_at(HOST), 5, suspend=True)
+    elsewhere = forged_at("www.example.com")
+    elsewhere.records.put(HOST, ["203.0.113.1"], mine())
+    elsewhere.publish(HOST)
+    seen += changed(elsewhere, 8, status=recorded(HOST))
+    bound("A records changed under a forged ownership record", limit=0, seen=seen)
+
+
+def test_the_loser_of_a_claim_sees_no_detail(bound: Bound) -> None:
+    desk = Desk()
+    eip = desk.eip(1, "theirs.example.com", instance_id="i-0fedcba9876543210")
+    desk.take(obj("theirs.example.com", [eip], uid=OTHER_UID, created="2025-01-01T00:00:00Z"))
+    desk.records.put("theirs.example.com", [eip.public_ip], mine(OTHER_UID))
+    me = obj(HOST, [eip])
+    told = json.dumps(desk.written(me, desk.plan(me)).status.to_dict())
+    details = (ACCOUNT, eip.public_ip, eip.instance_id, "theirs.example.com")
+    assert eip.allocation_id in told, "what the user wrote is repeated"
+    bound(
+        "details of an address shown to the loser of its claim", limit=0, seen=sum(d in told for d in details)
+    )
+
+
+def test_orphans_are_counted(bound: Bound) -> None:
+    store, orphans = RecordStore(), 1000
+    for number in range(2 * orphans):
+        hostname, uid = f"h{number}.example.com", str(uuid.UUID(int=number))
+        store.put(ZONE.id, NameView(hostname, (), mark_set(hostname, Mark(False, "us", uid))), 0.0)
+    counted = store.orphans(lambda uid: uuid.UUID(uid).int < orphans, lambda owner: owner == "us", {ZONE.id})
+    bound("orphaned ownership records that are not counted", limit=0, seen=abs(orphans - counted))
+
+
+@pytest.mark.parametrize("label", ["_acme-challenge", "_dmarc", "s1._domainkey", "_mta-sts", "_smtp._tls"])
+def test_the_role_cannot_write_names_that_prove_control_or_set_mail_policy(bound: Bound, label: str) -> None:
+    aws = LocalAws()
+    aws.model.sts.register_key(OPERATOR_KEY, aws.model.settings.default_account, OPERATOR_USER)
+    aws.access_key = OPERATOR_KEY
+    aws.model.account().route53.add_zone("example.com", zone_id="ZEXAMPLECOM")
+    aws.model.policy.attach(OPERATOR_ARN, fill(ZONE_POLICY, zone_id="ZEXAMPLECOM"))
+
+    def writes(name: str) -> bool:
+        aws.clock.advance(60)
+        record = {"Name": name, "Type": "TXT", "TTL": 300, "ResourceRecords": [{"Value": '"v"'}]}
+        changes = [{"Action": "CREATE", "ResourceRecordSet": record}]
+        try:
+            aws.route53(
+                "ChangeResourceRecordSets", HostedZoneId="ZEXAMPLECOM", ChangeBatch={"Changes": changes}
+            )
+        except AwsFault as fault:
+            return fault.code != "AccessDenied"
+        return True
+
+    assert writes("_mailegress.mta.example.com")
+    names = (f"{label}.example.com", f"{label}.mta.example.com")
+    seen = sum(writes(name) for name in names)
+    bound(f"{label} names that the shipped policy lets through", limit=0, seen=seen)
