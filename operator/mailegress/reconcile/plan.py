@@ -171,9 +171,10 @@ def _pending(refusal: Finding) -> Finding:
 
 def _refusal(situation: Situation, aims: Targets) -> Finding | None:
     if aims.outside:
+        regions = ", ".join(situation.world.book.regions)
         return bad(
             reasons.REGION_NOT_CONFIGURED,
-            f"Region {', '.join(aims.outside)} is not one of the operator's regions. "
+            f"Region {', '.join(aims.outside)} is not one of the operator's regions ({regions}). "
             f"{reasons.REGION_NOT_CONFIGURED.remedy}",
         )
     if len(aims.wanted) > situation.settings.max_addresses:

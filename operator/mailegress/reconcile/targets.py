@@ -154,7 +154,7 @@ def _match(selector: EipSelector, view: RegionView) -> _Match:
             )
             coming = [a for a in gateway.addresses if a.status in ("assigning", "associating")]
             if coming or (not eips and gateway.state == "pending"):
-                what = f"{len(coming)} addresses" if len(coming) > 1 else "an address"
+                what = ", ".join(a.public_ip for a in coming if a.public_ip) or "its addresses"
                 return _Match(
                     eips, reasons.ADDRESS_PENDING, f"NAT gateway {selector.value} is still attaching {what}"
                 )
