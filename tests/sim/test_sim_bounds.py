@@ -2,84 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
-import pytest
-from simulation.harness import NAMESPACE, Sim, simulate
+from simulation.harness import Sim, simulate
 from simulation.scenarios import HOST, OTHER
-
-WINDOW = 600.0
-EVERY = 2.0
-LIMIT = 1.0
-"""AWS calls a minute that a storm may cost."""
-
-
-def touch(sim: Sim, value: str) -> None:
-    """Ask for a reconcile, as ``kubectl annotate`` does."""
-
-    def annotate(body: dict[str, Any]) -> None:
-        body["metadata"].setdefault("annotations", {})["mailegress.io/reconcile-requested-at"] = value
-
-    sim.api.meddle(NAMESPACE, "a", annotate)
-
-
-def handled(sim: Sim) -> object:
-    return (sim.find("a") or {})["status"].get("lastHandledReconcileAt")
-
-
-class Meter:
-    """AWS calls sent so far."""
-
-    def __init__(self, sim: Sim) -> None:
-        self.count = 0
-        told = sim.world.calls.sent
-
-        def sent(call: Any) -> None:
-            self.count += 1
-            told(call)
-
-        sim.world.calls.sent = sent
-
-    async def window(self, sim: Sim, act: Callable[[int], None] = lambda number: None) -> int:
-        """Calls in ten minutes in which ``act`` is done every two seconds."""
-        before = self.count
-        for number in range(int(WINDOW / EVERY)):
-            act(number)
-            await sim.sleep(EVERY)
-        return self.count - before
-
-
-def requests(sim: Sim) -> Callable[[int], None]:
-    return lambda number: touch(sim, f"{sim.clock():.0f}-{number}")
-
-
-def edits(sim: Sim) -> Callable[[int], None]:
-    def edit(number: int) -> None:
-        known = (sim.find("a") or {})["metadata"]["generation"]
-        assert (sim.find("a") or {})["status"]["observedGeneration"] == known, "an edit is seen at once"
-        sim.edit("a", deletionPolicy=("Retain", "Delete")[number % 2])
-
-    return edit
-
-
-@pytest.mark.parametrize("storm", [requests, edits])
-def test_a_storm_costs_no_more_than_a_call_a_minute(storm: Callable[[Sim], Callable[[int], None]]) -> None:
-    async def story(sim: Sim) -> None:
-        sim.world.zone()
-        sim.start()
-        sim.meg("a", HOST, sim.world.eips(1))
-        await sim.ready("a")
-        await sim.drain()
-        meter = Meter(sim)
-        quiet = max([await meter.window(sim) for _ in range(6)])
-        stormy = [await meter.window(sim, storm(sim)) for _ in range(6)]
-        allowed = quiet + LIMIT * WINDOW / 60
-        assert max(stormy) <= allowed, f"{stormy} calls in ten minutes, {quiet} without the storm"
-        await sim.ready("a")
-
-    simulate(story)
+from simulation.storms import EVERY, handled, requests, touch
 
 
 def test_a_request_is_honoured_at_once_and_the_next_one_a_minute_later() -> None:
