@@ -345,3 +345,38 @@ def test_orphans_are_counted_by_owner_object_and_zone() -> None:
     assert (count("Z1"), count("Z1", "Z2"), count()) == (1, 2, 0)
     store.put("Z1", NameView("a.example.com"), 1.0)
     assert count("Z1", "Z2") == 1
+
+
+def test_names_for_which_nobody_is_in_a_hurry_share_thirty_calls_a_minute() -> None:
+    """Hundreds of objects wait for a record that somebody else must change; an edit does not wait behind them."""
+
+    async def story() -> None:
+        world = build(filled(1000))
+        await zones_known(world)
+        hosts = [f"h{i:05}.example.com" for i in range(300)]
+        await read(world, *hosts)
+        await world.quiet(600)
+        world.woken.clear()
+        began, before = now(), world.fake.count(LIST)
+        for minute in range(10):
+            for host in hosts[::2]:
+                world.aws.records.request(f"blocked/{host}", "Z1", host, now(), patient=True)
+                await asyncio.sleep(0.4)
+            world.aws.records.request("edited/x", "Z1", hosts[1], now())
+            await asyncio.sleep(5)
+            assert world.times("edited/x") == minute + 1
+        minutes = (now() - began) / 60
+        assert world.fake.count(LIST) - before <= 20 + 30 * minutes
+        assert all(world.times(f"blocked/{host}") >= 8 for host in hosts[::2])
+
+    play(story())
+
+
+def test_a_single_name_for_which_nobody_is_in_a_hurry_is_read_at_once() -> None:
+    async def story() -> None:
+        world = build(filled(1000))
+        await zones_known(world)
+        world.aws.records.request("blocked/x", "Z1", "h00001.example.com", now(), patient=True)
+        assert await world.until(lambda: world.times("blocked/x") > 0) < 1
+
+    play(story())

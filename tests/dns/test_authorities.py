@@ -431,5 +431,19 @@ async def test_spot_asks_one_server_in_rotation(
 async def test_spot_behind_an_alias(time: VirtualTime, authorities: Authorities, alias: Internet) -> None:
     answer = await time.run(authorities.spot("www.example.com", 1))
 
-    assert answer == ServerAnswer("ns2.dns.net", AnswerKind.ANSWER, GOOD, 120, "host.other.net")
+    assert answer == ServerAnswer("ns2.dns.net", AnswerKind.ANSWER, GOOD, 120, "host.other.net", mark=())
     assert len(alias.asked("192.0.2.61", "A")) + len(alias.asked("192.0.2.62", "A")) == 1
+
+
+async def test_spot_asks_the_same_server_for_the_ownership_record(
+    time: VirtualTime, authorities: Authorities, internet: Internet
+) -> None:
+    zone = internet.zones[absolute("example.com")]
+    assert (await time.run(authorities.spot("mta.example.com", 0))).mark == ()
+    zone.put("_mailegress.mta.example.com", "TXT", '"meg1 c owner AAAAAAAAAAAAAAAAAAAAAA"')
+    internet.log.clear()
+    answer = await time.run(authorities.spot("mta.example.com", 1))
+    assert answer.mark == ('"meg1 c owner AAAAAAAAAAAAAAAAAAAAAA"',)
+    asked = {a.server for a in internet.log if a.rtype == "TXT"}
+    assert len(asked) == 1
+    assert asked == {a.server for a in internet.log if a.name == "mta.example.com." and a.rtype == "A"}

@@ -150,7 +150,9 @@ class FakeRecords:
             return Fact()
         return Fact(self.views.get((zone_id, hostname), NameView(hostname)), self.at)
 
-    def request(self, key: str, zone_id: str, hostname: str, not_before: float) -> None:
+    def request(
+        self, key: str, zone_id: str, hostname: str, not_before: float, *, patient: bool = False
+    ) -> None:
         raise AssertionError("planning does not ask")
 
     def marked(self, uid: str) -> Sequence[tuple[str, str]]:

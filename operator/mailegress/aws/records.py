@@ -26,6 +26,8 @@ class _Lane:
     signal: Signal
     backoff: Backoff
     waiting: dict[str, dict[Key, float]] = field(default_factory=dict)
+    patient: set[str] = field(default_factory=set)
+    """Those of the waiting names for which nobody is in a hurry."""
     sweep_wanted: bool = False
     not_until: float = NEVER
     running: bool = False
@@ -49,6 +51,8 @@ class RecordCache:
         self._lanes: dict[str, _Lane] = {}
         self._misses: dict[tuple[str, str], _Miss] = {}
         self._all_waiting: dict[Key, None] = {}
+        self._relook_at = NEVER
+        """When the next call may be spent on names for which nobody is in a hurry."""
         zones.listen(self._continue_all)
 
     # ---------------------------------------------------------------- the port
@@ -60,12 +64,18 @@ class RecordCache:
             return Fact(view, at=at, tried_at=at)
         return Fact(view, at=at, fault=miss.fault, misses=miss.misses, tried_at=miss.tried_at)
 
-    def request(self, key: Key, zone_id: str, hostname: str, not_before: float) -> None:
+    def request(
+        self, key: Key, zone_id: str, hostname: str, not_before: float, *, patient: bool = False
+    ) -> None:
         self._store.want(hostname)
         if self.get(zone_id, hostname).fresh(not_before):
             self._rt.wake(key)
             return
         lane = self._lane(zone_id)
+        if not patient:
+            lane.patient.discard(hostname)
+        elif hostname not in lane.waiting:
+            lane.patient.add(hostname)
         keys = lane.waiting.setdefault(hostname, {})
         keys[key] = max(not_before, keys.get(key, NEVER))
         self._start(zone_id, lane)
@@ -157,15 +167,25 @@ class RecordCache:
             lane.running = False
 
     def _due(self, lane: _Lane) -> float:
-        first = min((at for keys in lane.waiting.values() for at in keys.values()), default=NEVER)
+        first = min((self._due_name(lane, hostname) for hostname in lane.waiting), default=NEVER)
         return max(lane.not_until, NEVER if lane.sweep_wanted else first)
+
+    def _due_name(self, lane: _Lane, hostname: str) -> float:
+        first = min(lane.waiting[hostname].values())
+        return max(first, self._relook_at) if hostname in lane.patient else first
 
     async def _once(self, zone_id: str, lane: _Lane) -> None:
         began = self._rt.clock()
-        asked = [host for host, keys in lane.waiting.items() if min(keys.values()) <= began]
+        asked = [host for host in lane.waiting if self._due_name(lane, host) <= began]
         if not asked and not lane.sweep_wanted:
             return
+        hurried = [host for host in asked if host not in lane.patient]
+        hurry = lane.sweep_wanted or bool(hurried)
+        asked = hurried or asked
         sweep = lane.sweep_wanted or self._sweep_is_cheaper(zone_id, lane, asked)
+        if not hurry:
+            calls = self._pages(zone_id) if sweep else 1
+            self._relook_at = began + calls * self._rt.settings.relook_pause
         try:
             if sweep:
                 await self._sweep(zone_id)
@@ -174,7 +194,7 @@ class RecordCache:
                 asked = asked[:1]
                 # What an edit waits for goes with the writes: behind polls of other changes it would wait long.
                 wanted = min(lane.waiting[asked[0]].values())
-                urgent = wanted > began - 2 * self._rt.settings.fresh_window
+                urgent = hurry and wanted > began - 2 * self._rt.settings.fresh_window
                 await self._look_up(zone_id, asked[0], Priority.WRITE if urgent else Priority.POLL)
         except AwsError as error:
             self._failed(zone_id, lane, asked, error, began)
@@ -198,6 +218,7 @@ class RecordCache:
                 woken[key] = None
             if not keys:
                 del lane.waiting[hostname]
+                lane.patient.discard(hostname)
             miss = self._misses.get((zone_id, hostname))
             if miss is not None and at > miss.tried_at:
                 del self._misses[zone_id, hostname]
@@ -212,6 +233,7 @@ class RecordCache:
             known = self._misses.get((zone_id, hostname))
             self._misses[zone_id, hostname] = _Miss(lane.fault, 1 + (known.misses if known else 0), began)
             woken.update(dict.fromkeys(lane.waiting.pop(hostname, {})))
+            lane.patient.discard(hostname)
         if lane.sweep_wanted:
             lane.sweep_wanted = False
             woken.update(self._all_waiting)
@@ -221,12 +243,9 @@ class RecordCache:
 
     def _sweep_is_cheaper(self, zone_id: str, lane: _Lane, asked: list[str]) -> bool:
         settings = self._rt.settings
-        listed = next((z.record_count for z in self._zones.get().value or () if z.id == zone_id), None)
-        size = self._store.size(zone_id)
-        known = max(listed or 0, size or 0)
-        if not known:
+        pages = self._pages(zone_id)
+        if not pages:
             return False
-        pages = math.ceil(known / settings.page_items)
         if len(asked) >= pages:
             return True
         oldest = min((at for name in asked for at in lane.waiting[name].values()), default=NEVER)
@@ -236,6 +255,12 @@ class RecordCache:
         # An idle check: all names read together grow old together, so those due soon are waiting too.
         soon = oldest + settings.lookahead
         return sum(1 for at in self._store.ages(zone_id) if at < soon) >= pages
+
+    def _pages(self, zone_id: str) -> int:
+        """Calls that a sweep of the zone takes; 0 = not known."""
+        listed = next((z.record_count for z in self._zones.get().value or () if z.id == zone_id), None)
+        known = max(listed or 0, self._store.size(zone_id) or 0)
+        return math.ceil(known / self._rt.settings.page_items)
 
     # ---------------------------------------------------------------- calls
 

@@ -139,7 +139,7 @@ class Settings:
     )
     ec2_sweep_seconds: float = _setting(
         "720",
-        "Seconds after which addresses, PTRs and NAT gateways of a region are read again.",
+        "Seconds after which addresses and PTRs of a region are read again; NAT gateways when they changed, or hourly.",
         values.seconds(0.1, _LONG),
         _PACE,
     )
@@ -200,7 +200,7 @@ class Settings:
     )
     blocked_seconds: float = _setting(
         "60",
-        "Seconds between two looks at something that somebody else must change.",
+        "Seconds until what somebody else must change is read again; a record or PTR ever more slowly.",
         values.seconds(0.02, _LONG),
         _PACE,
     )

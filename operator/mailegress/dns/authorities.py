@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 import dns.name
 import dns.rdatatype
 
+from mailegress.api.names import ownership_name
 from mailegress.dns.asking import Asker, kind_of
 from mailegress.dns.query import DnsTimeout
-from mailegress.dns.replies import Statement, absolute, read_authority, shown
+from mailegress.dns.replies import Statement, absolute, read_authority, read_text, shown
 from mailegress.dns.walk import Cut, Walker
 from mailegress.reconcile.model import AnswerKind, AuthorityReport, Listed, ServerAnswer
 
@@ -62,19 +63,22 @@ class Authorities:
         return AuthorityReport(hostname, shown(survey.cut.zone), names, answers)
 
     async def spot(self, hostname: str, turn: int) -> ServerAnswer:
-        """Ask one server, the ``turn``-th in rotation; of an alias's target one server, too.
+        """Ask one server, the ``turn``-th in rotation, for the A record and the ownership TXT beside it; of an alias's
+        target one server, too.
 
         Errors: :class:`DnsTimeout` if the zone cut cannot be found.
         """
         name = absolute(hostname)
-        answer, cut = await self._spot(name, turn, (name,))
+        answer, cut, name_server = await self._spot(name, turn, (name,))
+        if answer.kind.answered:
+            answer = replace(answer, mark=await self._text(cut, name_server, ownership_name(hostname)))
         if answer.kind is not AnswerKind.ANSWER:
             self._walker.forget(name, cut)
         return answer
 
     async def _spot(
         self, name: dns.name.Name, turn: int, seen: tuple[dns.name.Name, ...]
-    ) -> tuple[ServerAnswer, Cut]:
+    ) -> tuple[ServerAnswer, Cut, dns.name.Name]:
         # Not down to the name itself: a cut there shows as a referral, and every name would cost a question more.
         cut = (await self._walker.find_cut(name.parent() if len(name) > 2 else name)).cut
         for _ in range(_ALIASES):
@@ -88,9 +92,23 @@ class Authorities:
         if said.alias is not None:
             targets[said.alias] = ()
             if not _endless(said.alias, seen):
-                answer, _ = await self._spot(said.alias, turn, (*seen, said.alias))
+                answer, *_ = await self._spot(said.alias, turn, (*seen, said.alias))
                 targets[said.alias] = (answer,)
-        return _server_answer(server, said, targets), cut
+        return _server_answer(server, said, targets), cut, name_server
+
+    async def _text(self, cut: Cut, name_server: dns.name.Name, owner: str) -> tuple[str, ...] | None:
+        """The TXT values of a name as one server tells them; None if it does not."""
+        name = absolute(owner)
+        try:
+            servers = await self._walker.servers(cut, name_server)
+        except DnsTimeout:
+            return None
+        for server in servers[:_ADDRESSES]:
+            try:
+                return read_text(await self._ask("authority", server, name, dns.rdatatype.TXT), name)
+            except DnsTimeout:
+                continue
+        return None
 
     async def _survey(self, name: dns.name.Name) -> _Survey:
         cut = (await self._walker.find_cut(name)).cut

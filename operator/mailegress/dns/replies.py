@@ -18,6 +18,9 @@ from mailegress.reconcile.model import AnswerKind
 NAME_LENGTH = 255
 """Characters of a name as shown; escaped octets can make it longer than any legal one."""
 
+TEXTS, TEXT_LENGTH = 4, 255
+"""TXT values of one name, and characters of each, that are kept: an ownership record is a single short one."""
+
 _CHAIN = 16
 """Links of a CNAME chain read from one reply; a longer one ends in no address."""
 
@@ -187,6 +190,17 @@ def negative_ttl(reply: dns.message.Message) -> int:
         if _is(rrset, dns.rdatatype.SOA):
             return min(rrset.ttl, *(int(rdata.minimum) for rdata in rrset))
     return 0
+
+
+def read_text(reply: dns.message.Message, name: dns.name.Name) -> tuple[str, ...] | None:
+    """The TXT values at a name, quoted as Route 53 lists them; empty = there are none, None = no statement."""
+    if failure(reply) is not None or not authoritative(reply):
+        return None
+    rrset = _find(reply.answer, name, dns.rdatatype.TXT)
+    if rrset is None:
+        # An alias or a referral says nothing of the TXT set itself.
+        return None if reply.answer else ()
+    return tuple(sorted({rdata.to_text()[:TEXT_LENGTH] for rdata in rrset})[:TEXTS])
 
 
 def _is(rrset: dns.rrset.RRset, rdtype: dns.rdatatype.RdataType) -> bool:

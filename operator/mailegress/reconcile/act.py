@@ -61,8 +61,8 @@ class Actor:
                     world.zones.request_name_servers(key, zone_id, not_before)
                 case NeedZoneLook(zone_id, not_before):
                     world.zones.request_look(key, zone_id, not_before)
-                case NeedName(zone_id, hostname, not_before):
-                    world.records.request(key, zone_id, hostname, not_before)
+                case NeedName(zone_id, hostname, not_before, patient):
+                    world.records.request(key, zone_id, hostname, not_before, patient=patient)
                 case NeedSweep():
                     world.records.request_all_swept(key)
                 case NeedAuthorities(hostname, not_before):

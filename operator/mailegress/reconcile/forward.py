@@ -150,7 +150,7 @@ class _Record:
             )
         conflict = self._conflict(simple, mark, mine, values, frozenset(wanted))
         if conflict is not None:
-            return self._with(base, conflict)
+            return self._with(base, self._blocked(conflict))
         changes, why = self._changes(simple, mark, mine, values, frozenset(wanted))
         if changes:
             base = replace(base, held=base.held or not s.obj.spec.suspend)
@@ -236,6 +236,22 @@ class _Record:
         return ptr_problem(self.situation, eip) is None
 
     # ------------------------------------------------ conflicts and changes
+
+    def _blocked(self, conflict: Finding) -> Finding:
+        """A record set stands in the way. It is read again, and a reading from before an edit proves nothing."""
+        if conflict.reason not in (reasons.RECORD_CONFLICT.name, reasons.RECORD_NOT_ADOPTED.name):
+            return conflict
+        s, zone_id, hostname = self.situation, self.zone.id, self.situation.obj.spec.hostname
+        fact = s.world.records.get(zone_id, hostname)
+        self.draft.look_again(
+            s,
+            "record",
+            fact,
+            lambda due: NeedName(zone_id, hostname, due, patient=due > s.absence_floor),
+        )
+        if fact.fresh(s.absence_floor) or fact.fault is not None:
+            return conflict
+        return unknown(reasons.PROGRESSING, f"Reading {hostname} in zone {zone_id} again.", soft=True)
 
     def _conflict(
         self,
@@ -412,6 +428,7 @@ class _Record:
         finding = proof.finding
         if not finding.ok and (untold := self._untold(finding)) is not None:
             finding = untold
+        self._compare_mark()
         heard_at = s.world.dns.authorities(hostname).at
         if not finding.ok and heard_at > self.read_at:
             # The world says something else: what Route 53 holds is read again before it is believed any longer.
@@ -433,6 +450,19 @@ class _Record:
                 )
         settled = self._with(base, finding, complete=base.values == base.wanted, verified=proof.verified)
         return replace(settled, stands=proof.stands and settled.complete)
+
+    def _compare_mark(self) -> None:
+        """An authority shows another ownership record than Route 53 listed last: the name is read again.
+
+        Asking DNS costs AWS nothing; otherwise a deleted ownership record is seen with the next list of the zone only.
+        """
+        s, hostname = self.situation, self.situation.obj.spec.hostname
+        spot = s.world.dns.spot(hostname)
+        if spot.value is None or spot.value.mark is None or spot.at <= self.read_at:
+            return
+        listed = self.view.mark.values if self.view.mark is not None else ()
+        if set(spot.value.mark) != set(listed):
+            self.draft.need(NeedName(self.zone.id, hostname, spot.at))
 
     def _untold(self, finding: Finding) -> Finding | None:
         """GetChange is refused or unanswered: the reason, for as long as the authorities do not agree either.

@@ -319,6 +319,8 @@ class ServerAnswer:
     ttl: int = 0
     """Seconds: the record's TTL, or the negative TTL of RFC 2308."""
     cname: str = ""
+    mark: tuple[str, ...] | None = None
+    """Values of the ownership TXT beside the name, quoted, if the server was asked for it and answered."""
     listed: Listed = Listed.BOTH
 
 

@@ -102,8 +102,13 @@ class Records(Protocol):
 
     def get(self, zone_id: str, hostname: str) -> Fact[NameView]: ...
 
-    def request(self, key: Key, zone_id: str, hostname: str, not_before: float) -> None:
-        """A sweep of the zone or a point look-up, whichever costs fewer calls for all that wait."""
+    def request(
+        self, key: Key, zone_id: str, hostname: str, not_before: float, *, patient: bool = False
+    ) -> None:
+        """A sweep of the zone or a point look-up, whichever costs fewer calls for all that wait.
+
+        ``patient``: the calls of all such requests together are limited, however many there are.
+        """
 
     def marked(self, uid: str) -> Sequence[tuple[str, str]]:
         """``(zone_id, hostname)`` of every name read so far whose ownership TXT carries this CR UID."""

@@ -95,6 +95,13 @@ def _judge(situation: Situation, draft: Draft, contest: Contest, forward: Forwar
         # Neither which address it is nor what its PTR shows: it may be another tenant's.
         return bad(reasons.PENDING, "The PTR waits until this object holds the address.")
     if not joined and (problem := ptr_problem(situation, eip)) is not None:
+        place = (eip.region, eip.allocation_id)
+        draft.look_again(
+            situation,
+            f"ptr:{eip.allocation_id}",
+            situation.world.book.ptr(*place),
+            lambda due: NeedPtr(*place, due),
+        )
         return problem
     view = situation.world.book.get(eip.region).value
     if view is not None and not view.ptr_supported:

@@ -332,15 +332,36 @@ class Draft:
             self.need(need(situation.absence_floor))
         return False
 
+    def look_again(
+        self, situation: Situation, question: str, fact: Fact[Any], need: Callable[[float], Need]
+    ) -> None:
+        """Somebody else must change what was read: look at it again, at once after an edit, else after
+        ``blocked_seconds``, ever more slowly up to the resync."""
+        settings = situation.settings
+        if not fact.fresh(situation.absence_floor) and fact.fault is None:
+            self.need(need(situation.absence_floor))
+        self._again(situation, question, fact, need, settings.blocked_seconds, settings.resync_seconds)
+
     def ask_again(
         self, situation: Situation, question: str, fact: Fact[Any], need: Callable[[float], Need]
     ) -> int:
         """A reading did not satisfy: ask again, ever more slowly. The readings in a row so far come back."""
         settings = situation.settings
+        return self._again(situation, question, fact, need, settings.poll_seconds, settings.poll_max_seconds)
+
+    def _again(
+        self,
+        situation: Situation,
+        question: str,
+        fact: Fact[Any],
+        need: Callable[[float], Need],
+        first: float,
+        most: float,
+    ) -> int:
         asked_at = max(fact.at, fact.tried_at)
         self.unsatisfied[question] = asked_at
         streak = situation.streak(question, asked_at)
-        due = asked_at + min(settings.poll_seconds * 2.0 ** max(streak - 1, 0), settings.poll_max_seconds)
+        due = asked_at + min(first * 2.0 ** min(max(streak - 1, 0), 30), most)
         if situation.now >= due:
             self.need(need(due))
         else:

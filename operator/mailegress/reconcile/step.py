@@ -51,6 +51,8 @@ class NeedName:
     zone_id: str
     hostname: str
     not_before: float
+    patient: bool = False
+    """Somebody else must change the record: may wait for its turn when thousands ask."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -274,7 +274,52 @@ LIVENESS = (
         "    elif FINALIZER not in s.obj.meta.finalizers and external:\n",
         tests=("tests/sim/test_sim_apiserver.py::test_finalizer_and_status_that_somebody_removed_come_back",),
     ),
+    Mutant(
+        "mark-by-list-only",
+        "E7",
+        "A deleted ownership record is seen with the next list of the zone only, up to 75 minutes later",
+        "reconcile/forward.py",
+        "        self._compare_mark()\n        heard_at",
+        "        heard_at",
+        tests=("tests/sim/test_sim_shipped_times.py::test_drift_is_repaired_within_one_check",),
+    ),
     # ---------------------------------------------------------------- E8: the hopeless delay nobody
+    Mutant(
+        "blocked-by-list-only",
+        "E8",
+        "A record set in the way is seen to be gone with the next list of the zone only",
+        "reconcile/situation.py",
+        "        self._again(situation, question, fact, need, settings.blocked_seconds, settings.resync_seconds)\n",
+        "        del settings\n",
+        tests=(
+            "tests/sim/test_sim_shipped_times.py::"
+            "test_a_record_in_the_way_is_looked_at_every_minute_at_first_and_at_each_resync_later",
+        ),
+    ),
+    Mutant(
+        "edit-believes-old-conflict",
+        "E8",
+        "After an edit a reading from before it still proves that a record set is in the way",
+        "reconcile/situation.py",
+        "        if not fact.fresh(situation.absence_floor) and fact.fault is None:\n",
+        "        if not fact.fresh(situation.edit_floor) and fact.fault is None:\n",
+        tests=(
+            "tests/sim/test_sim_shipped_times.py::"
+            "test_an_edit_has_a_record_in_the_way_read_again_however_young_the_reading_is",
+        ),
+    ),
+    Mutant(
+        "no-limit-for-the-blocked",
+        "E8",
+        "Objects that wait for somebody else cost a call each, however many they are",
+        "aws/records.py",
+        "            self._relook_at = began + calls * self._rt.settings.relook_pause\n",
+        "            self._relook_at = began + 0.0 * calls\n",
+        tests=(
+            "tests/aws/test_aws_records.py::"
+            "test_names_for_which_nobody_is_in_a_hurry_share_thirty_calls_a_minute",
+        ),
+    ),
     Mutant(
         "all-or-nothing-batch",
         "E8",

@@ -231,8 +231,7 @@ def _record_stays(stage: Stage, dump: dict[str, Any]) -> None:
 
 
 HEALED = 2400.0
-"""Seconds in which what somebody changed is back: the periodic check, and a quarter of an hour for a fault on the way.
-(A mark that is gone does no harm; it is seen when the zone is read again, every 75 minutes.)"""
+"""Seconds in which what somebody changed is back: the periodic check, and a quarter of an hour for a fault."""
 
 
 async def _drift(stage: Stage) -> None:
@@ -250,7 +249,7 @@ async def _drift(stage: Stage) -> None:
     # (With the mark goes the word that the record is ours: a process that dies before it saw that adopts it.)
     await sim.sleep(300)
     world.drop_record(f"_mailegress.{HOST}", "TXT")
-    await sim.until(lambda: world.mark(world.zone_of(HOST), HOST), "the mark to be back", 10800.0, "E7")
+    await sim.until(lambda: world.mark(world.zone_of(HOST), HOST), "the mark to be back", HEALED, "E7")
     all_ready(stage, "a")
     await sim.ready("a")
 
