@@ -348,8 +348,14 @@ def _not_held(situation: Situation, claim: Contest, entry: targets.Entry, eip: E
     old = situation.recorded_for(eip.allocation_id)
     if old is not None and old.ptr_origin is not None:
         return _replaced(old, old.reason if hold is Hold.UNKNOWN else reason.name, ptr=eip.ptr.name)
-    if old is not None and hold is Hold.UNKNOWN:
-        return old
+    if hold is Hold.UNKNOWN:
+        # A new process has not decided yet; what was shown of the selector stands until it has.
+        shown = old or next(
+            (a for a in situation.obj.status.addresses if a.selector == entry.selector and not a.allocation_id),
+            None,
+        )
+        if shown is not None:
+            return shown
     return AddressStatus(entry.selector, region=entry.region, reason=reason.name)
 
 

@@ -22,8 +22,8 @@ QUIET = 1800.0
 """Virtual seconds in which nothing may be written once everything is done: three periodic checks."""
 READS = 12
 """Requests to AWS in that time, for a handful of objects that are right."""
-RE_LOOKS = 100
-"""The same where an object waits for somebody: it looks again each minute."""
+RE_LOOKS = 130
+"""The same where an object waits for somebody: zones (and whose they are) and addresses are read again each minute."""
 ATTEMPTS = 10
 """Requests of one kind that a permission missing for 15 minutes, or 20 s of throttling, may cost (5 s, doubling, up to
 5 minutes), for each thing that the story does, and at least for two."""
