@@ -38,15 +38,15 @@ def _explained(situation: Situation, view: NameView) -> bool:
     """Does the A record hold nothing but this object's own addresses, with nobody else who wants the name?
 
     Such a record could be adopted, so its ownership record grants nothing new. This is how an object whose status was
-    lost, or was not written yet when the process stopped, gets its records back.
+    lost, or was not written yet when the process stopped, gets its records back, at former hostnames too.
     """
     s, hostname = situation, view.hostname
     rivalled = s.world.claims.others_want(s.obj.meta.uid, hostname)
     if rivalled and not (s.obj.status.observed_generation == -1 and _first(s, hostname)):
         return False
-    own = {a.public_ip for a in s.recorded()}
-    if hostname == s.obj.spec.hostname:
-        own |= {e.public_ip for e in targets.resolve(s, Draft()).wanted.values()}
+    own = {a.public_ip for a in s.recorded()} | {
+        e.public_ip for e in targets.resolve(s, Draft()).wanted.values()
+    }
     records = view.of_type("A")
     return all(r.simple and set(r.values) <= own for r in records)
 
