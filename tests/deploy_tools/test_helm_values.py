@@ -35,6 +35,8 @@ SAMPLES: Mapping[str, tuple[Any, str]] = {
     "dns_resolvers": ("off",) * 2,
     "kubeconfig": (str(ROOT / "README.md"),) * 2,
     "context": ("other",) * 2,
+    "allow_unknown_regions": (True, "on"),
+    "allow_http_endpoints": (True, "on"),
     "leader_elect": (True, "on"),
     "http_address": ("127.0.0.1:9090",) * 2,
     "log_format": ("text",) * 2,
