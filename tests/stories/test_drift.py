@@ -221,7 +221,7 @@ def test_the_status_is_wiped(story: Story) -> None:
 
 def test_garbage_in_the_status(story: Story) -> None:
     """Given a Ready object, when its status is filled with lies, then it is put right without an AWS write."""
-    _, [eip], meg = ready(story)
+    zone, [eip], meg = ready(story)
     wanted = meg.status
     since = last_call(story)
     lie = {
@@ -240,7 +240,7 @@ def test_garbage_in_the_status(story: Story) -> None:
     meg.patch_status(
         {
             "hostname": "wrong.example.com",
-            "zone": {"id": "ZWRONG", "name": "wrong.example.com"},
+            "zone": {"id": zone.id, "name": "wrong.example.com"},
             "publicIPs": [STRANGER],
             "forward": {"values": [STRANGER], "ttlSeconds": 9, "changeID": "C1"},
         }

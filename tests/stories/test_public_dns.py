@@ -19,7 +19,12 @@ def test_an_answered_request_means_that_every_source_was_read(bare_story: Story)
     and every public resolver were asked."""
     story, quiet = bare_story, "600"
     story.start_operator(
-        resync_seconds=quiet, resolver_check_seconds=quiet, ec2_sweep_seconds=quiet, route53_sweep_seconds=quiet
+        resync_seconds=quiet,
+        resolver_check_seconds=quiet,
+        ec2_sweep_seconds=quiet,
+        route53_sweep_seconds=quiet,
+        # Lists that are younger than this are not read again for a request.
+        blocked_seconds="0.1",
     )
     zone, [eip] = story.zone(), story.eips()
     meg = story.meg("outbound", HOST, [eip]).wait()

@@ -6,6 +6,8 @@ import pytest
 from kit import Meg, Story
 
 HOST = "mta.example.com"
+OWN = "111122223333"
+"""The account that the sandbox's operator works in."""
 OTHER_NS = ["ns1.otherdns-sandbox.net", "ns2.otherdns-sandbox.net"]
 
 
@@ -32,7 +34,7 @@ def test_a_zone_that_is_made_later_is_found(story: Story) -> None:
     assert story.writes() == 0
     zone = story.zone()
     meg.wait()
-    assert meg.status["zone"] == {"id": zone.id, "name": "example.com"}
+    assert meg.status["zone"] == {"id": zone.id, "name": "example.com", "accountID": OWN}
     for other in (alike, inner, private):
         assert not [r for r in story.zone_dump(other)["record_sets"] if r.split()[1] in ("A", "TXT")]
 
@@ -50,7 +52,7 @@ def test_the_longest_public_zone_is_taken(story: Story) -> None:
     [eip] = story.eips()
     before = story.world()
     meg = story.meg("outbound", "mta.eu.example.com", [eip]).wait()
-    assert meg.status["zone"] == {"id": zone.id, "name": "eu.example.com"}
+    assert meg.status["zone"] == {"id": zone.id, "name": "eu.example.com", "accountID": OWN}
     assert story.records(zone, "mta.eu.example.com") == (eip.public_ip,)
     changed = {
         c["params"]["HostedZoneId"].rsplit("/", 1)[-1] for c in story.calls("ChangeResourceRecordSets")

@@ -115,8 +115,10 @@ def _strays(
 
 def points_here(situation: Situation, eip: Eip) -> bool:
     """Does the PTR show a name of ours, or is it not known yet what became of our write to it?"""
-    s = situation
-    if {eip.ptr.name, eip.ptr.update} & (s.own_names() | {s.obj.spec.hostname}):
+    s, status = situation, situation.obj.status
+    # The marks may not be read yet: the status names the former hostnames too.
+    names = s.own_names() | {s.obj.spec.hostname, status.hostname} | {f.hostname for f in status.former_records}
+    if {eip.ptr.name, eip.ptr.update} & (names - {None}):
         return True
     write = s.world.ptrs.state(eip.region, eip.allocation_id)
     return write is not None and (write.busy or s.doubted(eip.region, eip.allocation_id) is not None)
