@@ -33,7 +33,7 @@ def test_a_lost_address_dangles_until_it_is_out_of_the_record(lived: Lived) -> N
     story.until(
         lambda: scrape(story).value("mailegress_dangling_addresses") == 1, "the lost address to dangle"
     )
-    story.aws.detach_policies()
+    story.aws.allow()
     story.until(lambda: scrape(story).value("mailegress_dangling_addresses") == 0, "it to be taken out")
     meg.wait_reason("AddressLost", "ForwardReady")
     meg.delete()
