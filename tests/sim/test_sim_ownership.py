@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from simulation.faults import Plan
 from simulation.harness import NAMESPACE, Sim, simulate
 from simulation.scenarios import HOST, OTHER
@@ -169,5 +170,39 @@ def test_ownership_records_without_an_object_are_counted() -> None:
         sim.meg("again", HOST, [kept])
         await sim.ready("again")
         await sim.until(lambda: orphans(sim) == 1, "the one that was taken over is not", invariant="E5")
+
+    simulate(story)
+
+
+@pytest.mark.parametrize("deleted", [True, False])
+def test_an_object_whose_status_was_lost_in_a_rename_leaves_nothing_behind(deleted: bool) -> None:
+    """In a large zone names are looked up one by one, and neither status nor process knows the former name."""
+
+    async def story(sim: Sim) -> None:
+        zone = sim.world.zone()
+        record = {"Type": "TXT", "TTL": 300, "ResourceRecords": [{"Value": '"x"'}]}
+        others = [f"host{number}.example.com" for number in range(310)]
+        changes = [{"Action": "CREATE", "ResourceRecordSet": {**record, "Name": name}} for name in others]
+        sim.world.control.put_records(zone.id, changes)
+        [eip] = sim.world.eips(1)
+        sim.start()
+        sim.meg("a", HOST, [eip])
+        await sim.ready("a")
+        sim.edit("a", hostname=OTHER)
+        await sim.until(lambda: sim.world.mark(zone, OTHER), "the claim on the new name")
+        for process in list(sim.processes):
+            process.crash()
+        sim.api.meddle(NAMESPACE, "a", lambda body: body.pop("status", None))
+
+        def left() -> list[str]:
+            return [n for n in (HOST, OTHER) if sim.world.mark(zone, n) or sim.world.record(zone, n, "A")]
+
+        if deleted:
+            sim.delete("a")
+            await sim.gone("a")
+            assert left() == []
+            assert sim.world.ptr(eip) is None
+        else:
+            await sim.until(lambda: left() == [OTHER], "only the new name to be left", invariant="E2")
 
     simulate(story)

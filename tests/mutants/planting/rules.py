@@ -26,12 +26,14 @@ RULES = (
     ),
     Mutant(
         "only-what-the-status-names",
-        "S8",
+        "E2",
         "On deletion nothing is looked for beyond what the status names",
         "reconcile/deletion.py",
         "    if not (s.memory.complete or s.fits()):\n",
-        "    if not s.obj.status.hostname:\n",
-        runs=(Run("deleted-while-down"),),
+        "    if False:\n",
+        tests=(
+            "tests/sim/test_sim_ownership.py::test_an_object_whose_status_was_lost_in_a_rename_leaves_nothing_behind[True]",
+        ),
     ),
     Mutant(
         "unknown-claim-forgotten",

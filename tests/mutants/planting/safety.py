@@ -7,15 +7,6 @@ from planting.mutant import Mutant, Run
 SAFETY = (
     # ---------------------------------------------------------------- S1: the gate before a PTR
     Mutant(
-        "ptr-before-proof",
-        "S1",
-        "The PTR is set as soon as Route 53 took the change",
-        "reconcile/reverse.py",
-        "    if not forward.verified:\n",
-        "    if not forward.complete and not forward.mine:\n",
-        runs=(Run("rename"),),
-    ),
-    Mutant(
         "one-server-is-enough",
         "S1",
         "One authoritative server's answer stands for all",
@@ -249,18 +240,6 @@ SAFETY = (
         "            elif (cached := self._cached_for(eip)) and not cached:\n",
         tests=(
             "tests/reconcile/test_plan_claims.py::test_a_name_that_receivers_may_hold_keeps_its_old_address",
-        ),
-    ),
-    Mutant(
-        "reset-on-an-old-reading",
-        "S2",
-        "A PTR is reset that somebody else may have taken over meanwhile",
-        "reconcile/reverse.py",
-        "    return draft.have(fact, floor, NeedPtr(eip.region, eip.allocation_id, floor))\n",
-        "    return True\n",
-        tests=(
-            "tests/sim/test_sim_regressions.py"
-            "::test_a_ptr_that_became_a_strangers_is_not_reset_on_an_old_reading",
         ),
     ),
     Mutant(

@@ -19,7 +19,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-PATIENCE = 120.0
+PATIENCE = 300.0
 """Seconds for one job."""
 LIBRARIES = (
     "aiohttp", "attrs", "boto3", "botocore.loaders", "botocore.session", "dns.message", "dns.resolver", "jsonschema",
