@@ -130,18 +130,6 @@ RULES = (
         tests=("tests/sim/test_sim_apiserver.py::test_a_conflict_that_stays_is_backed_off",),
     ),
     Mutant(
-        "stalled-spins",
-        "S11",
-        "An object whose time to stall is over is passed without a pause while its status is held back",
-        "reconcile/reconciler.py",
-        '        until_stuck = deadline - now if now < deadline else float("inf")\n',
-        "        until_stuck = max(deadline - now, 0.0)\n",
-        tests=(
-            "tests/sim/test_sim_regressions.py"
-            "::test_what_is_stalled_and_moves_without_a_word_is_not_passed_over_and_over",
-        ),
-    ),
-    Mutant(
         "failures-forgotten",
         "S11",
         "What the API server refused is tried again as if for the first time",
