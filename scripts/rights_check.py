@@ -108,11 +108,12 @@ def _widths(right: Right) -> list[tuple[str, str]]:
 
 
 def granted_uses(policies: Mapping[str, Mapping[str, Any]]) -> dict[Use, str]:
-    """Every value of every statement, for each of its actions, and how it is written in the report."""
+    """Every value of every statement that allows, for each of its actions, and how it is written in the report."""
     return {
         Use(policy, number, action, part, place): f"{policy} {statement['Sid']}: {action}, {part} {value}"
         for policy, document in policies.items()
         for number, statement in enumerate(document["Statement"])
+        if statement.get("Effect") != "Deny"
         for action in _list(statement["Action"])
         for part, values in _parts(statement, action).items()
         for place, value in values

@@ -190,6 +190,23 @@ def test_a_zone_that_was_really_deleted_lets_the_object_go() -> None:
     assert isinstance(desk.plan(me).action, RemoveFinalizer)
 
 
+def test_a_live_object_forgets_a_zone_that_was_really_deleted() -> None:
+    desk = Desk()
+    me = ready(desk)
+    desk.plan(me)
+    memory = desk.memories[me.meta.uid]
+    memory.written = {(ZONE.id, HOST): None}
+    desk.plan(me)
+    without_zone(desk, ZoneLook(ACCOUNT))
+    for _ in range(3):
+        me = desk.written(me, desk.plan(me))
+        assert me.status.zone is None
+        assert me.status.former_records == ()
+    for eip in list(desk.book.eips.values()):
+        desk.set_ptr(eip, None)
+    assert isinstance(desk.plan(deleted(me)).action, RemoveFinalizer)
+
+
 def test_a_zone_made_anew_takes_the_place_of_one_that_was_deleted() -> None:
     desk = Desk()
     me = ready(desk)

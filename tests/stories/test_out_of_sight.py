@@ -154,6 +154,8 @@ def test_the_zone_is_in_another_account_now(bare_story: Story, answer: str) -> N
     meg.wait_gone()
     assert story.records(zone, HOST) == story.records(zone, MARK, "TXT") == ()
     assert [name for name in story.zone_dump(twin)["record_sets"] if HOST in name] == []
+    refused = story.aws.policy_refusals()
+    assert all(zone.id in each and "GetHostedZone" in each for each in refused), refused
 
 
 def test_a_zone_that_was_deleted_lets_the_object_go(story: Story) -> None:

@@ -89,12 +89,14 @@ def _written(memory: Memory, world: World) -> None:
             continue
         memory.handed.discard(place)
         if write is not None and write.phase is not WritePhase.FAILED:
-            memory.written.add(place)
-    for place in tuple(memory.written - memory.handed):
+            memory.written.setdefault(place, None)
+    accounts = {zone.id: zone.account_id for zone in world.zones.get().value or () if zone.account_id}
+    for place in memory.written.keys() - memory.handed:
+        memory.written[place] = accounts.get(place[0], memory.written[place])
         view = world.records.get(*place).value
         mark = marks.parse(view.mark.values) if view is not None and view.mark is not None else None
         if view is not None and (mark is None or mark.uid != memory.uid):
-            memory.written.discard(place)
+            del memory.written[place]
 
 
 def pending(memory: Memory, world: World, now: float, stamp: str) -> None:

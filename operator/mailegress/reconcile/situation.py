@@ -93,8 +93,9 @@ class Memory:
     """Our marks as last read, so that a TXT set that somebody deleted is restored as it was."""
     handed: set[tuple[str, str]] = field(default_factory=set)
     """(zone ID, hostname) of ownership records handed to the writer whose outcome was not seen yet."""
-    written: set[tuple[str, str]] = field(default_factory=set)
-    """(zone ID, hostname) of ownership records that this process wrote and that are still there."""
+    written: dict[tuple[str, str], str | None] = field(default_factory=dict)
+    """(zone ID, hostname) of ownership records that this process wrote and that are still there -> account of the zone
+    as last listed."""
     settled: dict[tuple[str, str], float] = field(default_factory=dict)
     """(allocation ID, hostname) -> since when AWS reports that PTR, for as long as it does."""
     pointed: set[str] = field(default_factory=set)

@@ -237,10 +237,11 @@ def former(situation: Situation, draft: Draft, present: tuple[str, str] | None) 
     listed = {z.id: z for z in s.world.zones.get().value or ()}
     places = {(p.zone_id, p.hostname): p for p in recorded(s)}
     # An ownership record that neither status nor memory knows is not written down: that would confirm a forged one.
-    for zone_id, hostname in s.memory.written | places.keys():
-        known = places.get((zone_id, hostname))
-        account = listed[zone_id].account_id if zone_id in listed else ""
-        places[zone_id, hostname] = FormerRecord(zone_id, hostname, account or (known.account_id if known else None))
+    for written, account in s.memory.written.items():
+        places.setdefault(written, FormerRecord(*written, account))
+    for (zone_id, hostname), known in tuple(places.items()):
+        account = listed[zone_id].account_id if zone_id in listed else None
+        places[zone_id, hostname] = FormerRecord(zone_id, hostname, account or known.account_id)
     kept: list[FormerRecord] = []
     hidden: list[tuple[FormerRecord, Unseen]] = []
     for (zone_id, hostname), where in sorted(places.items()):
