@@ -96,3 +96,11 @@ def test_an_a_record_is_not_changed_when_its_mark_changed_since_it_was_read() ->
     state.edit(name="a", field="elasticIPs", spec={**spec, "elasticIPs": [{"allocationID": "EIP1"}]})
     state.wait(seconds=31.0)
     state.safe()
+
+
+def test_an_account_that_was_read_while_the_credentials_changed_is_not_recorded() -> None:
+    state = MailWorld()
+    state.create(name="a", spec={"elasticIPs": [{"allocationID": "EIP0"}], "hostname": "mta.example.com"})
+    state.blind(what="ec2-account")
+    state.wait(seconds=0.01)
+    state.teardown()

@@ -234,7 +234,7 @@ class FuzzWorld:
                 sim.settings = sim_settings(regions=REGION if what == "second-region" else SECOND_REGION)
                 self._restart(sim)
             case "ec2-account" | "zone-account":
-                world.keys["ec2" if what == "ec2-account" else "route53"] = OTHER_KEY
+                world.use_key("ec2" if what == "ec2-account" else "route53", OTHER_KEY)
             case "upper-zone" | "lower-zone":
                 world.hidden[self.words["ZONE0" if what == "upper-zone" else "ZONE1"]] = "AccessDenied"
             case "ec2-denied":
@@ -273,7 +273,8 @@ class FuzzWorld:
 
     def _unblind(self, sim: Sim) -> None:
         sim.trace.note("sight", "all visible again")
-        sim.world.keys.clear()
+        for service in ("ec2", "route53"):
+            sim.world.use_key(service, None)
         sim.world.hidden.clear()
         sim.world.control.allow()
         sim.world.control.clear_faults()

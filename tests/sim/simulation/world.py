@@ -92,6 +92,7 @@ class World:
         """Name servers that give no proper answer at present, and since when."""
         self.keys: dict[str, str] = {}
         """Access key of a service ("ec2", "route53"); without one, that of the default account."""
+        self.renewal_listeners: list[Callable[[], None]] = []
         self.hidden: dict[str, str] = {}
         """Hosted zones that the operator's role does not see: zone ID -> error code of a direct look-up."""
 
@@ -174,10 +175,20 @@ class World:
     def become(self, service: str, account: str | None) -> None:
         """From now on the operator's credentials for a service are another account's; None = as at first."""
         self.note("outside", f"{service} credentials of account {account or 'as before'}")
-        self.keys.pop(service, None)
         if account is not None:
-            self.keys[service] = f"AKIA{account}"
-            self.control.register_key(self.keys[service], account)
+            self.control.register_key(f"AKIA{account}", account)
+        self.use_key(service, None if account is None else f"AKIA{account}")
+
+    def use_key(self, service: str, key: str | None) -> None:
+        """From now on the operator's calls of a service are made with this access key; None = the first one."""
+        if self.keys.get(service) == key:
+            return
+        self.keys.pop(service, None)
+        if key is not None:
+            self.keys[service] = key
+        if service == "ec2":
+            for listener in self.renewal_listeners:
+                listener()
 
     def outside(self, what: str, *touched: str) -> None:
         """Write down that somebody else changed these names or addresses."""
@@ -313,6 +324,9 @@ class SimAws:
         request = uuid.UUID(int=round(self.world.clock() * 1e6))
         text = f"injected {plan.kind} \x1b[31m\u202e\r\nRequestId: {request}"
         raise AwsError(service, operation, code, text, status)
+
+    def on_renewal(self, listener: Callable[[], None]) -> None:
+        self.world.renewal_listeners.append(listener)
 
     async def get_caller_identity(self, service: Service, region: str) -> str:
         return await self._call(
