@@ -83,6 +83,29 @@ LIVENESS = (
         '    return _OCTAL.sub(_unescape, name).removesuffix(".")\n',
         tests=("tests/api/test_names.py::test_a_name_has_one_normal_form",),
     ),
+    # ---------------------------------------------------------------- E2: only the last spec counts
+    Mutant(
+        "edge-triggered-cleanup",
+        "E2",
+        "After a restart nothing is looked for that the spec does not name",
+        "reconcile/plan.py",
+        "    draft.need(NeedSweep())\n    return",
+        "    return ()\n    return",
+        tests=(
+            "tests/sim/test_sim_ownership.py::test_an_object_whose_status_was_lost_in_a_rename_leaves_nothing_behind[False]",
+        ),
+    ),
+    Mutant(
+        "memory-is-complete",
+        "E2",
+        "A new process believes that it has seen everything there is",
+        "reconcile/remember.py",
+        "        complete=FINALIZER not in obj.meta.finalizers,\n",
+        "        complete=True,\n",
+        tests=(
+            "tests/sim/test_sim_ownership.py::test_an_object_whose_status_was_lost_in_a_rename_leaves_nothing_behind[False]",
+        ),
+    ),
     # ---------------------------------------------------------------- E3: rest
     Mutant(
         "clock-in-message",

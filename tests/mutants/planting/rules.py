@@ -130,6 +130,15 @@ RULES = (
         tests=("tests/sim/test_sim_apiserver.py::test_a_conflict_that_stays_is_backed_off",),
     ),
     Mutant(
+        "stalled-spins",
+        "S11",
+        "An object that is stalled is passed without a pause",
+        "reconcile/reconciler.py",
+        '        until_stuck = deadline - now if now < deadline else float("inf")\n',
+        "        until_stuck = max(deadline - now, 0.0)\n",
+        tests=("tests/reconcile/test_pace.py::test_an_object_that_is_stalled_is_not_passed_without_a_pause",),
+    ),
+    Mutant(
         "failures-forgotten",
         "S11",
         "What the API server refused is tried again as if for the first time",

@@ -7,6 +7,15 @@ from planting.mutant import Mutant, Run
 SAFETY = (
     # ---------------------------------------------------------------- S1: the gate before a PTR
     Mutant(
+        "ptr-before-proof",
+        "S1",
+        "The PTR is set as soon as Route 53 took the change",
+        "reconcile/reverse.py",
+        "    if not forward.verified:\n",
+        "    if not forward.complete and not forward.mine:\n",
+        tests=("tests/reconcile/test_plan_create.py::test_one_server_that_does_not_confirm_keeps_the_gate_shut",),
+    ),
+    Mutant(
         "one-server-is-enough",
         "S1",
         "One authoritative server's answer stands for all",
