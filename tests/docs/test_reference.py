@@ -80,7 +80,7 @@ def test_every_reason_says_when_it_is_set_and_what_to_do(reason: Reason) -> None
 
 
 def needs_somebody(reason: Reason) -> bool:
-    return reason.stalls_at_once or not reason.remedy.startswith(("Nothing to do", "Wait;"))
+    return reason.stalls_at_once or not reason.remedy.startswith(("No action required", "Wait."))
 
 
 def test_every_reason_that_needs_somebody_has_its_line_in_troubleshooting() -> None:

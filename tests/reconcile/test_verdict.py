@@ -238,7 +238,7 @@ def test_half_of_the_resolvers_are_no_minority(configured: int) -> None:
     assert status(me, READY) == "False"
 
 
-# ---------------------------------------------------------------- answers that differ from reading to reading
+# ---------------------------------------------------------------- answers that differ between readings
 
 
 def test_a_right_answer_after_wrong_ones_counts_when_it_is_repeated() -> None:

@@ -42,7 +42,7 @@ FOREIGN: dict[str, tuple[dict[str, Any], str]] = {
                 "ResourceRecords": [{"Value": OTHER}],
             },
         },
-        "routed A record set",
+        "A record set with a routing policy",
     ),
     "foreign TXT at the mark's place": (record_change(MARK, ['"hello"'], "TXT", 300, "CREATE"), MARK),
     "mark of another owner": (

@@ -32,7 +32,7 @@ UNKNOWN: Final = "Unknown"
 STATUSES: Final = (TRUE, FALSE, UNKNOWN)
 
 PENDING_MESSAGE: Final = (
-    "Waiting for the operator to look at this object; if this lasts, check that it is running."
+    "Waiting for the operator to process this object. If this persists, check that the operator is running."
 )
 """Message of the conditions that the schema puts into the status of a new object."""
 PENDING_TIME: Final = "1970-01-01T00:00:00Z"

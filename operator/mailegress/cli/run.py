@@ -303,49 +303,49 @@ class Operator:
     def _gauges(self, aws: Aws, census: Census) -> None:
         metrics = self._metrics
         metrics.gauge(
-            "mailegress_queue_depth", "Keys waiting for a worker.", lambda: float(self._queue.depth())
+            "mailegress_queue_depth", "MailEgresses waiting for a worker.", lambda: float(self._queue.depth())
         )
         metrics.gauge(
-            "mailegress_queue_oldest_age_seconds", "Age of the oldest waiting key.", self._queue.oldest_age
+            "mailegress_queue_oldest_age_seconds",
+            "Seconds for which the oldest waiting MailEgress has waited.",
+            self._queue.oldest_age,
         )
         metrics.gauge(
             "mailegress_last_sign_of_life_seconds",
-            "Seconds since the API server was last heard of.",
+            "Seconds since the last contact with the API server.",
             self._life.age,
         )
         metrics.gauge(
             "mailegress_leader",
-            "1 while this replica acts: it holds the Lease, or --leader-elect is off.",
+            "1 while this replica is active: it holds the Lease, or --leader-elect is off.",
             lambda: float(self._workers.alive()),
         )
         metrics.gauge(
             "mailegress_known_objects",
-            "MailEgresses that the API server's lists and the watch told of.",
+            "MailEgresses known from lists and the watch.",
             lambda: float(len(self._store)),
         )
-        metrics.gauge_by(
-            "mailegress_objects", "MailEgresses looked at, by reason of Ready.", "reason", census.by_reason
-        )
+        metrics.gauge_by("mailegress_objects", "MailEgresses by reason of Ready.", "reason", census.by_reason)
         metrics.gauge_by_all(
             "mailegress_conditions",
-            "Conditions of the MailEgresses looked at.",
+            "Conditions of MailEgresses by type, status and reason.",
             ("condition", "status", "reason"),
             census.by_condition,
         )
         metrics.gauge_by(
             "mailegress_not_ready_seconds",
-            "For how long the MailEgress that has not been Ready the longest has not been, by reason of Ready.",
+            "Longest time in seconds that any MailEgress has not been Ready, by reason of Ready.",
             "reason",
             census.not_ready_seconds,
         )
         metrics.gauge(
             "mailegress_dangling_addresses",
-            "Addresses that stand in an A record although their Elastic IP is lost.",
+            "Addresses in A records whose Elastic IP is lost.",
             census.dangling,
         )
         metrics.gauge(
             "mailegress_orphaned_records",
-            "Ownership records of this operator without a MailEgress, in the hosted zones read so far.",
+            "Ownership records of this operator without a MailEgress, in the hosted zones that were read.",
             lambda: self._orphans(aws),
         )
         metrics.gauge_by(

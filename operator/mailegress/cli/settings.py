@@ -59,7 +59,7 @@ Address = tuple[str, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the operator was told. Times are seconds, rates are per second."""
+    """The operator's settings. Times are seconds, rates are per second."""
 
     regions: tuple[str, ...] = _setting(
         "",
@@ -70,10 +70,10 @@ class Settings:
     )
     zone_role_arn: str = _setting(
         "",
-        "IAM role to assume for Route 53, when the hosted zones live in another account.",
+        "IAM role to assume for Route 53, when the hosted zones are in another account.",
         values.role_arn,
         _AWS,
-        shown_default="none: the pod's own identity",
+        shown_default="none; the operator uses its own identity",
     )
     zone_external_id: str = _setting(
         "",
@@ -85,10 +85,10 @@ class Settings:
     )
     eip_role_arn: str = _setting(
         "",
-        "IAM role to assume for EC2, when the Elastic IPs live in another account.",
+        "IAM role to assume for EC2, when the Elastic IPs are in another account.",
         values.role_arn,
         _AWS,
-        shown_default="none: the pod's own identity",
+        shown_default="none; the operator uses its own identity",
     )
     eip_external_id: str = _setting(
         "", "External ID for the EC2 role.", values.external_id, _AWS, shown_default="none", confidential=True
@@ -96,36 +96,36 @@ class Settings:
 
     allow_unknown_regions: bool = _setting(
         "off",
-        "on = regions that this release's AWS SDK does not list are accepted: those newer than the release.",
+        "on = accept regions that the AWS SDK of this release does not list, for regions newer than the release.",
         values.switch,
         _AWS,
     )
     allow_http_endpoints: bool = _setting(
         "off",
-        "on = AWS endpoints that are not on a loopback address may be plain http://, where credentials can be read on "
-        "the way. For test beds only.",
+        "on = accept http:// for AWS endpoints that are not on a loopback address. Credentials can then be read on the "
+        "network. For tests only.",
         values.switch,
         _AWS,
     )
 
     owner_id: str = _setting(
         "",
-        "Name of this installation in ownership records, at most 16 of a-z, 0-9 and hyphen. "
-        "Give a rebuilt cluster the ID of the old one.",
+        "Name of this installation in ownership records, at most 16 characters of a-z, 0-9 and hyphen. "
+        "Set the ID of the old cluster in a rebuilt one.",
         values.optional_owner_id,
         _OWN,
         shown_default="derived from the UID of namespace kube-system",
     )
     accept_owner_ids: tuple[str, ...] = _setting(
         "",
-        "Owner IDs of earlier installations whose records may be taken over, comma-separated.",
+        "Owner IDs of earlier installations whose records this one may take over, comma-separated.",
         values.each(values.owner_id),
         _OWN,
         shown_default="none",
     )
     namespaces: tuple[str, ...] = _setting(
         "",
-        "Namespaces whose MailEgresses are handled, comma-separated.",
+        "Namespaces whose MailEgresses are reconciled, comma-separated.",
         values.each(values.namespace),
         _OWN,
         shown_default="all",
@@ -133,19 +133,19 @@ class Settings:
 
     resync_seconds: float = _setting(
         "600",
-        "Seconds after which a MailEgress that is done is checked again, moved by up to 10 %.",
+        "Seconds between checks of a MailEgress that is up to date, changed at random by up to 10 %.",
         values.seconds(0.1, _LONG),
         _PACE,
     )
     ec2_sweep_seconds: float = _setting(
         "720",
-        "Seconds after which addresses and PTRs of a region are read again; NAT gateways when they changed, or hourly.",
+        "Seconds between lists of the addresses and PTRs of a region; NAT gateways only after a change, or hourly.",
         values.seconds(0.1, _LONG),
         _PACE,
     )
     route53_sweep_seconds: float = _setting(
         "4500",
-        "Seconds after which hosted zones and their records are read again.",
+        "Seconds between lists of the hosted zones and their records.",
         values.seconds(0.1, _LONG),
         _PACE,
     )
@@ -157,22 +157,22 @@ class Settings:
     )
     lost_confirm_seconds: float = _setting(
         "60",
-        "Least seconds between the two look-ups that declare an Elastic IP lost.",
+        "Minimum seconds between the two lookups that report an Elastic IP as lost.",
         values.seconds(0, _LONG),
         _PACE,
     )
     ptr_heals_per_hour: int = _setting(
-        "3", "How often in an hour a PTR changed by others is set back.", values.count(0, 1000), _PACE
+        "3", "Maximum repairs per hour of a PTR that something else changed.", values.count(0, 1000), _PACE
     )
     ptr_ttl_seconds: float = _setting(
         "300",
-        "Seconds for which receivers may still cache an old PTR; after a rename the old A stays as long.",
+        "Seconds for which receivers may cache an old PTR. After a rename the old A record is kept for this time.",
         values.seconds(0, _LONG),
         _PACE,
     )
     mass_loss_count: int = _setting(
         "3",
-        "Mass loss is suspected when more than this number of Elastic IPs vanish in one sweep ...",
+        "Mass loss is suspected when more than this number of Elastic IPs disappear in one list ...",
         values.count(0, 100_000),
         _PACE,
     )
@@ -184,36 +184,35 @@ class Settings:
     )
     confirmations: int = _setting(
         "3",
-        "Passes in a row that must see a DNS failure before a positive condition drops.",
+        "Consecutive checks that must find a DNS failure before a condition is no longer True.",
         values.count(1, 100),
         _PACE,
     )
 
     retry_seconds: float = _setting(
         "5",
-        "Seconds before a failed write is tried again; doubles each time.",
+        "Seconds before a failed write is retried; doubles after each failure.",
         values.seconds(0.02, _LONG),
         _PACE,
     )
     retry_max_seconds: float = _setting(
-        "300", "Most seconds between two tries of a failing write.", values.seconds(0.02, _LONG), _PACE
+        "300", "Maximum seconds between retries of a failing write.", values.seconds(0.02, _LONG), _PACE
     )
     blocked_seconds: float = _setting(
         "60",
-        "Seconds until what somebody else must change is read again; a record or PTR ever more slowly.",
+        "Seconds between checks while waiting for a change outside the operator; records and PTRs back off.",
         values.seconds(0.02, _LONG),
         _PACE,
     )
     status_hold_seconds: float = _setting(
         "5",
-        "Seconds for which a status that only reports a step under way is held back, so that short-lived states are "
-        "not written.",
+        "Seconds for which a status that only reports progress is held back. Short-lived states are not written.",
         values.seconds(0, 3600),
         _PACE,
     )
     ptr_refused_seconds: float = _setting(
         "900",
-        "Least seconds between two tries of a PTR that AWS refused although the A record is right.",
+        "Minimum seconds between retries of a PTR that AWS rejected although the A record matches.",
         values.seconds(0.02, _LONG),
         _PACE,
     )
@@ -230,58 +229,62 @@ class Settings:
     )
     dns_extra_ranges: tuple[str, ...] = _setting(
         "",
-        "Address ranges (CIDR), comma-separated, that are asked although they are not public; only for a DNS test bed.",
+        "Address ranges (CIDR), comma-separated, that may be queried although they are not public. For tests only.",
         values.each(values.address_range),
         _DNS,
-        shown_default="none: name servers must have public addresses",
+        shown_default="none; name servers must have public addresses",
     )
     dns_resolvers: tuple[Address, ...] = _setting(
         "1.1.1.1,8.8.8.8,9.9.9.9",
-        "Independent public resolvers, address or address:port, comma-separated; off = none are asked.",
+        "Independent public resolvers, address or address:port, comma-separated; off = use none.",
         values.resolvers,
         _DNS,
     )
     dns_timeout_seconds: float = _setting(
-        "2", "Seconds to wait for one DNS answer.", values.seconds(0.05, 60), _DNS
+        "2", "Seconds to wait for a DNS answer.", values.seconds(0.05, 60), _DNS
     )
     dns_poll_seconds: float = _setting(
         "5",
-        "Seconds between two looks at name servers that do not show a change yet; doubles each time.",
+        "Seconds between checks of name servers that do not return a change yet; doubles each time.",
         values.seconds(0.02, 3600),
         _DNS,
     )
     dns_poll_max_seconds: float = _setting(
-        "60", "Most seconds between two such looks.", values.seconds(0.02, 3600), _DNS
+        "60", "Maximum seconds between such checks.", values.seconds(0.02, 3600), _DNS
     )
     resolver_check_seconds: float = _setting(
         "3600",
-        "Seconds after which the public resolvers are asked again about a MailEgress that is done.",
+        "Seconds between queries to the public resolvers about a MailEgress that is up to date.",
         values.seconds(0.1, _LONG),
         _DNS,
     )
-    dns_in_flight: int = _setting("32", "DNS queries in flight at most.", values.count(1, 1000), _DNS)
+    dns_in_flight: int = _setting("32", "Maximum DNS queries in flight.", values.count(1, 1000), _DNS)
 
     # "Throttling for Amazon Route 53 API requests": an account has 10 requests and 100 changes a second for
     # everybody.
     route53_rate: float = _setting(
-        "4", "Route 53 requests a second, all operations together.", values.rate(0.01, 1000), _RATE
+        "4", "Maximum Route 53 requests per second, all operations together.", values.rate(0.01, 1000), _RATE
     )
     route53_changes_rate: float = _setting(
-        "100", "Route 53 changed records a second.", values.rate(0.1, 100_000), _RATE
+        "100", "Maximum Route 53 record changes per second.", values.rate(0.1, 100_000), _RATE
     )
     # "Request throttling for the Amazon EC2 API": 20 reads and 5 mutations a second for everybody in an
     # account.
-    ec2_write_rate: float = _setting("4", "EC2 changes of PTRs a second.", values.rate(0.01, 1000), _RATE)
-    ec2_read_rate: float = _setting("10", "EC2 reads a second.", values.rate(0.01, 1000), _RATE)
+    ec2_write_rate: float = _setting(
+        "4", "Maximum EC2 PTR changes per second.", values.rate(0.01, 1000), _RATE
+    )
+    ec2_read_rate: float = _setting(
+        "10", "Maximum EC2 read requests per second.", values.rate(0.01, 1000), _RATE
+    )
     insync_poll_seconds: float = _setting(
         "2",
-        "Seconds before the first look at a change that is not INSYNC; later looks are further apart.",
+        "Seconds before the first check of a change that is not INSYNC; later checks are further apart.",
         values.seconds(0.02, 3600),
         _RATE,
     )
     ptr_poll_seconds: float = _setting(
         "2",
-        "Seconds before the first look at a PTR that is PENDING; later looks are further apart.",
+        "Seconds before the first check of a PTR that is PENDING; later checks are further apart.",
         values.seconds(0.02, 3600),
         _RATE,
     )
@@ -292,7 +295,7 @@ class Settings:
         _RATE,
     )
     batch_max_seconds: float = _setting(
-        "2", "Seconds after which a change batch is sent anyway.", values.seconds(0, 300), _RATE
+        "2", "Maximum seconds before a change batch is sent.", values.seconds(0, 300), _RATE
     )
 
     kubeconfig: str = _setting(
@@ -307,15 +310,18 @@ class Settings:
     )
     relist_seconds: float = _setting(
         "3600",
-        "Seconds between two full lists of MailEgresses, which heal what a watch missed.",
+        "Seconds between full lists of MailEgresses, which correct what the watch missed.",
         values.seconds(0.1, _LONG),
         _KUBE,
     )
     leader_elect: bool = _setting(
-        "off", "on = several replicas may run and only the holder of the Lease acts.", values.switch, _KUBE
+        "off",
+        "on = several replicas may run, and only the holder of the Lease is active.",
+        values.switch,
+        _KUBE,
     )
 
-    workers: int = _setting("32", "MailEgresses handled at the same time.", values.count(1, 1000), _PROC)
+    workers: int = _setting("32", "MailEgresses reconciled at the same time.", values.count(1, 1000), _PROC)
     http_address: tuple[str, int] = _setting(
         "0.0.0.0:8080",
         "host:port of /livez, /readyz and /metrics; port 0 = any free one.",
@@ -323,7 +329,7 @@ class Settings:
         _PROC,
     )
     shutdown_seconds: float = _setting(
-        "4", "Seconds after SIGTERM in which work in flight may finish.", values.seconds(0.1, 25), _PROC
+        "4", "Seconds after SIGTERM in which work in progress may finish.", values.seconds(0.1, 25), _PROC
     )
     log_format: str = _setting("json", "json or text.", values.choice("json", "text"), _PROC)
     log_level: str = _setting(

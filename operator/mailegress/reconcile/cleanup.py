@@ -107,7 +107,7 @@ def _strays(
             if marked_holder(s, name) not in (None, s.obj.meta.uid):
                 continue
             if not (targets.known and forward.finding.ok and reverse.settled):
-                owed.append(f"the PTR of {eip.public_ip} stays until {hostname} is right")
+                owed.append(f"the PTR of {eip.public_ip} is kept until {hostname} is verified")
             elif reset(s, draft, eip, name) is not None:
                 owed.append(f"the PTR of {eip.public_ip} is being reset")
     return owed
@@ -146,7 +146,7 @@ def _retire_one(
     handed_over = s.obj.spec.forward.management is Management.OBSERVED and name == hostname
     # The same words before and while it is written; the zone tells it from the record that is right.
     going = (
-        f"the mark at {name} is being removed"
+        f"the ownership record of {name} is being removed"
         if handed_over
         else f"the former record of {name} in zone {zone_id} is being removed"
     )
@@ -159,7 +159,7 @@ def _retire_one(
     if handed_over:
         draft.act(
             ChangeRecords(
-                zone_id, name, remove(view, mark, keep_record=True), f"hand {name} over: remove the mark"
+                zone_id, name, remove(view, mark, keep_record=True), f"hand over {name}: remove the ownership record"
             )
         )
         return going
@@ -168,7 +168,7 @@ def _retire_one(
             # In idle times one server at a time is asked; to give up the old name all must have been.
             floor = max(s.memory.first_seen, s.memory.token_at)
             draft.have(s.world.dns.authorities(hostname), floor, NeedAuthorities(hostname, floor))
-        return f"{name} stays until {hostname} is right"
+        return f"{name} is kept until {hostname} is verified"
     if name != hostname:
         for address in sorted(simple.values) if simple else ():
             eip = targets.find(s, address)
@@ -183,7 +183,7 @@ def _retire_one(
             due = reverse.switched_at + s.settings.ptr_ttl_seconds
             if s.now < due:
                 draft.later(due - s.now)
-                return f"{name} stays while receivers may still hold the old PTR"
+                return f"{name} is kept while receivers may cache the old PTR"
     draft.act(ChangeRecords(zone_id, name, remove(view, mark), f"retire {name}"))
     return going
 

@@ -212,27 +212,27 @@ def _finding(
     if cycle:
         return bad(
             reasons.CLAIM_CYCLE,
-            f"{what} is held by another MailEgress that in turn waits for what this one holds. "
+            f"{what} belongs to another MailEgress, which waits for what this one has. "
             f"{reasons.CLAIM_CYCLE.remedy}",
         )
     undecided = cycle is None
     if hostname is Hold.LOST:
         return bad(
             reasons.HOSTNAME_CONFLICT,
-            f"{name} is held by another MailEgress; nothing is written for it. {reasons.HOSTNAME_CONFLICT.remedy}",
+            f"{name} belongs to another MailEgress; nothing is written for it. {reasons.HOSTNAME_CONFLICT.remedy}",
             soft=undecided,
         )
     lost = sorted(label for label, hold in contested.items() if hold is Hold.LOST)
     if lost:
         return bad(
             reasons.ADDRESS_CONFLICT,
-            f"{', '.join(lost)} is held by another MailEgress; nothing is written for it. "
+            f"{', '.join(lost)} belongs to another MailEgress; nothing is written for it. "
             f"{reasons.ADDRESS_CONFLICT.remedy}",
             soft=undecided,
         )
     return bad(
         reasons.WAITING_FOR_RELEASE,
-        f"{what} is still held by another MailEgress that does not want it any more; waiting for its release.",
+        f"{what} still belongs to another MailEgress, which is about to release it.",
         soft=undecided,
     )
 
@@ -248,4 +248,4 @@ def _unclear(situation: Situation, choice: Choice) -> Finding:
             return replace(
                 from_fault(fault, f"Reading {hostname} in zone {choice.zone.id}: "), status=UNKNOWN
             )
-    return unknown(reasons.PROGRESSING, f"Finding out who holds {hostname}.", soft=True)
+    return unknown(reasons.PROGRESSING, f"Checking which MailEgress has {hostname}.", soft=True)

@@ -38,12 +38,12 @@ def plan(situation: Situation) -> Step:
     if FINALIZER not in obj.meta.finalizers:
         return _step(situation, draft, None, settled=True)
     if obj.spec.deletion_policy is DeletionPolicy.RETAIN:
-        draft.act(RemoveFinalizer("deletionPolicy is Retain: DNS stays as it is"))
+        draft.act(RemoveFinalizer("deletionPolicy is Retain: DNS records and PTRs are left in place"))
         return _step(situation, draft, None)
     blocker = _clean(situation, draft)
     if blocker is None:
         draft.notices.extend(_left(situation))
-        draft.act(RemoveFinalizer("nothing that is ours is left"))
+        draft.act(RemoveFinalizer("nothing of this object is left"))
     return _step(situation, draft, blocker)
 
 
@@ -136,7 +136,7 @@ def _resetting(situation: Situation, *, earlier: str = "") -> Finding:
     addresses = f" for {verify.listing(status.public_ips)}" if status.public_ips else ""
     return bad(
         reasons.DELETING,
-        f"Waiting until AWS shows no PTR {name}{addresses}; the A record goes after that. {earlier}To let the "
+        f"Waiting until AWS shows no PTR {name}{addresses}; the A record is removed after that. {earlier}To let the "
         "object go at once and leave the DNS as it is, set spec.deletionPolicy to Retain.",
     )
 
@@ -146,7 +146,7 @@ def _earlier(situation: Situation, eip: Eip) -> str:
     since = pending_since(situation, eip)
     if eip.ptr.update is None and not since:
         return ""
-    what = f"a change of the PTR of {eip.public_ip} to {eip.ptr.update or 'none'} is still under way at AWS"
+    what = f"a change of the PTR of {eip.public_ip} to {eip.ptr.update or 'none'} is still in progress at AWS"
     when = f" (PENDING since at least {since})" if since else ""
     return f"{what[0].upper()}{what[1:]}{when}. "
 
@@ -242,7 +242,7 @@ def _left(situation: Situation) -> list[Notice]:
     return [
         Notice(
             reasons.REVERSE_UNSUPPORTED.name,
-            f"The PTR of {verify.listing(addresses, 64)} is left as it is: AWS has no API for it in {region}. "
+            f"The PTR of {verify.listing(addresses, 64)} is left in place: AWS has no API for it in {region}. "
             f"If it still shows {hostname}, ask AWS Support to remove it.",
         )
         for region, addresses in left.items()

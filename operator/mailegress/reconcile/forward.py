@@ -74,7 +74,7 @@ def assess(situation: Situation, draft: Draft, targets: Targets, contest: Contes
     """Compare the record with what is wanted; propose at most one change batch."""
     zone, hostname = choice.zone, situation.obj.spec.hostname
     if zone is None:
-        return Forward(choice.finding or unknown(reasons.PROGRESSING, "Choosing the hosted zone."))
+        return Forward(choice.finding or unknown(reasons.PROGRESSING, "Selecting the hosted zone."))
     fact = situation.world.records.get(zone.id, hostname)
     if fact.fault is not None and fact.fault.reason == reasons.ZONE_NOT_FOUND.name:
         draft.need(NeedZones(fact.tried_at))
@@ -269,11 +269,11 @@ class _Record:
                 if foreign[0].type == "CNAME"
                 else "an alias"
                 if foreign[0].alias
-                else "a routed A record set"
+                else "an A record set with a routing policy"
             )
             return bad(
                 reasons.RECORD_CONFLICT,
-                f"{hostname} has {what} that this operator did not make. {reasons.RECORD_CONFLICT.remedy}",
+                f"{hostname} has {what} that this operator did not create. {reasons.RECORD_CONFLICT.remedy}",
             )
         if mine:
             return None
@@ -281,8 +281,8 @@ class _Record:
             # Before anything that the PTRs say: beside another operator's record they are that operator's too.
             return bad(
                 reasons.RECORD_CONFLICT,
-                f"{hostname} is marked by another operator (owner ID {mark.owner}). Delete it there, or add the ID "
-                "to --accept-owner-ids if that operator is gone for good.",
+                f"{hostname} belongs to another MailEgress operator (owner ID {mark.owner}). Delete it there, or "
+                "add the ID to --accept-owner-ids if that operator no longer exists.",
             )
         if mark is not None and mark.uid == s.obj.meta.uid and values and self.targets.known:
             return bad(
@@ -298,15 +298,15 @@ class _Record:
             if mark is None:
                 return bad(
                     reasons.RECORD_CONFLICT,
-                    f"The TXT record set {ownership_name(hostname)} is not an ownership mark of this operator. "
+                    f"The TXT record set {ownership_name(hostname)} is not an ownership record of this operator. "
                     f"{reasons.RECORD_CONFLICT.remedy}",
                 )
             if not s.world.claims.live(mark.uid) and values and values != wanted:
                 return bad(
                     reasons.RECORD_CONFLICT,
-                    f"{hostname} carries the mark of a MailEgress that is gone and holds {verify.listing(values)}, "
-                    f"wanted {verify.listing(wanted)}. Make the two equal, or delete the A record and the TXT "
-                    f"{ownership_name(hostname)}.",
+                    f"{hostname} has the ownership record of a MailEgress that no longer exists, and its A record "
+                    f"contains {verify.listing(values)}, wanted {verify.listing(wanted)}. Make the two equal, or "
+                    f"delete the A record and the TXT {ownership_name(hostname)}.",
                 )
             return None
         if simple is None or (values == wanted and self._remembered() is not None):
@@ -314,13 +314,13 @@ class _Record:
         if values != wanted:
             return bad(
                 reasons.RECORD_CONFLICT,
-                f"{hostname} has an A record that this operator did not make: {verify.listing(values)}, wanted "
+                f"{hostname} has an A record that this operator did not create: {verify.listing(values)}, wanted "
                 f"{verify.listing(wanted)}. {reasons.RECORD_CONFLICT.remedy}",
             )
         if s.obj.spec.adoption is Adoption.NEVER:
             return bad(
                 reasons.RECORD_NOT_ADOPTED,
-                f"{hostname} already has the right A record, made by somebody else. "
+                f"{hostname} already has the wanted A record, which this operator did not create. "
                 f"{reasons.RECORD_NOT_ADOPTED.remedy}",
             )
         return None
@@ -364,9 +364,9 @@ class _Record:
         elif record_differs:
             why = f"change A from {verify.listing(values)} to {verify.listing(wanted)}, TTL {ttl}"
         elif self.view.mark is None:
-            why = "adopt the A record" if remembered is None else "restore the ownership mark"
+            why = "adopt the A record" if remembered is None else "restore the ownership record"
         else:
-            why = "take over the ownership mark"
+            why = "take over the ownership record"
         return tuple(changes), why
 
     def _withdraw(
@@ -445,8 +445,8 @@ class _Record:
             elif base.values != base.final:
                 finding = bad(
                     reasons.PROGRESSING,
-                    f"{verify.listing(base.values - base.final)} leaves the A record of {hostname} when its PTR is "
-                    "reset.",
+                    f"{verify.listing(base.values - base.final)} is removed from the A record of {hostname} after its "
+                    "PTR is reset.",
                 )
         settled = self._with(base, finding, complete=base.values == base.wanted, verified=proof.verified)
         return replace(settled, stands=proof.stands and settled.complete)
@@ -477,8 +477,8 @@ class _Record:
         hostname = self.situation.obj.spec.hostname
         fault = write.fault.message.removesuffix(".")
         text = (
-            f"Whether Route 53 has published the A record of {hostname} is not known: {fault}. Meanwhile the "
-            "authoritative servers are asked; when all of them answer with it, work continues."
+            f"Whether Route 53 has published the A record of {hostname} is not known: {fault}. The operator "
+            "queries the authoritative name servers instead, and continues when all of them return it."
         )
         return replace(from_fault(write.fault), message=text, soft=False)
 

@@ -37,7 +37,7 @@ def ptr_problem(situation: Situation, eip: Eip) -> Finding | None:
         if situation.obj.spec.adoption is Adoption.NEVER and not known_origin(situation, eip):
             return bad(
                 reasons.PTR_NOT_ADOPTED,
-                f"{eip.public_ip} already has the PTR {hostname}, set by somebody else. "
+                f"{eip.public_ip} already has the PTR {hostname}, which this operator did not set. "
                 f"{reasons.PTR_NOT_ADOPTED.remedy}",
             )
         return None

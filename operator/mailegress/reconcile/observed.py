@@ -18,7 +18,7 @@ from mailegress.reconcile.targets import Targets
 def assess(situation: Situation, draft: Draft, targets: Targets, contest: Contest) -> Forward:
     """The record must contain every address that may join; more values, and a CNAME in between, are fine."""
     if contest.hostname is not Hold.MINE:
-        return Forward(contest.finding or unknown(reasons.PROGRESSING, "Finding out who holds the hostname."))
+        return Forward(contest.finding or unknown(reasons.PROGRESSING, "Checking which MailEgress has the hostname."))
     if not targets.known:
         fault = targets.fault
         return Forward(

@@ -162,7 +162,7 @@ def _accepted(situation: Situation, aims: Targets, claim: Contest) -> Finding:
         # ForwardReady and ReverseReady tell it; a verdict that stands is not taken back for it.
         return replace(accepted, soft=True)
     # Until every address was looked up, one of them may turn out to be another's.
-    return unknown(reasons.PROGRESSING, "Finding out who holds the addresses.", soft=True)
+    return unknown(reasons.PROGRESSING, "Checking which MailEgress has the addresses.", soft=True)
 
 
 def _pending(refusal: Finding) -> Finding:

@@ -53,7 +53,7 @@ def prove(
     floor = max(wrote_at, s.memory.token_at if stands else s.edit_floor)
     report = reading.value if reading.fresh(floor) else None
     requested = s.memory.token_at > max(reading.at, reading.tried_at)
-    text = f"Asking every authoritative server for {hostname}."
+    text = f"Querying every authoritative name server for {hostname}."
     verdict = None
     comparing = False
     if report is not None:
@@ -97,7 +97,7 @@ def prove(
     if verdict.seen is Seen.AGREE:
         if not stands and not trend.consistent:
             return _unconfirmed(s, draft, reading, trend.run, varies=trend.varies)
-        message = f"Every authoritative server answers {verify.listing(wanted)} for {hostname}."
+        message = f"Every authoritative name server returns {verify.listing(wanted)} for {hostname}."
         # While suspended the write is only told: an older answer says as well what it would be.
         recent = s.obj.spec.suspend or reading.at >= s.now - s.settings.gate_seconds
         return Proof(good(reasons.RECORD_IN_SYNC, message), verified=recent)
@@ -186,11 +186,12 @@ def _unconfirmed(
     draft.ask_again(situation, question, reading, lambda due: NeedAuthorities(hostname, due))
     if varies:
         reason = reasons.ANSWERS_VARY
-        text = f"For {hostname}: the authoritative servers answered differently from reading to reading. "
+        text = f"For {hostname}: the authoritative servers returned different answers between readings. "
         return Proof(bad(reason, text + reason.remedy))
     return Proof(
         bad(
             reasons.PROGRESSING,
-            f"The authoritative servers now give the wanted answer for {hostname}; confirming it.",
+            f"The authoritative name servers now return the expected answer for {hostname}; confirming with another "
+            "reading.",
         )
     )

@@ -46,7 +46,7 @@ def assess(situation: Situation, draft: Draft, forward: Forward, reverse: Revers
     resolvers = s.world.dns.resolvers
     if not resolvers:
         return unknown(
-            reasons.RESOLVERS_DISABLED, "Public resolvers are switched off; Ready does not depend on them."
+            reasons.RESOLVERS_DISABLED, "Public resolvers are disabled; Ready does not depend on them."
         )
     stands = s.stands(RESOLVED)
     if not ((forward.finding.ok or forward.stands) and reverse.settled):
@@ -56,7 +56,7 @@ def assess(situation: Situation, draft: Draft, forward: Forward, reverse: Revers
             and (reverse.finding.ok or reverse.finding.soft)
         )
         return unknown(
-            reasons.PENDING, "Public resolvers are asked when A record and PTRs are right.", soft=soft
+            reasons.PENDING, "Public resolvers are queried once the A record and the PTRs match.", soft=soft
         )
     wanted = forward.final
     fact = s.world.dns.public(hostname)
@@ -70,7 +70,7 @@ def assess(situation: Situation, draft: Draft, forward: Forward, reverse: Revers
         return _no_answer(s, draft, fact, wanted, stands=stands)
     _renew(s, draft, fact, wanted, floor, usable=report is not None, stands=stands)
     if report is None:
-        return unknown(reasons.PROGRESSING, f"Asking public resolvers for {hostname}.", soft=True)
+        return unknown(reasons.PROGRESSING, f"Querying public resolvers for {hostname}.", soft=True)
     verdict = verify.public(report, wanted, hostname, len(resolvers))
     if verdict.seen is Seen.SILENT:
         streak = draft.ask_again(s, QUESTION, fact, lambda due: NeedPublic(hostname, wanted, due))
@@ -112,7 +112,7 @@ def _no_answer(
     draft.ask_again(s, QUESTION, fact, lambda due: NeedPublic(hostname, wanted, due))
     soft = fact.misses < s.settings.confirmations
     if soft and not stands:
-        return unknown(reasons.PROGRESSING, f"Asking public resolvers for {hostname}.", soft=True)
+        return unknown(reasons.PROGRESSING, f"Querying public resolvers for {hostname}.", soft=True)
     remedy = _VALIDATION.format(hostname=hostname) if fault.answered else reasons.RESOLVERS_UNREACHABLE.remedy
     text = f"{fault.message[:1].upper()}{fault.message[1:]}. {remedy}"
     return unknown(reasons.RESOLVERS_UNREACHABLE, text, soft=soft)
@@ -149,7 +149,7 @@ def _weigh(
     said = verdict.minority or verdict.text
     draft.heard[QUESTION] = (fact.at, said)
     trend = s.trend(QUESTION, fact.at, said, switched_at)
-    views = f"{verdict.heard} resolvers see {hostname} and every PTR agree (iprev=pass)"
+    views = f"{verdict.heard} public resolvers return matching A and PTR records for {hostname} (iprev=pass)"
     if agree and not verdict.minority and (stands or trend.consistent):
         return good(reasons.FCRDNS_PASS, f"{views}.")
 
@@ -164,13 +164,13 @@ def _weigh(
         draft.ask_again(s, f"{QUESTION} again", fact, again)
         return bad(
             reasons.PROGRESSING,
-            f"Public resolvers now see A record and PTRs agree for {hostname}; confirming it.",
+            f"Public resolvers now return matching A and PTR records for {hostname}; confirming with another reading.",
         )
     streak = draft.ask_again(s, QUESTION, fact, again)
     reason, remedy = _reason(s, verdict, switched_at, stands=stands)
     if trend.varies:
         reason, remedy = reasons.ANSWERS_VARY, reasons.ANSWERS_VARY.remedy
-    text = verdict.text or f"public resolvers answered differently for {hostname} from reading to reading"
+    text = verdict.text or f"public resolvers answered differently for {hostname} between readings"
     return bad(reason, f"{text}. {remedy}", soft=streak < s.settings.confirmations)
 
 

@@ -90,10 +90,10 @@ def _judge(situation: Situation, draft: Draft, contest: Contest, forward: Forwar
     hostname = situation.obj.spec.hostname
     joined = forward.mine and eip.public_ip in forward.values
     if contest.eips.get(eip.allocation_id) is Hold.UNKNOWN or (not forward.known and forward.finding.soft):
-        return unknown(reasons.PROGRESSING, "Reading what is known of an address.", soft=True)
+        return unknown(reasons.PROGRESSING, "Reading the state of an address.", soft=True)
     if not contest.allows(eip.allocation_id):
         # Neither which address it is nor what its PTR shows: it may be another tenant's.
-        return bad(reasons.PENDING, "The PTR waits until this object holds the address.")
+        return bad(reasons.PENDING, "The PTR is set after this object has claimed the address.")
     if not joined and (problem := ptr_problem(situation, eip)) is not None:
         place = (eip.region, eip.allocation_id)
         draft.look_again(
@@ -110,7 +110,7 @@ def _judge(situation: Situation, draft: Draft, contest: Contest, forward: Forwar
         if not joined:
             return bad(
                 reasons.WAITING_FOR_FORWARD,
-                f"{eip.public_ip} has the PTR {hostname}; its A record is not there yet.",
+                f"{eip.public_ip} has the PTR {hostname}; its A record does not exist yet.",
             )
         if not situation.converged and not situation.world.book.ptr(eip.region, eip.allocation_id).fresh(
             situation.edit_floor
@@ -143,7 +143,7 @@ def _judge(situation: Situation, draft: Draft, contest: Contest, forward: Forwar
     if not joined:
         return bad(
             reasons.WAITING_FOR_FORWARD,
-            f"The PTR of {eip.public_ip} waits until the A record of {hostname} holds the address.",
+            f"The PTR of {eip.public_ip} is set once the A record of {hostname} contains the address.",
         )
     return _set(situation, draft, forward, eip)
 
@@ -172,8 +172,8 @@ def _set(situation: Situation, draft: Draft, forward: Forward, eip: Eip) -> Find
             draft.later(min(recent) + HOUR - s.now)
             return bad(
                 reasons.PTR_CONTESTED,
-                f"The PTR of {eip.public_ip} was changed to {shown} again; it was set back {len(recent)} times within "
-                f"an hour. {reasons.PTR_CONTESTED.remedy}",
+                f"The PTR of {eip.public_ip} was changed to {shown} again; the operator repaired it {len(recent)} "
+                f"times within an hour. {reasons.PTR_CONTESTED.remedy}",
             )
     if not forward.verified:
         heard = s.world.dns.authorities(hostname)
@@ -182,7 +182,7 @@ def _set(situation: Situation, draft: Draft, forward: Forward, eip: Eip) -> Find
             draft.need(NeedAuthorities(hostname, stale))
         return bad(
             reasons.WAITING_FOR_FORWARD,
-            f"The PTR of {eip.public_ip} waits until every authoritative server answers {hostname} with it.",
+            f"The PTR of {eip.public_ip} is set once every authoritative name server returns it for {hostname}.",
         )
     before = s.world.dns.authorities(hostname).at + s.settings.gate_seconds
     draft.act(SetPtr(eip.region, eip.allocation_id, eip.public_ip, hostname, heal, before))
@@ -208,13 +208,13 @@ def _refused(fault: Fault, hostname: str, eip: Eip) -> Finding:
     words = fault.message.removesuffix(".")
     return bad(
         reasons.PTR_REJECTED,
-        f"AWS refuses the PTR {hostname} of {eip.public_ip}: {words}. {reasons.PTR_REJECTED.remedy}",
+        f"AWS rejects the PTR {hostname} of {eip.public_ip}: {words}. {reasons.PTR_REJECTED.remedy}",
     )
 
 
 def _asking(hostname: str, eip: Eip) -> Finding:
     """The same words from the moment it is wanted until AWS is done: a status less to write for each EIP."""
-    return bad(reasons.PTR_PENDING, f"Asking AWS for the PTR {hostname} of {eip.public_ip}.")
+    return bad(reasons.PTR_PENDING, f"Setting the PTR of {eip.public_ip} to {hostname}.")
 
 
 def pending_since(situation: Situation, eip: Eip) -> str:
@@ -260,7 +260,7 @@ def _unsupported(situation: Situation, draft: Draft, forward: Forward, eip: Eip)
     s, hostname = situation, situation.obj.spec.hostname
     fact = s.world.dns.public(hostname)
     reading = unknown(
-        reasons.PROGRESSING, f"Asking public resolvers for the PTR of {eip.public_ip}.", soft=True
+        reasons.PROGRESSING, f"Querying public resolvers for the PTR of {eip.public_ip}.", soft=True
     )
     streak = s.settings.confirmations
     if not forward.finding.ok and forward.finding.soft:

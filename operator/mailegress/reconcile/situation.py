@@ -150,7 +150,7 @@ class Trend:
     consistent: bool
     """Enough of them said the same to believe it."""
     varies: bool
-    """Answers differ from reading to reading: right ones were followed by wrong ones more than once, or they changed
+    """Answers differ between readings: right ones were followed by wrong ones more than once, or they changed
     again and again."""
 
 

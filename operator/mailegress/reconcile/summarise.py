@@ -100,11 +100,11 @@ def _ready(obj: MailEgress, step: Step, found: dict[str, Finding], held: bool) -
             "Verifying the A record, the PTRs and what the world sees of them.",
         )
     if step.owed:
-        return Finding(TRUE, reasons.RETIRING_OLD_NAME.name, f"{obj.spec.hostname} is right; {step.owed[0]}.")
+        return Finding(TRUE, reasons.RETIRING_OLD_NAME.name, f"{obj.spec.hostname} is verified; {step.owed[0]}.")
     count = len(step.public_ips)
     addresses = "1 address" if count == 1 else f"{count} addresses"
     return Finding(
-        TRUE, reasons.READY_REASON.name, f"{obj.spec.hostname} and {addresses} confirm each other."
+        TRUE, reasons.READY_REASON.name, f"Forward and reverse DNS match for {obj.spec.hostname} ({addresses})."
     )
 
 

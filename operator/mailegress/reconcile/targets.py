@@ -212,11 +212,11 @@ def _missing(situation: Situation, label: str, view: RegionView) -> list[Entry]:
     said = {
         reasons.MASS_LOSS_SUSPECTED: f"missing from account {view.account_id}, region {view.region}, together with so "
         "many others that a fault is likelier than a release; nothing is removed",
-        reasons.ADDRESS_LOST: f"gone from account {view.account_id}, region {view.region}, and may be a stranger's by "
+        reasons.ADDRESS_LOST: f"no longer in account {view.account_id}, region {view.region}, and may have been "
         + (
-            f"now: take it out of the A record of {hostname}"
+            f"reassigned: remove it from the A record of {hostname}"
             if observed
-            else f"now; the A record of {hostname} lets go of it"
+            else f"reassigned; it is removed from the A record of {hostname}"
         ),
     }
     return [

@@ -72,7 +72,7 @@ def address(situation: Situation, draft: Draft, entry: AddressStatus) -> Unseen 
             bad(
                 reasons.ACCOUNT_MISMATCH,
                 f"The PTR of {what} in {region} was set in account {entry.account_id}; the operator now works in "
-                f"another account: it can be neither read nor reset. {reasons.ACCOUNT_MISMATCH.remedy}",
+                f"another account: it cannot be read or reset. {reasons.ACCOUNT_MISMATCH.remedy}",
             )
         )
     missing = f"{what} is missing from the operator's account, region {region}"
@@ -83,13 +83,13 @@ def address(situation: Situation, draft: Draft, entry: AddressStatus) -> Unseen 
         return Unseen(
             bad(
                 reasons.MASS_LOSS_SUSPECTED,
-                f"{missing}, together with so many others that a fault is likelier than a release. "
+                f"{missing}, together with so many others that a fault is more likely than a release. "
                 f"{reasons.MASS_LOSS_SUSPECTED.remedy}",
             )
         )
     return Unseen(
         unknown(
-            reasons.PROGRESSING, f"{missing}; it counts as released when a second look says so.", soft=True
+            reasons.PROGRESSING, f"{missing}; it counts as released once a second lookup confirms it.", soft=True
         ),
         waits=True,
     )

@@ -68,7 +68,7 @@ def heard(answer: ServerAnswer) -> str:
         case AnswerKind.LAME:
             return "gives no authoritative answer"
         case AnswerKind.INTERCEPTED:
-            return "is answered for by something in between"
+            return "is answered by something on the network path"
         case AnswerKind.TIMEOUT:
             return "does not answer"
         case AnswerKind.TOO_LARGE:
@@ -106,7 +106,7 @@ def authorities(
         return Verdict(Seen.SILENT, f"no authoritative server of {report.zone or 'the zone'} answers")
     if any(a.kind is AnswerKind.INTERCEPTED for a in report.answers):
         names = listing(a.server for a in report.answers if a.kind is AnswerKind.INTERCEPTED)
-        return Verdict(Seen.INTERCEPTED, f"queries to {names} are answered by something in between")
+        return Verdict(Seen.INTERCEPTED, f"queries to {names} are answered by something on the network path")
     if zone is not None and servers is not None and (report.zone != zone or strays):
         return _undelegated(report, zone, servers, strays)
     wrong = [a for a in report.answers if not right(a, wanted, exact=exact)]

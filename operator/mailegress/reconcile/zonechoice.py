@@ -166,7 +166,7 @@ def _delegated_twin(situation: Situation, draft: Draft, twins: list[Zone]) -> Ch
     ):
         if fact.fault is not None:
             return Choice(
-                finding=from_fault(fact.fault, f"Which of the zones named {name} counts is not known: ")
+                finding=from_fault(fact.fault, f"Which of the zones named {name} is delegated is not known: ")
             )
         return Choice(
             finding=unknown(

@@ -32,10 +32,13 @@ class Metrics:
         ProcessCollector(registry=reg)
         self._codes = _Bounded(_MOST_CODES)
         self._reconciles = Counter(
-            "mailegress_reconciles_total", "Passes over a MailEgress by outcome.", ["outcome"], registry=reg
+            "mailegress_reconciles_total", "Reconciles of a MailEgress by outcome.", ["outcome"], registry=reg
         )
         self._reconcile_seconds = Histogram(
-            "mailegress_reconcile_duration_seconds", "Duration of one pass.", buckets=_SECONDS, registry=reg
+            "mailegress_reconcile_duration_seconds",
+            "Duration of one reconcile in seconds.",
+            buckets=_SECONDS,
+            registry=reg,
         )
         self._aws_calls = Counter(
             "mailegress_aws_calls_total",
@@ -45,7 +48,7 @@ class Metrics:
         )
         self._aws_seconds = Histogram(
             "mailegress_aws_call_duration_seconds",
-            "Duration of one AWS request.",
+            "Duration of one AWS request in seconds.",
             ["service"],
             buckets=_SECONDS,
             registry=reg,
@@ -61,19 +64,19 @@ class Metrics:
         )
         self._dns_queries = Counter(
             "mailegress_dns_queries_total",
-            "DNS queries by role of the server asked and result.",
+            "DNS queries by role of the server and result.",
             ["role", "result"],
             registry=reg,
         )
         self._edit_to_ready = Histogram(
             "mailegress_edit_to_ready_seconds",
-            "Seconds from seeing a new generation to Ready=True for it.",
+            "Seconds from the first sight of a new generation to Ready=True for it.",
             buckets=_SECONDS,
             registry=reg,
         )
         self._loop_lag = Histogram(
             "mailegress_loop_lag_seconds",
-            "By how much a timer of the event loop was late, measured ten times a second.",
+            "Seconds by which an event loop timer was late, measured ten times a second.",
             buckets=_LAGS,
             registry=reg,
         )
@@ -86,13 +89,13 @@ class Metrics:
 
         self._ready_lost = Counter(
             "mailegress_ready_lost_total",
-            "Times that a MailEgress stopped being Ready without an edit or a deletion, by its new reason.",
+            "Number of times a MailEgress stopped being Ready without an edit or a deletion, by its new reason.",
             ["reason"],
             registry=reg,
         )
         self._ptr_heals = Counter(
             "mailegress_ptr_heals_total",
-            "PTRs set back after somebody else had changed them.",
+            "Repairs of PTRs that something other than the operator had changed.",
             registry=reg,
         )
         # A counter that appears with its first event hides that event from rate() and increase().

@@ -112,8 +112,8 @@ LIVENESS = (
         "E3",
         "A condition's message tells when it was checked",
         "reconcile/proof.py",
-        '        message = f"Every authoritative server answers {verify.listing(wanted)} for {hostname}."\n',
-        '        message = f"Every authoritative server answers {verify.listing(wanted)} at {s.now:.0f}."\n',
+        '        message = f"Every authoritative name server returns {verify.listing(wanted)} for {hostname}."\n',
+        '        message = f"Every authoritative name server returns {verify.listing(wanted)} at {s.now:.0f}."\n',
         runs=(Run("create-instance"),),
     ),
     Mutant(

@@ -126,7 +126,7 @@ class StatusChecks(Ledger):
         self._check_left(meta["name"], meta["uid"])
 
     def _check_left(self, name: str, uid: str) -> None:
-        """S8, S5: nothing that is ours is left when the finalizer goes."""
+        """S8, S5: nothing of this object is left when the finalizer goes."""
         for zone in self.world.model.zones():
             for record in zone.ordered():
                 shown = record.to_params()
