@@ -104,3 +104,14 @@ def test_an_account_that_was_read_while_the_credentials_changed_is_not_recorded(
     state.blind(what="ec2-account")
     state.wait(seconds=0.01)
     state.teardown()
+
+
+def test_an_older_object_that_names_an_address_in_another_region_does_not_hold_it() -> None:
+    state = MailWorld()
+    state.blind(what="second-region")
+    state.create(name="c", spec={"elasticIPs": [{"allocationID": "EIP0"}], "hostname": "mta.example.com"})
+    elsewhere = [{"allocationID": "EIP4", "region": "us-west-2"}, {"allocationID": "eipalloc-0dead"}]
+    state.create(name="a", spec={"elasticIPs": elsewhere, "hostname": "mta.example.com"})
+    instance = {"elasticIPs": [{"instanceID": "INSTANCE"}], "hostname": "mta.example.com"}
+    state.edit(name="c", field="elasticIPs", spec=instance)
+    state.teardown()

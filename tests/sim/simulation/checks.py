@@ -31,8 +31,9 @@ def _age(body: Object) -> tuple[str, str]:
 
 
 def _wants(body: Object, eip: Eip) -> bool:
-    """A live object that names this very EIP."""
-    named = {s.get("allocationID") or s.get("publicIP") for s in body["spec"]["elasticIPs"]}
+    """A live object that names this very EIP, in its region or in none."""
+    here = [s for s in body["spec"]["elasticIPs"] if s.get("region", eip.region) == eip.region]
+    named = {s.get("allocationID") or s.get("publicIP") for s in here}
     return "deletionTimestamp" not in body["metadata"] and bool(named & {eip.allocation_id, eip.public_ip})
 
 
