@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+from mailegress.aws.api import AwsError
 from mailegress.aws.settings import AwsSettings
 from mailegress.reconcile.model import Absence, NatAddress, NatGateway, Ptr
 from tests.aws.aws_world import REGION, FakeAws, World, build, error, now, play
@@ -278,6 +281,79 @@ def test_a_failed_look_is_told_with_its_reason() -> None:
         world.aws.addresses.request_ptr("mail/x", REGION, "eipalloc-0000", now())
         await world.until(lambda: world.times("mail/x") == 2)
         assert world.aws.addresses.ptr(REGION, "eipalloc-0000").fault is None
+
+    play(story())
+
+
+REFUSALS = [
+    error("UnsupportedOperation", "The operation is not supported for this address."),
+    error("UnauthorizedOperation", "You are not authorized to perform this operation.", 403),
+]
+
+
+def looks(world: World) -> list[list[str]]:
+    """The allocation IDs of every look at PTRs on their way."""
+    return [list(call.argument) for call in world.fake.of(ATTRIBUTE) if call.argument is not None]
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda e: e.code)
+def test_a_look_that_is_refused_for_one_address_fails_for_that_one_only(refusal: AwsError) -> None:
+    async def story() -> None:
+        world = build(with_eips(100))
+        await sweep(world)
+        bad = "eipalloc-0037"
+        world.fake.always(ATTRIBUTE, refusal, lambda ids: ids is not None and bad in ids)
+        for i in range(100):
+            world.aws.addresses.request_ptr(f"mail/{i}", REGION, f"eipalloc-{i:04}", now() + 1)
+        await world.until(lambda: all(world.times(f"mail/{i}") == 1 for i in range(100)))
+        assert len(looks(world)) <= 2 * 7 + 1, "it is found by halves"
+        faults = {i for i in range(100) if world.aws.addresses.ptr(REGION, f"eipalloc-{i:04}").fault}
+        assert faults == {37}
+        # From now on it is asked for by itself, ever more slowly, and delays nobody.
+        before = len(looks(world))
+        began = now()
+        while now() - began < 600:
+            world.woken.clear()
+            for i in (36, 37, 38):
+                world.aws.addresses.request_ptr(f"mail/{i}", REGION, f"eipalloc-{i:04}", now())
+            await world.until(lambda: world.times("mail/36") == 1)
+            await asyncio.sleep(10)
+        later = looks(world)[before:]
+        assert all(bad not in ids or ids == [bad] for ids in later)
+        assert 3 <= sum(bad in ids for ids in later) <= 12
+        assert sum(bad not in ids for ids in later) >= 50
+        world.fake.faults[ATTRIBUTE].clear()
+        world.aws.addresses.request_ptr("mail/37", REGION, bad, now())
+        await world.until(lambda: world.aws.addresses.ptr(REGION, bad).fault is None)
+
+    play(story())
+
+
+def test_a_look_that_is_refused_for_all_addresses_is_not_divided_further() -> None:
+    async def story() -> None:
+        world = build(with_eips(500))
+        await sweep(world)
+        world.fake.always(ATTRIBUTE, REFUSALS[1], lambda ids: ids is not None)
+        for i in range(500):
+            world.aws.addresses.request_ptr(f"mail/{i}", REGION, f"eipalloc-{i:04}", now() + 1)
+        await world.until(lambda: all(world.times(f"mail/{i}") == 1 for i in range(500)))
+        assert len(looks(world)) <= 12
+        assert all(world.aws.addresses.ptr(REGION, f"eipalloc-{i:04}").fault for i in range(500))
+
+    play(story())
+
+
+def test_a_look_with_many_refused_addresses_is_divided_over_several_looks() -> None:
+    async def story() -> None:
+        world = build(with_eips(64))
+        await sweep(world)
+        refused = {f"eipalloc-{i:04}" for i in range(0, 64, 4)}
+        world.fake.always(ATTRIBUTE, REFUSALS[0], lambda ids: ids is not None and bool(refused & set(ids)))
+        for i in range(64):
+            world.aws.addresses.request_ptr(f"mail/{i}", REGION, f"eipalloc-{i:04}", now() + 1)
+        await world.until(lambda: all(world.times(f"mail/{i}") >= 1 for i in range(64)))
+        ids = [f"eipalloc-{i:04}" for i in range(64)]
+        assert {i for i in ids if world.aws.addresses.ptr(REGION, i).fault} == refused
 
     play(story())
 

@@ -65,6 +65,8 @@ class FakeBook:
         self.absences: dict[str, Absence] = {}
         self.failing: dict[str, tuple[Fault, int]] = {}
         """Region -> the fault of its last list, and how many failed in a row."""
+        self.refused: dict[str, Fault] = {}
+        """Allocation ID -> why its PTR was not shown when it was looked at last."""
 
     def get(self, region: str) -> Fact[RegionView]:
         if self.at is None:
@@ -76,7 +78,7 @@ class FakeBook:
 
     def ptr(self, region: str, allocation_id: str) -> Fact[Ptr]:
         eip = self.eips.get(allocation_id)
-        return Fact(eip.ptr, self.at or 0.0) if eip is not None else Fact()
+        return Fact(eip.ptr, self.at or 0.0, self.refused.get(allocation_id)) if eip is not None else Fact()
 
     def request(self, key: str, region: str, not_before: float) -> None:
         raise AssertionError("planning does not ask")

@@ -181,6 +181,22 @@ def test_pending_is_not_settled_and_failed_is_not_pending() -> None:
     assert "Name server said no" in found.message
 
 
+@pytest.mark.parametrize("deleting", [False, True])
+def test_a_refusal_to_show_a_ptr_that_is_under_way_is_reported_with_its_address(deleting: bool) -> None:
+    desk = Desk()
+    pending, done = desk.eip(1, Ptr(name=HOST, update=HOST, status="PENDING")), desk.eip(2, HOST)
+    desk.records.put(HOST, [pending.public_ip, done.public_ip], mine())
+    desk.publish(HOST)
+    denied = "AWS denies ec2:DescribeAddressesAttribute"
+    desk.book.refused[pending.allocation_id] = Fault("AccessDenied", denied, ErrorKind.WORLD)
+    me = obj(HOST, [pending, done], deleting=deleting)
+    found = verdict(desk.plan(me), REVERSE_READY)
+    assert found.reason == ("DeletionBlocked" if deleting else "AccessDenied")
+    assert f"whether the PTR of {pending.public_ip} is set: {denied}" in found.message
+    desk.book.refused[pending.allocation_id] = Fault("AWSUnavailable", "no answer", ErrorKind.TRANSIENT)
+    assert verdict(desk.plan(me), REVERSE_READY).reason == ("Deleting" if deleting else "PTRPending")
+
+
 def test_everything_right_is_ready_and_quiet() -> None:
     desk = Desk()
     eip = desk.eip(1, HOST)

@@ -283,6 +283,11 @@ def _unreached(error: AwsError) -> str:
     return f"{clean_text(said, MAX_MESSAGE - len(remedy) - 2).rstrip('. ')}; {remedy}"
 
 
+def refuses_the_request(error: AwsError) -> bool:
+    """True if AWS understood a reading and refused it, perhaps for one of the things that it asks for."""
+    return classify(error).reason in (reasons.ACCESS_DENIED.name, reasons.UNEXPECTED_ERROR.name)
+
+
 def doubts_credentials(error: AwsError) -> bool:
     """True if other credentials may succeed where these failed."""
     return error.code in _RENEWABLE

@@ -9,13 +9,15 @@ from dataclasses import dataclass, field
 from mailegress.api import reasons
 from mailegress.aws.api import AwsError, PtrRow, Service
 from mailegress.aws.bucket import Priority
-from mailegress.aws.errors import classify, is_throttle
-from mailegress.aws.runtime import Runtime
+from mailegress.aws.errors import classify, is_throttle, refuses_the_request
+from mailegress.aws.runtime import Backoff, Runtime
 from mailegress.reconcile.model import NEVER, Fault, Ptr
 from mailegress.reconcile.ports import Key
 
 _CROWD = 10
 """PTRs on their way that are looked at as often as a single one."""
+_PARTS = 32
+"""Calls that dividing one look may take; what is not asked by then is left to the next look."""
 _FORGET = 600.0
 """Seconds after which the pace of a PTR that nobody asks for any more is forgotten."""
 
@@ -28,12 +30,21 @@ class _Watched:
     waiting: dict[Key, float] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class _Alone:
+    """A PTR that AWS refused to show: asked for by itself, at its own pace, until AWS answers."""
+
+    backoff: Backoff
+    not_until: float = NEVER
+
+
 class PtrPoller:
     """One region's poll.
 
     ``pending(id)`` tells whether the PTR known last is in flight and since when it is known; ``store(ptrs, began)``
     takes what a look saw; ``sweep(key, not_before)`` reads the whole region instead, for when an ID is unknown to
-    AWS: one such ID fails a look at all of them.
+    AWS: one such ID fails a look at all of them. A look that is refused for another reason is divided until it is
+    known whose refusal it is: that of one address delays and fails no other.
     """
 
     def __init__(
@@ -50,6 +61,7 @@ class PtrPoller:
         self._store = store
         self._sweep = sweep
         self._watched: dict[str, _Watched] = {}
+        self._alone: dict[str, _Alone] = {}
         self._signal = runtime.signal()
         self._backoff = runtime.backoff()
         self._not_until = NEVER
@@ -66,6 +78,8 @@ class PtrPoller:
         if not watched.waiting:
             pause = self._pause(watched.looks) if pending else 0.0
             watched.due = max(not_before, watched.looked_at + pause)
+            if (alone := self._alone.get(allocation_id)) is not None:
+                watched.due = max(watched.due, alone.not_until)
         watched.waiting[key] = max(not_before, watched.waiting.get(key, NEVER))
         self._signal.set()
         if not self._running:
@@ -89,6 +103,9 @@ class PtrPoller:
                 self._tell(watched, began)
             if not watched.waiting and (not pending or now - watched.looked_at > _FORGET):
                 del self._watched[allocation_id]
+        for allocation_id, alone in list(self._alone.items()):
+            if allocation_id not in self._watched and now - alone.not_until > _FORGET:
+                del self._alone[allocation_id]
 
     def _pause(self, looks: int) -> float:
         pauses = self._rt.settings.ptr_polls
@@ -121,8 +138,10 @@ class PtrPoller:
         soon = began + self._spacing()
         due = sorted((w.due, a) for a, w in self._watched.items() if w.waiting and w.due <= soon)
         ids = [allocation_id for _, allocation_id in due[: settings.ptr_poll_ids]]
+        ids = ids[:1] if ids[0] in self._alone else [i for i in ids if i not in self._alone]
+        refused: dict[str, AwsError] = {}
         try:
-            rows = await self._rows(ids)
+            seen = await self._answered(ids, refused)
         except AwsError as error:
             if is_throttle(error) and self._backoff.failures < settings.throttle_retries:
                 # The PTRs settle without being looked at: the next look is the answer.
@@ -130,14 +149,15 @@ class PtrPoller:
             else:
                 self._failed(ids, error, began)
             return
-        self._backoff.reset()
-        self._not_until = NEVER
-        found = {row.allocation_id: row.ptr for row in rows}
-        # An EIP without PTR is absent from the answer, not empty in it.
-        seen = {allocation_id: found.get(allocation_id, Ptr()) for allocation_id in ids}
+        if seen:
+            self._backoff.reset()
+            self._not_until = NEVER
         self._store(seen, began)
-        for allocation_id in ids:
+        for allocation_id, refusal in refused.items():
+            self._refused(allocation_id, refusal, began)
+        for allocation_id in seen:
             self.faults.pop(allocation_id, None)
+            self._alone.pop(allocation_id, None)
             watched = self._watched.get(allocation_id)
             if watched is None or watched.looked_at > began:
                 continue
@@ -150,6 +170,46 @@ class PtrPoller:
                 watched.due = max(newest, began + self._pause(watched.looks) if pending else newest)
             elif not pending:
                 del self._watched[allocation_id]
+
+    async def _answered(self, ids: list[str], refused: dict[str, AwsError]) -> dict[str, Ptr]:
+        """The PTRs of those that AWS answers for; each of the others is put into ``refused``.
+
+        A refusal of all that was asked for is raised: it concerns the operator, not an address.
+        """
+        seen: dict[str, Ptr] = {}
+        groups, failures = [ids], 0
+        for _ in range(_PARTS):
+            if not groups:
+                break
+            group = groups.pop()
+            try:
+                rows = await self._rows(group)
+            except AwsError as error:
+                failures += 1
+                # One address by itself and its neighbour were refused, too: the rest need not be tried.
+                general = len(ids) > 1 and not seen and failures > len(ids).bit_length() + 1
+                if general or not refuses_the_request(error):
+                    raise
+                if len(group) == 1:
+                    refused[group[0]] = error
+                else:
+                    half = len(group) // 2
+                    groups += [group[half:], group[:half]]
+            else:
+                found = {row.allocation_id: row.ptr for row in rows}
+                # An EIP without PTR is absent from the answer, not empty in it.
+                seen.update((allocation_id, found.get(allocation_id, Ptr())) for allocation_id in group)
+        if len(refused) == len(ids) > 1:
+            raise refused[ids[0]]
+        return seen
+
+    def _refused(self, allocation_id: str, error: AwsError, began: float) -> None:
+        alone = self._alone.setdefault(allocation_id, _Alone(self._rt.backoff()))
+        alone.not_until = self._rt.clock() + alone.backoff.next()
+        self.faults[allocation_id] = (classify(error), began)
+        watched = self._watched.pop(allocation_id, None)
+        for key in watched.waiting if watched is not None else ():
+            self._rt.wake(key)
 
     async def _rows(self, ids: list[str]) -> list[PtrRow]:
         rows: list[PtrRow] = []

@@ -11,7 +11,7 @@ from mailegress.reconcile import unseen, verify
 from mailegress.reconcile.cleanup import own_mark, remove, simple_a, writing
 from mailegress.reconcile.contest import marked_holder
 from mailegress.reconcile.model import Eip
-from mailegress.reconcile.reverse import pending_since, read_lately, reset_before, update_failed
+from mailegress.reconcile.reverse import not_shown, pending_since, read_lately, reset_before, update_failed
 from mailegress.reconcile.situation import Draft, Situation
 from mailegress.reconcile.step import (
     ChangeRecords,
@@ -217,6 +217,8 @@ def _ptrs(situation: Situation, draft: Draft) -> Finding | None:
         blocker = blocker or under_way(write, calm)
         if eip.ptr.pending:
             draft.need(NeedPtr(eip.region, eip.allocation_id, s.now))
+            # Not calm: it lasts until AWS answers again.
+            blocker = not_shown(s, eip) or blocker
             continue
         if (failed := update_failed(s, draft, eip, write)) is not None:
             blocker = failed

@@ -11,7 +11,7 @@ from mailegress.reconcile import marks, verify
 from mailegress.reconcile.contest import Contest, Hold
 from mailegress.reconcile.forward import Forward
 from mailegress.reconcile.joining import left_alone, made_before, ptr_problem
-from mailegress.reconcile.model import Eip, Fault, WriteState
+from mailegress.reconcile.model import Eip, ErrorKind, Fault, WriteState
 from mailegress.reconcile.situation import Draft, Situation
 from mailegress.reconcile.step import (
     Finding,
@@ -129,6 +129,8 @@ def _judge(situation: Situation, draft: Draft, contest: Contest, forward: Forwar
         return _unanswered(write)
     if eip.ptr.pending:
         draft.need(NeedPtr(eip.region, eip.allocation_id, situation.now))
+        if (refused := not_shown(situation, eip)) is not None:
+            return refused
         if (long := pending_since(situation, eip)):
             return bad(
                 reasons.PTR_PENDING,
@@ -215,6 +217,14 @@ def _refused(fault: Fault, hostname: str, eip: Eip) -> Finding:
 def _asking(hostname: str, eip: Eip) -> Finding:
     """The same words from the moment it is wanted until AWS is done: a status less to write for each EIP."""
     return bad(reasons.PTR_PENDING, f"Setting the PTR of {eip.public_ip} to {hostname}.")
+
+
+def not_shown(situation: Situation, eip: Eip) -> Finding | None:
+    """AWS refuses to show what became of this PTR: nobody knows when its change is done."""
+    fault = situation.world.book.ptr(eip.region, eip.allocation_id).fault
+    if fault is None or fault.kind is ErrorKind.TRANSIENT:
+        return None
+    return from_fault(fault, f"AWS does not show whether the PTR of {eip.public_ip} is set: ")
 
 
 def pending_since(situation: Situation, eip: Eip) -> str:
@@ -310,6 +320,8 @@ def reset(situation: Situation, draft: Draft, eip: Eip, hostname: str) -> Findin
         return _unanswered(write)
     if eip.ptr.pending:
         draft.need(NeedPtr(eip.region, eip.allocation_id, situation.now))
+        if (refused := not_shown(situation, eip)) is not None:
+            return refused
         return bad(reasons.PTR_PENDING, f"AWS is changing the PTR of {eip.public_ip}.")
     if (failed := update_failed(situation, draft, eip, write)) is not None:
         return failed

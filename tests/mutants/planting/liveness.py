@@ -369,6 +369,30 @@ LIVENESS = (
             "test_where_the_partition_has_the_api_a_refused_list_of_ptrs_is_a_failed_reading",
         ),
     ),
+    Mutant(
+        "one-refusal-for-the-poll",
+        "E8",
+        "A look at PTRs under way that is refused for one address fails for all of them",
+        "aws/ptrpoll.py",
+        "                if general or not refuses_the_request(error):\n",
+        "                if len(group) > 1 or not refuses_the_request(error):\n",
+        tests=(
+            "tests/aws/test_aws_addresses.py::"
+            "test_a_look_that_is_refused_for_one_address_fails_for_that_one_only",
+        ),
+    ),
+    Mutant(
+        "refused-address-polled-with-the-rest",
+        "E8",
+        "An address whose PTR AWS refused to show is looked at together with the others again",
+        "aws/ptrpoll.py",
+        "        ids = ids[:1] if ids[0] in self._alone else [i for i in ids if i not in self._alone]\n",
+        "",
+        tests=(
+            "tests/aws/test_aws_addresses.py::"
+            "test_a_look_that_is_refused_for_one_address_fails_for_that_one_only",
+        ),
+    ),
     # ---------------------------------------------------------------- E9: what another version left
     Mutant(
         "new-mark-only",
