@@ -77,7 +77,7 @@ def run(scale: float, target: Path) -> int:
     sandbox: Sandbox | None = None
     try:
         title("Start the world")
-        sandbox = make_sandbox(scale, lambda line: say(f"  {line}"))
+        sandbox = make_sandbox(scale, lambda line: say(f"  {line}"), controllers=False)
         with sandbox:
             try:
                 result = Demo(sandbox, scale).play()

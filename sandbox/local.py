@@ -68,11 +68,13 @@ class Sandbox:
         plane: ControlPlane | None = None,
         populate: Populate | None = None,
         shipped_policies: bool = False,
+        controllers: bool = True,
     ) -> None:
         """``plane``: a running control plane, already prepared, that is not this sandbox's to stop.
 
         ``settings``: the operator's; without them its defaults, or fast ones for a scale below 1.
         ``populate``: fills AWS and DNS before anything looks at them.
+        ``controllers``: namespaces must be deletable; without that a first start builds less.
         ``shipped_policies``: the operator may do in AWS what ``deploy/iam`` allows, else everything.
         """
         self._say = say
@@ -82,7 +84,9 @@ class Sandbox:
         self.cloud = Cloud(aws, scale=scale, populate=populate)
         self._with_policies = shipped_policies
         self._own_plane = plane is None
-        self.plane: ControlPlane = plane or find_or_build(say=lambda line: say(f"control plane: {line}"))
+        self.plane: ControlPlane = plane or find_or_build(
+            say=lambda line: say(f"control plane: {line}"), controllers=controllers
+        )
         self.directory = Path()
         self._stack = ExitStack()
         self._operators: list[OperatorProcess] = []

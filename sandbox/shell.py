@@ -61,10 +61,10 @@ def stoppable() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def make_sandbox(scale: float, say: Callable[[str], None]) -> Sandbox:
+def make_sandbox(scale: float, say: Callable[[str], None], *, controllers: bool = True) -> Sandbox:
     """The world of the samples, not started yet. Raises ControlPlaneError if no control plane can be had."""
     settings = {**operator_settings(scale), "regions": ",".join(REGIONS)}
-    return Sandbox(scale=scale, say=say, settings=settings, populate=seed_samples)
+    return Sandbox(scale=scale, say=say, settings=settings, populate=seed_samples, controllers=controllers)
 
 
 def check(sandbox: Sandbox) -> None:

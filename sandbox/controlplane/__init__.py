@@ -32,14 +32,19 @@ def _to_stderr(line: str) -> None:
 
 
 def find_or_build(
-    environ: Mapping[str, str] | None = None, say: Callable[[str], None] = _to_stderr
+    environ: Mapping[str, str] | None = None,
+    say: Callable[[str], None] = _to_stderr,
+    *,
+    controllers: bool = True,
 ) -> ControlPlane:
     """The control plane that `environ` (default: this process's) chooses or this machine offers, not started.
+
+    `controllers`: namespaces must be deletable and owned objects collected. Without that less is built.
 
     Raises:
         ControlPlaneError: none can be had; the message says why and what to do.
     """
-    return Finder(os.environ if environ is None else environ, say).find_or_build()
+    return Finder(os.environ if environ is None else environ, say, controllers=controllers).find_or_build()
 
 
 control_plane = find_or_build

@@ -32,7 +32,7 @@ ASSETS = "KUBEBUILDER_ASSETS"
 CHOICES = ("auto", "kubeconfig", "assets", "cache", "kind", "build")
 
 _SERVERS = ("etcd", "kube-apiserver")
-_HELPERS = ("certs", "kube-controller-manager")
+_MANAGER = "kube-controller-manager"
 _ASK_WITHIN_S = 20.0
 
 
@@ -44,11 +44,14 @@ class Finder:
         environ: variables of the caller; nothing else decides.
         say: receives progress, one line at a time (a first build takes minutes).
         module: folder of the Go module.
+        controllers: whether the control plane needs the controller manager. Without it, any kubectl on PATH that
+            answers is used, whatever its version.
     """
 
     environ: Mapping[str, str]
     say: Callable[[str], None]
     module: Path = MODULE_DIR
+    controllers: bool = True
 
     def find_or_build(self) -> ControlPlane:
         """The control plane to use, not yet started.
@@ -79,8 +82,12 @@ class Finder:
         Raises:
             BuildError: see `GoBuild.ensure`.
         """
-        self._go().ensure([*_HELPERS, *_SERVERS, "kubectl"])
+        self._go().ensure([*self._needed, "kubectl"])
         return self._cache()
+
+    @property
+    def _needed(self) -> tuple[str, ...]:
+        return ("certs", *_SERVERS, *((_MANAGER,) if self.controllers else ()))
 
     def _absence(self, choice: str) -> str:
         return {
@@ -117,14 +124,15 @@ class Finder:
                 f"{ASSETS} names {assets}, which has no executable {' and no '.join(lacking)}"
             )
         version = self._ask(assets / "kube-apiserver", "--version").removeprefix("Kubernetes").strip()
-        manager = assets / "kube-controller-manager"
-        self._go().ensure(_HELPERS if not is_executable(manager) else ("certs",))
+        manager = assets / _MANAGER
+        lent = is_executable(manager) or not self.controllers
+        self._go().ensure(("certs",) if lent else ("certs", _MANAGER))
         if not is_executable(manager):
-            manager = self._cache() / "kube-controller-manager"
+            manager = self._cache() / _MANAGER
         binaries = Binaries(
             etcd=assets / "etcd",
             apiserver=assets / "kube-apiserver",
-            controller_manager=manager,
+            controller_manager=manager if self.controllers else None,
             certs=self._cache() / "certs",
             kubectl=self._kubectl(version, assets / "kubectl"),
             version=version,
@@ -132,7 +140,7 @@ class Finder:
         return LocalControlPlane(binaries, self.environ, f"{ASSETS} ({assets})")
 
     def _cached(self) -> ControlPlane | None:
-        if self._go().missing([*_HELPERS, *_SERVERS]) or self._present_kubectl(self._pinned()) is None:
+        if self._go().missing(self._needed) or self._present_kubectl(self._pinned()) is None:
             return None
         return self._ours(f"cache ({self._cache()})")
 
@@ -148,7 +156,8 @@ class Finder:
         return None
 
     def _built(self) -> ControlPlane:
-        self._go().ensure([*_HELPERS, *_SERVERS])
+        kubectl = [] if self._present_kubectl(self._pinned()) else ["kubectl"]
+        self._go().ensure([*self._needed, *kubectl])
         return self._ours(f"Go build ({self._cache()})")
 
     def _ours(self, origin: str) -> ControlPlane:
@@ -156,7 +165,7 @@ class Finder:
         binaries = Binaries(
             etcd=cache / "etcd",
             apiserver=cache / "kube-apiserver",
-            controller_manager=cache / "kube-controller-manager",
+            controller_manager=cache / _MANAGER if self.controllers else None,
             certs=cache / "certs",
             kubectl=self._kubectl(version),
             version=version,
@@ -174,7 +183,8 @@ class Finder:
     def _present_kubectl(self, server: str, *first: Path) -> Path | None:
         for candidate in self._kubectls(*first):
             with contextlib.suppress(ControlPlaneError):
-                if within_skew(self._client_version(candidate), server):
+                version = self._client_version(candidate)
+                if within_skew(version, server) or not self.controllers:
                     return candidate
         return None
 

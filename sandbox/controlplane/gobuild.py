@@ -28,7 +28,7 @@ PACKAGES: Mapping[str, str] = {
     "kube-controller-manager": "k8s.io/kubernetes/cmd/kube-controller-manager",
     "kubectl": "k8s.io/kubernetes/cmd/kubectl",
 }
-"""Binary name to Go package, in the order of building (what needs no network first, the longest early)."""
+"""Binary name to Go package."""
 
 _PROGRESS_S = 10.0
 _TAIL_LINES = 15
@@ -36,10 +36,28 @@ _UNREACHABLE = re.compile(
     r"dial tcp|no such host|connection refused|i/o timeout|TLS handshake|network is unreachable"
     r"|proxyconnect|module lookup disabled|40[34] (?:Forbidden|Not Found)|410 Gone|50\d ",
 )
+_COMPILED = re.compile(r"^[\w.~/-]+$\n?", re.MULTILINE)
+"""What `go build -v` prints of each package that it compiles: its import path."""
+_VERSION = re.compile(r"v\d+")
 _OTHER_WAYS = (
     "or use another control plane: KUBEBUILDER_ASSETS (a directory with etcd and kube-apiserver), kind with "
     "a running container engine, or MAILEGRESS_SANDBOX_KUBECONFIG (a cluster that may be used for tests)"
 )
+
+
+def executable_of(package: str) -> str:
+    """The name that `go build` gives to a command (`go help build`: the last element that is no version)."""
+    *_, before, last = ("", *package.split("/"))
+    return before if _VERSION.fullmatch(last) else last
+
+
+def progress(done: int, stale: int, seconds: float) -> str:
+    """One line about a build of `stale` packages of which `done` are compiled after `seconds`."""
+    if not stale or not done:
+        return f"compiling, {seconds:.0f} s"
+    share = min(done / stale, 1.0)
+    left = seconds / share - seconds
+    return f"compiling, {100 * share:.0f} % of {stale} packages after {seconds:.0f} s, about {left:.0f} s left"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +103,9 @@ class GoBuild:
                 return
             self.say(
                 f"building {', '.join(todo)} ({self.pins.kubernetes}) once into {self.target}; "
-                "the first time this takes about ten minutes on two cores"
+                "the first time this takes several minutes"
             )
-            for number, name in enumerate(todo, start=1):
-                self._build(go, name, f"[{number}/{len(todo)}] {name}")
+            self._build(go, todo)
 
     def _go(self) -> str:
         wanted = ".".join(map(str, self.pins.go))
@@ -121,22 +138,17 @@ class GoBuild:
             "CGO_ENABLED": "0",
         }
 
-    def _build(self, go: str, name: str, label: str) -> None:
+    def _build(self, go: str, names: Sequence[str]) -> None:
+        """One `go build` for all: what they share is compiled once, and linking one overlaps compiling another."""
+        packages = [self.packages[name] for name in names]
         with tempfile.TemporaryDirectory(prefix=".building-", dir=self.target) as scratch:
-            made, log = Path(scratch, name), Path(scratch, "log")
-            command = [
-                go,
-                "build",
-                "-mod=readonly",
-                "-buildvcs=false",
-                "-trimpath",
-                "-ldflags",
-                self._ldflags(),
-            ]
+            made, log = Path(scratch, "made"), Path(scratch, "log")
+            made.mkdir()
+            command = [go, "build", *self._flags(), "-v", "-o", f"{made}{os.sep}", *packages]
             started = time.monotonic()
             with log.open("wb") as output:
                 process = subprocess.Popen(
-                    [*command, "-o", str(made), self.packages[name]],
+                    command,
                     cwd=self.module,
                     env=self._go_environ(),
                     stdin=subprocess.DEVNULL,
@@ -144,22 +156,39 @@ class GoBuild:
                     stderr=subprocess.STDOUT,
                 )
                 try:
-                    status = self._watch(process, label, started)
+                    status = self._watch(process, log, self._stale(go, packages), started)
                 except BaseException:
                     process.terminate()
                     process.wait()
                     raise
             if status:
-                raise BuildError(self._explain(name, log.read_text(errors="replace")))
-            os.replace(made, self.target / name)
-            self.say(f"{label}: built in {time.monotonic() - started:.0f} s")
+                raise BuildError(self._explain(names, log.read_text(errors="replace")))
+            for name, package in zip(names, packages, strict=True):
+                os.replace(made / executable_of(package), self.target / name)
+            self.say(f"{', '.join(names)}: built in {time.monotonic() - started:.0f} s")
 
-    def _watch(self, process: subprocess.Popen[bytes], label: str, started: float) -> int:
+    def _flags(self) -> list[str]:
+        return ["-mod=readonly", "-buildvcs=false", "-trimpath", "-ldflags", self._ldflags()]
+
+    def _stale(self, go: str, packages: Sequence[str]) -> int:
+        """How many packages Go's cache does not hold; 0 if that cannot be found out."""
+        listed = subprocess.run(
+            [go, "list", "-deps", *self._flags(), "-f", "{{if .Stale}}{{.ImportPath}}{{end}}", *packages],
+            cwd=self.module,
+            env=self._go_environ(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return 0 if listed.returncode else len(listed.stdout.split())
+
+    def _watch(self, process: subprocess.Popen[bytes], log: Path, stale: int, started: float) -> int:
         while True:
             try:
                 return process.wait(timeout=self.progress_s)
             except subprocess.TimeoutExpired:
-                self.say(f"{label}: compiling, {time.monotonic() - started:.0f} s")
+                done = len(_COMPILED.findall(log.read_text(errors="replace")))
+                self.say(progress(done, stale, time.monotonic() - started))
 
     def _ldflags(self) -> str:
         # Without these the server calls itself v0.0.0-master, and clients that check for features believe it.
@@ -168,8 +197,8 @@ class GoBuild:
         values = {"gitVersion": self.pins.kubernetes, "gitMajor": major, "gitMinor": minor}
         return "-s -w " + " ".join(f"-X {package}.{key}={value}" for key, value in values.items())
 
-    def _explain(self, name: str, output: str) -> str:
-        tail = "\n".join(output.strip().splitlines()[-_TAIL_LINES:])
+    def _explain(self, names: Sequence[str], output: str) -> str:
+        tail = "\n".join(_COMPILED.sub("", output).strip().splitlines()[-_TAIL_LINES:])
         if _UNREACHABLE.search(output):
             remedy = (
                 "The Go modules cannot be downloaded. Check the network, or point GOPROXY at a module proxy "
@@ -179,4 +208,4 @@ class GoBuild:
             remedy = (
                 f"Free disk space (4 GB) and memory (3 GB) are the usual causes; correct it, {_OTHER_WAYS}."
             )
-        return f"no control plane: `go build` of {name} failed.\n{tail}\n{remedy}"
+        return f"no control plane: `go build` of {', '.join(names)} failed.\n{tail}\n{remedy}"

@@ -37,11 +37,11 @@ _CONTROLLERS = (
 
 @dataclass(frozen=True, slots=True)
 class Binaries:
-    """Everything that runs; `version` is the API server's."""
+    """Everything that runs; `version` is the API server's. Without a controller manager none runs."""
 
     etcd: Path
     apiserver: Path
-    controller_manager: Path
+    controller_manager: Path | None
     certs: Path
     kubectl: Path
     version: str
@@ -205,6 +205,8 @@ class LocalControlPlane(ControlPlane):
         return [f"--audit-policy-file={policy}", f"--audit-log-path={self.directory / 'audit.log'}"]
 
     def _start_controllers(self) -> None:
+        if self.binaries.controller_manager is None:
+            return
         pki = self.directory
         self._launch(
             "kube-controller-manager",

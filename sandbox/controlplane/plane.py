@@ -23,7 +23,7 @@ _PRIVATE = ("KUBECONFIG", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT", 
 
 
 class ControlPlane(ABC):
-    """A Kubernetes API server with namespace deletion and garbage collection; a context manager.
+    """A Kubernetes API server, as a rule with namespace deletion and garbage collection; a context manager.
 
     The user's own kubeconfig, cache and kubectl preferences are neither read nor written by what runs in
     `environ`. Methods block; call them from a thread where an event loop runs.
@@ -52,7 +52,7 @@ class ControlPlane(ABC):
         self.stop()
 
     def start(self) -> None:
-        """Bring it up; on return `/readyz` answers 200 and the controllers work.
+        """Bring it up; on return `/readyz` answers 200 and the controllers, if there are any, work.
 
         Raises:
             ControlPlaneError: with the end of the log of what failed; nothing is left running then.

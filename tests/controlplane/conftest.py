@@ -52,17 +52,25 @@ class Machine:
         return executable(self.root / "bin" / name, script)
 
     def go(self, version: str = "go1.99.0", build: str = "") -> Path:
-        """A `go` that "compiles" by writing a script; `build` runs first. Builds are noted in ``builds``."""
+        """A `go` that "compiles" by writing scripts; `build` runs first. Packages are noted in ``builds``.
+
+        It knows of three stale packages.
+        """
         log = self.root / "builds"
         return self.command(
             "go",
             f"""
             if [ "$1" = env ]; then echo {version}; exit 0; fi
-            while [ $# -gt 1 ]; do if [ "$1" = -o ]; then out=$2; fi; shift; done
-            echo "$1" >> {log}
+            if [ "$1" = list ]; then printf 'a\\nb\\nc\\n'; exit 0; fi
+            while [ "$1" != -o ]; do shift; done
+            out=$2; shift 2
+            for package in "$@"; do echo "$package" >> {log}; done
             {build}
-            printf '#!/bin/sh\\n%s\\n' "$FAKE_BINARY" > "$out"
-            /bin/chmod 755 "$out"
+            for package in "$@"; do
+              name=${{package%/v[0-9]}}; name=${{name##*/}}
+              printf '#!/bin/sh\\n%s\\n' "$FAKE_BINARY" > "$out$name"
+              /bin/chmod 755 "$out$name"
+            done
             """,
         )
 

@@ -11,7 +11,7 @@ import pytest
 
 from sandbox.controlplane import BuildError
 from sandbox.controlplane.find import Finder
-from sandbox.controlplane.gobuild import PACKAGES, GoBuild
+from sandbox.controlplane.gobuild import PACKAGES, GoBuild, progress
 from sandbox.controlplane.pins import MODULE_DIR, read_pins
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def test_a_build_fills_the_cache_once(machine: Machine) -> None:
         assert Finder(machine.environ, machine.said.append).build() == machine.cache
     assert machine.builds == list(PACKAGES.values())
     assert sorted(path.name for path in machine.cache.iterdir()) == sorted(PACKAGES)
-    assert any("kube-apiserver: built in" in line for line in machine.said)
+    assert any("kube-apiserver, kube-controller-manager, kubectl: built in" in line for line in machine.said)
 
 
 def test_no_go_names_every_way_out(machine: Machine) -> None:
@@ -68,12 +68,13 @@ def test_an_unreachable_proxy_is_told_as_such(machine: Machine) -> None:
     assert "no such host" in str(error.value)
 
 
-def test_a_failed_compilation_shows_the_compilers_words_and_leaves_nothing_half_made(
+def test_a_failed_compilation_shows_the_compilers_error_and_leaves_nothing_half_made(
     machine: Machine,
 ) -> None:
-    machine.go(build="echo 'half' > \"$out\"; echo 'signal: killed'; exit 1")
-    with pytest.raises(BuildError, match=r"(?s)`go build` of certs failed.*signal: killed"):
+    machine.go(build="echo half > \"$out/etcd\"; echo k8s.io/api/core/v1; echo 'signal: killed'; exit 1")
+    with pytest.raises(BuildError, match=r"(?s)`go build` of certs, etcd, .* failed.*signal: killed") as error:
         machine.find()
+    assert "k8s.io/api" not in str(error.value)
     assert list(machine.cache.iterdir()) == []
 
 
@@ -85,18 +86,32 @@ def test_the_users_go_flags_do_not_reach_the_build(machine: Machine) -> None:
     assert seen.read_text().strip() == "|off|local|https://proxy.example"
 
 
-def test_a_long_compilation_shows_signs_of_life(machine: Machine) -> None:
+def test_a_long_compilation_shows_the_share_that_is_done(machine: Machine) -> None:
+    """Two of the three stale packages are compiled when it is looked at first."""
     go_on = machine.root / "go-on"
-    machine.go(build=f"while [ ! -e {go_on} ]; do /bin/sleep 0.05; done")
+    machine.go(build=f"echo a; echo b; while [ ! -e {go_on} ]; do /bin/sleep 0.05; done")
     said: list[str] = []
 
     def say(line: str) -> None:
         said.append(line)
-        if "compiling" in line:
+        if "67 % of 3 packages" in line:
             go_on.touch()
 
     GoBuild(read_pins(), machine.cache, machine.environ, say, progress_s=0.05).ensure(["certs"])
-    assert any(line.startswith("[1/1] certs: compiling, ") for line in said)
+    assert any("about" in line and "left" in line for line in said)
+
+
+@pytest.mark.parametrize(
+    ("done", "stale", "line"),
+    [
+        (0, 0, "compiling, 30 s"),
+        (0, 900, "compiling, 30 s"),
+        (300, 900, "compiling, 33 % of 900 packages after 30 s, about 60 s left"),
+        (901, 900, "compiling, 100 % of 900 packages after 30 s, about 0 s left"),
+    ],
+)
+def test_progress_states_the_share_and_the_time_left(done: int, stale: int, line: str) -> None:
+    assert progress(done, stale, 30.0) == line
 
 
 def test_two_builds_at_once_build_once(machine: Machine) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sandbox.controlplane import ControlPlaneError
+from sandbox.controlplane.find import Finder
 from sandbox.controlplane.foreign import KindControlPlane, NamedControlPlane
 from sandbox.controlplane.local import LocalControlPlane
 from sandbox.controlplane.pins import cache_dir, read_pins
@@ -157,6 +158,24 @@ def test_kubectl_is_built_only_where_the_one_on_path_is_too_far_from_the_server(
     plane = machine.find()
     assert ("k8s.io/kubernetes/cmd/kubectl" in machine.builds) is built
     assert plane.kubectl_path == (machine.cache / "kubectl" if built else on_path)
+
+
+def test_without_controllers_only_the_servers_are_built_and_any_kubectl_serves(machine: Machine) -> None:
+    on_path = machine.command("kubectl", machine.kubectl_script("v1.20.0"))
+    machine.go()
+    plane = Finder(machine.environ, machine.said.append, controllers=False).find_or_build()
+    assert isinstance(plane, LocalControlPlane)
+    assert machine.builds == ["./certs", "go.etcd.io/etcd/server/v3", "k8s.io/kubernetes/cmd/kube-apiserver"]
+    assert plane.kubectl_path == on_path
+    assert plane.binaries.controller_manager is None
+
+
+def test_without_controllers_a_kubectl_that_does_not_answer_is_built(machine: Machine) -> None:
+    machine.command("kubectl", "exit 1")
+    machine.go()
+    plane = Finder(machine.environ, machine.said.append, controllers=False).find_or_build()
+    assert plane.kubectl_path == machine.cache / "kubectl"
+    assert "k8s.io/kubernetes/cmd/kube-controller-manager" not in machine.builds
 
 
 def test_our_kubectl_comes_before_the_one_on_path(machine: Machine) -> None:
