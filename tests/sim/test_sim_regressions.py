@@ -115,3 +115,12 @@ def test_an_older_object_that_names_an_address_in_another_region_does_not_hold_i
     instance = {"elasticIPs": [{"instanceID": "INSTANCE"}], "hostname": "mta.example.com"}
     state.edit(name="c", field="elasticIPs", spec=instance)
     state.teardown()
+
+
+def test_a_second_operators_write_that_was_sent_before_is_no_repetition() -> None:
+    state = MailWorld()
+    state.second_operator()
+    state.strike(point="route53.change", ahead=0, when="before", kind="5xx")
+    state.create(name="c", spec={"elasticIPs": [{"allocationID": "EIP0"}], "hostname": "mta.example.com"})
+    state.wait(seconds=310.0)
+    state.teardown()

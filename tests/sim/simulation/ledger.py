@@ -38,6 +38,8 @@ class Ledger:
     _finalizer_writes: int = 0
     _rate: dict[str, deque[float]] = field(default_factory=dict)
     _unknown: dict[tuple[str, str], float] = field(default_factory=dict)
+    _sent_at: dict[int, float] = field(default_factory=dict)
+    """When each call that is under way was sent, by its identity."""
     """Write target -> when its caller was left without an answer."""
     _set: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Address -> (name, UID) of a PTR that the operator set and nobody replaced."""
