@@ -115,6 +115,7 @@ class FakeZones:
         self.zones: tuple[Zone, ...] | None = (ZONE,)
         self.servers: dict[str, frozenset[str]] = {ZONE.id: SERVERS}
         self.looks: dict[str, ZoneLook] = {}
+        self.looked_at = 0.0
         self.at = 0.0
 
     def get(self) -> Fact[tuple[Zone, ...]]:
@@ -129,7 +130,7 @@ class FakeZones:
 
     def look(self, zone_id: str) -> Fact[ZoneLook]:
         found = self.looks.get(zone_id)
-        return Fact(found, 0.0) if found is not None else Fact()
+        return Fact(found, self.looked_at) if found is not None else Fact()
 
     def request_look(self, key: str, zone_id: str, not_before: float) -> None:
         raise AssertionError("planning does not ask")

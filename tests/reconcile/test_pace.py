@@ -1,17 +1,22 @@
-"""When the next pass over an object comes, as the reconciler asks for it."""
+"""When the next pass over an object comes, and how often lists are read again for what is out of sight."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from fakes import Desk, body, mine
+from fakes import ACCOUNT, ZONE, Desk, body, mine, obj
 
 from mailegress.api.conditions import STALLED, TRUE
+from mailegress.api.types import MailEgress, parse_object
 from mailegress.reconcile.act import Actor
 from mailegress.reconcile.crowd import Crowd
+from mailegress.reconcile.model import ZoneLook
 from mailegress.reconcile.reconciler import Reconciler
+from mailegress.reconcile.step import NeedRegion, NeedZoneLook, NeedZones
 from mailegress.telemetry.metrics import Metrics
 
 HOST = "mta.example.com"
@@ -64,3 +69,88 @@ async def test_an_object_that_is_stalled_is_not_passed_without_a_pause(
         assert passes < 1000, f"passed over and over at {desk.now:g} s"
         desk.now += await reconciler.process(KEY) or 0.0
     assert stored.stalled
+
+
+# ---------------------------------------------------------------- lists that are read again
+
+HOUR = 3600.0
+OTHER_ACCOUNT = "444455556666"
+DOUBLING = [60.0, 120.0, 240.0, 480.0]
+"""Seconds between readings: --blocked-seconds, doubled; then --resync-seconds."""
+
+
+def lived(desk: Desk, me: MailEgress, until: float) -> list[float]:
+    """The moments at which the regions or the zones were read again for this object alone."""
+    read: list[float] = []
+    while desk.now < until:
+        step = desk.plan(me)
+        due = [n for n in step.needs if isinstance(n, NeedRegion | NeedZones)]
+        if due:
+            assert all(need.not_before <= desk.now for need in due)
+            if not read or read[-1] < desk.now:
+                read.append(desk.now)
+            desk.book.at = desk.zones.at = desk.now
+        elif not any(isinstance(n, NeedZoneLook) for n in step.needs):
+            desk.now += max(step.wait, 1.0)
+        desk.zones.looked_at = desk.dns.at = desk.dns.public_at = desk.records.at = desk.now
+    return read
+
+
+def pauses(read: list[float], since: float = 0.0) -> list[float]:
+    """Seconds between readings; there was one when the object was first seen."""
+    return [after - before for before, after in itertools.pairwise((since, *read))]
+
+
+def no_such_address(desk: Desk) -> MailEgress:
+    return parse_object(body(HOST, [{"instanceID": "i-0123456789abcdef0"}]))
+
+
+def no_such_zone(desk: Desk) -> MailEgress:
+    desk.zones.zones = ()
+    return obj(HOST, [desk.eip(1)])
+
+
+def zone_of_another_account(desk: Desk) -> MailEgress:
+    status = {"hostname": HOST, "zone": {"id": ZONE.id, "name": ZONE.name, "accountID": ACCOUNT}}
+    desk.zones.zones, desk.zones.looks[ZONE.id] = (), ZoneLook(OTHER_ACCOUNT)
+    desk.records.unread.add(HOST)
+    return obj(HOST, [desk.eip(1)], status=status)
+
+
+def address_of_another_account(desk: Desk) -> MailEgress:
+    eip = desk.eip(1, HOST)
+    desk.records.put(HOST, [eip.public_ip], mine())
+    desk.publish(HOST)
+    me = desk.written(obj(HOST, [eip]), desk.plan(obj(HOST, [eip])))
+    desk.book.eips.clear()
+    desk.book.account = OTHER_ACCOUNT
+    return me
+
+
+Hide = Callable[[Desk], MailEgress]
+OUT_OF_SIGHT = [no_such_address, no_such_zone, zone_of_another_account, address_of_another_account]
+
+
+@pytest.mark.parametrize("hide", OUT_OF_SIGHT)
+def test_lists_are_read_again_ever_more_slowly_for_what_is_out_of_sight(hide: Hide) -> None:
+    desk = Desk()
+    me = hide(desk)
+    read = lived(desk, me, 4 * HOUR)
+    assert pauses(read)[:4] == pytest.approx(DOUBLING, abs=2)
+    assert max(pauses(read)) <= 601
+    assert len(read) <= 5 + 4 * HOUR / 590
+    # An edit begins anew.
+    edited = replace(me, meta=replace(me.meta, generation=me.meta.generation + 1))
+    began = desk.now
+    again = lived(desk, edited, began + HOUR)
+    assert [p <= most + 2 for p, most in zip(pauses(again, began), DOUBLING, strict=False)] == [True] * 4
+
+
+@pytest.mark.parametrize("hide", [zone_of_another_account, address_of_another_account])
+def test_a_deletion_has_them_read_again_ever_more_slowly_too(hide: Hide) -> None:
+    desk = Desk()
+    me = hide(desk)
+    me = replace(me, meta=replace(me.meta, deletion_timestamp="2026-01-02T00:00:00Z"))
+    read = lived(desk, me, 4 * HOUR)
+    assert len(read) <= 6 + 4 * HOUR / 590
+    assert max(pauses(read)) <= 661, "passes come once a minute"

@@ -218,3 +218,49 @@ def test_an_object_that_is_ready_costs_aws_no_more_than_the_lists() -> None:
         assert asked.total() <= 40
 
     simulate(story)
+
+
+OTHER_ACCOUNT = "444455556666"
+HIDDEN_ZONE = ("route53", "ListHostedZones")
+HIDDEN_REGION = ("ec2", "DescribeAddresses")
+
+
+@pytest.mark.parametrize("number", [1, 12])
+@pytest.mark.parametrize(("service", "operation"), [HIDDEN_ZONE, HIDDEN_REGION])
+@pytest.mark.parametrize("deleted", [False, True])
+def test_what_is_out_of_sight_costs_few_lists_however_many_objects_wait_for_it(
+    service: str, operation: str, number: int, deleted: bool
+) -> None:
+    """The credentials are another account's for hours. Objects that are deleted and objects that live wait."""
+    hours = 4.0
+
+    async def story(sim: Sim) -> None:
+        sim.world.zone()
+        eips = sim.world.eips(number)
+        names = [f"m{i}" for i in range(number)]
+        sim.start()
+        for i, name in enumerate(names):
+            sim.meg(name, f"{name}.example.com", [eips[i]])
+        for name in names:
+            await sim.ready(name)
+        sim.world.become(service, OTHER_ACCOUNT)
+        await sim.restart()
+        if deleted:
+            for name in names:
+                sim.delete(name)
+        await sim.reason(names[0], "DeletionBlocked" if deleted else "AccountMismatch")
+        asked = calls(sim)
+        await sim.sleep(hours * 3600)
+        # After 60, 120, 240 and 480 s, then at each resync; and the periodic list.
+        assert asked[operation] <= 6 + hours * 3600 / 540 + hours * 3600 / 720
+        sim.world.become(service, None)
+        if deleted:
+            for name in names:
+                await sim.until(
+                    lambda name=name: sim.find(name) is None, "gone", RESYNC + EC2_LIST + 300, "E5"
+                )
+        else:
+            for name in names:
+                await sim.ready(name)
+
+    simulate(story)

@@ -200,7 +200,7 @@ class Settings:
     )
     blocked_seconds: float = _setting(
         "60",
-        "Seconds between checks while waiting for a change outside the operator; records and PTRs back off.",
+        "Seconds between checks while waiting for a change outside the operator; they double up to the resync.",
         values.seconds(0.02, _LONG),
         _PACE,
     )

@@ -302,6 +302,7 @@ def _step(situation: Situation, draft: Draft, blocker: Finding | None, *, settle
         notices=tuple(dict.fromkeys(draft.notices)) if isinstance(draft.action, RemoveFinalizer) else (),
         deleting=True,
         settled=settled,
+        unsatisfied=tuple(draft.unsatisfied.items()),
     )
 
 

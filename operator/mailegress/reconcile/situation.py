@@ -338,9 +338,16 @@ class Draft:
     ) -> None:
         """Somebody else must change what was read: look at it again, at once after an edit, else after
         ``blocked_seconds``, ever more slowly up to the resync."""
-        settings = situation.settings
         if not fact.fresh(situation.absence_floor) and fact.fault is None:
             self.need(need(situation.absence_floor))
+        self.list_again(situation, question, fact, need)
+
+    def list_again(
+        self, situation: Situation, question: str, fact: Fact[Any], need: Callable[[float], Need]
+    ) -> None:
+        """The same for a list that all objects share. When it is due counts from the last reading, whoever asked for
+        that: any number of objects cost as many readings as the one that waits for the shortest time."""
+        settings = situation.settings
         self._again(situation, question, fact, need, settings.blocked_seconds, settings.resync_seconds)
 
     def ask_again(

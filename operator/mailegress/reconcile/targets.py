@@ -98,10 +98,8 @@ def resolve(situation: Situation, draft: Draft) -> Targets:
 
 def look_again(situation: Situation, draft: Draft, region: str) -> None:
     """Something is missing or still coming: do not wait for the next round to see it."""
-    draft.later(situation.settings.blocked_seconds)
-    floor = situation.now - situation.settings.blocked_seconds
-    if not situation.world.book.get(region).fresh(floor):
-        draft.need(NeedRegion(region, floor))
+    fact = situation.world.book.get(region)
+    draft.list_again(situation, f"region:{region}", fact, functools.partial(NeedRegion, region))
 
 
 def _idle_reading(situation: Situation, draft: Draft) -> None:

@@ -176,16 +176,9 @@ def place(situation: Situation, draft: Draft, where: FormerRecord, floor: float)
         draft.need(NeedZoneLook(where.zone_id, zones.at))
     found = _verdict(situation, where, fact, looking)
     if found is not None:
-        _list_again(situation, draft, zones)
+        # Credentials may come back at any time.
+        draft.list_again(situation, "zones", zones, NeedZones)
     return found
-
-
-def _list_again(situation: Situation, draft: Draft, zones: Fact[tuple[Zone, ...]]) -> None:
-    """Credentials may come back at any time: look at the pace at which what waits for others is looked at."""
-    pause = situation.settings.blocked_seconds
-    draft.later(pause)
-    if not zones.fresh(situation.now - pause):
-        draft.need(NeedZones(situation.now - pause))
 
 
 def _verdict(

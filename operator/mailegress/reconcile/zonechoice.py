@@ -50,10 +50,7 @@ def choose(situation: Situation, draft: Draft) -> Choice:
         # The zone may be younger than the reading.
         if not draft.prove_absent(situation, fact, NeedZones):
             return Choice(finding=unknown(reasons.PROGRESSING, "Reading the hosted zones.", soft=True))
-        draft.later(situation.settings.blocked_seconds)
-        floor = situation.now - situation.settings.blocked_seconds
-        if not fact.fresh(floor):
-            draft.need(NeedZones(floor))
+        draft.list_again(situation, "zones", fact, NeedZones)
     marked = _marked(situation, fact.value)
     if marked is None or (wanted.zone is not None and marked.id == wanted.zone.id):
         return _with_servers(situation, draft, wanted)

@@ -139,6 +139,26 @@ RULES = (
         tests=("tests/reconcile/test_pace.py::test_an_object_that_is_stalled_is_not_passed_without_a_pause",),
     ),
     Mutant(
+        "lists-without-back-off",
+        "S11",
+        "The lists of zones and regions are read again every minute for as long as something is out of sight",
+        "reconcile/situation.py",
+        "settings.blocked_seconds, settings.resync_seconds)\n",
+        "settings.blocked_seconds, settings.blocked_seconds)\n",
+        tests=(
+            "tests/reconcile/test_pace.py::test_lists_are_read_again_ever_more_slowly_for_what_is_out_of_sight",
+        ),
+    ),
+    Mutant(
+        "deletion-without-back-off",
+        "S11",
+        "A deletion that waits for a hidden zone or region has the list read again every minute",
+        "reconcile/deletion.py",
+        "        unsatisfied=tuple(draft.unsatisfied.items()),\n",
+        "",
+        tests=("tests/reconcile/test_pace.py::test_a_deletion_has_them_read_again_ever_more_slowly_too",),
+    ),
+    Mutant(
         "failures-forgotten",
         "S11",
         "What the API server refused is tried again as if for the first time",
