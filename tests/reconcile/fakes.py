@@ -27,6 +27,7 @@ from mailegress.reconcile.model import (
     Listed,
     NameView,
     NatGateway,
+    PointerAnswer,
     Ptr,
     RecordSet,
     RegionView,
@@ -232,6 +233,8 @@ class FakeDns:
         """Other addresses that a server or resolver answers with."""
         self.names: dict[str, tuple[str, ...]] = {}
         """Address -> the PTRs that resolvers see, where they are not those of AWS."""
+        self.pointers: dict[str, dict[str, tuple[str, ...] | AnswerKind]] = {}
+        """Address -> what each server of its reverse zone answers; nothing: they cannot be asked."""
         self.fault: Fault | None = None
         """The last reading of the authorities failed."""
         self.public_fault: Fault | None = None
@@ -300,12 +303,23 @@ class FakeDns:
             reverse[eip.public_ip] = IprevResult(word, names)
         answers = tuple(ResolverAnswer(r, self._answer(r, hostname), reverse) for r in self.resolvers)
         return Fact(
-            ResolverReport(hostname, frozenset(reverse), answers),
+            ResolverReport(hostname, frozenset(reverse), answers, self._pointers()),
             self.public_at,
             self.public_fault,
             self.misses if self.public_fault else 0,
             self.tried_at if self.public_fault and self.tried_at else self.public_at,
         )
+
+    def _pointers(self) -> dict[str, tuple[PointerAnswer, ...]]:
+        return {
+            ip: tuple(
+                PointerAnswer(server, said)
+                if isinstance(said, AnswerKind)
+                else PointerAnswer(server, AnswerKind.ANSWER if said else AnswerKind.NXDOMAIN, said)
+                for server, said in servers.items()
+            )
+            for ip, servers in self.pointers.items()
+        }
 
     def request_public(self, key: str, hostname: str, addresses: frozenset[str], not_before: float) -> None:
         raise AssertionError("planning does not ask")

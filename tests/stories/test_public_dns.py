@@ -123,3 +123,26 @@ def test_a_lame_server_takes_nothing_from_a_ready_object(story: Story) -> None:
         clear(story)
         meg.until(lambda: lame not in meg.condition("ForwardReady")[2], "the message to end")
     assert history.statuses(meg) <= {"True"}, history.readiness(meg)
+
+
+@pytest.mark.parametrize("old", ["old.example.com", None])
+def test_a_reverse_server_that_is_behind_keeps_an_object_from_ready(story: Story, old: str | None) -> None:
+    """Given a reverse zone with one of its servers behind, an object is never Ready, whichever server the resolvers
+    asked, and the message names the server; when it is repaired, the object becomes Ready."""
+    story.zone()
+    [eip] = story.eips()
+    server = "reverse-2.dns-sandbox.net"
+    answer = {"PTR": [300, [f"{old}."]]} if old else {}
+    knob(story, server=server, name=reverse_name(eip.public_ip), qtype="PTR", records=answer)
+    meg = story.meg("outbound", HOST, [eip])
+    with watched(story) as history:
+        meg.wait("Resolved", "False")
+        for text in (server, eip.public_ip, old or "no PTR"):
+            meg.until(lambda text=text: text in meg.condition("Ready")[2], f"{text} to be named")  # type: ignore[misc]
+        story.passes(meg, 1)
+        meg.wait("Resolved", "False", "FCrDNSFail")
+        assert "BYOIP" in meg.condition("Ready")[2]
+    assert meg.condition("ReverseReady")[0] == "True", "AWS reports the PTR"
+    assert "True" not in history.statuses(meg), history.readiness(meg)
+    clear(story)
+    meg.wait()

@@ -344,7 +344,7 @@ PTR_IN_SYNC = _reason(
 NOT_PROPAGATED = _reason(
     "NotPropagated",
     (RESOLVED,),
-    "Public resolvers do not return the A record or a PTR yet.",
+    "Public resolvers, or a server of the reverse zone, do not return the A record or a PTR yet.",
     "No action required. Resolver caches expire automatically.",
 )
 RESOLVERS_DISAGREE = _reason(
@@ -375,7 +375,8 @@ FCRDNS_PASS = _reason(
 FCRDNS_FAIL = _reason(
     "FCrDNSFail",
     (RESOLVED,),
-    "Public resolvers return a PTR and an A record that do not match (RFC 8601 iprev=fail).",
+    "Public resolvers return a PTR and an A record that do not match (RFC 8601 iprev=fail), or a server of the reverse "
+    "zone does not return the PTR.",
     "Compare with the values in the message. If the A record and the PTR are correct in AWS, wait until caches expire.",
 )
 

@@ -1,4 +1,4 @@
-"""Every authoritative server's answer to ``hostname A``."""
+"""Every authoritative server's answer to ``hostname A``, or to the PTR of an address."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from dataclasses import dataclass, replace
 
 import dns.name
 import dns.rdatatype
+import dns.reversename
 
 from mailegress.api.names import ownership_name
 from mailegress.dns.asking import Asker, kind_of
 from mailegress.dns.query import DnsTimeout
 from mailegress.dns.replies import Statement, absolute, read_authority, read_text, shown
 from mailegress.dns.walk import Cut, Walker
-from mailegress.reconcile.model import AnswerKind, AuthorityReport, Listed, ServerAnswer
+from mailegress.reconcile.model import AnswerKind, AuthorityReport, Listed, PointerAnswer, ServerAnswer
 
-_SERVERS = 16
+SERVERS = 16
 """Name servers of one zone that are asked. The rest stand in the report as not asked, so that no such zone passes."""
 
 _ADDRESSES = 3
@@ -25,6 +26,8 @@ _ADDRESSES = 3
 
 _ALIASES = 8
 """Length of a CNAME chain; also the number of referrals followed below the cut."""
+
+_REVERSE = absolute("in-addr.arpa")
 
 _SILENT = Statement(AnswerKind.TIMEOUT)
 _NOT_ASKED = Statement(AnswerKind.NOT_ASKED)
@@ -34,6 +37,7 @@ _NOT_ASKED = Statement(AnswerKind.NOT_ASKED)
 class _Survey:
     """One zone's servers on one name, each by its name."""
 
+    rdtype: dns.rdatatype.RdataType
     cut: Cut
     said: tuple[tuple[str, Statement], ...]
     listed: Mapping[str, Listed]
@@ -57,10 +61,31 @@ class Authorities:
         Errors: :class:`DnsTimeout` if the zone cut cannot be found.
         """
         name = absolute(hostname)
-        survey = await self._survey(name)
+        survey = await self._survey(name, dns.rdatatype.A)
         answers = await self._answers(survey, (name,))
         names = frozenset(self._walker.server_name(survey.cut, n) for n in survey.cut.name_servers)
         return AuthorityReport(hostname, shown(survey.cut.zone), names, answers)
+
+    async def pointers(self, address: str) -> tuple[PointerAnswer, ...]:
+        """Ask every server of the address's reverse zone for its PTR; empty if no reverse zone is delegated.
+
+        Errors: :class:`DnsTimeout` if the zone cut cannot be found.
+        """
+        name = dns.reversename.from_address(address)
+        # Not down to the name itself: a cut there shows as a referral, and the neighbours share the way.
+        path = await self._walker.find_cut(name.parent())
+        if path.trouble is not None or path.cut.zone == _REVERSE or not path.cut.zone.is_subdomain(_REVERSE):
+            return ()
+        survey = await self._survey(name, dns.rdatatype.PTR, path.cut)
+        return tuple(
+            PointerAnswer(a.server, a.kind, tuple(sorted(shown(absolute(n)) for n in a.addresses)))
+            for a in await self._answers(survey, (name,))
+        )
+
+    async def forget_way(self, address: str) -> None:
+        """Find the servers of the address's reverse zone anew next time: they disagree. Errors: :class:`DnsTimeout`."""
+        name = dns.reversename.from_address(address)
+        self._walker.forget(name, (await self._walker.find_cut(name.parent())).cut)
 
     async def spot(self, hostname: str, turn: int) -> ServerAnswer:
         """Ask one server, the ``turn``-th in rotation, for the A record and the ownership TXT beside it; of an alias's
@@ -84,7 +109,7 @@ class Authorities:
         for _ in range(_ALIASES):
             name_servers = await self._both_sets(cut, turn)
             name_server = name_servers[turn % len(name_servers)]
-            server, said = await self._ask_server(cut, name_server, name)
+            server, said = await self._ask_server(cut, name_server, name, dns.rdatatype.A)
             if said.referral is None:
                 break
             cut = self._walker.learn(said.referral)
@@ -110,25 +135,31 @@ class Authorities:
                 continue
         return None
 
-    async def _survey(self, name: dns.name.Name) -> _Survey:
-        cut = (await self._walker.find_cut(name)).cut
+    async def _survey(
+        self, name: dns.name.Name, rdtype: dns.rdatatype.RdataType, cut: Cut | None = None
+    ) -> _Survey:
+        cut = cut or (await self._walker.find_cut(name)).cut
         stragglers: tuple[tuple[str, Statement], ...] = ()
         for _ in range(_ALIASES):
             said = await asyncio.gather(
-                *(self._ask_server(cut, n, name) for n in cut.name_servers[:_SERVERS])
+                *(self._ask_server(cut, n, name, rdtype) for n in cut.name_servers[:SERVERS])
             )
-            said += [(self._walker.server_name(cut, n), _NOT_ASKED) for n in cut.name_servers[_SERVERS:]]
+            said += [(self._walker.server_name(cut, n), _NOT_ASKED) for n in cut.name_servers[SERVERS:]]
             deeper = next((s.referral for _, s in said if s.referral is not None), None)
             if deeper is None:
                 break
             # A server that does not know the delegation yet answers for itself, and resolvers believe it.
             stragglers += tuple((server, s) for server, s in said if s.kind.answered)
             cut = self._walker.learn(deeper)
-        more, listed = await self._beyond_parent(cut, said, name)
-        return _Survey(cut, (*said, *more, *stragglers), listed)
+        more, listed = await self._beyond_parent(cut, said, name, rdtype)
+        return _Survey(rdtype, cut, (*said, *more, *stragglers), listed)
 
     async def _beyond_parent(
-        self, cut: Cut, said: list[tuple[str, Statement]], name: dns.name.Name
+        self,
+        cut: Cut,
+        said: list[tuple[str, Statement]],
+        name: dns.name.Name,
+        rdtype: dns.rdatatype.RdataType,
     ) -> tuple[list[tuple[str, Statement]], dict[str, Listed]]:
         """Answers of servers that only the zone's own NS set names, and who stands in one of the two sets alone.
 
@@ -144,15 +175,15 @@ class Authorities:
         own = {n for names in sets for n in names}
         if not own:
             return [], {}
-        parents = await self._by_address(cut, [n for n in cut.name_servers[:_SERVERS] if n not in own])
+        parents = await self._by_address(cut, [n for n in cut.name_servers[:SERVERS] if n not in own])
         others_named = sorted(own - set(cut.name_servers))
-        beyond = await self._by_address(cut, others_named[:_SERVERS])
-        asked = (await self._by_address(cut, cut.name_servers[:_SERVERS])).values() if beyond else ()
+        beyond = await self._by_address(cut, others_named[:SERVERS])
+        asked = (await self._by_address(cut, cut.name_servers[:SERVERS])).values() if beyond else ()
         heard = frozenset[str]().union(*asked)
         new = [n for n, addresses in beyond.items() if not addresses or not addresses <= heard]
-        room = max(_SERVERS - len(cut.name_servers), 0)
-        more = list(await asyncio.gather(*(self._ask_server(cut, n, name) for n in new[:room])))
-        more += [(shown(n), _NOT_ASKED) for n in (*new[room:], *others_named[_SERVERS:])]
+        room = max(SERVERS - len(cut.name_servers), 0)
+        more = list(await asyncio.gather(*(self._ask_server(cut, n, name, rdtype) for n in new[:room])))
+        more += [(shown(n), _NOT_ASKED) for n in (*new[room:], *others_named[SERVERS:])]
         others = frozenset[str]().union(*beyond.values())
         listed = {shown(n): Listed.PARENT for n, a in parents.items() if not a or not a <= others}
         listed |= {server: Listed.ZONE for server, _ in more}
@@ -177,7 +208,7 @@ class Authorities:
         if not sets and not cut.is_root:
             sets = [await self._walker.own_servers(cut, cut.name_servers[turn % len(cut.name_servers)])]
         own = {n for names in sets for n in names}
-        return (*cut.name_servers, *sorted(own - set(cut.name_servers)))[:_SERVERS]
+        return (*cut.name_servers, *sorted(own - set(cut.name_servers)))[:SERVERS]
 
     async def _answers(self, survey: _Survey, seen: tuple[dns.name.Name, ...]) -> tuple[ServerAnswer, ...]:
         targets: dict[dns.name.Name, tuple[ServerAnswer, ...]] = {}
@@ -188,7 +219,7 @@ class Authorities:
                 targets[alias] = ()
                 continue
             try:
-                targets[alias] = await self._answers(await self._survey(alias), (*seen, alias))
+                targets[alias] = await self._answers(await self._survey(alias, survey.rdtype), (*seen, alias))
             except DnsTimeout:
                 targets[alias] = (ServerAnswer("every server", AnswerKind.TIMEOUT),)
         answers = [
@@ -198,7 +229,8 @@ class Authorities:
             )
             for server, said in survey.said
         ]
-        if any(a.kind is not AnswerKind.ANSWER or a.addresses != answers[0].addresses for a in answers):
+        differ = any(a.kind is not AnswerKind.ANSWER or a.addresses != answers[0].addresses for a in answers)
+        if differ and survey.rdtype == dns.rdatatype.A:
             self._walker.forget(seen[-1], survey.cut)
         for alias, inner in targets.items():
             for answer in inner:
@@ -207,7 +239,11 @@ class Authorities:
         return tuple(answers)
 
     async def _ask_server(
-        self, cut: Cut, name_server: dns.name.Name, name: dns.name.Name
+        self,
+        cut: Cut,
+        name_server: dns.name.Name,
+        name: dns.name.Name,
+        rdtype: dns.rdatatype.RdataType,
     ) -> tuple[str, Statement]:
         label = self._walker.server_name(cut, name_server)
         try:
@@ -219,12 +255,12 @@ class Authorities:
         failed = AnswerKind.NOT_PUBLIC
         for server in servers[:_ADDRESSES]:
             try:
-                reply = await self._ask("authority", server, name, dns.rdatatype.A)
+                reply = await self._ask("authority", server, name, rdtype)
             except DnsTimeout as error:
                 kind = kind_of(error)
                 failed = failed if kind is AnswerKind.NOT_PUBLIC else kind
                 continue
-            said = read_authority(reply, name, cut.zone)
+            said = read_authority(reply, name, cut.zone, rdtype)
             self._ask.count("authority", said.kind)
             return label, said
         return label, Statement(failed)
@@ -237,7 +273,7 @@ def _endless(alias: dns.name.Name, seen: tuple[dns.name.Name, ...]) -> bool:
 def _server_answer(
     server: str, said: Statement, targets: Mapping[dns.name.Name, tuple[ServerAnswer, ...]]
 ) -> ServerAnswer:
-    """One server's answer; behind an alias, what the target's servers agree on.
+    """One server's answer; behind an alias, what the target's servers agree on. For a PTR ``addresses`` are names.
 
     An alias without any target answer (a circle, a chain that is too long) has no address: NODATA. Of one that was
     not followed nothing but the target is known.

@@ -40,7 +40,12 @@ class Budget:
             raise self._spent
         self._left -= 1
 
-    async def run(self, work: Coroutine[Any, Any, T], sleep: Callable[[float], Awaitable[None]]) -> T:
+    async def run(
+        self,
+        work: Coroutine[Any, Any, T],
+        sleep: Callable[[float], Awaitable[None]],
+        seconds: float = SECONDS,
+    ) -> T:
         """The outcome of ``work``, whose questions are paid from this budget.
 
         Errors: :class:`BudgetSpent`, also if ``work`` took an unpaid question for silence and has an outcome.
@@ -48,11 +53,11 @@ class Budget:
         token = _current.set(self)
         task = asyncio.ensure_future(work)
         _current.reset(token)
-        limit = asyncio.ensure_future(sleep(SECONDS))
+        limit = asyncio.ensure_future(sleep(seconds))
         try:
             await asyncio.wait((task, limit), return_when=asyncio.FIRST_COMPLETED)
             if not task.done():
-                raise BudgetSpent(f"it takes longer than {SECONDS:g} seconds")
+                raise BudgetSpent(f"it takes longer than {seconds:g} seconds")
             if self._spent is not None:
                 raise self._spent
             return task.result()

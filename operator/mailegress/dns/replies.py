@@ -128,8 +128,13 @@ def _glue(
     return glue
 
 
-def read_authority(reply: dns.message.Message, name: dns.name.Name, zone: dns.name.Name) -> Statement:
-    """What a server that should be authoritative for ``zone`` says of ``name A``; only AA makes it a
+def read_authority(
+    reply: dns.message.Message,
+    name: dns.name.Name,
+    zone: dns.name.Name,
+    rdtype: dns.rdatatype.RdataType = dns.rdatatype.A,
+) -> Statement:
+    """What a server that should be authoritative for ``zone`` says of ``name A`` (or PTR); only AA makes it a
     statement.
 
     The chain behind a first CNAME is not read: the server need not be authoritative for its target.
@@ -144,7 +149,7 @@ def read_authority(reply: dns.message.Message, name: dns.name.Name, zone: dns.na
     alias = _find(reply.answer, name, dns.rdatatype.CNAME)
     if alias is not None:
         return Statement(AnswerKind.ANSWER, ttl=alias.ttl, alias=next(iter(alias)).target)
-    return _data(reply, name, dns.rdatatype.A, None)
+    return _data(reply, name, rdtype, None)
 
 
 def read_recursive(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ from mailegress.dns.query import DnsTimeout
 from mailegress.dns.readings import Clock, OnError, Pace, ReadingFailed, Readings, Sleep
 from mailegress.dns.replies import absolute
 from mailegress.dns.resolvers import Resolvers
+from mailegress.dns.reverse import ReverseZones
 from mailegress.dns.settings import DnsSettings
 from mailegress.dns.walk import Walker, WalkIntercepted
 from mailegress.reconcile.model import (
@@ -62,6 +64,7 @@ class DnsService:
         walker: Walker,
         authorities: Authorities,
         resolvers: Resolvers,
+        reverse: ReverseZones,
         *,
         wake: Wake,
         clock: Clock,
@@ -72,6 +75,7 @@ class DnsService:
         self._walker = walker
         self._authorities_of = authorities
         self._resolvers_of = resolvers
+        self._reverse_of = reverse
         self._resolvers = tuple(str(server) for server in settings.resolvers)
         self._clock = clock
         self._turns: dict[str, int] = {}
@@ -204,7 +208,9 @@ class DnsService:
             raise _failed(error) from error
 
     async def _read_public(self, hostname: str, addresses: frozenset[str]) -> ResolverReport:
-        report = await self._resolvers_of.report(hostname, addresses)
+        report, pointers = await asyncio.gather(
+            self._resolvers_of.report(hostname, addresses), self._reverse_of.report(addresses)
+        )
         if all(answer.forward.kind in _NOTHING for answer in report.answers):
             raise ReadingFailed(
                 _no_answer(
@@ -214,7 +220,7 @@ class DnsService:
                     [(a.resolver, a.forward.kind) for a in report.answers],
                 )
             )
-        return report
+        return replace(report, pointers=pointers)
 
 
 def _no_answer(reason: str, nobody: str, hostname: str, said: Sequence[tuple[str, AnswerKind]]) -> Fault:

@@ -9,6 +9,7 @@ from mailegress.dns.authorities import Authorities
 from mailegress.dns.query import DnsQuery
 from mailegress.dns.readings import Clock, OnError, Sleep
 from mailegress.dns.resolvers import Resolvers
+from mailegress.dns.reverse import ReverseZones
 from mailegress.dns.service import DnsService, log_error
 from mailegress.dns.settings import DnsSettings
 from mailegress.dns.udp import UdpQuery
@@ -42,11 +43,13 @@ def build_dns(
     """
     asker = Asker(query, metrics, settings, clock)
     walker = Walker(settings, asker, clock, rng)
+    authorities = Authorities(walker, asker)
     return DnsService(
         settings,
         walker,
-        Authorities(walker, asker),
+        authorities,
         Resolvers(settings.resolvers, asker),
+        ReverseZones(authorities, sleep),
         wake=wake,
         clock=clock,
         sleep=sleep,

@@ -378,8 +378,20 @@ class ResolverAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class PointerAnswer:
+    """What one server of an address's reverse zone answers for its PTR."""
+
+    server: str
+    kind: AnswerKind
+    names: tuple[str, ...] = ()
+    """PTR names, sorted."""
+
+
+@dataclass(frozen=True, slots=True)
 class ResolverReport:
     hostname: str
     addresses: frozenset[str]
     """The addresses whose PTR was asked for."""
     answers: tuple[ResolverAnswer, ...]
+    pointers: Mapping[str, tuple[PointerAnswer, ...]] = field(default_factory=dict)
+    """What each server of an address's reverse zone answers; nothing where they could not be asked."""

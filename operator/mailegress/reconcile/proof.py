@@ -92,8 +92,9 @@ def prove(
         return _lame(s, draft, reading, verdict, wanted, usable=pointed)
     said = "" if verdict.seen is Seen.AGREE else verdict.text
     draft.heard[QUESTION] = (reading.at, said)
-    # What Route 53 was told reaches one server after the other; a record that others keep may also rotate.
-    trend = s.trend(QUESTION, reading.at, said, wrote_at, wary=not exact)
+    # What Route 53 was told reaches one server after the other; a record that others keep may also rotate, so that all
+    # servers give the wanted answer by chance. Authorities cache nothing: a second reading is another sample.
+    trend = s.trend(QUESTION, reading.at, said, wrote_at, wary=not exact, least=1 if exact else 2)
     if verdict.seen is Seen.AGREE:
         if not stands and not trend.consistent:
             return _unconfirmed(s, draft, reading, trend.run, varies=trend.varies)

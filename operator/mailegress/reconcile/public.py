@@ -30,6 +30,11 @@ _TWO_PTRS = (
     "Receivers use one of them at random. Remove the other PTR: for an address range of your own (BYOIP) in its "
     "reverse zone, otherwise through AWS Support."
 )
+_BEHIND = (
+    "Receivers that query this server get a different name or none. If the address range is your own (BYOIP), set the "
+    "PTR on every server of its reverse zone, or remove the server from the zone's NS records; otherwise contact AWS "
+    "Support."
+)
 _NOT_SERVED = (
     "AWS reports the PTR as set, and it should be visible by now. If the address range is your own (BYOIP), AWS does "
     "not serve its reverse zone: set the PTR there. Otherwise contact AWS Support."
@@ -145,6 +150,11 @@ def _weigh(
 ) -> Finding:
     """One reading beside those before it: a name whose answers change from one to the next is not verified."""
     s, hostname = situation, situation.obj.spec.hostname
+    assert fact.value is not None
+    own = verify.reverse_servers(fact.value, wanted, hostname)
+    if own.seen is Seen.WRONG and (own.split or verdict.seen is Seen.AGREE):
+        # The cause of what resolvers see or will see, whichever server each of them asked this time.
+        verdict = own
     agree = verdict.seen is Seen.AGREE
     said = verdict.minority or verdict.text
     draft.heard[QUESTION] = (fact.at, said)
@@ -189,6 +199,10 @@ def _reason(
 ) -> tuple[Reason, str]:
     """Is it a cache that catches up, or something that somebody has to correct?"""
     s, hostname = situation, situation.obj.spec.hostname
+    if verdict.differs is Differs.BEHIND:
+        if stands or _said_fail(s) or s.now >= switched_at + s.settings.ptr_ttl_seconds:
+            return reasons.FCRDNS_FAIL, _BEHIND
+        return reasons.NOT_PROPAGATED, reasons.NOT_PROPAGATED.remedy
     if verdict.split:
         return reasons.RESOLVERS_DISAGREE, reasons.RESOLVERS_DISAGREE.remedy
     if verdict.differs is Differs.TWO_PTRS:
@@ -196,12 +210,16 @@ def _reason(
     if verdict.differs in (Differs.NO_PTR, Differs.OTHER_PTR):
         if stands or (verdict.address, hostname) in s.memory.in_dns:
             return reasons.FCRDNS_FAIL, _LOST_PTR
-        previous = s.obj.status.condition(RESOLVED)
-        said = (
-            previous is not None
-            and previous.reason == reasons.FCRDNS_FAIL.name
-            and previous.observed_generation == s.obj.meta.generation
-        )
-        if said or s.now >= switched_at + s.settings.ptr_ttl_seconds:
+        if _said_fail(s) or s.now >= switched_at + s.settings.ptr_ttl_seconds:
             return reasons.FCRDNS_FAIL, _NOT_SERVED
     return reasons.NOT_PROPAGATED, reasons.NOT_PROPAGATED.remedy
+
+
+def _said_fail(situation: Situation) -> bool:
+    """Did the status of this generation call it lasting already?"""
+    previous = situation.obj.status.condition(RESOLVED)
+    return (
+        previous is not None
+        and previous.reason == reasons.FCRDNS_FAIL.name
+        and previous.observed_generation == situation.obj.meta.generation
+    )

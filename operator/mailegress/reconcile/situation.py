@@ -222,10 +222,13 @@ class Situation:
             and self.obj.status.hostname == self.obj.spec.hostname
         )
 
-    def trend(self, question: str, at: float, said: str, floor: float, *, wary: bool = True) -> Trend:
+    def trend(
+        self, question: str, at: float, said: str, floor: float, *, wary: bool = True, least: int = 1
+    ) -> Trend:
         """What the readings since ``floor`` say together; this one said ``said`` (empty: as wanted).
 
         ``wary``: the first right answer after wrong ones may be chance; otherwise it is what was waited for.
+        ``least``: how many right answers in a row are believed if none was wrong.
         """
         past = [text for when, text in self.memory.answers.get(question, ()) if floor <= when < at]
         past.append(said)
@@ -235,7 +238,7 @@ class Situation:
         alternates = turns >= 2 or changes >= 4
         doubtful = turns > 0 or (wary and any(past))
         confirmations = self.settings.confirmations
-        enough = 2 * confirmations if alternates else confirmations if doubtful else 1
+        enough = 2 * confirmations if alternates else confirmations if doubtful else least
         # The same wrong answer several times in a row is that answer, whatever was said before.
         return Trend(run, run >= enough, alternates and (run < confirmations or not said))
 

@@ -12,6 +12,7 @@ from mailegress.reconcile.model import (
     Fact,
     Iprev,
     Listed,
+    PointerAnswer,
     ResolverAnswer,
     ResolverReport,
     ServerAnswer,
@@ -209,6 +210,8 @@ class Differs(enum.Enum):
     NO_PTR = "no-ptr"
     OTHER_PTR = "other-ptr"
     TWO_PTRS = "two-ptrs"
+    BEHIND = "behind"
+    """Servers of the reverse zone, asked directly, give another answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +295,33 @@ def _one(answer: ResolverAnswer, wanted: frozenset[str], hostname: str) -> Publi
                 differs = Differs.OTHER_PTR if result.names else Differs.NO_PTR
             return PublicVerdict(Seen.WRONG, text, differs=differs, address=address)
     return PublicVerdict(Seen.AGREE)
+
+
+def reverse_servers(report: ResolverReport, wanted: frozenset[str], hostname: str) -> PublicVerdict:
+    """Do all servers of the reverse zones that answer show the hostname? SILENT if none answers.
+
+    ``split``: some of an address's servers do, others do not, so that resolvers see it by chance.
+    """
+    heard = 0
+    worst: PublicVerdict | None = None
+    for address in sorted(wanted):
+        answers = [a for a in report.pointers.get(address, ()) if a.kind.answered]
+        wrong = [a for a in answers if a.names != (hostname,)]
+        heard += len(answers)
+        split = 0 < len(wrong) < len(answers)
+        if wrong and (worst is None or (split and not worst.split)):
+            text = (
+                f"{listing((a.server for a in wrong), _LISTED)} of the reverse zone of {address} "
+                f"({len(wrong)} of {len(answers)} servers) {_pointer(wrong[0])}, wanted {hostname}"
+            )
+            worst = PublicVerdict(Seen.WRONG, text, split=split, differs=Differs.BEHIND, address=address)
+    if worst is not None:
+        return worst
+    return PublicVerdict(Seen.AGREE if heard else Seen.SILENT, heard=heard)
+
+
+def _pointer(answer: PointerAnswer) -> str:
+    return f"answers {listing(answer.names)}" if answer.names else "answers that there is no PTR"
 
 
 def ptr_seen(report: ResolverReport, address: str, hostname: str) -> bool:

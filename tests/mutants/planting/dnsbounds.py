@@ -40,12 +40,32 @@ DNS_BOUNDS = (
         "E8",
         "All name servers of a delegation are asked",
         "dns/authorities.py",
-        "_SERVERS = 16\n",
-        "_SERVERS = 160\n",
+        "SERVERS = 16\n",
+        "SERVERS = 160\n",
         tests=(
             "tests/hostile/test_readings.py::"
             "test_at_most_sixteen_name_servers_are_asked_and_the_rest_is_reported",
         ),
+    ),
+    Mutant(
+        "reverse-zones-without-budget",
+        "E8",
+        "The servers of reverse zones are asked as many questions as their zones want",
+        "dns/reverse.py",
+        "QUESTIONS + SERVERS * len(addresses))\n",
+        "1000 * QUESTIONS)\n",
+        tests=(
+            "tests/dns/test_reverse.py::test_more_servers_than_the_budget_pays_for_leave_it_to_resolvers",
+        ),
+    ),
+    Mutant(
+        "reverse-zones-without-end",
+        "E8",
+        "Slow servers of a reverse zone hold up what the resolvers see",
+        "dns/reverse.py",
+        "own.run(self._report(addresses), self._sleep, SECONDS)",
+        "own.run(self._report(addresses), self._sleep)",
+        tests=("tests/dns/test_reverse.py::test_slow_reverse_servers_do_not_hold_up_what_resolvers_see",),
     ),
     Mutant(
         "replies-of-any-size",

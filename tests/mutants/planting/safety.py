@@ -29,7 +29,7 @@ SAFETY = (
         "S1",
         "Servers that only the zone's own NS set names are not asked",
         "dns/authorities.py",
-        "        more, listed = await self._beyond_parent(cut, said, name)\n",
+        "        more, listed = await self._beyond_parent(cut, said, name, rdtype)\n",
         "        more, listed = [], {}\n",
         runs=(Run("white-label"),),
     ),
@@ -328,7 +328,7 @@ SAFETY = (
         "S7",
         "One right answer among wrong ones makes an object Ready",
         "reconcile/situation.py",
-        "        enough = 2 * confirmations if alternates else confirmations if doubtful else 1\n",
+        "        enough = 2 * confirmations if alternates else confirmations if doubtful else least\n",
         "        enough = 1\n",
         tests=(
             "tests/reconcile/test_verdict.py::test_a_ptr_that_comes_and_goes_is_reported_and_never_makes_ready",
@@ -343,6 +343,42 @@ SAFETY = (
         "    usable = usable and verdict.agreeing >= 2\n",
         "    usable = verdict.agreeing >= 2\n",
         tests=("tests/reconcile/test_verdict.py::test_a_lame_server_keeps_the_gate_closed",),
+    ),
+    Mutant(
+        "reverse-server-behind-is-ignored",
+        "S7",
+        "A server of the reverse zone that lacks the PTR does not count while the resolvers happen to see it",
+        "reconcile/public.py",
+        "    if own.seen is Seen.WRONG and (own.split or verdict.seen is Seen.AGREE):\n",
+        "    if own.seen is Seen.WRONG and verdict.seen is not Seen.AGREE:\n",
+        tests=(
+            "tests/reconcile/test_verdict.py::test_a_reverse_server_that_is_behind_keeps_a_new_object_from_ready",
+            "tests/reconcile/test_verdict.py::test_a_ptr_that_resolvers_only_remember_does_not_make_ready",
+        ),
+    ),
+    Mutant(
+        "one-reverse-server-is-enough",
+        "S7",
+        "One server of the reverse zone is asked for all",
+        "dns/authorities.py",
+        "                *(self._ask_server(cut, n, name, rdtype) for n in cut.name_servers[:SERVERS])\n",
+        "                *(\n"
+        "                    self._ask_server(cut, n, name, rdtype)\n"
+        "                    for n in cut.name_servers[: SERVERS if rdtype == dns.rdatatype.A else 1]\n"
+        "                )\n",
+        tests=("tests/dns/test_reverse.py::test_every_server_is_asked",),
+    ),
+    Mutant(
+        "rotating-record-read-once",
+        "S7",
+        "One reading of an A record that others keep is believed",
+        "reconcile/proof.py",
+        "wary=not exact, least=1 if exact else 2)\n",
+        "wary=not exact)\n",
+        tests=(
+            "tests/reconcile/test_verdict.py::"
+            "test_one_reading_of_a_record_that_others_keep_opens_no_gate",
+        ),
     ),
     Mutant(
         "half-of-the-resolvers-decide",
