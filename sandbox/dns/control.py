@@ -75,7 +75,9 @@ class DnsControl:
         }
 
     def _delegate(self, args: Args) -> dict[str, Any]:
-        done = self._world.registry.delegate(args["zone"], args["ns"], args.get("glue"))
+        """``ttl``: seconds, of the NS set at the parent (default: as of all parents)."""
+        ttl = int(args["ttl"]) if args.get("ttl") is not None else None
+        done = self._world.registry.delegate(args["zone"], args["ns"], args.get("glue"), ttl)
         return {"zone": done.name, "ns": list(done.ns_names)}
 
     def _undelegate(self, args: Args) -> dict[str, Any]:

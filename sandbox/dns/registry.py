@@ -16,12 +16,16 @@ from sandbox.dns.values import ROOT, absolute, ancestors, labels
 
 @dataclass(frozen=True, slots=True)
 class Delegation:
-    """The parent's view of a zone. ``zone_id`` is set where the sandbox delegated by itself."""
+    """The parent's view of a zone. ``zone_id`` is set where the sandbox delegated by itself.
+
+    ``ttl``: seconds, of the NS set; None = as of all parents.
+    """
 
     name: str
     ns_names: tuple[str, ...]
     glue: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     zone_id: str | None = None
+    ttl: int | None = None
 
 
 class Registry:
@@ -43,10 +47,15 @@ class Registry:
         self._seen: tuple[PublicZone, ...] = ()
 
     def delegate(
-        self, zone_name: str, ns_names: Iterable[str], glue: Mapping[str, Iterable[str]] | None = None
+        self,
+        zone_name: str,
+        ns_names: Iterable[str],
+        glue: Mapping[str, Iterable[str]] | None = None,
+        ttl: int | None = None,
     ) -> Delegation:
         """Delegate, or re-delegate, a zone. ``glue``: addresses of name servers inside the zone itself.
 
+        ``ttl``: seconds, of the NS set, where it is not that of all parents.
         Raises ValueError without any name server, or for the root.
         """
         name = absolute(zone_name)
@@ -57,7 +66,7 @@ class Registry:
             )
         hosts = {absolute(host): tuple(ips) for host, ips in (glue or {}).items()}
         self._withheld.discard(name)
-        return self._put(Delegation(name, servers, hosts))
+        return self._put(Delegation(name, servers, hosts, ttl=ttl))
 
     def undelegate(self, zone_name: str) -> bool:
         """Take a zone out of its parent, and keep it out. True if it was there."""

@@ -133,7 +133,8 @@ class ParentZone:
             }
         delegation = self._registry.get(name)
         if delegation is not None:
-            return {"NS": (self._timing.delegation_ttl, delegation.ns_names)}
+            ttl = self._timing.delegation_ttl if delegation.ttl is None else delegation.ttl
+            return {"NS": (ttl, delegation.ns_names)}
         return {} if self._registry.below(name) else None
 
     def glue(self, host: str) -> tuple[str, ...]:

@@ -244,6 +244,7 @@ class FakeDns:
         self.tried_at: float | None = None
         """When a failed reading began, if later than ``at``."""
         self.zone = ZONE.name
+        self.ns_ttl = 0
         self.servers = SERVERS
         self.addresses: dict[str, frozenset[str]] = {}
         """By name server; one that is not named here has an address of its own."""
@@ -260,7 +261,7 @@ class FakeDns:
         if self.at is None:
             return Fact()
         answers = tuple(self._answer(s, hostname) for s in sorted(self.servers))
-        report = AuthorityReport(hostname, self.zone, self.servers, answers)
+        report = AuthorityReport(hostname, self.zone, self.servers, answers, self.ns_ttl)
         return Fact(
             report,
             self.at,

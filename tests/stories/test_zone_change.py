@@ -5,12 +5,24 @@ from __future__ import annotations
 from kit import Story
 from order import last_call, never_broken, only, writes
 
+from sandbox.aws.client import ZoneInfo
+
 HOST, MARK = "mta.example.com", "_mailegress.mta.example.com"
+
+NS_TTL = 6
+"""Seconds: of the parent's NS record set, where a story waits for it to pass. Shipped parents have up to two days."""
+
+
+def delegate(story: Story, zone: ZoneInfo, ttl: int = NS_TTL) -> None:
+    """The parent delegates to this zone."""
+    story.cloud.dns("delegate", zone="example.com", ns=list(zone.name_servers), ttl=ttl)
 
 
 def test_the_record_moves_only_when_the_new_zone_is_delegated(story: Story) -> None:
-    """Given twin zones, when the spec names the other one, then the record stays until the parent delegates to that."""
+    """Given twin zones, when the spec names the other one, then the record stays until the parent delegates to that.
+    The old one stays for as long as resolvers may hold the parent's NS records; Ready does not wait for it."""
     old, new = story.zone(), story.zone()
+    delegate(story, old)
     [eip] = story.eips()
     before = story.world()
     meg = story.meg("mail", HOST, [eip], forward={"hostedZoneID": old.id}).wait()
@@ -23,7 +35,10 @@ def test_the_record_moves_only_when_the_new_zone_is_delegated(story: Story) -> N
     assert writes(story, since) == []
     assert story.records(old, HOST) == (eip.public_ip,)
     assert meg.status["zone"]["id"] == old.id
-    story.cloud.dns("delegate", zone="example.com", ns=list(new.name_servers))
+    delegate(story, new)
+    meg.wait(reason="RetiringOldName")
+    message = meg.condition("Ready")[2]
+    assert f"is kept in former zone {old.id} for {NS_TTL} seconds" in message, message
     meg.wait(reason="Ready")
     assert story.records(old, HOST) == story.records(old, MARK, "TXT") == ()
     assert story.records(new, HOST) == (eip.public_ip,)
@@ -31,7 +46,7 @@ def test_the_record_moves_only_when_the_new_zone_is_delegated(story: Story) -> N
     done = writes(story, since)
     created = only(done, lambda w: "CREATE" in w.verbs("A", HOST), "creation in the new zone")
     removed = only(done, lambda w: "DELETE" in w.verbs("A", HOST), "removal from the old zone")
-    assert created.number < removed.number
+    assert removed.time - created.time >= NS_TTL
     assert len(done) == 2, "the PTR was right all along"
     meg.delete()
     story.assert_world(before)
@@ -51,16 +66,46 @@ def test_deleted_before_the_new_zone_is_delegated(story: Story) -> None:
 def test_the_world_delegates_to_the_twin_that_nobody_named(story: Story) -> None:
     """Given a record in the delegated twin, when the parent moves to the other, then the record follows by itself."""
     old, new = story.zone(), story.zone()
+    delegate(story, old)
     [eip] = story.eips()
     meg = story.meg("mail", HOST, [eip]).wait()
     assert story.records(old, HOST) == (eip.public_ip,)
-    story.cloud.dns("delegate", zone="example.com", ns=list(new.name_servers))
+    delegate(story, new)
     story.until(
         lambda: story.records(new, HOST) == (eip.public_ip,), "the record in the zone that the world asks"
     )
     story.until(lambda: story.records(old, HOST) == (), "the old zone to be left")
     meg.wait(reason="Ready")
     assert story.records(old, MARK, "TXT") == ()
+
+
+def test_the_former_zone_is_kept_right_and_goes_with_the_object(story: Story) -> None:
+    """Given a zone that was exchanged while resolvers hold the old delegation for days, when the addresses change, then
+    they change in both zones; when the object is deleted, then both records go at once."""
+    old, new = story.zone(), story.zone()
+    first, second = story.eips(2)
+    before = story.world()
+    delegate(story, old, 172_800)
+    meg = story.meg("mail", HOST, [first], forward={"hostedZoneID": old.id}).wait()
+    delegate(story, new, 172_800)
+    meg.spec(forward={"hostedZoneID": new.id}).wait(reason="RetiringOldName")
+    assert "for 172800 seconds" in meg.condition("Ready")[2]
+    since = last_call(story)
+    meg.spec(elasticIPs=[{"allocationID": second.allocation_id}]).wait(reason="RetiringOldName")
+    story.until(
+        lambda: story.records(old, HOST) == story.records(new, HOST) == (second.public_ip,),
+        "the new address alone in both zones",
+    )
+    union = tuple(sorted((first.public_ip, second.public_ip)))
+    done = writes(story, since)
+    created = [(w.number, w.verbs("A", HOST).get("CREATE")) for w in done if w.verbs("A", HOST)]
+    reset = only(done, lambda w: w.operation == "ResetAddressAttribute", "the reset of the old PTR").number
+    assert [values for _, values in created] == [union, union, (second.public_ip,), (second.public_ip,)]
+    assert all(number > reset for number, values in created if values != union), "the PTR first"
+    story.passes(meg, 2)
+    assert meg.condition("Ready")[1] == "RetiringOldName"
+    meg.delete()
+    story.assert_world(before)
 
 
 def test_managed_becomes_observed(story: Story) -> None:

@@ -91,7 +91,8 @@ DELETION_BLOCKED = _reason(
 RETIRING_OLD_NAME = _reason(
     "RetiringOldName",
     (READY,),
-    "Forward and reverse DNS are verified. A former hostname, zone or address is still being removed.",
+    "Forward and reverse DNS are verified. A former hostname, zone or address is still being removed. The record in a "
+    "former zone is kept for the NS TTL at the parent, often two days; a former hostname for 5 minutes.",
     _WAIT,
 )
 READY_REASON = _reason("Ready", (READY,), "Forward and reverse DNS match and are verified.", _NOTHING)

@@ -64,7 +64,7 @@ class Authorities:
         survey = await self._survey(name, dns.rdatatype.A)
         answers = await self._answers(survey, (name,))
         names = frozenset(self._walker.server_name(survey.cut, n) for n in survey.cut.name_servers)
-        return AuthorityReport(hostname, shown(survey.cut.zone), names, answers)
+        return AuthorityReport(hostname, shown(survey.cut.zone), names, answers, survey.cut.ttl)
 
     async def pointers(self, address: str) -> tuple[PointerAnswer, ...]:
         """Ask every server of the address's reverse zone for its PTR; empty if no reverse zone is delegated.

@@ -45,6 +45,8 @@ class Cut:
     zone: dns.name.Name
     name_servers: tuple[dns.name.Name, ...]
     glue: Mapping[dns.name.Name, tuple[str, ...]] = field(default_factory=dict)
+    ttl: int = 0
+    """Seconds: of the NS record set as the parent publishes it; 0 for the root."""
 
     @property
     def is_root(self) -> bool:
@@ -212,7 +214,7 @@ class Walker:
         return Path(cut)
 
     def _keep(self, referral: Referral, at: float) -> Cut:
-        cut = Cut(referral.zone, referral.name_servers, referral.glue)
+        cut = Cut(referral.zone, referral.name_servers, referral.glue, referral.ttl)
         self._cuts.put(cut.zone, cut, at, self._seconds(referral.ttl))
         return cut
 

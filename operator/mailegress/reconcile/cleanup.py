@@ -65,6 +65,67 @@ def withdraw_lost(situation: Situation, draft: Draft, targets: Targets) -> None:
             _withdraw(situation, draft, targets, zone_id, view, mark)
 
 
+def keep_equal(situation: Situation, draft: Draft, targets: Targets, forward: Forward) -> None:
+    """Give the record that the hostname still has in a former zone the values of the present one.
+
+    Resolvers that follow the former delegation see it. An address whose PTR shows the hostname stays in it until that
+    PTR is reset. An adopted record stays as it was found.
+    """
+    s, hostname = situation, situation.obj.spec.hostname
+    if forward.zone is None or not (forward.mine and forward.complete):
+        return
+    for zone_id, name in s.owned():
+        view = s.world.records.get(zone_id, name).value
+        if name != hostname or zone_id == forward.zone.id or view is None:
+            continue
+        mark, simple = own_mark(s, zone_id, view), simple_a(view)
+        if mark is None or simple is None or mark.adopted or writing(s, draft, zone_id, name):
+            continue
+        values = forward.values | {ip for ip in simple.values if _shows(s, draft, targets, ip)}
+        values -= targets.lost
+        if values and values != set(simple.values):
+            why = f"change A from {verify.listing(simple.values)} to {verify.listing(values)} in former zone {zone_id}"
+            draft.act(ChangeRecords(zone_id, name, changed(s, view, simple, mark, values), why))
+
+
+def _shows(situation: Situation, draft: Draft, targets: Targets, address: str) -> bool:
+    """Does the PTR of an address show the hostname, or can nobody look?"""
+    eip = targets.find(situation, address)
+    if eip is None:
+        return unseen.holding(situation, draft, address) is not None
+    return situation.obj.spec.hostname in (eip.ptr.name, eip.ptr.update)
+
+
+def _serves(situation: Situation, view: NameView, mark: Mark) -> bool:
+    """Do resolvers that follow the former delegation need this record, which would be deleted?"""
+    managed = situation.obj.spec.forward.management is Management.MANAGED
+    same = managed and view.hostname == situation.obj.spec.hostname
+    return same and simple_a(view) is not None and not mark.adopted
+
+
+def _unread(situation: Situation, zone_id: str) -> str:
+    """Why the record in a former zone stays while this process has not read the parent."""
+    hostname = situation.obj.spec.hostname
+    fault = situation.world.dns.authorities(hostname).fault
+    why = f": {fault.message.removesuffix('.')}" if fault is not None else ""
+    return f"{hostname} is kept in former zone {zone_id} until the NS TTL at the parent of the new zone is read{why}"
+
+
+def _waits(situation: Situation, draft: Draft, zone_id: str, forward: Forward) -> str:
+    """Why the record in a former zone stays although the present one is verified; empty if it may go."""
+    s, known, zone = situation, forward.delegated, forward.zone
+    if zone is None or known is None or known.zone_id != zone.id:
+        draft.need(NeedAuthorities(s.obj.spec.hostname, s.now))
+        return _unread(s, zone_id)
+    if s.now >= known.until:
+        return ""
+    draft.later(known.until - s.now)
+    return (
+        f"{s.obj.spec.hostname} is kept in former zone {zone_id} for {known.hold} seconds after the delegation to zone "
+        f"{zone.id} was first read, because resolvers may cache the parent's former NS records for that long"
+    )
+
+
 def _withdraw(
     situation: Situation, draft: Draft, targets: Targets, zone_id: str, view: NameView, mark: Mark
 ) -> frozenset[str]:
@@ -117,7 +178,9 @@ def points_here(situation: Situation, eip: Eip) -> bool:
     """Does the PTR show a name of ours, or is it not known yet what became of our write to it?"""
     s, status = situation, situation.obj.status
     # The marks may not be read yet: the status names the former hostnames too.
-    names = s.own_names() | {s.obj.spec.hostname, status.hostname} | {f.hostname for f in status.former_records}
+    names = (
+        s.own_names() | {s.obj.spec.hostname, status.hostname} | {f.hostname for f in status.former_records}
+    )
     if {eip.ptr.name, eip.ptr.update} & (names - {None}):
         return True
     write = s.world.ptrs.state(eip.region, eip.allocation_id)
@@ -163,12 +226,16 @@ def _retire_one(
             )
         )
         return going
+    held = _serves(s, view, mark)
     if not (forward.finding.ok and reverse.settled):
         if forward.finding.soft:
             # In idle times one server at a time is asked; to give up the old name all must have been.
             floor = max(s.memory.first_seen, s.memory.token_at)
             draft.have(s.world.dns.authorities(hostname), floor, NeedAuthorities(hostname, floor))
-        return f"{name} is kept until {hostname} is verified"
+            if held:
+                return _unread(s, zone_id)
+        where = f" in zone {zone_id}" if name == hostname else ""
+        return f"{name}{where} is kept until {hostname} is verified"
     if name != hostname:
         for address in sorted(simple.values) if simple else ():
             eip = targets.find(s, address)
@@ -184,6 +251,8 @@ def _retire_one(
             if s.now < due:
                 draft.later(due - s.now)
                 return f"{name} is kept while receivers may cache the old PTR"
+    if held and (text := _waits(s, draft, zone_id, forward)):
+        return text
     draft.act(ChangeRecords(zone_id, name, remove(view, mark), f"retire {name}"))
     return going
 
@@ -221,8 +290,16 @@ def without(
     situation: Situation, view: NameView, simple: RecordSet, mark: Mark, lost: frozenset[str]
 ) -> tuple[Change, ...]:
     """The record without lost addresses; an adopted record that would end up empty is left alone."""
-    rest = tuple(v for v in simple.values if v not in lost)
+    rest = frozenset(simple.values) - lost
     if not rest:
         return () if mark.adopted else remove(view, mark)
+    return changed(situation, view, simple, mark, rest)
+
+
+def changed(
+    situation: Situation, view: NameView, simple: RecordSet, mark: Mark, values: frozenset[str]
+) -> tuple[Change, ...]:
+    """The record with other values, which makes it ours."""
+    target = RecordSet(simple.name, "A", simple.ttl, tuple(sorted(values)))
     ours = mark_set(view.hostname, Mark(False, situation.settings.owner_id, mark.uid))
-    return (*swap(simple, RecordSet(simple.name, "A", simple.ttl, rest)), *swap(view.mark, ours))
+    return (*swap(simple, target), *swap(view.mark, ours))

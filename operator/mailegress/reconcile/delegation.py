@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from mailegress.reconcile.model import Delegated, Zone
 from mailegress.reconcile.situation import Draft, Situation
 from mailegress.reconcile.step import NeedServerAddresses
 
 _NAMES = 16
 """Published names whose addresses are looked up; a delegation with more foreign ones is not white-labelled."""
+
+_LONGEST_TTL = 604_800
+"""A longer TTL is not believed: resolvers keep nothing for more than a week (RFC 8767 section 4)."""
 
 
 def strays(
@@ -37,6 +43,29 @@ def strays(
             draft.need(NeedServerAddresses(name, floor))
         known &= fact.value is not None or fact.fault is not None
     return odd if known else None
+
+
+def delegated(situation: Situation, draft: Draft, zone: Zone, servers: frozenset[str]) -> Delegated | None:
+    """What is known of the parent after the newest reading: whether it delegates to this zone, and since when.
+
+    Only readings of this process count: after a restart the first of them is taken for the moment of the change. None:
+    the parent was not read yet.
+    """
+    before = situation.memory.delegated
+    fact = situation.world.dns.authorities(situation.obj.spec.hostname)
+    report = fact.value
+    if report is None:
+        return before
+    zone_id = ""
+    if report.zone == zone.name:
+        odd = strays(situation, draft, report.name_servers, servers)
+        if odd is None:
+            return before
+        zone_id = "" if odd else zone.id
+    ttl = min(report.ns_ttl, _LONGEST_TTL)
+    if before is not None and before.zone_id == zone_id:
+        return replace(before, ttl=ttl)
+    return Delegated(zone_id, fact.at, max(ttl, before.ttl if before is not None else 0), ttl)
 
 
 def _addresses(situation: Situation, names: frozenset[str]) -> dict[str, frozenset[str]]:

@@ -10,11 +10,13 @@ from mailegress.api.types import Adoption
 from mailegress.reconcile import marks, unseen, verify
 from mailegress.reconcile.batch import mark_set, swap
 from mailegress.reconcile.contest import Contest, Hold
+from mailegress.reconcile.delegation import delegated
 from mailegress.reconcile.joining import left_alone, nobody_joins, pointed, ptr_problem
 from mailegress.reconcile.marks import Mark
 from mailegress.reconcile.model import (
     NEVER,
     Change,
+    Delegated,
     Eip,
     NameView,
     RecordSet,
@@ -68,6 +70,8 @@ class Forward:
     """The record was read (Observed: heard of)."""
     stands: bool = False
     """It was verified before and nothing was heard against it; the authorities were not asked again yet."""
+    delegated: Delegated | None = None
+    """To which hosted zone the parent delegates, and since when."""
 
 
 def assess(situation: Situation, draft: Draft, targets: Targets, contest: Contest, choice: Choice) -> Forward:
@@ -449,7 +453,11 @@ class _Record:
                     "PTR is reset.",
                 )
         settled = self._with(base, finding, complete=base.values == base.wanted, verified=proof.verified)
-        return replace(settled, stands=proof.stands and settled.complete)
+        return replace(
+            settled,
+            stands=proof.stands and settled.complete,
+            delegated=delegated(s, self.draft, self.zone, self.choice.servers),
+        )
 
     def _compare_mark(self) -> None:
         """An authority shows another ownership record than Route 53 listed last: the name is read again.

@@ -337,6 +337,27 @@ class AuthorityReport:
     zone: str
     name_servers: frozenset[str]
     answers: tuple[ServerAnswer, ...]
+    ns_ttl: int
+    """Seconds: the TTL of the parent's NS record set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delegated:
+    """To which hosted zone the parent delegates, as the readings of this process show it."""
+
+    zone_id: str
+    """Empty = not, or not only, to the chosen zone."""
+    since: float
+    """When the first of the readings in a row that show it began."""
+    hold: int
+    """Seconds after ``since`` for which resolvers may follow the NS record set before it."""
+    ttl: int
+    """Of the NS record set, as last read."""
+
+    @property
+    def until(self) -> float:
+        """Loop time from which no resolver follows the delegation before this one."""
+        return self.since + self.hold
 
 
 @dataclass(frozen=True, slots=True)

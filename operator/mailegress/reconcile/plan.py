@@ -69,6 +69,8 @@ def plan(situation: Situation) -> Step:
     else:
         if managed:
             ahead = forward.assess(situation, draft, aims, claim, choice)
+            # Before the PTRs: resolvers that follow the former delegation see the same addresses.
+            cleanup.keep_equal(situation, draft, aims, ahead)
         else:
             ahead = observed.assess(situation, draft, aims, claim)
         behind = reverse.assess(situation, draft, aims, claim, ahead)
@@ -243,6 +245,7 @@ def _step(
         public_ips=tuple(dict.fromkeys(a.public_ip for a in (*addresses, *shown) if a.public_ip)),
         place=(ahead.zone.id, s.obj.spec.hostname) if ahead.zone is not None else None,
         forward=_forward(s, claim, ahead),
+        delegated=ahead.delegated,
         notices=tuple(draft.notices),
         blocked_on=frozenset(draft.blocked_on) if claim.known and aims.known else None,
         standing=draft.standing,

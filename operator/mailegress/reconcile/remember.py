@@ -156,6 +156,8 @@ def after(memory: Memory, step: Step, now: float) -> None:
         if not past or at > past[-1][0]:
             past.append((at, said))
             del past[:-ANSWERS]
+    if step.delegated is not None:
+        memory.delegated = step.delegated
     memory.used = step.wanted | {
         (a.region, a.allocation_id) for a in step.addresses if a.region and a.allocation_id
     }

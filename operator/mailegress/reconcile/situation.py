@@ -14,7 +14,7 @@ from mailegress.api.status import AddressStatus
 from mailegress.api.types import MailEgress
 from mailegress.reconcile.claims import ClaimIndex, Standing
 from mailegress.reconcile.marks import Mark
-from mailegress.reconcile.model import Absence, ErrorKind, Fact, WritePhase, WriteState
+from mailegress.reconcile.model import Absence, Delegated, ErrorKind, Fact, WritePhase, WriteState
 from mailegress.reconcile.ports import AddressBook, Dns, PtrWriter, Records, Zones, ZoneWriter
 from mailegress.reconcile.settings import ReconcileSettings
 from mailegress.reconcile.step import Action, Need, Notice
@@ -134,6 +134,8 @@ class Memory:
     """(region, allocation ID) of the EIPs that the last pass dealt with."""
     places: frozenset[tuple[str, str]] = frozenset()
     """(zone ID, hostname) that the last pass dealt with."""
+    delegated: Delegated | None = None
+    """To which hosted zone the parent was last read to delegate, and since when."""
 
     @property
     def watched(self) -> frozenset[str]:

@@ -9,7 +9,7 @@ from mailegress.api.conditions import FALSE, TRUE, UNKNOWN
 from mailegress.api.reasons import Reason
 from mailegress.api.status import AddressStatus, FormerRecord, ForwardStatus, ZoneStatus
 from mailegress.reconcile.claims import Standing
-from mailegress.reconcile.model import NO_LIMIT, Change, ErrorKind, Fault, WriteState
+from mailegress.reconcile.model import NO_LIMIT, Change, Delegated, ErrorKind, Fault, WriteState
 
 # ---------------------------------------------------------------- readings wanted
 
@@ -249,6 +249,8 @@ class Step:
     place: tuple[str, str] | None = None
     """(zone ID, hostname) of the record that the spec asks for, ours or not."""
     forward: ForwardStatus | None = None
+    delegated: Delegated | None = None
+    """What is known of the parent now; None: nothing new."""
     former_records: tuple[FormerRecord, ...] = ()
     notices: tuple[Notice, ...] = ()
     blocked_on: frozenset[str] | None = frozenset()

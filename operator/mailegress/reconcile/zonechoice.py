@@ -66,8 +66,9 @@ def choose(situation: Situation, draft: Draft) -> Choice:
         finding=bad(
             reasons.ZONE_NOT_DELEGATED,
             f"The record stays in zone {marked.id} until zone {wanted.zone.id} ({wanted.zone.name}) is delegated at "
-            f"its parent, which is checked every {pause:g} seconds. Then it is created in the new zone and removed "
-            f"from the old one; until then the new zone does not have it. {reasons.ZONE_NOT_DELEGATED.remedy}",
+            f"its parent, which is checked every {pause:g} seconds. Then it is created in the new zone; until then the "
+            "new zone does not have it. It is removed from the old zone when the NS TTL at the parent has passed. "
+            f"{reasons.ZONE_NOT_DELEGATED.remedy}",
         ),
         servers=_servers(situation, draft, marked.id),
     )

@@ -223,6 +223,30 @@ SAFETY = (
         runs=(Run("rename"),),
     ),
     Mutant(
+        "former-zone-goes-at-once",
+        "S3",
+        "The record in a former zone goes while resolvers may still hold the former delegation",
+        "reconcile/cleanup.py",
+        "    if held and (text := _waits(s, draft, zone_id, forward)):\n",
+        "    if held and not (text := _waits(s, draft, zone_id, forward)):\n",
+        tests=(
+            "tests/reconcile/test_zone_exchange.py"
+            "::test_the_former_record_stays_for_the_ns_ttl_of_the_parent_and_ready_does_not_wait",
+        ),
+    ),
+    Mutant(
+        "former-zone-keeps-its-addresses",
+        "S3",
+        "The record in a former zone does not follow a change of addresses",
+        "reconcile/cleanup.py",
+        "        if values and values != set(simple.values):\n",
+        "        if not values and values != set(simple.values):\n",
+        tests=(
+            "tests/reconcile/test_zone_exchange.py"
+            "::test_addresses_that_change_meanwhile_change_in_the_former_zone_before_their_ptrs",
+        ),
+    ),
+    Mutant(
         "wait-from-the-start",
         "S3",
         "The wait for receivers counts from the start of the process",
