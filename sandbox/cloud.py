@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from sandbox.aws.client import SandboxAws
 from sandbox.aws.model import AwsModel, Settings
-from sandbox.aws.publish import Publisher
+from sandbox.aws.model.publish import Publisher
 from sandbox.aws.wire.server import AwsServer
 from sandbox.dns.aws_source import AwsSource
 from sandbox.dns.layout import Layout, Timing

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from sandbox.aws.world import diff
+from sandbox.aws.model.world import diff
 from sandbox.controlplane import ControlPlaneError
 from sandbox.kubectl_watch import Watch
 from sandbox.local import NAMESPACE, Sandbox

@@ -9,10 +9,11 @@ documentation ranges.
 from __future__ import annotations
 
 from sandbox.aws.model import AwsModel
-from sandbox.aws.model.aws import DELEGATION_SETS, Region
+from sandbox.aws.model.aws import DELEGATION_SETS
 from sandbox.aws.model.compute import Instance
 from sandbox.aws.model.eip import Eip
 from sandbox.aws.model.nat import GONE_AFTER, NatGateway
+from sandbox.aws.model.state import Region
 from sandbox.aws.model.zones import Zone
 from sandbox.dns.model import DnsWorld
 

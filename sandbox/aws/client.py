@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from .model.faults import Effect
-from .world import World
+from .model.world import World
 
 
 class SandboxError(Exception):

@@ -9,8 +9,8 @@ from typing import Any
 
 from .model import AwsModel, DenyRule, FaultRule, Role
 from .model.changebatch import check_size, evaluate, read_changes
-from .publish import Publisher
-from .world import World, dump
+from .model.publish import Publisher
+from .model.world import World, dump
 
 Json = Any
 

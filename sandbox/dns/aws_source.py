@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from sandbox.aws.publish import Publication
+from sandbox.aws.model.publish import Publication
 from sandbox.dns.source import PublicZone
 from sandbox.dns.values import Records, absolute
 

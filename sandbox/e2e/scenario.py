@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from sandbox.aws.world import diff
+from sandbox.aws.model.world import diff
 from sandbox.cloud import Cloud
 from sandbox.controlplane import KubectlError
 from sandbox.operator import REPO

@@ -11,8 +11,8 @@ import pytest
 
 from sandbox.aws.local import LocalAws
 from sandbox.aws.model import AwsFault, ConnectionCut, DenyRule, FaultRule, GarbageReply, Role
+from sandbox.aws.model.world import diff
 from sandbox.aws.service import Call
-from sandbox.aws.world import diff
 
 OTHER = "444455556666"
 ROLE = f"arn:aws:iam::{OTHER}:role/dns"

@@ -9,7 +9,7 @@ import pytest
 
 from sandbox.aws.local import LocalAws
 from sandbox.aws.model import Settings
-from sandbox.aws.publish import NameAnswer, Publisher
+from sandbox.aws.model.publish import NameAnswer, Publisher
 
 Change = Callable[..., Any]
 

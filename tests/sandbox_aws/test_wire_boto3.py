@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError, HTTPClientError, ReadTimeoutError
 from sandbox.aws.client import EipInfo, SandboxAws, SandboxError, ZoneInfo
 from sandbox.aws.local import ServedAws
 from sandbox.aws.model.faults import Effect
-from sandbox.aws.world import diff
+from sandbox.aws.model.world import diff
 
 OTHER = "444455556666"
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from sandbox.aws.model import AwsFault, AwsModel
+from sandbox.aws.model.publish import Publisher
 from sandbox.aws.model.records import RecordSet
-from sandbox.aws.publish import Publisher
 from sandbox.aws.service import AwsService, Call
 from sandbox.dns.aws_source import AwsSource
 from sandbox.dns.model import DnsWorld

@@ -15,7 +15,7 @@ import yaml
 from mailegress.cli.settings import Settings
 from sandbox.aws.local import VirtualClock
 from sandbox.aws.model import AwsModel
-from sandbox.aws.publish import Publisher
+from sandbox.aws.model.publish import Publisher
 from sandbox.dns.aws_source import AwsSource
 from sandbox.dns.model import DnsWorld
 from sandbox.pace import operator_settings

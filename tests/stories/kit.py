@@ -10,7 +10,7 @@ from typing import Any
 from kubernetes import client as k8s
 
 from sandbox.aws.client import EipInfo, SandboxAws, ZoneInfo
-from sandbox.aws.world import diff
+from sandbox.aws.model.world import diff
 from sandbox.cloud import REGION, Cloud
 from sandbox.controlplane import ControlPlane
 from sandbox.local import Sandbox

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from mailegress.api.names import FINALIZER
 from mailegress.api.types import MailEgress, parse_meta
 from mailegress.reconcile.model import Verb, WritePhase
-from mailegress.reconcile.ports import Kube, KubeGone, Wake
+from mailegress.reconcile.ports import Kube, KubeGone, ObjectStore, Wake
 from mailegress.reconcile.situation import Memory, World
 from mailegress.reconcile.step import (
     AddFinalizer,
@@ -33,14 +32,11 @@ from mailegress.reconcile.step import (
 )
 from mailegress.telemetry.logs import decision
 
-if TYPE_CHECKING:
-    from mailegress.reconcile.reconciler import Objects
-
 logger = logging.getLogger("mailegress.reconcile")
 
 
 class Actor:
-    def __init__(self, world: World, kube: Kube, objects: Objects, wake: Wake) -> None:
+    def __init__(self, world: World, kube: Kube, objects: ObjectStore, wake: Wake) -> None:
         self._world = world
         self._kube = kube
         self._objects = objects

@@ -202,3 +202,22 @@ class KubeConflict(KubeError):
 
 class KubeGone(KubeError):
     """404: the object is not there any more."""
+
+
+class ObjectStore(Protocol):
+    """The store of objects, as far as a pass needs it."""
+
+    def body(self, key: str) -> dict[str, Any] | None:
+        """A fresh copy of the newest version known."""
+
+    def seen(self, body: Mapping[str, Any]) -> None:
+        """A version that the API server returned to a write of ours."""
+
+    def mark(self) -> int:
+        """This moment, for :meth:`read`."""
+
+    def read(self, body: Mapping[str, Any], since: int) -> None:
+        """What the API server answered to a reading that began at a :meth:`mark`."""
+
+    def gone(self, key: str, uid: str) -> None:
+        """The API server says that the object is no more."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 from mailegress.api import reasons
 from mailegress.api.conditions import ACCEPTED, READY, TRUE, UNKNOWN
@@ -23,7 +23,7 @@ from mailegress.reconcile.act import Actor
 from mailegress.reconcile.census import Census
 from mailegress.reconcile.crowd import Crowd
 from mailegress.reconcile.plan import plan, refuse
-from mailegress.reconcile.ports import Kube, KubeConflict, KubeError, KubeGone, Wake
+from mailegress.reconcile.ports import Kube, KubeConflict, KubeError, KubeGone, ObjectStore, Wake
 from mailegress.reconcile.settings import ReconcileSettings
 from mailegress.reconcile.situation import Memory, Situation, World
 from mailegress.reconcile.step import ChangeRecords, RemoveFinalizer, SetPtr, Step
@@ -36,32 +36,13 @@ CONFLICT_RETRY = 0.2
 """Seconds: the newer version is on its way through the watch."""
 
 
-class Objects(Protocol):
-    """The store of objects, as far as a pass needs it."""
-
-    def body(self, key: str) -> dict[str, Any] | None:
-        """A fresh copy of the newest version known."""
-
-    def seen(self, body: Mapping[str, Any]) -> None:
-        """A version that the API server returned to a write of ours."""
-
-    def mark(self) -> int:
-        """This moment, for :meth:`read`."""
-
-    def read(self, body: Mapping[str, Any], since: int) -> None:
-        """What the API server answered to a reading that began at a :meth:`mark`."""
-
-    def gone(self, key: str, uid: str) -> None:
-        """The API server says that the object is no more."""
-
-
 class Reconciler:
     """Passes over objects; one at a time per key (the queue sees to that)."""
 
     def __init__(
         self,
         world: World,
-        objects: Objects,
+        objects: ObjectStore,
         kube: Kube,
         crowd: Crowd,
         settings: ReconcileSettings,

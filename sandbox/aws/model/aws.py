@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import ipaddress
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-from sandbox.aws.publish import Publisher
-from sandbox.aws.world import dump
-
-from .base import AwsFault, Clock, Ids
+from .base import AwsFault, Clock
 from .calllog import CallLog
-from .compute import Compute
-from .ec2 import Addresses, Network, PtrFailure, ResolveA
+from .ec2 import Network, PtrFailure, ResolveA
 from .eip import Eip, fqdn
 from .faults import Faults
-from .nat import NatGateways
 from .policy import Policy
+from .publish import Publisher
 from .records import RecordSet
 from .route53 import Route53
 from .settings import Settings
+from .state import Account, AwsState, Region
 from .sts import Sts
 from .throttle import Buckets
-from .zones import SERVERS, Zone
+from .world import dump
+from .zones import SERVERS
 
 POOL = ("203.0.113.0/24", "198.51.100.0/24", "192.0.2.0/24", "100.128.0.0/14")
 """RFC 5737's documentation ranges, then a large public one for worlds of many addresses."""
@@ -34,34 +32,7 @@ DELEGATION_SETS = tuple(
 )
 
 
-class Region:
-    """EC2 of one account in one region."""
-
-    def __init__(self, account: str, region: str, network: Network) -> None:
-        self.addresses = Addresses(account, region, network)
-        self.compute = Compute(self.addresses, network.ids)
-        self.nat = NatGateways(self.addresses, self.compute, network.ids, network.settings)
-        self.operations = {
-            **self.addresses.operations,
-            **self.compute.operations,
-            **self.nat.operations,
-        }
-
-
-class Account:
-    def __init__(self, account: str, route53: Route53, make_region: Callable[[str], Region]) -> None:
-        self.id = account
-        self.route53 = route53
-        self.regions: dict[str, Region] = {}
-        self._make_region = make_region
-
-    def region(self, name: str) -> Region:
-        if name not in self.regions:
-            self.regions[name] = self._make_region(name)
-        return self.regions[name]
-
-
-class AwsModel:
+class AwsModel(AwsState):
     """The model. `now` gives seconds since the epoch; equal seeds and calls make equal worlds."""
 
     def __init__(
@@ -71,18 +42,12 @@ class AwsModel:
         seed: int = 1,
         delegation_sets: tuple[tuple[str, ...], ...] = DELEGATION_SETS,
     ) -> None:
-        self.now = now
-        self.settings = settings or Settings()
-        self.rng = random.Random(seed)
-        self.ids = Ids(self.rng)
-        self.accounts: dict[str, Account] = {}
+        super().__init__(now, settings or Settings(), random.Random(seed))
         self.buckets = Buckets()
         self.policy = Policy()
         self.faults = Faults()
         self.log = CallLog(self.settings.log_size)
         self.sts = Sts(self.settings, self.ids)
-        self.server_lag: dict[tuple[str, str], float] = {}
-        """(zone ID or "*", name server): seconds a server lags behind; inf = it stands still."""
         self.resolve_a: ResolveA | None = None
         """How ModifyAddressAttribute resolves a name; None = by the published zones."""
         self.ptr_failure: PtrFailure | None = None
@@ -102,19 +67,8 @@ class AwsModel:
             self.accounts[name] = Account(name, route53, lambda region: Region(name, region, self.network))
         return self.accounts[name]
 
-    def zones(self) -> Iterator[Zone]:
-        for account in self.accounts.values():
-            yield from account.route53.zones.values()
-
     def _has_zone(self, zone_id: str) -> bool:
         return any(zone.id == zone_id for zone in self.zones())
-
-    def zone(self, zone_id: str) -> Zone:
-        """A zone of any account. Raises KeyError."""
-        for account in self.accounts.values():
-            if zone_id in account.route53.zones:
-                return account.route53.zones[zone_id]
-        raise KeyError(zone_id)
 
     def _choose_servers(self, name: str) -> tuple[str, ...]:
         """The next delegation set in turn that no other zone of this name has."""
@@ -128,10 +82,6 @@ class AwsModel:
         raise AwsFault("DelegationSetNotAvailable", "No delegation set is left for this domain name")
 
     # -- publication --------------------------------------------------------------------------------------
-
-    def lag(self, zone: Zone, index: int) -> float:
-        server = zone.name_servers[index]
-        return max(self.server_lag.get((zone.id, server), 0.0), self.server_lag.get(("*", server), 0.0))
 
     def _resolve(self, hostname: str) -> set[str]:
         if self.resolve_a is not None:

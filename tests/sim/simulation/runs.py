@@ -16,7 +16,7 @@ from simulation.harness import NAMESPACE, Sim, Violation, simulate
 from simulation.scenarios import SCENARIOS, Scenario, Stage
 from simulation.trace import Trace, once_more
 
-from sandbox.aws.world import diff
+from sandbox.aws.model.world import diff
 
 QUIET = 1800.0
 """Virtual seconds in which nothing may be written once everything is done: three periodic checks."""

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from sandbox.aws.world import diff
+from sandbox.aws.model.world import diff
 
 Entry = tuple[int, float, str, tuple[Any, ...]]
 LOOKS = 1000

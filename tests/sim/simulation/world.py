@@ -32,11 +32,11 @@ from mailegress.reconcile.model import Change, NatGateway, Ptr, Zone
 from sandbox.aws.control import Control
 from sandbox.aws.model import AwsModel, Settings
 from sandbox.aws.model.eip import Eip
+from sandbox.aws.model.publish import Publisher
+from sandbox.aws.model.world import dump
 from sandbox.aws.model.zones import Zone as HostedZone
 from sandbox.aws.model.zones import order_key
-from sandbox.aws.publish import Publisher
 from sandbox.aws.service import AwsService, Call
-from sandbox.aws.world import dump
 from sandbox.dns import codec
 from sandbox.dns.aws_source import AwsSource
 from sandbox.dns.codec import TCP_SIZE, encode

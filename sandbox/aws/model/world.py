@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from .model.aws import Account, AwsModel, Region
-    from .model.zones import Zone
+from .state import Account, AwsState, Region
+from .zones import Zone
 
 World = dict[str, Any]
 
 
-def dump(model: AwsModel) -> World:
+def dump(model: AwsState) -> World:
     """Everything that stays: record sets as the API shows them, addresses, PTRs, what they are attached to.
 
     No times, change IDs, association or interface IDs, counters. Equal worlds dump equal.
@@ -26,7 +25,7 @@ def dump(model: AwsModel) -> World:
     return {"accounts": accounts}
 
 
-def _account(model: AwsModel, account: Account) -> World:
+def _account(model: AwsState, account: Account) -> World:
     zones = {f"{zone.name} {zone.id}": _zone(zone) for zone in account.route53.zones.values()}
     regions = {name: _region(model, region) for name, region in account.regions.items()}
     out: World = {}
@@ -54,7 +53,7 @@ def _zone(zone: Zone) -> World:
     }
 
 
-def _region(model: AwsModel, region: Region) -> World:
+def _region(model: AwsState, region: Region) -> World:
     addresses: World = {}
     for eip in region.addresses.eips.values():
         eip.settle(model.now(), model.settings.delays.release_lock)

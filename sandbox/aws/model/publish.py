@@ -5,14 +5,12 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-from .model.names import normalize, within
-from .model.records import RecordSet
-from .model.zones import NS_TTL, RecordView, Zone, ancestors
-
-if TYPE_CHECKING:
-    from .model.aws import AwsModel
+from .names import normalize, within
+from .records import RecordSet
+from .state import AwsState
+from .zones import NS_TTL, RecordView, Zone, ancestors
 
 ALIAS_TTL = 60
 """An alias to an AWS resource answers with the resource's TTL: 60 seconds for load balancers."""
@@ -69,7 +67,7 @@ class Publication(Protocol):
 class Publisher:
     """`Publication` over the model."""
 
-    def __init__(self, model: AwsModel) -> None:
+    def __init__(self, model: AwsState) -> None:
         self._model = model
 
     def public_zones(self) -> list[PublicZone]:
