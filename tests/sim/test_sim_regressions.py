@@ -124,3 +124,14 @@ def test_a_second_operators_write_that_was_sent_before_is_no_repetition() -> Non
     state.create(name="c", spec={"elasticIPs": [{"allocationID": "EIP0"}], "hostname": "mta.example.com"})
     state.wait(seconds=310.0)
     state.teardown()
+
+
+def test_an_address_named_in_the_wrong_region_is_nobodys_conflict() -> None:
+    """The first object cannot use it either, so that both are behind all others in line."""
+    state = MailWorld()
+    zone = {"ttlSeconds": 300, "hostedZoneID": "ZONE1"}
+    eips = [{"allocationID": "EIP0"}]
+    state.create(name="a", spec={"elasticIPs": eips, "hostname": "mta.example.com", "forward": zone})
+    elsewhere = [{"allocationID": "EIP0", "region": "eu-west-1"}]
+    state.create(name="b", spec={"elasticIPs": elsewhere, "hostname": "out.example.com"})
+    state.teardown()

@@ -20,6 +20,9 @@ from mailegress.api.names import FINALIZER
 from mailegress.api.types import EipSelector, MailEgress, Management
 from mailegress.reconcile.model import Eip
 
+Selector = tuple[str, str, str]
+"""Kind, value, and the region that the spec names; empty = none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -42,7 +45,7 @@ class Claimant:
     key: str
     created: str
     hostname: str
-    selectors: tuple[tuple[str, str], ...]
+    selectors: tuple[Selector, ...]
     managed: bool
     suspended: bool
     deleting: bool
@@ -55,18 +58,18 @@ class Claimant:
         return (self.created, self.uid)
 
 
-def selectors_of(eip: Eip) -> list[tuple[str, str]]:
-    """Every way in which a spec can mean this EIP."""
+def selectors_of(eip: Eip) -> list[Selector]:
+    """Every way in which a spec can mean this EIP: with its region, or with none."""
     ways = [("allocationID", eip.allocation_id), ("publicIP", eip.public_ip)]
     if eip.nat_gateway_id:
         ways.append(("natGatewayID", eip.nat_gateway_id))
     if eip.instance_id:
         ways.append(("instanceID", eip.instance_id))
-    return ways
+    return [(*way, region) for way in ways for region in (eip.region, "")]
 
 
-def _pairs(selectors: Iterable[EipSelector]) -> tuple[tuple[str, str], ...]:
-    return tuple((s.kind.value, s.value) for s in selectors)
+def _selectors(selectors: Iterable[EipSelector]) -> tuple[Selector, ...]:
+    return tuple((s.kind.value, s.value, s.region or "") for s in selectors)
 
 
 Line = tuple[str, ...]
@@ -100,7 +103,7 @@ class ClaimIndex:
             key=key,
             created=obj.meta.creation_timestamp,
             hostname=obj.spec.hostname,
-            selectors=_pairs(obj.spec.elastic_ips),
+            selectors=_selectors(obj.spec.elastic_ips),
             managed=obj.spec.forward.management is Management.MANAGED,
             suspended=obj.spec.suspend,
             deleting=(deleting := obj.meta.deletion_timestamp is not None),
@@ -113,8 +116,8 @@ class ClaimIndex:
         before = self._remove(claimant.uid)
         self._by_uid[claimant.uid] = claimant
         if claimant.leaving:
-            for pair in claimant.selectors:
-                self._leaving[claimant.hostname, *pair].add(claimant.uid)
+            for selector in claimant.selectors:
+                self._leaving[claimant.hostname, *selector].add(claimant.uid)
         return self._queue_up(claimant, before)
 
     def drop(self, uid: str) -> set[str]:
@@ -150,8 +153,8 @@ class ClaimIndex:
         claimant = self._by_uid.pop(uid, None)
         self._standings.pop(uid, None)
         if claimant is not None and claimant.leaving:
-            for pair in claimant.selectors:
-                place = (claimant.hostname, *pair)
+            for selector in claimant.selectors:
+                place = (claimant.hostname, *selector)
                 self._leaving[place].discard(uid)
                 if not self._leaving[place]:
                     del self._leaving[place]
@@ -177,10 +180,10 @@ class ClaimIndex:
             nameless = standing is not None and not standing.named
             name_place = (behind, *claimant.order)
             places: dict[Line, _Place] = {_hostname_line(claimant.hostname): name_place}
-            for pair in claimant.selectors:
-                places[pair] = (behind or nameless, *claimant.order)
+            for selector in claimant.selectors:
+                places[selector] = (behind or nameless, *claimant.order)
                 if not claimant.managed:
-                    places["observed", claimant.hostname, *pair] = name_place
+                    places["observed", claimant.hostname, *selector] = name_place
             for line, place in places.items():
                 insort(self._lines.setdefault(line, []), place)
             self._places[claimant.uid] = places
@@ -230,19 +233,19 @@ class ClaimIndex:
     def in_line_for(self, eip: Eip) -> Iterator[Claimant]:
         """Those that want it, first in line first."""
         last: _Place | None = None
-        for place in heapq.merge(*(self._lines.get(pair, ()) for pair in selectors_of(eip))):
+        for place in heapq.merge(*(self._lines.get(selector, ()) for selector in selectors_of(eip))):
             if place != last:
                 yield self._by_uid[place[2]]
             last = place
 
     def observed_at(self, eip: Eip, hostname: str) -> str | None:
         """UID of the first in line of those under Observed that want this EIP under this hostname."""
-        lines = (self._lines.get(("observed", hostname, *pair)) for pair in selectors_of(eip))
+        lines = (self._lines.get(("observed", hostname, *selector)) for selector in selectors_of(eip))
         return min((members[0] for members in lines if members), default=(False, "", None))[2]
 
     def leaving_eip(self, eip: Eip, hostname: str) -> Claimant | None:
         """One under Observed that is on its way out and may still reset the EIP's PTR if it shows this hostname."""
-        uids = (uid for pair in selectors_of(eip) for uid in self._leaving.get((hostname, *pair), ()))
+        uids = (uid for selector in selectors_of(eip) for uid in self._leaving.get((hostname, *selector), ()))
         return self._by_uid.get(min(uids, default=""))
 
     # ------------------------------------------------ who waits for whom
