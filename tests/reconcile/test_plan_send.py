@@ -72,6 +72,26 @@ def test_a_waiting_ptr_write_is_taken_back_when_the_authorities_disagree(phase: 
     assert step.taken_back == ((eip.region, eip.allocation_id),)
 
 
+@pytest.mark.parametrize("phase", [WritePhase.QUEUED, WritePhase.IN_FLIGHT, WritePhase.UNKNOWN])
+def test_an_address_whose_ptr_is_being_set_stays_in_the_record_although_the_spec_drops_it(
+    phase: WritePhase,
+) -> None:
+    desk = Desk()
+    kept, dropped = desk.eip(1), desk.eip(2)
+    me = ready(desk, kept, dropped)
+    me = replace(me, spec=obj(HOST, [kept]).spec, meta=replace(me.meta, generation=2))
+    desk.set_ptr(dropped, None)
+    desk.ptrs.states[dropped.allocation_id] = WriteState(phase, 0.0)
+    desk.now = 0.5
+    if phase is WritePhase.UNKNOWN:
+        desk.ptrs.states[dropped.allocation_id] = WriteState(phase, 0.5)
+    step = desk.plan(me)
+    assert step.action is None
+    assert (dropped.region, dropped.allocation_id) in step.taken_back
+    desk.ptrs.states.clear()
+    assert values(desk.plan(me)) == (kept.public_ip,)
+
+
 def test_a_lost_address_leaves_a_former_name_before_the_new_one_is_written() -> None:
     desk = Desk()
     kept, lost = desk.eip(1), desk.eip(2, HOST)

@@ -11,7 +11,17 @@ from fakes import ACCOUNT, REGION, ZONE, Desk, body, mine, verdict
 from mailegress.api.conditions import FORWARD_READY, READY, REVERSE_READY
 from mailegress.api.types import MailEgress, parse_object
 from mailegress.reconcile import summarise
-from mailegress.reconcile.model import Absence, ErrorKind, Fault, WritePhase, WriteState, Zone, ZoneLook
+from mailegress.reconcile.model import (
+    Absence,
+    ErrorKind,
+    Fault,
+    NatAddress,
+    NatGateway,
+    WritePhase,
+    WriteState,
+    Zone,
+    ZoneLook,
+)
 from mailegress.reconcile.step import ChangeRecords, NeedZoneLook, NeedZones, RemoveFinalizer, ResetPtr
 
 HOST = "mta.example.com"
@@ -83,6 +93,28 @@ def test_a_deletion_waits_for_a_ptr_that_nobody_can_look_at(how: str) -> None:
         assert told.reason == "DeletionBlocked"
         assert "deletionPolicy" in told.message
     assert [a.ptr_origin for a in step.addresses if a.public_ip == "203.0.113.2"] == ["Managed"]
+
+
+@pytest.mark.parametrize("missing", [1, 2])
+def test_a_list_that_lacks_an_address_changes_nothing_before_the_address_was_looked_up(missing: int) -> None:
+    desk = Desk()
+    eips = [desk.eip(number, HOST, nat_gateway_id="nat-1") for number in (1, 2)]
+    here = tuple(NatAddress(e.allocation_id, e.public_ip, "succeeded") for e in eips)
+    desk.book.gateways["nat-1"] = NatGateway("nat-1", "available", here)
+    desk.records.put(HOST, [e.public_ip for e in eips], mine())
+    desk.publish(HOST)
+    me = parse_object(body(HOST, [{"natGatewayID": "nat-1"}]))
+    for _ in range(2):
+        me = desk.written(me, desk.plan(me))
+    for eip in eips[:missing]:
+        del desk.book.eips[eip.allocation_id]
+        desk.book.absences[eip.allocation_id] = Absence.UNCHECKED
+    step = desk.plan(me)
+    assert step.action is None
+    assert desk.written(me, step).status == me.status
+    for eip in eips[:missing]:
+        desk.book.absences[eip.allocation_id] = Absence.SUSPECTED
+    assert shown(desk, me)[0] == "False"
 
 
 def test_a_released_address_lets_the_deletion_go_on() -> None:

@@ -115,3 +115,23 @@ def test_an_address_that_aws_does_not_serve_delays_no_other_and_is_tried_every_q
         await sim.ready("a")
 
     simulate(story)
+
+
+@pytest.mark.parametrize("operation", ["ListHostedZones", "DescribeAddresses"])
+@pytest.mark.parametrize("lacks", [0, 1, 2])
+@pytest.mark.parametrize("selector", ["addresses", "NAT gateway"])
+def test_a_list_that_lacks_entries_once_changes_no_status(operation: str, lacks: int, selector: str) -> None:
+    async def story(sim: Sim) -> None:
+        sim.world.zone()
+        eips = sim.world.eips(3)
+        selectors = eips if selector == "addresses" else [{"natGatewayID": sim.world.nat_gateway(eips)}]
+        sim.start()
+        sim.meg("a", HOST, selectors)
+        await sim.ready("a")
+        seen = readies(sim, "a")
+        sim.world.short[operation] = lacks
+        await sim.sleep(10_000)
+        assert not sim.world.short, "the list was read"
+        assert seen == []
+
+    simulate(story)

@@ -135,3 +135,16 @@ def test_an_address_named_in_the_wrong_region_is_nobodys_conflict() -> None:
     elsewhere = [{"allocationID": "EIP0", "region": "eu-west-1"}]
     state.create(name="b", spec={"elasticIPs": elsewhere, "hostname": "out.example.com"})
     state.teardown()
+
+
+def test_an_address_does_not_leave_the_record_while_its_ptr_is_being_set() -> None:
+    """The spec drops an address in the moment in which AWS is told to set its PTR."""
+    state = MailWorld()
+    selectors = [{"allocationID": "EIP0"}, {"allocationID": "EIP1"}]
+    spec = {"hostname": "mta.sub.example.com", "elasticIPs": selectors}
+    state.create(name="b", spec=spec)
+    state.wait_longer(seconds=31.0)
+    state.edit(field="elasticIPs", name="b", spec={**spec, "elasticIPs": selectors[:1]})
+    state.wait_longer(seconds=31.0)
+    state.safe()
+    state.teardown()

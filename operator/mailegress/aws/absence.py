@@ -31,6 +31,8 @@ class _Missing:
     due: float
     asked_at: float
     first: float | None = None
+    looked: bool = False
+    """A look-up was answered and did not show it."""
     lost: bool = False
     keys: dict[Key, None] = field(default_factory=dict)
 
@@ -84,7 +86,7 @@ class AbsenceWatch:
         if not self._running:
             self._running = True
             self._rt.tasks.spawn(self._run(), f"absence-{self._region}")
-        return Absence.SUSPECTED
+        return Absence.SUSPECTED if missing.looked else Absence.UNCHECKED
 
     def forget(self, allocation_ids: Iterable[str]) -> None:
         """The CR that used these was edited or deleted: a human has looked, so their absence is plain again."""
@@ -187,6 +189,10 @@ class AbsenceWatch:
 
     def _note_missing(self, missing: _Missing, began: float, ours: bool) -> None:
         confirm = self._rt.settings.lost_confirm
+        if not missing.looked:
+            missing.looked = True
+            for key in missing.keys:
+                self._rt.wake(key)
         if not ours:
             missing.first, missing.due = None, began + confirm
         elif missing.first is None:

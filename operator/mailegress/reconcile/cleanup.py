@@ -183,8 +183,7 @@ def points_here(situation: Situation, eip: Eip) -> bool:
     )
     if {eip.ptr.name, eip.ptr.update} & (names - {None}):
         return True
-    write = s.world.ptrs.state(eip.region, eip.allocation_id)
-    return write is not None and (write.busy or s.doubted(eip.region, eip.allocation_id) is not None)
+    return s.ptr_under_way(eip.region, eip.allocation_id)
 
 
 def own_mark(situation: Situation, zone_id: str, view: NameView) -> Mark | None:
@@ -241,6 +240,9 @@ def _retire_one(
             eip = targets.find(s, address)
             if eip is None and (hidden := unseen.holding(s, draft, address)) is not None:
                 return f"{name} stays: {hidden.finding.message.removesuffix('.')}"
+            if eip is not None and s.ptr_under_way(eip.region, eip.allocation_id):
+                draft.taken_back.append((eip.region, eip.allocation_id))
+                return f"{name} stays until the PTR of {address} is known"
             if eip is None or name not in (eip.ptr.name, eip.ptr.update):
                 continue
             step = reset(s, draft, eip, name)

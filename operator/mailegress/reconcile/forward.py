@@ -206,7 +206,8 @@ class _Record:
         return {ip for ip in values if self.targets.find(self.situation, ip) is None}
 
     def _leaving(self, values: frozenset[str], final: set[str], mine: bool) -> set[str]:
-        """Old addresses whose PTR shows the hostname, or did so a moment ago: they stay (make before break)."""
+        """Old addresses whose PTR shows the hostname, did so a moment ago, or may do so soon: they stay (make before
+        break)."""
         if not mine:
             return set()
         hostname = self.situation.obj.spec.hostname
@@ -218,7 +219,11 @@ class _Record:
                 stay.add(ip)
             if eip is None or left_alone(self.situation, eip):
                 continue
-            if hostname in (eip.ptr.name, eip.ptr.update):
+            if self.situation.ptr_under_way(eip.region, eip.allocation_id):
+                # It may set the hostname; if it was not sent yet, it is not.
+                self.draft.taken_back.append((eip.region, eip.allocation_id))
+                stay.add(ip)
+            elif hostname in (eip.ptr.name, eip.ptr.update):
                 stay.add(ip)
             elif cached := self._cached_for(eip):
                 self.draft.later(cached)

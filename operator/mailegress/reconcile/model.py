@@ -145,8 +145,10 @@ class Absence(enum.Enum):
     """What two filtered look-ups say of an EIP that a sweep no longer shows."""
 
     PRESENT = "present"
+    UNCHECKED = "unchecked"
+    """Missing from one list, which may lack a page; the first look-up is under way."""
     SUSPECTED = "suspected"
-    """Missing once; the second look-up is due later."""
+    """A look-up does not show it either; the second look-up is due later."""
     LOST = "lost"
     MASS = "mass"
     """So much of the account is missing at once that nothing is believed."""

@@ -256,6 +256,11 @@ class Situation:
             return None
         return None if self.world.book.ptr(region, allocation_id).fresh(write.at) else write.at
 
+    def ptr_under_way(self, region: str, allocation_id: str) -> bool:
+        """Is a PTR write waiting, sent, or without a known outcome? What EC2 showed last proves nothing then."""
+        write = self.world.ptrs.state(region, allocation_id)
+        return (write is not None and write.busy) or self.doubted(region, allocation_id) is not None
+
     def rest(self, since: float, pause: float) -> float:
         """Seconds left of a pause that began then. An edit, or a look that somebody asked for later, ends it, but not
         more often than such are honoured.

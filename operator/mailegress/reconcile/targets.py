@@ -76,7 +76,12 @@ def resolve(situation: Situation, draft: Draft) -> Targets:
             entries.append(Entry(str(selector), region))
             continue
         found = _match(selector, fact.value)
-        if not found.eips:
+        if _unchecked(situation, str(selector), fact.value):
+            # One list may lack a page: what it does not show is looked up before anything is said of it.
+            known = False
+            entries.append(Entry(str(selector), region))
+            entries.extend(Entry(str(selector), region, eip) for eip in found.eips)
+        elif not found.eips:
             # A new EIP may be younger than the reading: look again before calling it missing.
             if not draft.prove_absent(situation, fact, functools.partial(NeedRegion, region)):
                 known, fault = False, fault or fact.fault
@@ -94,6 +99,15 @@ def resolve(situation: Situation, draft: Draft) -> Targets:
     wanted = dict(sorted(unique.items(), key=lambda item: _numeric(item[1].public_ip)))
     lost, mass = _losses(situation)
     return Targets(tuple(entries), wanted, known, lost, mass, fault, outside)
+
+
+def _unchecked(situation: Situation, label: str, view: RegionView) -> bool:
+    """Is an address that the selector had missing from the newest list, and not looked up yet?"""
+    return any(
+        situation.absences.get((view.region, a.allocation_id or "")) is Absence.UNCHECKED
+        for a in situation.recorded()
+        if a.selector == label and a.region == view.region and a.allocation_id not in view.eips
+    )
 
 
 def look_again(situation: Situation, draft: Draft, region: str) -> None:

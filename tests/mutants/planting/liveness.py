@@ -393,6 +393,15 @@ LIVENESS = (
             "test_a_look_that_is_refused_for_one_address_fails_for_that_one_only",
         ),
     ),
+    Mutant(
+        "one-list-is-believed",
+        "E3",
+        "An address that one list lacks counts as missing before it is looked up",
+        "aws/absence.py",
+        "        return Absence.SUSPECTED if missing.looked else Absence.UNCHECKED\n",
+        "        return Absence.SUSPECTED\n",
+        tests=("tests/sim/test_sim_regions.py::test_a_list_that_lacks_entries_once_changes_no_status",),
+    ),
     # ---------------------------------------------------------------- E9: what another version left
     Mutant(
         "new-mark-only",

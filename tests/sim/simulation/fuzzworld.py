@@ -29,7 +29,9 @@ HIDDEN = 45.0
 SIGHTS = (
     "second-region", "first-region", "ec2-account", "zone-account", "upper-zone", "lower-zone", "ec2-denied",
     "route53-denied", "second-region-down", "credentials", "resolvers", "one-address",
+    "zones-page", "zones-page-odd", "zones-page-even", "addresses-page", "addresses-page-odd", "addresses-page-even",
 )  # fmt: skip
+LACKS = {"page": 0, "page-odd": 1, "page-even": 2}
 STRANGER = "192.0.2.66"
 FOREIGN = "mail.stranger.net"
 BUMP = 1_000_000
@@ -250,6 +252,10 @@ class FuzzWorld:
             case "resolvers":
                 for resolver in RESOLVERS:
                     self.silenced.append(world.dns.knobs.add(Knob(resolver, silent=True, client="client")))
+            case "zones-page" | "zones-page-odd" | "zones-page-even":
+                world.short["ListHostedZones"] = LACKS[what.removeprefix("zones-")]
+            case "addresses-page" | "addresses-page-odd" | "addresses-page-even":
+                world.short["DescribeAddresses"] = LACKS[what.removeprefix("addresses-")]
             case "one-address":
                 self._hide(sim, self.eips[0].public_ip)
             case _:
@@ -276,6 +282,7 @@ class FuzzWorld:
         for service in ("ec2", "route53"):
             sim.world.use_key(service, None)
         sim.world.hidden.clear()
+        sim.world.short.clear()
         sim.world.control.allow()
         sim.world.control.clear_faults()
         for number in self.silenced:

@@ -110,6 +110,25 @@ async def _zone_denied(stage: Stage) -> None:
     await sim.ready("a")
 
 
+async def _short_pages(stage: Stage) -> None:
+    """One page of the lists lacks entries in one reading each: while nothing happens, at a rename, at a deletion."""
+    sim = stage.sim
+    sim.meg("a", HOST, stage.eips)
+    await sim.ready("a")
+    both = {"ListHostedZones": 0, "DescribeAddresses": 0}
+    sim.world.short.update(both)
+    await sim.sleep(2 * LONG)
+    await sim.ready("a")
+    sim.world.short.update(both)
+    sim.edit("a", hostname=OTHER)
+    await sim.sleep(LONG)
+    await sim.ready("a")
+    sim.world.short.update(both)
+    sim.delete("a")
+    await sim.gone("a")
+    sim.world.short.clear()
+
+
 GONE = 300.0
 """Seconds: AWS takes up to two minutes for the PTR; a fault may cost its first attempt."""
 
@@ -141,6 +160,7 @@ HIDDEN = (
     ),
     Scenario("ec2-account-changes", with_eips(1), _ec2_account, hasty=False),
     Scenario("eip-hidden", with_eips(1), _hidden_eip, hasty=False),
+    Scenario("short-pages", with_eips(2), _short_pages, hasty=False),
     Scenario("zone-account-changes", with_eips(1), _zone_account, hasty=False),
     Scenario("zone-denied", with_eips(1), _zone_denied, hasty=False),
     Scenario("zone-deleted", with_eips(1), _zone_deleted, _zone_gone, hasty=False),
