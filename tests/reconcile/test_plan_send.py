@@ -87,7 +87,7 @@ def test_an_address_whose_ptr_is_being_set_stays_in_the_record_although_the_spec
         desk.ptrs.states[dropped.allocation_id] = WriteState(phase, 0.5)
     step = desk.plan(me)
     assert step.action is None
-    assert (dropped.region, dropped.allocation_id) in step.taken_back
+    assert not step.taken_back, "it may be the reset"
     desk.ptrs.states.clear()
     assert values(desk.plan(me)) == (kept.public_ip,)
 

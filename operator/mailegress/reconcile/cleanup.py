@@ -241,7 +241,6 @@ def _retire_one(
             if eip is None and (hidden := unseen.holding(s, draft, address)) is not None:
                 return f"{name} stays: {hidden.finding.message.removesuffix('.')}"
             if eip is not None and s.ptr_under_way(eip.region, eip.allocation_id):
-                draft.taken_back.append((eip.region, eip.allocation_id))
                 return f"{name} stays until the PTR of {address} is known"
             if eip is None or name not in (eip.ptr.name, eip.ptr.update):
                 continue

@@ -220,8 +220,7 @@ class _Record:
             if eip is None or left_alone(self.situation, eip):
                 continue
             if self.situation.ptr_under_way(eip.region, eip.allocation_id):
-                # It may set the hostname; if it was not sent yet, it is not.
-                self.draft.taken_back.append((eip.region, eip.allocation_id))
+                # It may set the hostname.
                 stay.add(ip)
             elif hostname in (eip.ptr.name, eip.ptr.update):
                 stay.add(ip)
