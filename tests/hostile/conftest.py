@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 FULL = os.environ.get("MAILEGRESS_HOSTILE") == "full"
 """The full form: all sizes and all hostile servers."""
@@ -65,6 +66,20 @@ async def loop_lag() -> AsyncIterator[LoopLag]:
     await asyncio.sleep(0)
     yield lag
     task.cancel()
+
+
+def kubeconfig(path: Path, url: str) -> Path:
+    """The file, for a process whose API server needs no proof of who it is."""
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "test",
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+        "clusters": [{"name": "test", "cluster": {"server": url}}],
+        "users": [{"name": "test", "user": {"token": "test"}}],
+    }
+    path.write_text(yaml.safe_dump(config))
+    return path
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -17,7 +17,7 @@ from aiohttp.test_utils import TestServer
 
 from sandbox.cloud import Cloud
 from sandbox.operator import REPO, OperatorProcess
-from tests.hostile.conftest import FULL, Bound
+from tests.hostile.conftest import FULL, Bound, kubeconfig
 from tests.kube.fake_api import FakeApi
 
 OBJECTS = 2000 if FULL else 200
@@ -101,19 +101,6 @@ async def crowded() -> AsyncIterator[Crowded]:
         api.url = str(running.make_url("")).rstrip("/")
         yield api
         api.cut_watches()
-
-
-def kubeconfig(path: Path, url: str) -> Path:
-    config = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "test",
-        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
-        "clusters": [{"name": "test", "cluster": {"server": url}}],
-        "users": [{"name": "test", "user": {"token": "test"}}],
-    }
-    path.write_text(yaml.safe_dump(config))
-    return path
 
 
 async def known(process: OperatorProcess) -> int:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from fakes import UID, Desk, mine, obj, verdict
 
 from mailegress.api.conditions import ACCEPTED
 from mailegress.api.types import MailEgress
+from mailegress.reconcile import contest
 from mailegress.reconcile.claims import ClaimIndex, Standing
 from mailegress.reconcile.step import Step
 
@@ -155,3 +157,46 @@ def test_thousands_that_wait_for_one_holder_do_not_wake_it() -> None:
     claims.set_blocked(holder, frozenset())
     woken = [claims.set_blocked(item.meta.uid, frozenset({holder})) for item in items[1:]]
     assert not any(woken)
+
+
+def test_who_is_further_back_in_line_looks_seldom_and_does_not_wait_for_the_release() -> None:
+    desk = Desk()
+    eip = desk.eip(1)
+    desk.records.put(A, (), mine(numbered(0)))
+    holder, second, third = (
+        desk.take(obj(A, [eip], uid=numbered(number), created=f"2026-01-0{number + 1}T00:00:00Z"))
+        for number in range(3)
+    )
+    for item in (holder, second, third):
+        passed(desk, item)
+    assert passed(desk, second).wait <= desk.settings.blocked_seconds
+    assert passed(desk, third).wait > desk.settings.resync_seconds / 2
+    assert accepted(desk, second) == accepted(desk, third) == "HostnameConflict"
+    desk.take(obj(B, [desk.eip(2)], uid=numbered(0), created=holder.meta.creation_timestamp))
+    assert accepted(desk, second) == "WaitingForRelease"
+    assert accepted(desk, third) == "HostnameConflict", "the second will have it"
+
+
+def test_a_crowd_without_its_hostname_does_not_look_at_all_that_want_the_address(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    desk = Desk()
+    first, wanted = desk.eip(1), desk.eip(2)
+    desk.records.put(A, (), mine(numbered(0)))
+    desk.take(obj(A, [first], uid=numbered(0), created="2026-01-01T00:00:00Z"))
+    rivals = [
+        desk.take(obj(A, [wanted], uid=numbered(number), created=f"2026-01-02T00:00:{number:02d}Z"))
+        for number in range(1, 50)
+    ]
+    asked = []
+    real = contest._lost_name
+    monkeypatch.setattr(contest, "_lost_name", lambda *args: asked.append(args) or real(*args))
+    for item in rivals:
+        desk.claims.stand(item.meta.uid, Standing())
+    for item in [*rivals, *rivals]:
+        asked.clear()
+        passed(desk, item)
+        assert len(asked) <= 8
+    asked.clear()
+    assert passed(desk, rivals[-1]).wait > desk.settings.resync_seconds / 2, "it is known whose the address is"
+    assert len(asked) <= 1

@@ -74,8 +74,11 @@ def _selectors(selectors: Iterable[EipSelector]) -> tuple[Selector, ...]:
 
 Line = tuple[str, ...]
 """What objects stand in line for: a hostname, a selector, or (Observed) a selector with a PTR's name."""
-_Place = tuple[bool, str, str]
-"""In a line: those behind all others last, then by age, then by UID."""
+_Place = tuple[int, str, str]
+"""In a line: 1 for those behind all others, 2 for those that lost their hostname; then by age, then by UID."""
+
+_HEADS = 2
+"""Of a line: who holds it, and who is next."""
 
 
 def _hostname_line(hostname: str) -> Line:
@@ -178,10 +181,10 @@ class ClaimIndex:
                 standing.holds or (standing.able and not claimant.suspended)
             )
             nameless = standing is not None and not standing.named
-            name_place = (behind, *claimant.order)
+            name_place = (int(behind), *claimant.order)
             places: dict[Line, _Place] = {_hostname_line(claimant.hostname): name_place}
             for selector in claimant.selectors:
-                places[selector] = (behind or nameless, *claimant.order)
+                places[selector] = (2 if nameless else int(behind), *claimant.order)
                 if not claimant.managed:
                     places["observed", claimant.hostname, *selector] = name_place
             for line, place in places.items():
@@ -192,7 +195,12 @@ class ClaimIndex:
         return woken
 
     def _heads(self, lines: Iterable[Line]) -> set[str]:
-        return {self._by_uid[place[2]].key for line in lines for place in self._lines.get(line, ())[:2]}
+        return {self._by_uid[place[2]].key for line in lines for place in self._lines.get(line, ())[:_HEADS]}
+
+    def near(self, uid: str) -> bool:
+        """Is it among those that are woken when something becomes free?"""
+        places = self._places.get(uid, {})
+        return any(place in self._lines[line][:_HEADS] for line, place in places.items())
 
     # ------------------------------------------------ reading
 
@@ -241,7 +249,7 @@ class ClaimIndex:
     def observed_at(self, eip: Eip, hostname: str) -> str | None:
         """UID of the first in line of those under Observed that want this EIP under this hostname."""
         lines = (self._lines.get(("observed", hostname, *selector)) for selector in selectors_of(eip))
-        return min((members[0] for members in lines if members), default=(False, "", None))[2]
+        return min((members[0] for members in lines if members), default=(0, "", None))[2]
 
     def leaving_eip(self, eip: Eip, hostname: str) -> Claimant | None:
         """One under Observed that is on its way out and may still reset the EIP's PTR if it shows this hostname."""

@@ -29,6 +29,9 @@ class Hold(enum.Enum):
 
 ELSEWHERE = (Hold.LOST, Hold.RELEASE)
 
+_LOOKED_AT = 8
+"""Of the line for an address, by an object that may not have its hostname: thousands of them must not look at all."""
+
 
 @dataclass(frozen=True, slots=True)
 class Contest:
@@ -124,7 +127,10 @@ def _hostname(
             return Hold.UNKNOWN, None
     if holder == me:
         return Hold.MINE, me
-    return (Hold.LOST if claims.wants_hostname(holder, hostname) else Hold.RELEASE), holder
+    # Whoever is further back in line has lost it to the next one, too.
+    first = claims.first_for(hostname)
+    lost = claims.wants_hostname(holder, hostname) or (first is not None and first.uid != me)
+    return (Hold.LOST if lost else Hold.RELEASE), holder
 
 
 def _eip(situation: Situation, draft: Draft, eip: Eip, hostname: Hold) -> tuple[Hold, str | None]:
@@ -159,10 +165,20 @@ def _first(situation: Situation, draft: Draft, eip: Eip, hostname: Hold) -> str 
     """
     me, claims = situation.obj.meta.uid, situation.world.claims
     eldest = None
-    for claimant in claims.in_line_for(eip):
-        if claimant.uid != me and claims.standing(claimant.uid) is None:
+    for place, claimant in enumerate(claims.in_line_for(eip)):
+        standing = claims.standing(claimant.uid)
+        # Those that have not noticed yet that their names are lost leave the front of the line by themselves.
+        crowded = hostname is Hold.LOST and place == _LOOKED_AT
+        if claimant.uid != me and (standing is None or crowded):
             draft.later(situation.settings.poll_seconds)
             return None
+        if eldest is not None and standing is not None and not standing.named:
+            # Behind it there are only others that may not have their names either.
+            if hostname is not Hold.LOST and claims.wants_eip(me, eip):
+                # Among them this object, which got its name just now: it goes to the front with this pass.
+                draft.later(situation.settings.poll_seconds)
+                return None
+            return eldest
         nameless = hostname is Hold.LOST if claimant.uid == me else _lost_name(situation, draft, claimant)
         if nameless is None:
             return None

@@ -231,7 +231,9 @@ def _step(
     at_rest = idle and all(f.ok or f.soft for f in findings.values())
     resync = s.settings.resync_seconds * (1 - s.settings.resync_jitter * s.spread(1.0))
     wait = min(draft.wait, resync)
-    if not at_rest and draft.wait == float("inf"):
+    # Whoever is further back in line is not woken by what happens there, and need not look often either.
+    far = bool(draft.blocked_on) and not s.world.claims.near(s.obj.meta.uid)
+    if not at_rest and draft.wait == float("inf") and not far:
         wait = min(resync, s.settings.blocked_seconds)
     return Step(
         findings=findings,

@@ -115,11 +115,35 @@ BOUNDS = (
         "E8",
         "An edit wakes every rival",
         "reconcile/claims.py",
-        "for place in self._lines.get(line, ())[:2]}",
+        "for place in self._lines.get(line, ())[:_HEADS]}",
         "for place in self._lines.get(line, ())}",
         tests=(
             "tests/reconcile/test_lines.py::"
             "test_an_edit_wakes_the_first_two_in_line_whatever_the_number_of_rivals",
+        ),
+    ),
+    Mutant(
+        "far-back-looks-often",
+        "E8",
+        "Whoever is further back in line looks again every minute",
+        "reconcile/plan.py",
+        "    far = bool(draft.blocked_on) and ",
+        "    far = False and ",
+        tests=(
+            "tests/reconcile/test_lines.py::"
+            "test_who_is_further_back_in_line_looks_seldom_and_does_not_wait_for_the_release",
+        ),
+    ),
+    Mutant(
+        "whole-line-looked-at",
+        "E8",
+        "Each of those that lost a hostname looks at all that want the address",
+        "reconcile/contest.py",
+        "place == _LOOKED_AT",
+        "place < 0",
+        tests=(
+            "tests/reconcile/test_lines.py::"
+            "test_a_crowd_without_its_hostname_does_not_look_at_all_that_want_the_address",
         ),
     ),
     Mutant(
