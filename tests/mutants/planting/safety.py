@@ -257,7 +257,7 @@ SAFETY = (
     ),
     Mutant(
         "leaver-holds-nothing",
-        "S3",
+        "S8",
         "Under Observed an object that is being deleted holds nothing any more, although it will reset its PTR",
         "reconcile/claims.py",
         "            leaving=deleting\n",
