@@ -170,7 +170,7 @@ def test_get_and_describe_read_well(story: Story) -> None:
     assert {"ZONE", "MESSAGE"} <= set(wide.splitlines()[0].split())
     row = next(line for line in wide.splitlines() if line.startswith("bad"))
     assert "203.0.113.99" in row, row
-    assert "Remove it or choose another hostname" in row, row
+    assert "Remove the record set or choose another hostname" in row, row
     assert "example.com" in next(line for line in wide.splitlines() if line.startswith("good"))
 
     bad = Meg(story, "bad", story.namespace)

@@ -23,7 +23,7 @@ def test_a_rename_makes_before_it_breaks(bare_story: Story) -> None:
     with never_broken(story):
         meg.spec(hostname=H2).wait(reason="RetiringOldName")
         assert story.records(zone, H1) == (eip.public_ip,), "receivers may still hold the old PTR"
-        assert f"{H1} stays" in meg.condition("Ready")[2]
+        assert f"{H1} is kept" in meg.condition("Ready")[2]
         meg.wait(reason="Ready")
     assert story.records(zone, H1) == story.records(zone, MARK + H1, "TXT") == ()
     assert story.ptr(eip) == H2
