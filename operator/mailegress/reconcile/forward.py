@@ -206,8 +206,7 @@ class _Record:
         return {ip for ip in values if self.targets.find(self.situation, ip) is None}
 
     def _leaving(self, values: frozenset[str], final: set[str], mine: bool) -> set[str]:
-        """Old addresses whose PTR shows the hostname, did so a moment ago, or may do so soon: they stay (make before
-        break)."""
+        """Old addresses whose PTR shows the hostname, did so a moment ago, or may do so soon (make before break)."""
         if not mine:
             return set()
         hostname = self.situation.obj.spec.hostname
@@ -219,10 +218,8 @@ class _Record:
                 stay.add(ip)
             if eip is None or left_alone(self.situation, eip):
                 continue
-            if self.situation.ptr_under_way(eip.region, eip.allocation_id):
-                # It may set the hostname.
-                stay.add(ip)
-            elif hostname in (eip.ptr.name, eip.ptr.update):
+            under_way = self.situation.ptr_under_way(eip.region, eip.allocation_id)
+            if under_way or hostname in (eip.ptr.name, eip.ptr.update):
                 stay.add(ip)
             elif cached := self._cached_for(eip):
                 self.draft.later(cached)
@@ -457,11 +454,8 @@ class _Record:
                     "PTR is reset.",
                 )
         settled = self._with(base, finding, complete=base.values == base.wanted, verified=proof.verified)
-        return replace(
-            settled,
-            stands=proof.stands and settled.complete,
-            delegated=delegated(s, self.draft, self.zone, self.choice.servers),
-        )
+        parent = delegated(s, self.draft, self.zone, self.choice.servers)
+        return replace(settled, stands=proof.stands and settled.complete, delegated=parent)
 
     def _compare_mark(self) -> None:
         """An authority shows another ownership record than Route 53 listed last: the name is read again.

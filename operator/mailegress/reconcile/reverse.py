@@ -184,7 +184,8 @@ def _set(situation: Situation, draft: Draft, forward: Forward, eip: Eip) -> Find
             draft.need(NeedAuthorities(hostname, stale))
         return bad(
             reasons.WAITING_FOR_FORWARD,
-            f"The PTR of {eip.public_ip} is set once every authoritative name server returns it for {hostname}.",
+            f"The PTR of {eip.public_ip} is set once every authoritative name server returns it as an address of "
+            f"{hostname}.",
         )
     before = s.world.dns.authorities(hostname).at + s.settings.gate_seconds
     draft.act(SetPtr(eip.region, eip.allocation_id, eip.public_ip, hostname, heal, before))

@@ -280,8 +280,8 @@ SAFETY = (
         "S4",
         "An address leaves the record while its PTR is being set",
         "reconcile/forward.py",
-        "            if self.situation.ptr_under_way(eip.region, eip.allocation_id):\n",
-        "            if False:\n",
+        "            under_way = self.situation.ptr_under_way(eip.region, eip.allocation_id)\n",
+        "            under_way = False\n",
         tests=(
             "tests/reconcile/test_plan_send.py"
             "::test_an_address_whose_ptr_is_being_set_stays_in_the_record_although_the_spec_drops_it",
