@@ -90,9 +90,11 @@ def _written(memory: Memory, world: World) -> None:
         memory.handed.discard(place)
         if write is not None and write.phase is not WritePhase.FAILED:
             memory.written.setdefault(place, None)
-    accounts = {zone.id: zone.account_id for zone in world.zones.get().value or () if zone.account_id}
+    if None in memory.written.values():
+        accounts = {zone.id: zone.account_id or None for zone in world.zones.get().value or ()}
+        for place, account in memory.written.items():
+            memory.written[place] = account or accounts.get(place[0])
     for place in memory.written.keys() - memory.handed:
-        memory.written[place] = accounts.get(place[0], memory.written[place])
         view = world.records.get(*place).value
         mark = marks.parse(view.mark.values) if view is not None and view.mark is not None else None
         if view is not None and (mark is None or mark.uid != memory.uid):
