@@ -1,6 +1,6 @@
 """A process with the operator's life cycle, for the stories in test_lifecycle: one mode per story.
 
-Prints ``started`` once signals are handled.
+Arguments: the mode and ``shutdown_seconds``. Prints ``started`` once signals are handled.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ from collections.abc import Awaitable
 
 from mailegress.cli import lifecycle
 from mailegress.telemetry import logs
-
-SHUTDOWN_SECONDS = 1.0
 
 
 async def obedient(stop: asyncio.Event) -> None:
@@ -67,10 +65,10 @@ async def main(stop: asyncio.Event) -> int:
     if sys.argv[1] in MODES:
         components[sys.argv[1]] = MODES[sys.argv[1]](stop)
     asyncio.get_running_loop().call_soon(lambda: print("started", flush=True))
-    return await lifecycle.supervise(stop, components, shutdown_seconds=SHUTDOWN_SECONDS)
+    return await lifecycle.supervise(stop, components, shutdown_seconds=float(sys.argv[2]))
 
 
 if __name__ == "__main__":
     logs.configure("text", "info", sys.stdout)
     entry = starting_up if sys.argv[1] == "starting_up" else main
-    sys.exit(lifecycle.run(entry, shutdown_seconds=SHUTDOWN_SECONDS))
+    sys.exit(lifecycle.run(entry, shutdown_seconds=float(sys.argv[2])))

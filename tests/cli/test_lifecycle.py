@@ -18,10 +18,15 @@ from mailegress.cli import lifecycle
 from mailegress.cli.lifecycle import supervise
 
 PROGRAM = Path(__file__).with_name("lifecycle_program.py")
-# The program gives its components 1 s; the default of 4 s adds 3 to every limit below.
 LAST_RESORT_SECONDS = 1.8
+"""Of a program that gives its components 1 s; the default of 4 s adds 3."""
+ATTEMPTS = 3
+"""A busy machine delays the end of a process by chance; a process that is not ended in time is late each time."""
+LONG = 60.0
+"""For its components, in seconds: what ends in ``AT_ONCE`` did not wait for it, on a machine of whatever load."""
+AT_ONCE = 20.0
 
-Start = Callable[[str], subprocess.Popen[str]]
+Start = Callable[..., subprocess.Popen[str]]
 
 
 @pytest.fixture
@@ -29,9 +34,12 @@ def start() -> Iterator[Start]:
     """Start the program in a mode and wait until it handles signals."""
     running: list[subprocess.Popen[str]] = []
 
-    def go(mode: str) -> subprocess.Popen[str]:
+    def go(mode: str, shutdown: float = 1.0) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, str(PROGRAM), mode], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            [sys.executable, str(PROGRAM), mode, str(shutdown)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
         running.append(process)
         assert process.stdout is not None
@@ -52,36 +60,49 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str, float]:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_an_obedient_process_with_0_at_once(start: Start, number: int) -> None:
-    process = start("none")
+    process = start("none", LONG)
     process.send_signal(number)
     code, output, seconds = finish(process)
     assert code == 0
     assert "stopped cleanly" in output
-    assert seconds < 1
+    assert seconds < AT_ONCE
 
 
 @pytest.mark.parametrize("mode", ["deaf", "stubborn", "thread_bound"])
 def test_whatever_does_not_stop_is_abandoned_in_time_with_0(start: Start, mode: str) -> None:
-    process = start(mode)
-    process.terminate()
-    code, output, seconds = finish(process)
-    assert code == 0
-    assert "stopped cleanly" in output
-    assert f"{mode} did not stop within 1 s and is abandoned" in output
-    assert seconds < LAST_RESORT_SECONDS + 0.2
+    def stopped() -> float:
+        process = start(mode)
+        process.terminate()
+        code, output, seconds = finish(process)
+        assert code == 0
+        assert "stopped cleanly" in output
+        assert f"{mode} did not stop within 1 s and is abandoned" in output
+        return seconds
+
+    in_time(stopped)
 
 
 def test_a_signal_during_start_up_ends_with_0_in_time(start: Start) -> None:
-    process = start("starting_up")
-    process.terminate()
-    code, _, seconds = finish(process)
-    assert code == 0
-    assert seconds < LAST_RESORT_SECONDS + 0.2
+    def stopped() -> float:
+        process = start("starting_up")
+        process.terminate()
+        code, _, seconds = finish(process)
+        assert code == 0
+        return seconds
+
+    in_time(stopped)
+
+
+def in_time(stopped: Callable[[], float]) -> None:
+    limit, taken = LAST_RESORT_SECONDS + 0.2, []
+    while not taken or (taken[-1] >= limit and len(taken) < ATTEMPTS):
+        taken.append(stopped())
+    assert taken[-1] < limit, taken
 
 
 @pytest.mark.parametrize("mode", ["deaf", "stubborn", "thread_bound"])
 def test_a_second_signal_ends_the_process_at_once(start: Start, mode: str) -> None:
-    process = start(mode)
+    process = start(mode, LONG)
     process.terminate()
     assert process.stdout is not None
     while "stopped cleanly" not in process.stdout.readline():
@@ -90,7 +111,7 @@ def test_a_second_signal_ends_the_process_at_once(start: Start, mode: str) -> No
     code, output, seconds = finish(process)
     assert code == 128 + signal.SIGTERM
     assert "leaving at once" in output
-    assert seconds < 0.9
+    assert seconds < AT_ONCE
 
 
 def test_a_component_that_fails_ends_the_process_with_1_and_its_traceback() -> None:
@@ -118,7 +139,7 @@ def test_a_failure_while_stopping_is_logged_and_the_stop_still_counts(start: Sta
 
 def run(mode: str) -> tuple[int, str]:
     done = subprocess.run(
-        [sys.executable, str(PROGRAM), mode], capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, str(PROGRAM), mode, "1"], capture_output=True, text=True, timeout=30, check=False
     )
     return done.returncode, done.stdout
 

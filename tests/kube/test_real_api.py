@@ -247,7 +247,8 @@ async def test_the_watch_shows_a_life_and_writes_nothing(
     await until(("DELETED", "new", 2))
     assert life.age() < 5
     stop.set()
-    async with asyncio.timeout(3):
+    # A stream lasts minutes: the stop does not wait for its end.
+    async with asyncio.timeout(20):
         await running
     untouched = await read(plane, namespace, "old")
     assert [e["manager"] for e in untouched["metadata"]["managedFields"]] == ["kubectl-client-side-apply"]
@@ -274,7 +275,7 @@ async def test_a_full_list_comes_in_pages(plane: ControlPlane, client: KubeClien
 async def test_the_lease_goes_from_one_to_the_next(client: KubeClient) -> None:
     loop = asyncio.get_running_loop()
     settings = LeaseSettings(
-        namespace="mailegress-system", duration=3.0, renew_deadline=2.0, retry=0.1, jitter=0.1
+        namespace="mailegress-system", duration=60.0, renew_deadline=40.0, retry=0.1, jitter=0.1
     )
     led: list[str] = []
     stops: dict[str, asyncio.Event] = {}
@@ -291,10 +292,11 @@ async def test_the_lease_goes_from_one_to_the_next(client: KubeClient) -> None:
 
         tasks[name] = asyncio.create_task(elector.run(on_started, _nothing, stops[name]))
         if name == "one":
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 await started["one"].wait()
     stops["one"].set()
-    async with asyncio.timeout(5):
+    # Much less than the Lease lasts: it is released.
+    async with asyncio.timeout(20):
         await tasks["one"]
         await started["two"].wait()
     assert led == ["one", "two"]

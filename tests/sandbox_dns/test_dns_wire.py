@@ -20,6 +20,7 @@ import pytest_asyncio
 from sandbox.dns.dig_shim import complete, find_dig, parse
 from sandbox.dns.knobs import Knob
 from sandbox.dns.service import SandboxDns
+from tests.dns.skip import skipping
 
 NS1, RECURSOR = "127.0.53.11", "127.0.53.101"
 
@@ -34,16 +35,25 @@ async def served(stage: Any) -> AsyncIterator[SandboxDns]:
 
 async def udp(port: int, server: str, name: str, rtype: str = "A", **options: Any) -> dns.message.Message:
     query = dns.message.make_query(name, rtype, **options)
-    return await dns.asyncquery.udp(query, server, port=port, timeout=5)
+    return await dns.asyncquery.udp(query, server, port=port, timeout=30)
 
 
-async def test_starts_at_once_on_every_address(stage: Any) -> None:
-    begin = time.monotonic()
-    async with SandboxDns(stage.world) as running:
-        assert time.monotonic() - begin < 0.5
+async def test_starts_at_once_on_every_address(stage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wait(*_: Any) -> None:
+        raise AssertionError("the start waits for time to pass")
+
+    loop = asyncio.get_running_loop()
+    running = SandboxDns(stage.world)
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "call_at", wait)
+        patched.setattr(time, "sleep", wait)
+        await running.start()
+    try:
         for address in stage.world.layout.all_servers().values():
             reply = await udp(running.port, address, "example.com.", "SOA")
             assert reply.rcode() in (dns.rcode.NOERROR, dns.rcode.REFUSED), address
+    finally:
+        await running.stop()
     assert running.endpoints()["recursors"] == ["127.0.53.101", "127.0.53.102"]
 
 
@@ -94,14 +104,17 @@ async def test_forced_truncation_and_silence(served: SandboxDns) -> None:
         await dns.asyncquery.udp(query, "127.0.53.12", port=served.port, timeout=0.2)
 
 
-async def test_a_delay_holds_only_its_own_reply(served: SandboxDns, stage: Any) -> None:
-    stage.world.knobs.add(Knob("ns-1", name="mta.example.com", delay=0.3))
-    begin = time.monotonic()
+async def test_a_delay_holds_only_its_own_reply(
+    served: SandboxDns, stage: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    skip = skipping(monkeypatch)
+    stage.world.knobs.add(Knob("ns-1", name="mta.example.com", delay=10.0))
     slow = asyncio.create_task(udp(served.port, NS1, "mta.example.com."))
-    await udp(served.port, NS1, "example.com.", "SOA")
-    assert not slow.done()
-    await slow
-    assert time.monotonic() - begin >= 0.3
+    for seconds in (0.0, 5.0, 5.0):
+        assert not slow.done()
+        skip(seconds)
+        await udp(served.port, NS1, "example.com.", "SOA")
+    assert (await slow).answer
 
 
 async def test_garbage_does_not_stop_a_server(served: SandboxDns) -> None:
