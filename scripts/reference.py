@@ -244,8 +244,8 @@ async def _metrics() -> str:
     from mailegress.cli.loading import load_settings
     from mailegress.cli.run import Operator
     from mailegress.kube.transport import Transport
-    from mailegress.reconcile.census import Census
-    from mailegress.reconcile.choke import OpenChoke
+    from mailegress.reconcile.write_guard import OpenChoke
+    from mailegress.telemetry.condition_counts import Census
 
     configured = load_settings({"regions": "eu-west-1"}, {})
     # Nothing is started, so that nothing is asked of AWS or of the API server.

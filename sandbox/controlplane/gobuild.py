@@ -57,7 +57,9 @@ def progress(done: int, stale: int, seconds: float) -> str:
         return f"compiling, {seconds:.0f} s"
     share = min(done / stale, 1.0)
     left = seconds / share - seconds
-    return f"compiling, {100 * share:.0f} % of {stale} packages after {seconds:.0f} s, about {left:.0f} s left"
+    return (
+        f"compiling, {100 * share:.0f} % of {stale} packages after {seconds:.0f} s, about {left:.0f} s left"
+    )
 
 
 @dataclass(frozen=True, slots=True)

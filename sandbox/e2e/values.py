@@ -25,9 +25,7 @@ def chart_values(environ: Mapping[str, str], settings: Mapping[str, str]) -> dic
         if name.startswith(_PREFIX)
     }
     variables = {
-        name: value
-        for name, value in environ.items()
-        if name.startswith("AWS_") and name not in _LEFT_OUT
+        name: value for name, value in environ.items() if name.startswith("AWS_") and name not in _LEFT_OUT
     }
     typed = {_camel(name): _typed(value) for name, value in {**chosen, **settings}.items()}
     if any(unencrypted(url) for name, url in variables.items() if name.startswith("AWS_ENDPOINT_URL")):

@@ -23,9 +23,9 @@ from mailegress.aws.api import (
 )
 from mailegress.aws.settings import AwsSettings
 from mailegress.aws.wiring import Aws, build_aws
-from mailegress.reconcile.choke import OpenChoke
-from mailegress.reconcile.marks import Mark, encode
-from mailegress.reconcile.model import Change, NatGateway, Ptr, RecordSet, Verb, Zone
+from mailegress.model.aws import Change, NatGateway, Ptr, RecordSet, Verb, Zone
+from mailegress.model.ownership import Mark, encode
+from mailegress.reconcile.write_guard import OpenChoke
 from mailegress.telemetry.metrics import Metrics
 
 T = TypeVar("T")

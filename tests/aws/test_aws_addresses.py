@@ -8,7 +8,7 @@ import pytest
 
 from mailegress.aws.api import AwsError
 from mailegress.aws.settings import AwsSettings
-from mailegress.reconcile.model import Absence, NatAddress, NatGateway, Ptr
+from mailegress.model.aws import Absence, NatAddress, NatGateway, Ptr
 from tests.aws.aws_world import REGION, FakeAws, World, build, error, now, play
 
 ATTRIBUTE = "DescribeAddressesAttribute"

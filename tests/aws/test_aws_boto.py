@@ -13,13 +13,13 @@ from botocore import exceptions as sdk
 from prometheus_client import generate_latest
 
 from mailegress.aws.api import AwsError, RecordCursor, Service
-from mailegress.aws.boto import BotoApi
 from mailegress.aws.causes import translate
-from mailegress.aws.pool import DaemonPool
+from mailegress.aws.sdk.client import BotoApi
+from mailegress.aws.sdk.threads import DaemonPool
 from mailegress.aws.settings import BotoSettings, RoleSettings
 from mailegress.kube.lease import LeaderChoke
-from mailegress.reconcile.choke import OpenChoke
-from mailegress.reconcile.model import Change, Ptr, Verb
+from mailegress.model.aws import Change, Ptr, Verb
+from mailegress.reconcile.write_guard import OpenChoke
 from mailegress.telemetry.metrics import Metrics
 from sandbox.aws.client import SandboxAws
 from sandbox.aws.local import ServedAws

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from mailegress.aws.bucket import Bucket, Pace, Priority
-from mailegress.aws.fair import FairQueue
-from mailegress.aws.tasks import Tasks
+from mailegress.aio.fair_queue import FairQueue
+from mailegress.aio.tasks import Tasks
+from mailegress.aws.rate_limit import Bucket, Pace, Priority
 from tests.aws.aws_world import now, play
 
 

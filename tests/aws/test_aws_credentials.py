@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 from mailegress.aws.api import AwsError, Service
-from mailegress.aws.boto import BotoApi
 from mailegress.aws.errors import classify
-from mailegress.aws.sessions import FILES_CHECKED_EVERY, REBUILD_CAP, Clients
+from mailegress.aws.sdk.client import BotoApi
+from mailegress.aws.sdk.sessions import FILES_CHECKED_EVERY, REBUILD_CAP, Clients
 from mailegress.aws.settings import BotoSettings, RoleSettings
 from mailegress.telemetry.metrics import Metrics
 from sandbox.aws.client import SandboxAws

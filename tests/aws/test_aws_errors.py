@@ -9,7 +9,7 @@ import pytest
 from mailegress.api.reasons import ALL_REASONS
 from mailegress.aws.api import AwsError, Service
 from mailegress.aws.errors import MAX_MESSAGE, classify, rejections
-from mailegress.reconcile.model import ErrorKind
+from mailegress.model.facts import ErrorKind
 
 R53, EC2, STS = Service.ROUTE53, Service.EC2, Service.STS
 CHANGE, MODIFY = "ChangeResourceRecordSets", "ModifyAddressAttribute"

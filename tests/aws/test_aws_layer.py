@@ -12,8 +12,9 @@ import pytest
 from mailegress.aws.api import AwsError
 from mailegress.aws.settings import AwsSettings
 from mailegress.aws.wiring import build_aws
-from mailegress.reconcile.choke import OpenChoke
-from mailegress.reconcile.model import WritePhase, Zone
+from mailegress.model.aws import Zone
+from mailegress.model.facts import WritePhase
+from mailegress.reconcile.write_guard import OpenChoke
 from mailegress.telemetry.metrics import Metrics
 from tests.aws.aws_world import REGION, FakeAws, World, a, build, claim, error, now, play
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailegress.reconcile.marks import MAX_MARK, Mark, encode, parse
+from mailegress.model.ownership import MAX_MARK, Mark, encode, parse
 
 OWNERS = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,15}", fullmatch=True)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mailegress.reconcile.model import Ptr, WritePhase
+from mailegress.model.aws import Ptr
+from mailegress.model.facts import WritePhase
 from tests.aws.aws_world import REGION, FakeAws, World, build, error, now, play
 
 

@@ -8,10 +8,11 @@ import uuid
 
 import pytest
 
-from mailegress.aws.recordstore import Fold, RecordStore
-from mailegress.reconcile.batch import mark_set
-from mailegress.reconcile.marks import Mark
-from mailegress.reconcile.model import Change, NameView, RecordSet, Verb, WritePhase, Zone
+from mailegress.aws.route53.record_index import Fold, RecordStore
+from mailegress.model.aws import Change, NameView, RecordSet, Verb, Zone
+from mailegress.model.facts import WritePhase
+from mailegress.model.ownership import Mark
+from mailegress.reconcile.rules.record_changes import mark_set
 from tests.aws.aws_world import UID, FakeAws, World, a, build, claim, error, mark, now, play
 
 LIST = "ListResourceRecordSets"

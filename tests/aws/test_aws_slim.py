@@ -8,14 +8,14 @@ import re
 import botocore.session
 import pytest
 
-from mailegress.aws import boto
-from mailegress.aws.sessions import Clients
+from mailegress.aws.sdk import client
+from mailegress.aws.sdk.sessions import Clients
+from mailegress.aws.sdk.trimmed_loader import EC2_OPERATIONS
 from mailegress.aws.settings import BotoSettings, RoleSettings
-from mailegress.aws.slim import EC2_OPERATIONS
 
 
 def test_every_ec2_operation_that_is_called_is_there_and_no_other() -> None:
-    called = set(re.findall(r'Service\.EC2,\s*"(\w+)"', inspect.getsource(boto)))
+    called = set(re.findall(r'Service\.EC2,\s*"(\w+)"', inspect.getsource(client)))
     assert called == EC2_OPERATIONS
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from mailegress.aws.api import AwsError
 from mailegress.aws.settings import AwsSettings
-from mailegress.reconcile.model import Change, ErrorKind, Verb, WritePhase
+from mailegress.model.aws import Change, Verb
+from mailegress.model.facts import ErrorKind, WritePhase
 from tests.aws.aws_world import REGION, FakeAws, World, a, build, claim, error, mark, now, play
 
 CHANGE = "ChangeResourceRecordSets"

@@ -72,7 +72,9 @@ def test_a_failed_compilation_shows_the_compilers_error_and_leaves_nothing_half_
     machine: Machine,
 ) -> None:
     machine.go(build="echo half > \"$out/etcd\"; echo k8s.io/api/core/v1; echo 'signal: killed'; exit 1")
-    with pytest.raises(BuildError, match=r"(?s)`go build` of certs, etcd, .* failed.*signal: killed") as error:
+    with pytest.raises(
+        BuildError, match=r"(?s)`go build` of certs, etcd, .* failed.*signal: killed"
+    ) as error:
         machine.find()
     assert "k8s.io/api" not in str(error.value)
     assert list(machine.cache.iterdir()) == []

@@ -233,7 +233,15 @@ def test_the_network_policy_allows_aws_the_api_server_and_dns_to_the_world(rende
     assert dns["ports"] == cluster_dns["ports"] == ports
     public = {block["ipBlock"]["cidr"]: block["ipBlock"]["except"] for block in dns["to"]}
     assert public.keys() == {"0.0.0.0/0", "::/0"}
-    for address in ("10.0.0.10", "172.20.0.10", "192.168.1.1", "100.64.0.1", "169.254.169.253", "127.0.0.1", "fd00::a"):
+    for address in (
+        "10.0.0.10",
+        "172.20.0.10",
+        "192.168.1.1",
+        "100.64.0.1",
+        "169.254.169.253",
+        "127.0.0.1",
+        "fd00::a",
+    ):
         inside = [r for ranges in public.values() for r in ranges]
         assert any(ip_address(address) in ip_network(r) for r in inside), address
     (peer,) = cluster_dns["to"]

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from mailegress.dns import DnsService, DnsSettings, Server, build_dns
-from mailegress.dns.asking import Asker
 from mailegress.dns.authorities import Authorities
+from mailegress.dns.counted_query import Asker
 from mailegress.dns.resolvers import Resolvers
 from mailegress.dns.walk import Walker
 from tests.dns.fake_internet import PORT, RESOLVERS, ROOTS, Internet, VirtualTime

@@ -6,7 +6,7 @@ import pytest
 
 from mailegress.dns.authorities import Authorities
 from mailegress.dns.replies import absolute
-from mailegress.reconcile.model import AnswerKind, AuthorityReport, Listed, ServerAnswer
+from mailegress.model.dns import AnswerKind, AuthorityReport, Listed, ServerAnswer
 from tests.dns.conftest import NS, CountingMetrics
 from tests.dns.fake_internet import Internet, VirtualTime
 

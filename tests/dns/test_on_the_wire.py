@@ -12,7 +12,8 @@ from typing import TypeVar
 import pytest
 
 from mailegress.dns import DnsService, DnsSettings, build_dns, parse_server, wire_query
-from mailegress.reconcile.model import AnswerKind, AuthorityReport, Delegation, Fact, Iprev, ResolverReport
+from mailegress.model.dns import AnswerKind, AuthorityReport, Delegation, Iprev, ResolverReport
+from mailegress.model.facts import Fact
 from sandbox.dns.knobs import Knob
 from sandbox.dns.model import DnsWorld
 from sandbox.dns.service import SandboxDns

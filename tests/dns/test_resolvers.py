@@ -6,7 +6,7 @@ import pytest
 
 from mailegress.dns.replies import absolute
 from mailegress.dns.resolvers import Resolvers
-from mailegress.reconcile.model import AnswerKind, Iprev, IprevResult, ResolverAnswer
+from mailegress.model.dns import AnswerKind, Iprev, IprevResult, ResolverAnswer
 from tests.dns.fake_internet import RESOLVERS, Internet, VirtualTime, Zone
 
 IP = "203.0.113.5"

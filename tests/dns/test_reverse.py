@@ -10,7 +10,7 @@ from mailegress.dns import DnsService
 from mailegress.dns.authorities import Authorities
 from mailegress.dns.budget import QUESTIONS
 from mailegress.dns.reverse import SECONDS, ReverseZones
-from mailegress.reconcile.model import AnswerKind, PointerAnswer
+from mailegress.model.dns import AnswerKind, PointerAnswer
 from tests.dns.fake_internet import RESOLVERS, Internet, VirtualTime, Zone, absolute
 
 HOST = "mta.example.com"

@@ -12,11 +12,12 @@ import dns.rdatatype
 import pytest
 
 from mailegress.dns import DnsService, DnsSettings, Server, build_dns
-from mailegress.dns.asking import Asker
 from mailegress.dns.budget import Budget
+from mailegress.dns.counted_query import Asker
 from mailegress.dns.query import DnsTimeout
 from mailegress.dns.replies import absolute
-from mailegress.reconcile.model import AnswerKind, ErrorKind, Fact, Iprev
+from mailegress.model.dns import AnswerKind, Iprev
+from mailegress.model.facts import ErrorKind, Fact
 from tests.dns.conftest import NS, CountingMetrics
 from tests.dns.fake_internet import PORT, RESOLVERS, ROOTS, TRY, Internet, VirtualTime
 

@@ -9,7 +9,7 @@ from mailegress.dns.budget import Budget, BudgetSpent
 from mailegress.dns.query import DnsTimeout
 from mailegress.dns.replies import absolute, shown
 from mailegress.dns.walk import Walker, WalkIntercepted
-from mailegress.reconcile.model import AnswerKind
+from mailegress.model.dns import AnswerKind
 from tests.dns.conftest import NS
 from tests.dns.fake_internet import ROOTS, Internet, VirtualTime
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from mailegress.engine.rounds import PREFIX, Rounds, RoundSettings
-from mailegress.reconcile.model import Eip, Fact, NameView, Ptr, RecordSet, RegionView
+from mailegress.engine.refresher import PREFIX, Rounds, RoundSettings
+from mailegress.model.aws import Eip, NameView, Ptr, RecordSet, RegionView
+from mailegress.model.facts import Fact
 
 REGION = "ap-northeast-1"
 

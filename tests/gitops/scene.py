@@ -15,9 +15,9 @@ from fakes import Desk, mine
 from mailegress.api.names import API_VERSION, FINALIZER, KIND, RECONCILE_ANNOTATION
 from mailegress.api.status import initial_status
 from mailegress.api.types import MailEgress, parse_object
+from mailegress.model.aws import Eip, Ptr
 from mailegress.reconcile import summarise
-from mailegress.reconcile.model import Eip, Ptr
-from mailegress.reconcile.step import ChangeRecords, ResetPtr, SetPtr, Step
+from mailegress.reconcile.result import ChangeRecords, ResetPtr, SetPtr, Step
 
 Json = dict[str, Any]
 

@@ -14,8 +14,10 @@ from scene import HOST, NEW_HOST, Scene
 
 from mailegress.aws.api import AwsError, Service
 from mailegress.aws.errors import classify
-from mailegress.reconcile.model import Absence, AnswerKind, Fact, Fault, WritePhase, WriteState
-from mailegress.reconcile.step import SetPtr
+from mailegress.model.aws import Absence
+from mailegress.model.dns import AnswerKind
+from mailegress.model.facts import Fact, Fault, WritePhase, WriteState
+from mailegress.reconcile.result import SetPtr
 
 OLDER = "2020-01-01T00:00:00Z"
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from mailegress.dns.public import is_public
-from mailegress.reconcile.model import AnswerKind
+from mailegress.model.dns import AnswerKind
 from tests.hostile.conftest import FULL, Bound
 from tests.hostile.evil import Evil
 from tests.hostile.test_readings import client

@@ -6,8 +6,8 @@ import time
 from dataclasses import replace
 
 from mailegress.api.types import MailEgress, parse_object
-from mailegress.reconcile.claims import ClaimIndex, Standing
-from mailegress.reconcile.model import Eip, Ptr
+from mailegress.model.aws import Eip, Ptr
+from mailegress.reconcile.claim_index import ClaimIndex, Standing
 from tests.hostile.conftest import Bound
 
 RIVALS = 4000

@@ -13,7 +13,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from mailegress.dns import DnsSettings, Server, build_dns, wire_query
-from mailegress.reconcile.model import AnswerKind, AuthorityReport, Fact
+from mailegress.model.dns import AnswerKind, AuthorityReport
+from mailegress.model.facts import Fact
 from tests.dns.conftest import CountingMetrics
 from tests.hostile.conftest import FULL, Bound, LoopLag
 from tests.hostile.evil import SILENT, Evil

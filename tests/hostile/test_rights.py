@@ -14,11 +14,11 @@ sys.path.insert(1, str(Path(__file__).parents[1] / "reconcile"))
 
 from fakes import ACCOUNT, OTHER_UID, ZONE, Desk, mine, obj, recorded
 
-from mailegress.aws.recordstore import RecordStore
-from mailegress.reconcile.batch import mark_set
-from mailegress.reconcile.marks import Mark
-from mailegress.reconcile.model import NameView
-from mailegress.reconcile.step import ChangeRecords
+from mailegress.aws.route53.record_index import RecordStore
+from mailegress.model.aws import NameView
+from mailegress.model.ownership import Mark
+from mailegress.reconcile.result import ChangeRecords
+from mailegress.reconcile.rules.record_changes import mark_set
 from sandbox.aws.local import LocalAws
 from sandbox.aws.model import AwsFault
 from sandbox.cloud import OPERATOR_ARN, OPERATOR_KEY, OPERATOR_USER

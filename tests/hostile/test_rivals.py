@@ -20,9 +20,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "sim"))
 from simulation.harness import Sim, simulate
 from simulation.scenarios import HOST
 
-from mailegress.reconcile import contest
-from mailegress.reconcile.claims import ClaimIndex
+from mailegress.reconcile.claim_index import ClaimIndex
 from mailegress.reconcile.reconciler import Reconciler
+from mailegress.reconcile.rules import claims
 from tests.hostile.conftest import FULL, Bound
 
 RIVALS = 400
@@ -57,7 +57,7 @@ def meter(monkeypatch: pytest.MonkeyPatch) -> Meter:
     made = Meter()
     for name in ("put", "drop", "stand", "set_blocked"):
         monkeypatch.setattr(ClaimIndex, name, made.timed(getattr(ClaimIndex, name)))
-    monkeypatch.setattr(contest, "decide", made.timed(contest.decide))
+    monkeypatch.setattr(claims, "decide", made.timed(claims.decide))
     process = Reconciler.process
 
     async def counted(self: Reconciler, key: str) -> float | None:

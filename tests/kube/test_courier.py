@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mailegress.kube.courier import Courier
+from mailegress.kube.event_recorder import Courier
 
 BODY = {
     "apiVersion": "mailegress.io/v1alpha1",

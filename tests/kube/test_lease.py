@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from mailegress.kube.lease import LeaderChoke, LeaseElector, LeaseLost, LeaseSettings, NotLeading
-from mailegress.reconcile.choke import OpenChoke
 from mailegress.reconcile.ports import KubeConflict, KubeError, KubeGone
+from mailegress.reconcile.write_guard import OpenChoke
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 

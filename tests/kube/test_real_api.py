@@ -19,8 +19,8 @@ from mailegress.kube.credentials import kubeconfig
 from mailegress.kube.lease import LeaderChoke, LeaseElector, LeaseSettings
 from mailegress.kube.transport import SignOfLife, Transport, connect
 from mailegress.kube.watch import WatchSettings, watch
-from mailegress.reconcile.choke import OpenChoke
 from mailegress.reconcile.ports import KubeConflict, KubeGone
+from mailegress.reconcile.write_guard import OpenChoke
 from sandbox.controlplane import ControlPlane, find_or_build
 
 pytestmark = pytest.mark.stories

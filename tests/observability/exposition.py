@@ -12,7 +12,7 @@ from mailegress.api.conditions import CONDITION_ORDER, STATUSES
 from mailegress.api.reasons import ALL_REASONS
 from mailegress.aws import errors
 from mailegress.aws.api import Service
-from mailegress.reconcile.model import AnswerKind
+from mailegress.model.dns import AnswerKind
 
 TARGET_LABELS = frozenset({"cluster", "namespace", "job", "pod", "instance"})
 """What Prometheus adds to every series of a pod that a ServiceMonitor names, and `cluster` where somebody adds it."""

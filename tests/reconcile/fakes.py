@@ -9,40 +9,44 @@ from typing import Any
 from mailegress.api.names import FINALIZER
 from mailegress.api.status import Status
 from mailegress.api.types import MailEgress, parse_object
-from mailegress.reconcile import marks, remember, summarise
-from mailegress.reconcile.batch import mark_set
-from mailegress.reconcile.claims import ClaimIndex, Standing
-from mailegress.reconcile.marks import Mark
-from mailegress.reconcile.model import (
+from mailegress.model import ownership
+from mailegress.model.aws import (
     Absence,
-    AnswerKind,
-    AuthorityReport,
     Change,
-    Delegation,
     Eip,
-    Fact,
-    Fault,
-    Iprev,
-    IprevResult,
-    Listed,
     NameView,
     NatGateway,
-    PointerAnswer,
     Ptr,
     RecordSet,
     RegionView,
-    ResolverAnswer,
-    ResolverReport,
-    ServerAnswer,
     Verb,
-    WriteState,
     Zone,
     ZoneLook,
 )
-from mailegress.reconcile.plan import plan
+from mailegress.model.dns import (
+    AnswerKind,
+    AuthorityReport,
+    Delegation,
+    Iprev,
+    IprevResult,
+    Listed,
+    PointerAnswer,
+    ResolverAnswer,
+    ResolverReport,
+    ServerAnswer,
+)
+from mailegress.model.facts import Fact, Fault, WriteState
+from mailegress.model.ownership import Mark
+from mailegress.reconcile import memory as remember
+from mailegress.reconcile import summarise
+from mailegress.reconcile.claim_index import ClaimIndex, Standing
+from mailegress.reconcile.memory import Memory
+from mailegress.reconcile.observe import Situation
+from mailegress.reconcile.ports import World
+from mailegress.reconcile.result import Finding, Step
+from mailegress.reconcile.rules import plan
+from mailegress.reconcile.rules.record_changes import mark_set
 from mailegress.reconcile.settings import ReconcileSettings
-from mailegress.reconcile.situation import Memory, Situation, World
-from mailegress.reconcile.step import Finding, Step
 
 REGION = "ap-northeast-1"
 ACCOUNT = "111122223333"
@@ -162,7 +166,7 @@ class FakeRecords:
     def marked(self, uid: str) -> Sequence[tuple[str, str]]:
         found = []
         for place, view in self.views.items():
-            mark = marks.parse(view.mark.values) if view.mark else None
+            mark = ownership.parse(view.mark.values) if view.mark else None
             if mark is not None and mark.uid == uid and place[1] not in self.unread:
                 found.append(place)
         return found

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from mailegress.api.conditions import PENDING_TIME
 from mailegress.api.status import AddressStatus, Condition, ForwardStatus, Status, initial_status
-from mailegress.reconcile.census import Census
+from mailegress.telemetry.condition_counts import Census
 
 NOON = "2026-01-31T12:00:00Z"
 

@@ -7,8 +7,9 @@ from fakes import SERVERS, ZONE, Desk, mine, obj, verdict
 
 from mailegress.api.conditions import FORWARD_READY
 from mailegress.api.types import MailEgress
-from mailegress.reconcile.model import AnswerKind, Listed, Zone
-from mailegress.reconcile.step import Finding, NeedDelegation, NeedServerAddresses, SetPtr, Step
+from mailegress.model.aws import Zone
+from mailegress.model.dns import AnswerKind, Listed
+from mailegress.reconcile.result import Finding, NeedDelegation, NeedServerAddresses, SetPtr, Step
 
 HOST = "mta.example.com"
 WHITE = frozenset({"ns1.example.com", "ns2.example.com"})

@@ -11,9 +11,9 @@ from fakes import Desk, body
 from mailegress.api.names import FINALIZER
 from mailegress.api.slim import slim
 from mailegress.api.types import parse_object
-from mailegress.reconcile import remember
-from mailegress.reconcile.act import Actor
-from mailegress.reconcile.step import Action, AddFinalizer, RemoveFinalizer, Step
+from mailegress.reconcile import memory as remember
+from mailegress.reconcile.executor import Actor
+from mailegress.reconcile.result import Action, AddFinalizer, RemoveFinalizer, Step
 
 OTHERS = ["example.com/first", "example.com/second"]
 

@@ -10,8 +10,8 @@ from fakes import Desk, obj
 from mailegress.api import reasons
 from mailegress.api.status import Status, initial_status
 from mailegress.reconcile import summarise
-from mailegress.reconcile.crowd import MANY, Crowd
-from mailegress.reconcile.step import Action, AddFinalizer, ChangeRecords, Finding, SetPtr, Step, unknown
+from mailegress.reconcile.creation_burst import MANY, Crowd
+from mailegress.reconcile.result import Action, AddFinalizer, ChangeRecords, Finding, SetPtr, Step, unknown
 
 HOST = "mta.example.com"
 

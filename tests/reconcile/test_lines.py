@@ -9,9 +9,9 @@ from fakes import UID, Desk, mine, obj, verdict
 
 from mailegress.api.conditions import ACCEPTED
 from mailegress.api.types import MailEgress
-from mailegress.reconcile import contest
-from mailegress.reconcile.claims import ClaimIndex, Standing
-from mailegress.reconcile.step import Step
+from mailegress.reconcile.claim_index import ClaimIndex, Standing
+from mailegress.reconcile.result import Step
+from mailegress.reconcile.rules import claims
 
 A, B = "a.example.com", "b.example.com"
 OLD, NEW = "2025-01-01T00:00:00Z", "2026-01-01T00:00:00Z"
@@ -189,8 +189,8 @@ def test_a_crowd_without_its_hostname_does_not_look_at_all_that_want_the_address
         for number in range(1, 50)
     ]
     asked = []
-    real = contest._lost_name
-    monkeypatch.setattr(contest, "_lost_name", lambda *args: asked.append(args) or real(*args))
+    real = claims._lost_name
+    monkeypatch.setattr(claims, "_lost_name", lambda *args: asked.append(args) or real(*args))
     for item in rivals:
         desk.claims.stand(item.meta.uid, Standing())
     for item in [*rivals, *rivals]:
@@ -198,5 +198,7 @@ def test_a_crowd_without_its_hostname_does_not_look_at_all_that_want_the_address
         passed(desk, item)
         assert len(asked) <= 8
     asked.clear()
-    assert passed(desk, rivals[-1]).wait > desk.settings.resync_seconds / 2, "it is known whose the address is"
+    assert passed(desk, rivals[-1]).wait > desk.settings.resync_seconds / 2, (
+        "it is known whose the address is"
+    )
     assert len(asked) <= 1

@@ -12,11 +12,11 @@ from fakes import ACCOUNT, ZONE, Desk, body, mine, obj
 
 from mailegress.api.conditions import STALLED, TRUE
 from mailegress.api.types import MailEgress, parse_object
-from mailegress.reconcile.act import Actor
-from mailegress.reconcile.crowd import Crowd
-from mailegress.reconcile.model import ZoneLook
+from mailegress.model.aws import ZoneLook
+from mailegress.reconcile.creation_burst import Crowd
+from mailegress.reconcile.executor import Actor
 from mailegress.reconcile.reconciler import Reconciler
-from mailegress.reconcile.step import NeedRegion, NeedZoneLook, NeedZones
+from mailegress.reconcile.result import NeedRegion, NeedZoneLook, NeedZones
 from mailegress.telemetry.metrics import Metrics
 
 HOST = "mta.example.com"

@@ -9,9 +9,10 @@ from fakes import OTHER_UID, REGION, UID, ZONE, Desk, body, mine, obj, recorded,
 from mailegress.api.conditions import ACCEPTED, FORWARD_READY, READY, REVERSE_READY
 from mailegress.api.status import PtrOrigin
 from mailegress.api.types import MailEgress, parse_object
+from mailegress.model.aws import Absence, Eip, Ptr, RecordSet, Verb
+from mailegress.model.facts import Fact, WritePhase, WriteState
 from mailegress.reconcile import summarise
-from mailegress.reconcile.model import Absence, Eip, Fact, Ptr, RecordSet, Verb, WritePhase, WriteState
-from mailegress.reconcile.step import ChangeRecords, NeedPtr, RemoveFinalizer, ResetPtr, SetPtr, Step
+from mailegress.reconcile.result import ChangeRecords, NeedPtr, RemoveFinalizer, ResetPtr, SetPtr, Step
 
 HOST, NEW = "mta.example.com", "out.example.com"
 

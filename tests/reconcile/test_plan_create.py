@@ -6,9 +6,11 @@ import pytest
 from fakes import ZONE, Desk, mine, obj, verdict
 
 from mailegress.api.conditions import FORWARD_READY, READY, REVERSE_READY
+from mailegress.model.aws import Ptr, Verb
+from mailegress.model.dns import AnswerKind
+from mailegress.model.facts import ErrorKind, Fault, WritePhase, WriteState
 from mailegress.reconcile import summarise
-from mailegress.reconcile.model import AnswerKind, ErrorKind, Fault, Ptr, Verb, WritePhase, WriteState
-from mailegress.reconcile.step import (
+from mailegress.reconcile.result import (
     AddFinalizer,
     ChangeRecords,
     NeedAuthorities,

@@ -7,7 +7,8 @@ from fakes import REGION, Desk, body, mine, obj, verdict
 
 from mailegress.api.conditions import FORWARD_READY, RESOLVED, REVERSE_READY
 from mailegress.api.types import MailEgress, parse_object
-from mailegress.reconcile.model import Eip, ErrorKind, Fault
+from mailegress.model.aws import Eip
+from mailegress.model.facts import ErrorKind, Fault
 
 HOST = "mta.example.com"
 ELSEWHERE = "eu-west-1"

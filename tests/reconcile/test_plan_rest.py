@@ -8,17 +8,10 @@ import pytest
 from fakes import ZONE, Desk, mine, obj, recorded
 
 from mailegress.api.types import MailEgress
-from mailegress.reconcile.model import (
-    Absence,
-    AnswerKind,
-    ErrorKind,
-    Fact,
-    Fault,
-    ServerAnswer,
-    WritePhase,
-    WriteState,
-)
-from mailegress.reconcile.step import ChangeRecords, NeedSpot
+from mailegress.model.aws import Absence
+from mailegress.model.dns import AnswerKind, ServerAnswer
+from mailegress.model.facts import ErrorKind, Fact, Fault, WritePhase, WriteState
+from mailegress.reconcile.result import ChangeRecords, NeedSpot
 
 HOST = "mta.example.com"
 

@@ -7,9 +7,9 @@ from fakes import ZONE, Desk, mine, obj, verdict
 
 from mailegress.api.conditions import FORWARD_READY, READY, REVERSE_READY, STALLED
 from mailegress.api.types import MailEgress
+from mailegress.model.facts import ErrorKind, Fault, WritePhase, WriteState
 from mailegress.reconcile import summarise
-from mailegress.reconcile.model import ErrorKind, Fault, WritePhase, WriteState
-from mailegress.reconcile.step import ChangeRecords, SetPtr, Step
+from mailegress.reconcile.result import ChangeRecords, SetPtr, Step
 
 HOST = "mta.example.com"
 DENIED = Fault("AccessDenied", "AWS denies ec2:ModifyAddressAttribute", ErrorKind.WORLD)

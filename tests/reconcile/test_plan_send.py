@@ -8,8 +8,9 @@ import pytest
 from fakes import ZONE, Desk, mine, obj
 
 from mailegress.api.types import MailEgress
-from mailegress.reconcile.model import Absence, Eip, Verb, WritePhase, WriteState
-from mailegress.reconcile.step import ChangeRecords, ResetPtr, SetPtr, Step
+from mailegress.model.aws import Absence, Eip, Verb
+from mailegress.model.facts import WritePhase, WriteState
+from mailegress.reconcile.result import ChangeRecords, ResetPtr, SetPtr, Step
 
 HOST = "mta.example.com"
 

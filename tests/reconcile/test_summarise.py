@@ -13,7 +13,7 @@ from mailegress.api.reasons import ALL_REASONS
 from mailegress.api.status import Condition, Status
 from mailegress.api.types import MailEgress
 from mailegress.reconcile import summarise
-from mailegress.reconcile.step import Finding, Step
+from mailegress.reconcile.result import Finding, Step
 
 NOW = "2026-11-24T10:00:00Z"
 BEFORE = "2026-11-01T00:00:00Z"

@@ -10,19 +10,10 @@ from fakes import ACCOUNT, REGION, ZONE, Desk, body, mine, verdict
 
 from mailegress.api.conditions import FORWARD_READY, READY, REVERSE_READY
 from mailegress.api.types import MailEgress, parse_object
+from mailegress.model.aws import Absence, NatAddress, NatGateway, Zone, ZoneLook
+from mailegress.model.facts import ErrorKind, Fault, WritePhase, WriteState
 from mailegress.reconcile import summarise
-from mailegress.reconcile.model import (
-    Absence,
-    ErrorKind,
-    Fault,
-    NatAddress,
-    NatGateway,
-    WritePhase,
-    WriteState,
-    Zone,
-    ZoneLook,
-)
-from mailegress.reconcile.step import ChangeRecords, NeedZoneLook, NeedZones, RemoveFinalizer, ResetPtr
+from mailegress.reconcile.result import ChangeRecords, NeedZoneLook, NeedZones, RemoveFinalizer, ResetPtr
 
 HOST = "mta.example.com"
 OTHER_ACCOUNT = "444455556666"

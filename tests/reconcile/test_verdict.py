@@ -9,10 +9,11 @@ from fakes import ZONE, Desk, mine, obj, verdict
 
 from mailegress.api.conditions import FORWARD_READY, READY, RESOLVED, REVERSE_READY
 from mailegress.api.types import MailEgress
+from mailegress.model.dns import AnswerKind
+from mailegress.model.facts import ErrorKind, Fault
 from mailegress.reconcile import summarise
-from mailegress.reconcile.model import AnswerKind, ErrorKind, Fault
 from mailegress.reconcile.reconciler import handled
-from mailegress.reconcile.step import Finding, NeedAuthorities, NeedPublic, NeedSpot, SetPtr, Step
+from mailegress.reconcile.result import Finding, NeedAuthorities, NeedPublic, NeedSpot, SetPtr, Step
 
 HOST, NEW, THIRD_PARTY = "mta.example.com", "out.example.com", "203.0.113.99"
 SERVERS = [f"ns-{n}.example.net" for n in range(1, 5)]
@@ -357,7 +358,9 @@ def test_a_ptr_that_resolvers_only_remember_does_not_make_ready() -> None:
     assert "2 of 2" in verdict(step, RESOLVED).message
 
 
-@pytest.mark.parametrize("kind", [AnswerKind.REFUSED, AnswerKind.SERVFAIL, AnswerKind.TIMEOUT, AnswerKind.LAME])
+@pytest.mark.parametrize(
+    "kind", [AnswerKind.REFUSED, AnswerKind.SERVFAIL, AnswerKind.TIMEOUT, AnswerKind.LAME]
+)
 def test_a_reverse_server_without_an_answer_counts_for_nothing(kind: AnswerKind) -> None:
     desk, me = watched()
     desk.dns.pointers = {IP: {X1: (HOST,), X2: kind}}

@@ -9,8 +9,9 @@ from fakes import OTHER_UID, REGION, ZONE, Desk, mine, obj, recorded, verdict
 
 from mailegress.api.conditions import ACCEPTED, FORWARD_READY
 from mailegress.api.status import Status
-from mailegress.reconcile.model import Absence, Verb, WritePhase, WriteState
-from mailegress.reconcile.step import ChangeRecords, RemoveFinalizer, Step
+from mailegress.model.aws import Absence, Verb
+from mailegress.model.facts import WritePhase, WriteState
+from mailegress.reconcile.result import ChangeRecords, RemoveFinalizer, Step
 
 HOST, OLD = "mta.example.com", "old.example.com"
 FOREIGN = "192.0.2.77"

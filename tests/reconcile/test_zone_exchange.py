@@ -9,9 +9,18 @@ from fakes import UID, ZONE, Desk, mine, obj, recorded
 
 from mailegress.api.conditions import READY
 from mailegress.api.types import MailEgress
-from mailegress.reconcile import remember, summarise
-from mailegress.reconcile.model import Absence, Eip, ErrorKind, Fault, Verb, Zone, ZoneLook
-from mailegress.reconcile.step import ChangeRecords, NeedAuthorities, RemoveFinalizer, ResetPtr, SetPtr, Step
+from mailegress.model.aws import Absence, Eip, Verb, Zone, ZoneLook
+from mailegress.model.facts import ErrorKind, Fault
+from mailegress.reconcile import memory as remember
+from mailegress.reconcile import summarise
+from mailegress.reconcile.result import (
+    ChangeRecords,
+    NeedAuthorities,
+    RemoveFinalizer,
+    ResetPtr,
+    SetPtr,
+    Step,
+)
 
 HOST = "mta.example.com"
 NEW = Zone("Z2", "example.com", account_id=ZONE.account_id)

@@ -7,8 +7,8 @@ from simulation.faults import Plan
 from simulation.harness import NAMESPACE, Sim, simulate
 from simulation.scenarios import HOST, OTHER
 
-from mailegress.reconcile import marks
-from mailegress.reconcile.marks import Mark
+from mailegress.model import ownership
+from mailegress.model.ownership import Mark
 
 FOREIGN = "192.0.2.77"
 
@@ -17,14 +17,14 @@ def forge(sim: Sim, name: str, hostname: str) -> None:
     """What somebody writes who may write TXT records in the zone."""
     uid = (sim.find(name) or {})["metadata"]["uid"]
     owner = owner_of(sim)
-    sim.world.put_record(f"_mailegress.{hostname}", [marks.encode(Mark(False, owner, uid))], "TXT")
+    sim.world.put_record(f"_mailegress.{hostname}", [ownership.encode(Mark(False, owner, uid))], "TXT")
 
 
 def owner_of(sim: Sim) -> str:
     """The operator's owner ID, as everybody can read it in the zone."""
     zone = sim.world.zone_of("known.example.com")
     found = sim.world.record(zone, "_mailegress.known.example.com", "TXT")
-    mark = marks.parse(found[1]) if found is not None else None
+    mark = ownership.parse(found[1]) if found is not None else None
     assert mark is not None
     return mark.owner
 
@@ -70,7 +70,7 @@ def test_a_forged_ownership_record_does_not_take_another_objects_name() -> None:
         sim.meg("thief", "known.example.com", [eip])
         await sim.reason("thief", "HostnameConflict")
         uid = (sim.find("thief") or {})["metadata"]["uid"]
-        forged = marks.encode(Mark(False, owner_of(sim), uid))
+        forged = ownership.encode(Mark(False, owner_of(sim), uid))
         sim.world.put_record("_mailegress.known.example.com", [forged], "TXT")
         await sim.restart()
         await sim.sleep(4000)

@@ -61,7 +61,9 @@ def test_a_ptr_that_stays_pending_says_since_when_and_how_to_give_up() -> None:
         sim.delete("a")
         await sim.until(lambda: "deletionPolicy to Retain" in _message(sim), "the way out to be told")
         assert "PENDING since at least 20" in _message(sim)
-        assert not [what for what in sim.checks.applied if what[0] == "reset"], "what is under way is not touched"
+        assert not [what for what in sim.checks.applied if what[0] == "reset"], (
+            "what is under way is not touched"
+        )
         # (After half an hour it is stalled; then nothing is written any more.)
         await sim.sleep(1900)
         await sim.stay_quiet(1800)

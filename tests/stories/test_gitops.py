@@ -181,7 +181,13 @@ def test_get_and_describe_read_well(story: Story) -> None:
     assert "Events:" in told
     assert "Warning" in told[told.index("Events:") :]
     told = kubectl(story, "describe", "meg", "good")
-    for text in (a.allocation_id, a.public_ip, "FCrDNSPass", "Every authoritative name server returns", "Normal"):
+    for text in (
+        a.allocation_id,
+        a.public_ip,
+        "FCrDNSPass",
+        "Every authoritative name server returns",
+        "Normal",
+    ):
         assert text in told, told
     assert "kopf" not in told
 

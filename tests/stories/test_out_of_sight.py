@@ -44,7 +44,9 @@ def test_deleted_after_a_region_left_the_configuration(bare_story: Story) -> Non
     zone = story.zone()
     [here], [there] = story.eips(), story.eips(region=ELSEWHERE)
     before = story.world()
-    meg = story.meg("outbound", HOST, [here, {"allocationID": there.allocation_id, "region": ELSEWHERE}]).wait()
+    meg = story.meg(
+        "outbound", HOST, [here, {"allocationID": there.allocation_id, "region": ELSEWHERE}]
+    ).wait()
     assert story.operator.stop() == 0
     story.operator.start(regions=HOME)
     meg.delete(wait=False)

@@ -62,7 +62,9 @@ def test_rotated_keys_are_used_without_a_restart(bare_story: Story) -> None:
 
     def mount(key: str) -> None:
         fresh = keys.with_suffix(".new")
-        fresh.write_text(f"[default]\naws_access_key_id = {key}\naws_secret_access_key = key-nobody-may-see\n")
+        fresh.write_text(
+            f"[default]\naws_access_key_id = {key}\naws_secret_access_key = key-nobody-may-see\n"
+        )
         fresh.replace(keys)
 
     mount(old)
@@ -72,7 +74,9 @@ def test_rotated_keys_are_used_without_a_restart(bare_story: Story) -> None:
     one, two = story.eips(2)
     story.meg("first", "one.example.com", [one]).wait()
     log = operator.log.read_text()
-    assert f"AWS identity of ec2,route53: arn=arn:aws:iam::111122223333:user/{OPERATOR_USER} account=" in log, log
+    assert (
+        f"AWS identity of ec2,route53: arn=arn:aws:iam::111122223333:user/{OPERATOR_USER} account=" in log
+    ), log
 
     mount(f"{new[:8]} {new[8:]}")
     story.aws.run("register_key", access_key=new, account="111122223333", user=OPERATOR_USER)
@@ -285,7 +289,9 @@ def test_json_logs(bare_story: Story) -> None:
     assert "Ready=True" in outcomes
     told = [line["message"] for line in lines if line["level"] in ("warning", "error", "critical")]
     [test_bed] = told
-    assert "--dns-extra-ranges" in test_bed, "the sandbox's name servers are on loopback, and the start says so"
+    assert "--dns-extra-ranges" in test_bed, (
+        "the sandbox's name servers are on loopback, and the start says so"
+    )
     assert not [line for line in lines if line["logger"].startswith("kopf")]
     assert "403" not in text
     assert "orbidden" not in text

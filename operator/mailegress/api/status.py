@@ -171,7 +171,9 @@ class FormerRecord:
         hostname = clean_text(self.hostname, limits.DNS_NAME_LENGTH)
         account = _cut(self.account_id, limits.IDENTIFIER_LENGTH)
         return (
-            _compact({"zoneID": zone_id, "hostname": hostname, "accountID": account}) if zone_id and hostname else {}
+            _compact({"zoneID": zone_id, "hostname": hostname, "accountID": account})
+            if zone_id and hostname
+            else {}
         )
 
     @classmethod

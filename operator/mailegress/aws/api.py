@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
-from mailegress.reconcile.model import Change, NatGateway, Ptr, RecordSet, Zone
+from mailegress.model.aws import Change, NatGateway, Ptr, RecordSet, Zone
 
 T = TypeVar("T")
 

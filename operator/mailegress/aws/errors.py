@@ -14,7 +14,7 @@ from mailegress.api import reasons
 from mailegress.api.names import OWNERSHIP_LABEL, normalise_name
 from mailegress.api.text import clean_text
 from mailegress.aws.api import AwsError, Service
-from mailegress.reconcile.model import ErrorKind, Fault
+from mailegress.model.facts import ErrorKind, Fault
 from mailegress.telemetry.logs import bounded, redact
 
 _log = logging.getLogger(__name__)

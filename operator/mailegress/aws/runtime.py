@@ -8,13 +8,13 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TypeVar
 
+from mailegress.aio.tasks import Clock, Signal, Sleep, Tasks
 from mailegress.aws.api import AwsApi, AwsError, Service
-from mailegress.aws.bucket import Bucket, Pace, Priority
 from mailegress.aws.errors import is_throttle
+from mailegress.aws.rate_limit import Bucket, Pace, Priority
 from mailegress.aws.settings import AwsSettings
-from mailegress.aws.tasks import Clock, Signal, Sleep, Tasks
-from mailegress.reconcile.choke import Choke
 from mailegress.reconcile.ports import Wake
+from mailegress.reconcile.write_guard import Choke
 from mailegress.telemetry.metrics import Metrics
 
 T = TypeVar("T")

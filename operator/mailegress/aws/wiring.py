@@ -7,17 +7,17 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mailegress.aws.addresses import SharedAddressBook
+from mailegress.aio.tasks import Clock, Sleep
 from mailegress.aws.api import AwsApi
-from mailegress.aws.ptr import PacedPtrWriter
-from mailegress.aws.records import RecordCache
+from mailegress.aws.ec2.addresses import SharedAddressBook
+from mailegress.aws.ec2.ptr_writer import PacedPtrWriter
+from mailegress.aws.route53.records import RecordCache
+from mailegress.aws.route53.writer import BatchWriter
+from mailegress.aws.route53.zones import ZoneList
 from mailegress.aws.runtime import Runtime, build_runtime
 from mailegress.aws.settings import AwsSettings
-from mailegress.aws.tasks import Clock, Sleep
-from mailegress.aws.writer import BatchWriter
-from mailegress.aws.zones import ZoneList
-from mailegress.reconcile.choke import Choke
 from mailegress.reconcile.ports import Wake
+from mailegress.reconcile.write_guard import Choke
 from mailegress.telemetry.metrics import Metrics
 
 

@@ -7,8 +7,8 @@ import dataclasses
 from collections.abc import Iterator
 
 from mailegress.aws.api import AwsError
-from mailegress.aws.boto import BotoApi
 from mailegress.aws.errors import classify
+from mailegress.aws.sdk.client import BotoApi
 from mailegress.cli import parts
 from mailegress.cli.settings import Settings
 from mailegress.telemetry.metrics import Metrics

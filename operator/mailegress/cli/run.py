@@ -16,30 +16,29 @@ from mailegress.api.validation import InvalidObject
 from mailegress.aws.api import AwsApi
 from mailegress.aws.wiring import Aws, build_aws
 from mailegress.cli import parts
+from mailegress.cli.dependencies import Seams
 from mailegress.cli.lifecycle import Stop, run, supervise
-from mailegress.cli.seams import Seams
 from mailegress.cli.settings import Settings
 from mailegress.dns.wiring import build_dns
 from mailegress.engine.feed import Feed
 from mailegress.engine.queue import KeyedQueue, Priority
+from mailegress.engine.refresher import PREFIX, Rounds, RoundSettings
 from mailegress.engine.relist import Relister, RelistSettings
-from mailegress.engine.rounds import PREFIX, Rounds, RoundSettings
 from mailegress.engine.store import Store, Stored
 from mailegress.engine.workers import Workers, WorkerSettings
 from mailegress.kube.client import KubeClient
-from mailegress.kube.courier import Courier
 from mailegress.kube.credentials import CredentialsError, discover
+from mailegress.kube.event_recorder import Courier
 from mailegress.kube.lease import LeaderChoke, LeaseElector, LeaseSettings
 from mailegress.kube.transport import SignOfLife, Transport, connect
 from mailegress.kube.watch import watch
-from mailegress.reconcile.census import Census
-from mailegress.reconcile.choke import Choke
-from mailegress.reconcile.claims import ClaimIndex
-from mailegress.reconcile.crowd import Crowd
-from mailegress.reconcile.ports import KubeError
+from mailegress.reconcile.claim_index import ClaimIndex
+from mailegress.reconcile.creation_burst import Crowd
+from mailegress.reconcile.ports import KubeError, World
 from mailegress.reconcile.reconciler import Reconciler
 from mailegress.reconcile.settings import ReconcileSettings
-from mailegress.reconcile.situation import World
+from mailegress.reconcile.write_guard import Choke
+from mailegress.telemetry.condition_counts import Census
 from mailegress.telemetry.metrics import Metrics
 
 _log = logging.getLogger(__name__)

@@ -12,11 +12,11 @@ import dns.rdatatype
 import dns.reversename
 
 from mailegress.api.names import ownership_name
-from mailegress.dns.asking import Asker, kind_of
+from mailegress.dns.counted_query import Asker, kind_of
 from mailegress.dns.query import DnsTimeout
 from mailegress.dns.replies import Statement, absolute, read_authority, read_text, shown
 from mailegress.dns.walk import Cut, Walker
-from mailegress.reconcile.model import AnswerKind, AuthorityReport, Listed, PointerAnswer, ServerAnswer
+from mailegress.model.dns import AnswerKind, AuthorityReport, Listed, PointerAnswer, ServerAnswer
 
 SERVERS = 16
 """Name servers of one zone that are asked. The rest stand in the report as not asked, so that no such zone passes."""

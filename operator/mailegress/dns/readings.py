@@ -10,9 +10,9 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
+from mailegress.aio.fair_slots import Places, Ticket
 from mailegress.dns.budget import QUESTIONS, Budget, BudgetSpent
-from mailegress.dns.places import Places, Ticket
-from mailegress.reconcile.model import NEVER, Fact, Fault
+from mailegress.model.facts import NEVER, Fact, Fault
 from mailegress.reconcile.ports import Key, Wake
 
 T = TypeVar("T")

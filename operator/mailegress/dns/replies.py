@@ -13,7 +13,7 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 
-from mailegress.reconcile.model import AnswerKind
+from mailegress.model.dns import AnswerKind
 
 NAME_LENGTH = 255
 """Characters of a name as shown; escaped octets can make it longer than any legal one."""

@@ -9,17 +9,10 @@ import dns.name
 import dns.rdatatype
 import dns.reversename
 
-from mailegress.dns.asking import Asker
+from mailegress.dns.counted_query import Asker
 from mailegress.dns.query import DnsTimeout, Server
 from mailegress.dns.replies import Statement, absolute, read_recursive, shown
-from mailegress.reconcile.model import (
-    AnswerKind,
-    Iprev,
-    IprevResult,
-    ResolverAnswer,
-    ResolverReport,
-    ServerAnswer,
-)
+from mailegress.model.dns import AnswerKind, Iprev, IprevResult, ResolverAnswer, ResolverReport, ServerAnswer
 
 PTR_NAMES = 10
 """PTR names looked up per address: the limit SPF sets for the same job (RFC 7208 section 4.6.4)."""

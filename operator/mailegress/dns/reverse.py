@@ -11,7 +11,7 @@ from mailegress.dns.authorities import SERVERS, Authorities
 from mailegress.dns.budget import QUESTIONS, Budget
 from mailegress.dns.query import DnsTimeout
 from mailegress.dns.readings import Sleep
-from mailegress.reconcile.model import PointerAnswer
+from mailegress.model.dns import PointerAnswer
 
 _log = logging.getLogger(__name__)
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from mailegress.aio.fair_slots import Places
 from mailegress.api.limits import MESSAGE_LENGTH
 from mailegress.api.reasons import (
     AUTHORITIES_UNREACHABLE,
@@ -19,7 +20,6 @@ from mailegress.api.reasons import (
 from mailegress.api.text import clean_text
 from mailegress.dns.authorities import Authorities
 from mailegress.dns.budget import QUESTIONS, BudgetSpent
-from mailegress.dns.places import Places
 from mailegress.dns.query import DnsTimeout
 from mailegress.dns.readings import Clock, OnError, Pace, ReadingFailed, Readings, Sleep
 from mailegress.dns.replies import absolute
@@ -27,16 +27,8 @@ from mailegress.dns.resolvers import Resolvers
 from mailegress.dns.reverse import ReverseZones
 from mailegress.dns.settings import DnsSettings
 from mailegress.dns.walk import Walker, WalkIntercepted
-from mailegress.reconcile.model import (
-    AnswerKind,
-    AuthorityReport,
-    Delegation,
-    ErrorKind,
-    Fact,
-    Fault,
-    ResolverReport,
-    ServerAnswer,
-)
+from mailegress.model.dns import AnswerKind, AuthorityReport, Delegation, ResolverReport, ServerAnswer
+from mailegress.model.facts import ErrorKind, Fact, Fault
 from mailegress.reconcile.ports import Key, Wake
 
 _log = logging.getLogger(__name__)

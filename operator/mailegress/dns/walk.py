@@ -12,8 +12,8 @@ import dns.name
 import dns.rcode
 import dns.rdatatype
 
-from mailegress.dns.asking import Asker, kind_of
-from mailegress.dns.cache import AgingCache
+from mailegress.aio.ttl_cache import AgingCache
+from mailegress.dns.counted_query import Asker, kind_of
 from mailegress.dns.query import DnsTimeout, Server
 from mailegress.dns.replies import (
     Referral,
@@ -26,7 +26,8 @@ from mailegress.dns.replies import (
     shown,
 )
 from mailegress.dns.settings import DnsSettings
-from mailegress.reconcile.model import NEVER, AnswerKind
+from mailegress.model.dns import AnswerKind
+from mailegress.model.facts import NEVER
 
 _SERVERS_TRIED = 5
 """Servers of one zone asked before a step counts as failed."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 
-from mailegress.dns.asking import Asker, QueryMetrics
 from mailegress.dns.authorities import Authorities
+from mailegress.dns.counted_query import Asker, QueryMetrics
 from mailegress.dns.query import DnsQuery
 from mailegress.dns.readings import Clock, OnError, Sleep
 from mailegress.dns.resolvers import Resolvers

@@ -33,8 +33,8 @@ from mailegress.kube.credentials import CredentialsError
 from mailegress.kube.events import Recent, event_body
 from mailegress.kube.pages import PLAIN, read_list
 from mailegress.kube.transport import Response, SignOfLife, Transport
-from mailegress.reconcile.choke import Choke, OpenChoke
 from mailegress.reconcile.ports import KubeConflict, KubeError, KubeGone
+from mailegress.reconcile.write_guard import Choke, OpenChoke
 from mailegress.telemetry.logs import about
 from mailegress.telemetry.metrics import Metrics
 

@@ -19,8 +19,8 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 from urllib.parse import quote
 
-from mailegress.reconcile.choke import SEND_BEFORE, Choke
 from mailegress.reconcile.ports import KubeConflict, KubeError, KubeGone
+from mailegress.reconcile.write_guard import SEND_BEFORE, Choke
 
 _log = logging.getLogger(__name__)
 

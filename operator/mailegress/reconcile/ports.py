@@ -12,23 +12,13 @@ share one reading. A request for something that is being backed off after a fail
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-from mailegress.reconcile.model import (
-    Absence,
-    AuthorityReport,
-    Change,
-    Delegation,
-    Fact,
-    NameView,
-    Ptr,
-    RegionView,
-    ResolverReport,
-    ServerAnswer,
-    WriteState,
-    Zone,
-    ZoneLook,
-)
+from mailegress.model.aws import Absence, Change, NameView, Ptr, RegionView, Zone, ZoneLook
+from mailegress.model.dns import AuthorityReport, Delegation, ResolverReport, ServerAnswer
+from mailegress.model.facts import Fact, WriteState
+from mailegress.reconcile.claim_index import ClaimIndex
 
 Key = str
 """``namespace/name`` of a MailEgress."""
@@ -166,6 +156,19 @@ class Dns(Protocol):
     def request_public(
         self, key: Key, hostname: str, addresses: frozenset[str], not_before: float
     ) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The ports; planning only reads from them."""
+
+    book: AddressBook
+    ptrs: PtrWriter
+    zones: Zones
+    records: Records
+    writer: ZoneWriter
+    dns: Dns
+    claims: ClaimIndex
 
 
 class Kube(Protocol):

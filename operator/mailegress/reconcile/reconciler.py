@@ -18,15 +18,17 @@ from mailegress.api.reasons import ALL_REASONS
 from mailegress.api.status import Condition, Status
 from mailegress.api.types import MailEgress, parse_meta, parse_object, parse_remains
 from mailegress.api.validation import InvalidObject
-from mailegress.reconcile import remember, summarise, targets
-from mailegress.reconcile.act import Actor
-from mailegress.reconcile.census import Census
-from mailegress.reconcile.crowd import Crowd
-from mailegress.reconcile.plan import plan, refuse
-from mailegress.reconcile.ports import Kube, KubeConflict, KubeError, KubeGone, ObjectStore, Wake
+from mailegress.reconcile import memory as remember
+from mailegress.reconcile import summarise
+from mailegress.reconcile.creation_burst import Crowd
+from mailegress.reconcile.executor import Actor
+from mailegress.reconcile.memory import Memory
+from mailegress.reconcile.observe import Situation
+from mailegress.reconcile.ports import Kube, KubeConflict, KubeError, KubeGone, ObjectStore, Wake, World
+from mailegress.reconcile.result import ChangeRecords, RemoveFinalizer, SetPtr, Step
+from mailegress.reconcile.rules import plan, refuse, targets
 from mailegress.reconcile.settings import ReconcileSettings
-from mailegress.reconcile.situation import Memory, Situation, World
-from mailegress.reconcile.step import ChangeRecords, RemoveFinalizer, SetPtr, Step
+from mailegress.telemetry.condition_counts import Census
 from mailegress.telemetry.logs import decision
 from mailegress.telemetry.metrics import Metrics
 

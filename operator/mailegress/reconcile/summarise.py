@@ -24,7 +24,7 @@ from mailegress.api.conditions import (
 from mailegress.api.reasons import ALL_REASONS
 from mailegress.api.status import Condition, PtrOrigin, Status
 from mailegress.api.types import MailEgress
-from mailegress.reconcile.step import AddFinalizer, ChangeRecords, Finding, Step, bad
+from mailegress.reconcile.result import AddFinalizer, ChangeRecords, Finding, Step, bad
 
 DEPENDENCE = (ACCEPTED, FORWARD_READY, REVERSE_READY, RESOLVED)
 """Ready carries the first blocker in this order."""
@@ -100,11 +100,15 @@ def _ready(obj: MailEgress, step: Step, found: dict[str, Finding], held: bool) -
             "Verifying the A record, the PTRs and what the world sees of them.",
         )
     if step.owed:
-        return Finding(TRUE, reasons.RETIRING_OLD_NAME.name, f"{obj.spec.hostname} is verified; {step.owed[0]}.")
+        return Finding(
+            TRUE, reasons.RETIRING_OLD_NAME.name, f"{obj.spec.hostname} is verified; {step.owed[0]}."
+        )
     count = len(step.public_ips)
     addresses = "1 address" if count == 1 else f"{count} addresses"
     return Finding(
-        TRUE, reasons.READY_REASON.name, f"Forward and reverse DNS match for {obj.spec.hostname} ({addresses})."
+        TRUE,
+        reasons.READY_REASON.name,
+        f"Forward and reverse DNS match for {obj.spec.hostname} ({addresses}).",
     )
 
 
@@ -189,9 +193,7 @@ def patience(
 
 def _same_words(old: Status, new: Status) -> bool:
     """Do all conditions say what they said of this generation, word by word?"""
-    return old.observed_generation == new.observed_generation and set(old.conditions) == set(
-        new.conditions
-    )
+    return old.observed_generation == new.observed_generation and set(old.conditions) == set(new.conditions)
 
 
 def _only_insync(old: Status, new: Status) -> bool:

@@ -63,7 +63,9 @@ class AwsModel(AwsState):
         if not (name.isdigit() and len(name) == 12):
             raise ValueError(f"account ID {name!r} is not 12 digits")
         if name not in self.accounts:
-            route53 = Route53(name, self.settings, self.ids, self.buckets, self._choose_servers, self._has_zone)
+            route53 = Route53(
+                name, self.settings, self.ids, self.buckets, self._choose_servers, self._has_zone
+            )
             self.accounts[name] = Account(name, route53, lambda region: Region(name, region, self.network))
         return self.accounts[name]
 

@@ -65,7 +65,9 @@ class Route53:
         if zone_id not in self.zones:
             if self._settings.foreign_zone == "AccessDenied" and self._is_elsewhere(zone_id):
                 raise AwsFault(
-                    "AccessDenied", f"User is not authorized to access this resource: hostedzone/{zone_id}", 403
+                    "AccessDenied",
+                    f"User is not authorized to access this resource: hostedzone/{zone_id}",
+                    403,
                 )
             raise AwsFault("NoSuchHostedZone", f"No hosted zone found with ID: {zone_id}", 404)
         return self.zones[zone_id]

@@ -76,7 +76,9 @@ class Sts:
                 raise AwsFault(
                     "AuthFailure", "AWS was not able to validate the provided access credentials", 401
                 )
-            raise AwsFault("InvalidClientTokenId", "The security token included in the request is invalid.", 403)
+            raise AwsFault(
+                "InvalidClientTokenId", "The security token included in the request is invalid.", 403
+            )
         session = self.sessions.get(access_key)
         if session is not None:
             if token != session.token:

@@ -47,7 +47,7 @@ BOUNDS = (
         "flood-drops-others-events",
         "E8",
         "A flood of Events in one namespace drops those of another",
-        "kube/courier.py",
+        "kube/event_recorder.py",
         "        namespace = max(self._waiting, key=lambda name: len(self._waiting[name]))\n",
         "        namespace = min(self._waiting, key=lambda name: len(self._waiting[name]))\n",
         tests=(
@@ -59,7 +59,7 @@ BOUNDS = (
         "foreign-finalizers-dropped",
         "S2",
         "The finalizers of others go when the operator's own is put on",
-        "reconcile/act.py",
+        "reconcile/executor.py",
         "        if meta.foreign_finalizers:\n",
         "        if meta.foreign_finalizers > 100:\n",
         tests=(
@@ -70,7 +70,7 @@ BOUNDS = (
         "asleep-but-first",
         "E4",
         "A suspended object keeps by its age what it does not use",
-        "reconcile/claims.py",
+        "reconcile/claim_index.py",
         "standing.holds or (standing.able and not claimant.suspended)",
         "standing.holds or standing.able",
         tests=("tests/reconcile/test_lines.py::test_a_suspended_object_holds_nothing_by_its_age",),
@@ -79,7 +79,7 @@ BOUNDS = (
         "nothing-resolved-but-first",
         "E4",
         "An object without any address keeps a hostname by its age",
-        "reconcile/contest.py",
+        "reconcile/rules/claims.py",
         "    return Standing(holds, bool(targets.wanted) and not hopeless, ",
         "    return Standing(holds, not hopeless, ",
         tests=(
@@ -91,7 +91,7 @@ BOUNDS = (
         "hopeless-but-first",
         "E4",
         "A hopeless object keeps an address by its age",
-        "reconcile/contest.py",
+        "reconcile/rules/claims.py",
         "    return Standing(holds, bool(targets.wanted) and not hopeless, ",
         "    return Standing(holds, bool(targets.wanted), ",
         tests=(
@@ -103,7 +103,7 @@ BOUNDS = (
         "suspension-lets-go",
         "S9",
         "A suspended object under Observed loses the name that its PTR shows",
-        "reconcile/contest.py",
+        "reconcile/rules/claims.py",
         "    holds = spec.hostname in shown if observed else ",
         "    holds = not observed and ",
         tests=(
@@ -114,7 +114,7 @@ BOUNDS = (
         "all-rivals-woken",
         "E8",
         "An edit wakes every rival",
-        "reconcile/claims.py",
+        "reconcile/claim_index.py",
         "for place in self._lines.get(line, ())[:_HEADS]}",
         "for place in self._lines.get(line, ())}",
         tests=(
@@ -126,7 +126,7 @@ BOUNDS = (
         "far-back-looks-often",
         "E8",
         "Whoever is further back in line looks again every minute",
-        "reconcile/plan.py",
+        "reconcile/rules/__init__.py",
         "    far = bool(draft.blocked_on) and ",
         "    far = False and ",
         tests=(
@@ -138,7 +138,7 @@ BOUNDS = (
         "whole-line-looked-at",
         "E8",
         "Each of those that lost a hostname looks at all that want the address",
-        "reconcile/contest.py",
+        "reconcile/rules/claims.py",
         "place == _LOOKED_AT",
         "place < 0",
         tests=(
@@ -150,7 +150,7 @@ BOUNDS = (
         "every-nudge-honoured",
         "S11",
         "Every edit and every request makes new readings and ends pauses",
-        "reconcile/remember.py",
+        "reconcile/memory.py",
         "    if now >= memory.nudges.due(settings.blocked_seconds, settings.resync_seconds):\n",
         "    if memory.nudges.pending:\n",
         tests=("tests/reconcile/test_nudges.py::test_edits_and_requests_are_honoured_at_most_once_a_minute",),

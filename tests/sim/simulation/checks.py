@@ -15,7 +15,7 @@ from simulation.world import WRITES
 
 from mailegress.api.names import OWNERSHIP_LABEL
 from mailegress.aws.settings import AwsSettings
-from mailegress.reconcile.marks import Mark
+from mailegress.model.ownership import Mark
 from sandbox.aws.model.eip import Eip
 from sandbox.aws.service import Call
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from simulation.apiwire import Object
 
-from mailegress.reconcile import marks
-from mailegress.reconcile.marks import Mark
+from mailegress.model import ownership
+from mailegress.model.ownership import Mark
 from sandbox.aws.model.eip import Eip
 from sandbox.aws.model.zones import Zone
 from sandbox.aws.service import Call
@@ -35,7 +35,7 @@ def targets(call: Call) -> list[tuple[str, str]]:
 
 
 def mark_of(*values: str) -> Mark | None:
-    return marks.parse([v for v in values if v])
+    return ownership.parse([v for v in values if v])
 
 
 def bare(name: str | None) -> str | None:

@@ -20,10 +20,10 @@ from simulation.loop import TURNS, Deadlock, Runaway, VirtualLoop
 from simulation.trace import LogToTrace, Trace
 from simulation.world import REGION, START, SimAws, SimDns, World
 
+from mailegress.cli.dependencies import Seams
 from mailegress.cli.lifecycle import Stop
 from mailegress.cli.loading import load_settings
 from mailegress.cli.run import Operator
-from mailegress.cli.seams import Seams
 from mailegress.cli.settings import Settings
 from mailegress.kube.transport import Transport
 from mailegress.kube.watch import quiet_kopf

@@ -154,9 +154,19 @@ def _zone_gone(stage: Stage, dump: dict[str, object]) -> None:
 
 
 HIDDEN = (
-    Scenario("region-vanishes", _prepare_regions, _region, hasty=False, settings={"regions": f"{REGION},{ELSEWHERE}"}),
     Scenario(
-        "left-in-a-region", _prepare_regions, _left_region, hasty=False, settings={"regions": f"{REGION},{ELSEWHERE}"}
+        "region-vanishes",
+        _prepare_regions,
+        _region,
+        hasty=False,
+        settings={"regions": f"{REGION},{ELSEWHERE}"},
+    ),
+    Scenario(
+        "left-in-a-region",
+        _prepare_regions,
+        _left_region,
+        hasty=False,
+        settings={"regions": f"{REGION},{ELSEWHERE}"},
     ),
     Scenario("ec2-account-changes", with_eips(1), _ec2_account, hasty=False),
     Scenario("eip-hidden", with_eips(1), _hidden_eip, hasty=False),

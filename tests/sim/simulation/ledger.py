@@ -12,7 +12,7 @@ from simulation.facts import Batch, mark_of
 from simulation.world import World
 
 from mailegress.api.names import FINALIZER
-from mailegress.reconcile.marks import Mark
+from mailegress.model.ownership import Mark
 from sandbox.aws.model.eip import Eip
 
 GATE = 60.0

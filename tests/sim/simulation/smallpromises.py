@@ -7,8 +7,8 @@ from simulation.smallstate import HOSTS, NUMBERS, Broken, State
 from mailegress.api.conditions import READY, TRUE
 from mailegress.api.names import FINALIZER
 from mailegress.api.types import MailEgress
-from mailegress.reconcile.model import Verb
-from mailegress.reconcile.step import ChangeRecords
+from mailegress.model.aws import Verb
+from mailegress.reconcile.result import ChangeRecords
 
 # ---------------------------------------------------------------- S
 

@@ -9,7 +9,7 @@ from typing import Any
 from fakes import OTHER_UID, UID, FakeDns
 
 from mailegress.api.types import MailEgress
-from mailegress.reconcile.situation import Memory
+from mailegress.reconcile.memory import Memory
 
 HOSTS = ("a.example.com", "b.example.com")
 UIDS = (UID, OTHER_UID)

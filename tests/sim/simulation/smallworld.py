@@ -43,20 +43,13 @@ from simulation.smallstate import (
 from mailegress.api.conditions import READY, TRUE
 from mailegress.api.names import FINALIZER
 from mailegress.api.types import MailEgress
-from mailegress.reconcile import marks
-from mailegress.reconcile.batch import mark_set
-from mailegress.reconcile.marks import Mark
-from mailegress.reconcile.model import (
-    Eip,
-    NameView,
-    Ptr,
-    RecordSet,
-    ServerAnswer,
-    Verb,
-    WritePhase,
-    WriteState,
-)
-from mailegress.reconcile.step import AddFinalizer, ChangeRecords, RemoveFinalizer, ResetPtr, SetPtr, Step
+from mailegress.model import ownership
+from mailegress.model.aws import Eip, NameView, Ptr, RecordSet, Verb
+from mailegress.model.dns import ServerAnswer
+from mailegress.model.facts import WritePhase, WriteState
+from mailegress.model.ownership import Mark
+from mailegress.reconcile.result import AddFinalizer, ChangeRecords, RemoveFinalizer, ResetPtr, SetPtr, Step
+from mailegress.reconcile.rules.record_changes import mark_set
 
 # ---------------------------------------------------------------- a state as a planner's desk
 
@@ -239,7 +232,7 @@ def _acted(state: State, index: int, told: MailEgress, step: Step, desk: Desk) -
                 desk.memories[told.meta.uid].marks.pop((zone_id, hostname), None)
             desk.records.apply(zone_id, hostname, changes)
             view = desk.records.views[zone_id, hostname]
-            mark = marks.parse(view.mark.values) if view.mark is not None else None
+            mark = ownership.parse(view.mark.values) if view.mark is not None else None
             place = HOSTS.index(hostname)
             return _with_name(
                 state,

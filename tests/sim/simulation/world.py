@@ -16,7 +16,6 @@ from simulation.facts import bare
 from simulation.faults import Plan
 
 from mailegress.api.names import ownership_name
-from mailegress.aws import parse
 from mailegress.aws.api import (
     AddressRow,
     AwsError,
@@ -27,8 +26,9 @@ from mailegress.aws.api import (
     RecordPage,
     Service,
 )
+from mailegress.aws.sdk import replies
 from mailegress.dns.query import DnsTimeout, Server
-from mailegress.reconcile.model import Change, NatGateway, Ptr, Zone
+from mailegress.model.aws import Change, NatGateway, Ptr, Zone
 from sandbox.aws.control import Control
 from sandbox.aws.model import AwsModel, Settings
 from sandbox.aws.model.eip import Eip
@@ -348,7 +348,7 @@ class SimAws:
         params: dict[str, Any] = {}
         if allocation_ids is not None:
             params["Filters"] = [{"Name": "allocation-id", "Values": list(allocation_ids)}]
-        rows = await self._call(Service.EC2, "DescribeAddresses", region, params, parse.addresses)
+        rows = await self._call(Service.EC2, "DescribeAddresses", region, params, replies.addresses)
         return rows if params else self._shortened("DescribeAddresses", rows)
 
     async def describe_addresses_attribute(
@@ -361,7 +361,7 @@ class SimAws:
             params["AllocationIds"] = list(allocation_ids)
         if token:
             params["NextToken"] = token
-        return await self._call(Service.EC2, "DescribeAddressesAttribute", region, params, parse.ptr_page)
+        return await self._call(Service.EC2, "DescribeAddressesAttribute", region, params, replies.ptr_page)
 
     async def describe_nat_gateways(
         self, region: str, ids: Sequence[str] | None = None, token: str = ""
@@ -371,7 +371,7 @@ class SimAws:
             params["Filter"] = [{"Name": "nat-gateway-id", "Values": list(ids)}]
         if token:
             params["NextToken"] = token
-        return await self._call(Service.EC2, "DescribeNatGateways", region, params, parse.nat_page)
+        return await self._call(Service.EC2, "DescribeNatGateways", region, params, replies.nat_page)
 
     async def modify_address_attribute(self, region: str, allocation_id: str, domain_name: str) -> Ptr:
         params = {"AllocationId": allocation_id, "DomainName": domain_name}
@@ -383,12 +383,12 @@ class SimAws:
 
     async def list_hosted_zones(self, marker: str = "") -> Page[Zone]:
         params = {"MaxItems": "100"} | ({"Marker": marker} if marker else {})
-        page = await self._route53("ListHostedZones", params, parse.zone_page)
+        page = await self._route53("ListHostedZones", params, replies.zone_page)
         shown = tuple(z for z in page.items if z.id not in self.world.hidden)
         return Page(self._shortened("ListHostedZones", shown), page.next)
 
     async def get_hosted_zone(self, zone_id: str) -> frozenset[str]:
-        return await self._route53("GetHostedZone", {"Id": zone_id}, parse.name_servers)
+        return await self._route53("GetHostedZone", {"Id": zone_id}, replies.name_servers)
 
     async def list_resource_record_sets(
         self, zone_id: str, start: RecordCursor | None, max_items: int
@@ -400,21 +400,21 @@ class SimAws:
                 params["StartRecordType"] = start.type
             if start.identifier:
                 params["StartRecordIdentifier"] = start.identifier
-        return await self._route53("ListResourceRecordSets", params, parse.record_page)
+        return await self._route53("ListResourceRecordSets", params, replies.record_page)
 
     async def change_resource_record_sets(self, zone_id: str, changes: Sequence[Change]) -> ChangeInfo:
-        params = {"HostedZoneId": zone_id, "ChangeBatch": parse.change_batch(changes)}
-        return await self._route53("ChangeResourceRecordSets", params, parse.change_info)
+        params = {"HostedZoneId": zone_id, "ChangeBatch": replies.change_batch(changes)}
+        return await self._route53("ChangeResourceRecordSets", params, replies.change_info)
 
     async def get_change(self, change_id: str) -> ChangeInfo:
-        return await self._route53("GetChange", {"Id": change_id}, parse.change_info)
+        return await self._route53("GetChange", {"Id": change_id}, replies.change_info)
 
     async def _route53(self, operation: str, params: Mapping[str, Any], parsed: Callable[[Any], T]) -> T:
         return await self._call(Service.ROUTE53, operation, REGION, params, parsed)
 
 
 def _ptr_reply(reply: Any) -> Ptr:
-    return parse.ptr(reply.get("Address") or {})
+    return replies.ptr(reply.get("Address") or {})
 
 
 def _shown(call: Call) -> str:

@@ -1,0 +1,1 @@
+"""Ground floor of asyncio: tasks, queues, caches. No domain words, no I/O."""

@@ -1,0 +1,1 @@
+"""Elastic IPs, NAT gateways and PTRs."""

@@ -1,0 +1,207 @@
+"""EIPs that a sweep does not show any more: lost, or is it us?
+
+A released address soon belongs to a stranger, so our A record must let go of it; but an account that seems empty is
+more likely a wrong credential than a mass release, and believing it would take every record down.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from mailegress.aws.api import AwsError, Service
+from mailegress.aws.ec2.listing import Identity
+from mailegress.aws.rate_limit import Priority
+from mailegress.aws.runtime import Runtime
+from mailegress.model.aws import Absence, RegionView
+from mailegress.model.facts import NEVER
+from mailegress.reconcile.ports import Key
+
+_FILTER_VALUES = 200
+"""Values in one filter ("Filtering using the CLI and API", EC2 User Guide)."""
+_FORGET = 3600.0
+"""Seconds after which an absence that nobody asks about is forgotten."""
+
+KnownEips = Callable[[str], set[str]]
+"""``region -> allocation IDs`` that CRs are known to use."""
+
+
+@dataclass(slots=True)
+class _Missing:
+    due: float
+    asked_at: float
+    first: float | None = None
+    looked: bool = False
+    """A look-up was answered and did not show it."""
+    lost: bool = False
+    keys: dict[Key, None] = field(default_factory=dict)
+
+
+class AbsenceWatch:
+    """One region's missing EIPs. ``sweep(key, not_before)`` has the region read again."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        region: str,
+        identity: Identity,
+        view: Callable[[], RegionView | None],
+        known: KnownEips,
+        sweep: Callable[[Key, float], None],
+    ) -> None:
+        self._rt = runtime
+        self._region = region
+        self._identity = identity
+        self._view = view
+        self._known = known
+        self._sweep = sweep
+        self._missing: dict[str, _Missing] = {}
+        self._mass: set[str] = set()
+        self._acknowledged: set[str] = set()
+        self._signal = runtime.signal()
+        self._backoff = runtime.backoff()
+        self._running = False
+
+    @property
+    def mass(self) -> int:
+        """EIPs whose absence is not believed because there are so many of them."""
+        return len(self._mass)
+
+    def watch(self, key: Key, allocation_id: str) -> Absence:
+        """What is known; looking goes on in the background, and ``key`` is woken when that changes."""
+        view = self._view()
+        if view is not None and allocation_id in view.eips:
+            return Absence.PRESENT
+        now = self._rt.clock()
+        missing = self._missing.get(allocation_id)
+        if missing is None:
+            missing = self._missing[allocation_id] = _Missing(due=now, asked_at=now)
+        missing.asked_at = now
+        missing.keys[key] = None
+        if allocation_id in self._mass:
+            return Absence.MASS
+        if missing.lost:
+            return Absence.LOST
+        self._signal.set()
+        if not self._running:
+            self._running = True
+            self._rt.tasks.spawn(self._run(), f"absence-{self._region}")
+        return Absence.SUSPECTED if missing.looked else Absence.UNCHECKED
+
+    def forget(self, allocation_ids: Iterable[str]) -> None:
+        """The CR that used these was edited or deleted: a human has looked, so their absence is plain again."""
+        now = self._rt.clock()
+        for allocation_id in allocation_ids:
+            self._mass.discard(allocation_id)
+            view = self._view()
+            if view is None or allocation_id not in view.eips:
+                self._acknowledged.add(allocation_id)
+            missing = self._missing.get(allocation_id)
+            if missing is not None and not missing.lost:
+                missing.first, missing.due = None, now
+                for key in missing.keys:
+                    self._rt.wake(key)
+
+    def swept(self) -> None:
+        """A sweep was completed."""
+        view = self._view()
+        if view is None:
+            return
+        self._mass -= view.eips.keys()
+        self._acknowledged -= view.eips.keys()
+        now = self._rt.clock()
+        for allocation_id, missing in list(self._missing.items()):
+            if allocation_id in view.eips:
+                del self._missing[allocation_id]
+                for key in missing.keys:
+                    self._rt.wake(key)
+            elif now - missing.asked_at > _FORGET:
+                del self._missing[allocation_id]
+        self._assess(view)
+
+    def _assess(self, view: RegionView) -> None:
+        """Is so much missing at once that nothing may be believed?"""
+        known = self._known(self._region)
+        settings = self._rt.settings
+        gone = {a for a in known if a not in view.eips} - self._acknowledged
+        gone -= {a for a, missing in self._missing.items() if missing.lost}
+        if len(gone) <= settings.mass_count or len(gone) <= settings.mass_share * len(known):
+            return
+        fresh, self._mass = gone - self._mass, self._mass | gone
+        for allocation_id in fresh & self._missing.keys():
+            self._missing[allocation_id].first = None
+            for key in self._missing[allocation_id].keys:
+                self._rt.wake(key)
+
+    async def _run(self) -> None:
+        try:
+            while True:
+                open_ones = [m for a, m in self._missing.items() if not m.lost and a not in self._mass]
+                if not open_ones:
+                    return
+                pause = min(m.due for m in open_ones) - self._rt.clock()
+                if pause > 0:
+                    await self._signal.wait(pause)
+                    continue
+                await self._look()
+        finally:
+            self._running = False
+
+    async def _look(self) -> None:
+        view = self._view()
+        began = self._rt.clock()
+        if view is not None:
+            self._assess(view)
+        due = sorted(
+            (m.due, a)
+            for a, m in self._missing.items()
+            if not m.lost and a not in self._mass and m.due <= began
+        )
+        ids = [allocation_id for _, allocation_id in due[:_FILTER_VALUES]]
+        if not ids:
+            return
+        call = functools.partial(self._rt.api.describe_addresses, self._region, ids)
+        try:
+            # Whose account this look-up is made in decides what it means, so it is asked for each time.
+            account = await self._identity.account(self._region, fresh=True)
+            rows = await self._rt.read(Service.EC2, Priority.POLL, self._region, call)
+        except AwsError as error:
+            self._identity.note(error)
+            again = self._rt.clock() + self._backoff.next()
+            for allocation_id in ids:
+                if allocation_id in self._missing:
+                    self._missing[allocation_id].due = again
+            return
+        self._backoff.reset()
+        view = self._view()
+        ours = view is not None and view.account_id == account
+        there = {row.allocation_id for row in rows}
+        for allocation_id in ids:
+            missing = self._missing.get(allocation_id)
+            if missing is None or allocation_id in self._mass:
+                continue
+            if allocation_id in there:
+                del self._missing[allocation_id]
+                for key in missing.keys:
+                    self._sweep(key, began)
+            else:
+                self._note_missing(missing, began, ours)
+
+    def _note_missing(self, missing: _Missing, began: float, ours: bool) -> None:
+        confirm = self._rt.settings.lost_confirm
+        if not missing.looked:
+            missing.looked = True
+            for key in missing.keys:
+                self._rt.wake(key)
+        if not ours:
+            missing.first, missing.due = None, began + confirm
+        elif missing.first is None:
+            missing.first, missing.due = began, began + confirm
+        elif began - missing.first >= confirm:
+            missing.lost = True
+            missing.due = NEVER
+            for key in missing.keys:
+                self._rt.wake(key)
+        else:
+            missing.due = missing.first + confirm

@@ -1,0 +1,1 @@
+"""boto3: clients, credentials, replies. The only importer of the AWS SDK."""

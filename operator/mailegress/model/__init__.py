@@ -1,0 +1,1 @@
+"""Values that the rules read: AWS, DNS, ownership. No I/O."""

@@ -1,0 +1,285 @@
+"""Who may write what: exactly one CR per hostname and per EIP.
+
+Claims are read from the specs of all live objects (so they are complete after the first full list) and from the marks
+and PTRs in AWS, never from another object's status.
+
+Where no mark and no PTR shows whose something is, the first in line holds it: the oldest of those that can do something
+with it (see :class:`Standing`), then the oldest of the others. Whatever happens to one object, at most the first two of
+each line it stands in are woken: the cost of an edit does not grow with the number of rivals.
+"""
+
+from __future__ import annotations
+
+import heapq
+from bisect import bisect_left, insort
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from mailegress.api.names import FINALIZER
+from mailegress.api.types import EipSelector, MailEgress, Management
+from mailegress.model.aws import Eip
+
+Selector = tuple[str, str, str]
+"""Kind, value, and the region that the spec names; empty = none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What an object's own pass found out about its right to hold something by age alone."""
+
+    holds: bool = False
+    """Its mark stands at its hostname, or (Observed) a PTR shows it: a suspension takes nothing away."""
+    able: bool = True
+    """Its selectors resolve to at least one address, and it is not hopeless (Stalled for half an hour of no progress
+    although no other object keeps it from anything; until its spec is edited)."""
+    named: bool = True
+    """No other object holds its hostname: with an address alone it could do nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimant:
+    """What the index keeps of a live object."""
+
+    uid: str
+    key: str
+    created: str
+    hostname: str
+    selectors: tuple[Selector, ...]
+    managed: bool
+    suspended: bool
+    deleting: bool
+    leaving: bool
+    """Being deleted and not done with it, under Observed: no mark tells of its claim, and a PTR of it may be reset."""
+
+    @property
+    def order(self) -> tuple[str, str]:
+        """Oldest first, then UID. RFC 3339 in UTC sorts as text."""
+        return (self.created, self.uid)
+
+
+def selectors_of(eip: Eip) -> list[Selector]:
+    """Every way in which a spec can mean this EIP: with its region, or with none."""
+    ways = [("allocationID", eip.allocation_id), ("publicIP", eip.public_ip)]
+    if eip.nat_gateway_id:
+        ways.append(("natGatewayID", eip.nat_gateway_id))
+    if eip.instance_id:
+        ways.append(("instanceID", eip.instance_id))
+    return [(*way, region) for way in ways for region in (eip.region, "")]
+
+
+def _selectors(selectors: Iterable[EipSelector]) -> tuple[Selector, ...]:
+    return tuple((s.kind.value, s.value, s.region or "") for s in selectors)
+
+
+Line = tuple[str, ...]
+"""What objects stand in line for: a hostname, a selector, or (Observed) a selector with a PTR's name."""
+_Place = tuple[int, str, str]
+"""In a line: 1 for those behind all others, 2 for those that lost their hostname; then by age, then by UID."""
+
+_HEADS = 2
+"""Of a line: who holds it, and who is next."""
+
+
+def _hostname_line(hostname: str) -> Line:
+    return ("hostname", hostname)
+
+
+class ClaimIndex:
+    """Live objects by UID, in line for hostnames and selectors; and who waits for whom."""
+
+    def __init__(self) -> None:
+        self._by_uid: dict[str, Claimant] = {}
+        self._standings: dict[str, Standing] = {}
+        self._lines: dict[Line, list[_Place]] = {}
+        self._places: dict[str, dict[Line, _Place]] = {}
+        self._leaving: dict[tuple[str, ...], set[str]] = defaultdict(set)
+        self._blocked: dict[str, frozenset[str]] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_uid)
+
+    def put(self, key: str, obj: MailEgress) -> set[str]:
+        """Take in an object; the keys of objects whose claims this may change come back."""
+        claimant = Claimant(
+            uid=obj.meta.uid,
+            key=key,
+            created=obj.meta.creation_timestamp,
+            hostname=obj.spec.hostname,
+            selectors=_selectors(obj.spec.elastic_ips),
+            managed=obj.spec.forward.management is Management.MANAGED,
+            suspended=obj.spec.suspend,
+            deleting=(deleting := obj.meta.deletion_timestamp is not None),
+            leaving=deleting
+            and obj.spec.forward.management is Management.OBSERVED
+            and FINALIZER in obj.meta.finalizers,
+        )
+        if self._by_uid.get(claimant.uid) == claimant:
+            return set()
+        before = self._remove(claimant.uid)
+        self._by_uid[claimant.uid] = claimant
+        if claimant.leaving:
+            for selector in claimant.selectors:
+                self._leaving[claimant.hostname, *selector].add(claimant.uid)
+        return self._queue_up(claimant, before)
+
+    def drop(self, uid: str) -> set[str]:
+        """Forget an object; the keys of those that may come in its place are returned."""
+        self._blocked.pop(uid, None)
+        return self._heads(self._remove(uid))
+
+    def stand(self, uid: str, standing: Standing) -> set[str]:
+        """What an object's pass found out about it; the keys of objects whose claims this changes come back, its own
+        among them.
+        """
+        claimant = self._by_uid.get(uid)
+        if claimant is None or self._standings.get(uid) == standing:
+            return set()
+        known = uid in self._standings
+        self._standings[uid] = standing
+        before = self._places.get(uid, {})
+        self._leave(uid)
+        woken = self._queue_up(claimant, before)
+        if known and before != self._places.get(uid, {}):
+            # It decided in its former place whom it waits for: that is no proof of a circle.
+            self._blocked.pop(uid, None)
+            woken.add(claimant.key)
+        return woken
+
+    def standing(self, uid: str) -> Standing | None:
+        """None: its spec has not been looked at by a pass yet."""
+        return self._standings.get(uid)
+
+    # ------------------------------------------------ lines
+
+    def _remove(self, uid: str) -> dict[Line, _Place]:
+        claimant = self._by_uid.pop(uid, None)
+        self._standings.pop(uid, None)
+        if claimant is not None and claimant.leaving:
+            for selector in claimant.selectors:
+                place = (claimant.hostname, *selector)
+                self._leaving[place].discard(uid)
+                if not self._leaving[place]:
+                    del self._leaving[place]
+        return self._leave(uid)
+
+    def _leave(self, uid: str) -> dict[Line, _Place]:
+        places = self._places.pop(uid, {})
+        for line, place in places.items():
+            members = self._lines[line]
+            del members[bisect_left(members, place)]
+            if not members:
+                del self._lines[line]
+        return places
+
+    def _queue_up(self, claimant: Claimant, before: Iterable[Line]) -> set[str]:
+        """Put an object into its lines; whoever is first or second in them, or in those that it left, comes back."""
+        if not claimant.deleting:
+            standing = self._standings.get(claimant.uid)
+            # Not looked at yet: nobody takes its place before it was.
+            behind = standing is not None and not (
+                standing.holds or (standing.able and not claimant.suspended)
+            )
+            nameless = standing is not None and not standing.named
+            name_place = (int(behind), *claimant.order)
+            places: dict[Line, _Place] = {_hostname_line(claimant.hostname): name_place}
+            for selector in claimant.selectors:
+                places[selector] = (2 if nameless else int(behind), *claimant.order)
+                if not claimant.managed:
+                    places["observed", claimant.hostname, *selector] = name_place
+            for line, place in places.items():
+                insort(self._lines.setdefault(line, []), place)
+            self._places[claimant.uid] = places
+        woken = self._heads({*before, *self._places.get(claimant.uid, ())})
+        woken.discard(claimant.key)
+        return woken
+
+    def _heads(self, lines: Iterable[Line]) -> set[str]:
+        return {self._by_uid[place[2]].key for line in lines for place in self._lines.get(line, ())[:_HEADS]}
+
+    def near(self, uid: str) -> bool:
+        """Is it among those that are woken when something becomes free?"""
+        places = self._places.get(uid, {})
+        return any(place in self._lines[line][:_HEADS] for line, place in places.items())
+
+    # ------------------------------------------------ reading
+
+    def get(self, uid: str) -> Claimant | None:
+        return self._by_uid.get(uid)
+
+    def live(self, uid: str) -> bool:
+        return uid in self._by_uid
+
+    def wants_hostname(self, uid: str, hostname: str) -> bool:
+        """Does this object want it, and is it not going away?"""
+        claimant = self._by_uid.get(uid)
+        return claimant is not None and not claimant.deleting and claimant.hostname == hostname
+
+    def first_for(self, hostname: str) -> Claimant | None:
+        """Who holds a hostname at which no mark stands."""
+        members = self._lines.get(_hostname_line(hostname))
+        return self._by_uid[members[0][2]] if members else None
+
+    def others_want(self, uid: str, hostname: str) -> bool:
+        """Does any object besides this one want it?"""
+        members = self._lines.get(_hostname_line(hostname), ())
+        return len(members) > self.wants_hostname(uid, hostname)
+
+    def next_for(self, hostname: str) -> set[str]:
+        """Keys of those that a hostname which became free is to be told to."""
+        return self._heads((_hostname_line(hostname),))
+
+    def wants_eip(self, uid: str, eip: Eip) -> bool:
+        """Does this object want it, and is it not going away?"""
+        claimant = self._by_uid.get(uid)
+        return (
+            claimant is not None
+            and not claimant.deleting
+            and not set(selectors_of(eip)).isdisjoint(claimant.selectors)
+        )
+
+    def in_line_for(self, eip: Eip) -> Iterator[Claimant]:
+        """Those that want it, first in line first."""
+        last: _Place | None = None
+        for place in heapq.merge(*(self._lines.get(selector, ()) for selector in selectors_of(eip))):
+            if place != last:
+                yield self._by_uid[place[2]]
+            last = place
+
+    def observed_at(self, eip: Eip, hostname: str) -> str | None:
+        """UID of the first in line of those under Observed that want this EIP under this hostname."""
+        lines = (self._lines.get(("observed", hostname, *selector)) for selector in selectors_of(eip))
+        return min((members[0] for members in lines if members), default=(0, "", None))[2]
+
+    def leaving_eip(self, eip: Eip, hostname: str) -> Claimant | None:
+        """One under Observed that is on its way out and may still reset the EIP's PTR if it shows this hostname."""
+        uids = (uid for selector in selectors_of(eip) for uid in self._leaving.get((hostname, *selector), ()))
+        return self._by_uid.get(min(uids, default=""))
+
+    # ------------------------------------------------ who waits for whom
+
+    def set_blocked(self, uid: str, on: frozenset[str]) -> set[str]:
+        """Record who holds what an object waits for; the keys of objects that should look again come back."""
+        known = self._blocked.get(uid, frozenset())
+        self._blocked[uid] = on
+        # Whoever waits for nobody is in no circle: thousands that wait for it are nothing to it.
+        return {
+            c.key
+            for other in known ^ on
+            if (c := self._by_uid.get(other)) is not None and self._blocked.get(other) != frozenset()
+        }
+
+    def in_cycle(self, uid: str, on: frozenset[str]) -> bool | None:
+        """Would waiting for ``on`` wait for ourselves in the end? None: one of them has not been decided yet."""
+        seen: set[str] = set()
+        unknown = False
+        todo = list(on)
+        while todo:
+            other = todo.pop()
+            if other == uid:
+                return True
+            if other not in seen:
+                seen.add(other)
+                unknown = unknown or (other in self._by_uid and other not in self._blocked)
+                todo.extend(self._blocked.get(other, ()))
+        return None if unknown else False

@@ -1,0 +1,140 @@
+"""Carrying out a step: readings are asked for, writes are handed over."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+from mailegress.api.names import FINALIZER
+from mailegress.api.types import MailEgress, parse_meta
+from mailegress.model.aws import Verb
+from mailegress.model.facts import WritePhase
+from mailegress.reconcile.memory import Memory
+from mailegress.reconcile.ports import Kube, KubeGone, ObjectStore, Wake, World
+from mailegress.reconcile.result import (
+    AddFinalizer,
+    ChangeRecords,
+    NeedAuthorities,
+    NeedDelegation,
+    NeedName,
+    NeedNameServers,
+    NeedPtr,
+    NeedPublic,
+    NeedRegion,
+    NeedServerAddresses,
+    NeedSpot,
+    NeedSweep,
+    NeedZoneLook,
+    NeedZones,
+    RemoveFinalizer,
+    ResetPtr,
+    SetPtr,
+    Step,
+)
+from mailegress.telemetry.logs import decision
+
+logger = logging.getLogger("mailegress.reconcile")
+
+
+class Actor:
+    def __init__(self, world: World, kube: Kube, objects: ObjectStore, wake: Wake) -> None:
+        self._world = world
+        self._kube = kube
+        self._objects = objects
+        self._wake = wake
+
+    def request(self, key: str, step: Step) -> None:
+        """Ask for the readings that the plan wants; the key is woken when they are there."""
+        world = self._world
+        for need in step.needs:
+            match need:
+                case NeedRegion(region, not_before):
+                    world.book.request(key, region, not_before)
+                case NeedPtr(region, allocation_id, not_before):
+                    world.book.request_ptr(key, region, allocation_id, not_before)
+                case NeedZones(not_before):
+                    world.zones.request(key, not_before)
+                case NeedNameServers(zone_id, not_before):
+                    world.zones.request_name_servers(key, zone_id, not_before)
+                case NeedZoneLook(zone_id, not_before):
+                    world.zones.request_look(key, zone_id, not_before)
+                case NeedName(zone_id, hostname, not_before, patient):
+                    world.records.request(key, zone_id, hostname, not_before, patient=patient)
+                case NeedSweep():
+                    world.records.request_all_swept(key)
+                case NeedAuthorities(hostname, not_before):
+                    world.dns.request_authorities(key, hostname, not_before)
+                case NeedSpot(hostname, not_before):
+                    world.dns.request_spot(key, hostname, not_before)
+                case NeedDelegation(zone, not_before):
+                    world.dns.request_delegation(key, zone, not_before)
+                case NeedServerAddresses(name, not_before):
+                    world.dns.request_server_addresses(key, name, not_before)
+                case NeedPublic(hostname, addresses, not_before):
+                    world.dns.request_public(key, hostname, addresses, not_before)
+        for region, allocation_id in step.taken_back:
+            world.ptrs.take_back(region, allocation_id)
+
+    async def act(self, key: str, obj: MailEgress, step: Step, memory: Memory, now: float) -> None:
+        """Hand over the one write of this step."""
+        action = step.action
+        match action:
+            case AddFinalizer():
+                await self._finalizers(obj, lambda present: (*present, FINALIZER))
+                decision(logger, object=key, action="add finalizer", outcome="done")
+            case RemoveFinalizer(why):
+                await self._finalizers(obj, lambda present: tuple(f for f in present if f != FINALIZER))
+                decision(logger, object=key, action="remove finalizer", outcome="done", reason=why)
+            case ChangeRecords(zone_id, hostname, changes, why, urgent):
+                creates_mark = any(c.verb is Verb.CREATE and c.record_set.type == "TXT" for c in changes)
+                deletes_mark = any(c.verb is Verb.DELETE and c.record_set.type == "TXT" for c in changes)
+                if deletes_mark and not creates_mark:
+                    memory.marks.pop((zone_id, hostname), None)
+                if creates_mark:
+                    memory.handed.add((zone_id, hostname))
+                self._world.writer.submit(key, zone_id, hostname, changes, urgent=urgent)
+                decision(logger, object=key, action=why, outcome="submitted", zone=zone_id, hostname=hostname)
+            case SetPtr(region, allocation_id, public_ip, hostname, heal, before):
+                if heal:
+                    times = memory.heals.setdefault(allocation_id, [])
+                    last = self._world.ptrs.state(region, allocation_id)
+                    if times and last is not None and (last.phase is WritePhase.FAILED or last.returned):
+                        # Refused by AWS or not sent, not undone by somebody: the same heal once more.
+                        times.pop()
+                    times.append(now)
+                self._world.ptrs.set_ptr(key, region, allocation_id, hostname, before)
+                decision(
+                    logger,
+                    object=key,
+                    action="set PTR",
+                    outcome="submitted",
+                    address=public_ip,
+                    hostname=hostname,
+                    heal=heal,
+                )
+            case ResetPtr(region, allocation_id, public_ip, hostname, before):
+                self._world.ptrs.reset_ptr(key, region, allocation_id, before)
+                decision(
+                    logger,
+                    object=key,
+                    action="reset PTR",
+                    outcome="submitted",
+                    address=public_ip,
+                    hostname=hostname,
+                )
+            case None:
+                return
+
+    async def _finalizers(self, obj: MailEgress, change: Callable[[Sequence[str]], Sequence[str]]) -> None:
+        meta = obj.meta
+        present: Sequence[str] = meta.finalizers
+        if meta.foreign_finalizers:
+            # The list is replaced whole, and the store does not keep what others have put there.
+            body = await self._kube.read(meta.namespace, meta.name)
+            if body is None:
+                raise KubeGone(f"{meta.namespace}/{meta.name} is gone")
+            present = parse_meta(body).finalizers
+        stored = await self._kube.set_finalizers(
+            meta.namespace, meta.name, meta.resource_version, change(present)
+        )
+        self._objects.seen(stored)

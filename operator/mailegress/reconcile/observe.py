@@ -1,0 +1,179 @@
+"""Everything a reconcile may look at: one object and what is known of it now."""
+
+from __future__ import annotations
+
+import itertools
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from mailegress.api.conditions import READY, TRUE
+from mailegress.api.reasons import CHANGE_REJECTED, READY_REASON
+from mailegress.api.status import AddressStatus
+from mailegress.api.types import MailEgress
+from mailegress.model.aws import Absence
+from mailegress.model.facts import ErrorKind, WritePhase, WriteState
+from mailegress.reconcile.memory import Memory
+from mailegress.reconcile.ports import World
+from mailegress.reconcile.settings import ReconcileSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """What several readings of one question say together."""
+
+    run: int
+    """How many in a row said the same, the newest included."""
+    consistent: bool
+    """Enough of them said the same to believe it."""
+    varies: bool
+    """Answers differ between readings: right ones were followed by wrong ones more than once, or they changed
+    again and again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """One object in its world, now (loop time)."""
+
+    now: float
+    obj: MailEgress
+    memory: Memory
+    world: World
+    settings: ReconcileSettings
+    absences: Mapping[tuple[str, str], Absence] = field(default_factory=dict)
+    """By region and allocation ID, for recorded EIPs that the newest sweep does not show."""
+
+    @property
+    def edit_floor(self) -> float:
+        """Readings of its own older than this are not used to serve a new generation or a requested reconcile."""
+        return max(self.memory.edit_at - self.settings.reuse_seconds, self.memory.token_at)
+
+    @property
+    def request_floor(self) -> float:
+        """The same for readings that are shared with all objects: one request does not renew what is still new."""
+        return self.memory.token_at - self.settings.blocked_seconds
+
+    @property
+    def shared_floor(self) -> float:
+        return max(self.memory.edit_at - self.settings.reuse_seconds, self.request_floor)
+
+    @property
+    def nudge_due(self) -> float:
+        """When an edit or request that came too early is honoured; infinity if none did."""
+        return self.memory.nudges.due(self.settings.blocked_seconds, self.settings.resync_seconds)
+
+    def spread(self, interval: float) -> float:
+        """This object's share of an interval (0 to ``interval`` seconds): a restart asks nothing all at once."""
+        return interval * (zlib.crc32(self.obj.meta.uid.encode()) % 1024) / 1024
+
+    @property
+    def absence_floor(self) -> float:
+        """A reading that began before the edit does not prove that what it names is missing."""
+        return max(self.memory.generation_at, self.request_floor)
+
+    @property
+    def converged(self) -> bool:
+        """This generation was verified: by this process, or so says a status that fits."""
+        return self.memory.ready_generation == self.obj.meta.generation or self.fits()
+
+    def recorded(self) -> tuple[AddressStatus, ...]:
+        """EIPs that an earlier pass wrote down; hints, never a reason to delete anything by themselves."""
+        return tuple(a for a in self.obj.status.addresses if a.allocation_id and a.region and a.public_ip)
+
+    def recorded_for(self, allocation_id: str) -> AddressStatus | None:
+        return next((a for a in self.recorded() if a.allocation_id == allocation_id), None)
+
+    def owned(self) -> tuple[tuple[str, str], ...]:
+        """(zone ID, hostname) where our mark stands, in zones that still exist, in a fixed order."""
+        zones = self.world.zones.get().value or ()
+        ids = {z.id for z in zones}
+        return tuple(sorted(p for p in self.world.records.marked(self.obj.meta.uid) if p[0] in ids))
+
+    def stands(self, kind: str) -> bool:
+        """Is this condition True for what the object asks for now?"""
+        found = self.obj.status.condition(kind)
+        return (
+            found is not None
+            and found.status == TRUE
+            and found.observed_generation == self.obj.meta.generation
+            and self.obj.status.hostname == self.obj.spec.hostname
+        )
+
+    def trend(
+        self, question: str, at: float, said: str, floor: float, *, wary: bool = True, least: int = 1
+    ) -> Trend:
+        """What the readings since ``floor`` say together; this one said ``said`` (empty: as wanted).
+
+        ``wary``: the first right answer after wrong ones may be chance; otherwise it is what was waited for.
+        ``least``: how many right answers in a row are believed if none was wrong.
+        """
+        past = [text for when, text in self.memory.answers.get(question, ()) if floor <= when < at]
+        past.append(said)
+        run = next((n for n, text in enumerate(reversed(past)) if text != said), len(past))
+        turns = sum(not a and bool(b) for a, b in itertools.pairwise(past))
+        changes = sum(a != b for a, b in itertools.pairwise(past))
+        alternates = turns >= 2 or changes >= 4
+        doubtful = turns > 0 or (wary and any(past))
+        confirmations = self.settings.confirmations
+        enough = 2 * confirmations if alternates else confirmations if doubtful else least
+        # The same wrong answer several times in a row is that answer, whatever was said before.
+        return Trend(run, run >= enough, alternates and (run < confirmations or not said))
+
+    def streak(self, question: str, at: float) -> int:
+        """How many readings in a row, this one included, did not satisfy."""
+        count, last = self.memory.asked.get(question, (0, float("-inf")))
+        return count + 1 if at > last else count
+
+    def doubted(self, region: str, allocation_id: str) -> float | None:
+        """Since when a PTR write is without an answer and the PTR was not read again; None if it was."""
+        write = self.world.ptrs.state(region, allocation_id)
+        if write is None or write.phase is not WritePhase.UNKNOWN:
+            return None
+        return None if self.world.book.ptr(region, allocation_id).fresh(write.at) else write.at
+
+    def ptr_under_way(self, region: str, allocation_id: str) -> bool:
+        """Is a PTR write waiting, sent, or without a known outcome? What EC2 showed last proves nothing then."""
+        write = self.world.ptrs.state(region, allocation_id)
+        return (write is not None and write.busy) or self.doubted(region, allocation_id) is not None
+
+    def rest(self, since: float, pause: float) -> float:
+        """Seconds left of a pause that began then. An edit, or a look that somebody asked for later, ends it, but not
+        more often than such are honoured.
+        """
+        if max(self.memory.edit_at, self.memory.token_at) > since:
+            return 0.0
+        return max(since + pause - self.now, 0.0)
+
+    def rest_of(self, write: WriteState | None, pause: float | None = None) -> float:
+        """Seconds for which a refused write is not tried again, by default those of its back-off.
+
+        What Route 53 says of a change's content does not become untrue within seconds.
+        """
+        if write is None or write.phase is not WritePhase.FAILED or write.fault is None:
+            return 0.0
+        if pause is None:
+            refused = (
+                write.fault.reason == CHANGE_REJECTED.name and write.fault.kind is not ErrorKind.TRANSIENT
+            )
+            pause = self.settings.backoff(write.attempts, self.settings.blocked_seconds if refused else None)
+        return self.rest(write.at, pause)
+
+    def own_names(self) -> frozenset[str]:
+        return frozenset(name for _, name in self.owned())
+
+    def fits(self) -> bool:
+        """Does the stored status say that nothing is owed beyond what the spec names?
+
+        The deletion itself raises the generation by one.
+        """
+        status, meta = self.obj.status, self.obj.meta
+        ready = status.condition(READY)
+        slack = 1 if meta.deletion_timestamp else 0
+        return (
+            ready is not None
+            and ready.status == TRUE
+            and ready.reason == READY_REASON.name
+            and meta.generation - slack <= status.observed_generation <= meta.generation
+            and ready.observed_generation == status.observed_generation
+            and status.hostname == self.obj.spec.hostname
+        )

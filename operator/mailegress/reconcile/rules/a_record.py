@@ -1,0 +1,492 @@
+"""The A record and its ownership mark under management Managed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from mailegress.api import reasons
+from mailegress.api.names import ownership_name
+from mailegress.api.types import Adoption
+from mailegress.model import ownership
+from mailegress.model.aws import Change, Eip, NameView, RecordSet, Verb, Zone
+from mailegress.model.dns import Delegated
+from mailegress.model.facts import NEVER, WritePhase, WriteState
+from mailegress.model.ownership import Mark
+from mailegress.reconcile import dns_checks
+from mailegress.reconcile.observe import Situation
+from mailegress.reconcile.result import (
+    ChangeRecords,
+    Finding,
+    NeedName,
+    NeedZones,
+    bad,
+    from_fault,
+    in_words,
+    under_way,
+    unknown,
+)
+from mailegress.reconcile.rules import unseen
+from mailegress.reconcile.rules.adoption import left_alone, nobody_joins, pointed, ptr_problem
+from mailegress.reconcile.rules.claims import Contest, Hold
+from mailegress.reconcile.rules.confirmation import recorded_places, vouched
+from mailegress.reconcile.rules.delegation import delegated
+from mailegress.reconcile.rules.plan_builder import Draft
+from mailegress.reconcile.rules.propagation import prove
+from mailegress.reconcile.rules.record_changes import mark_set, swap
+from mailegress.reconcile.rules.targets import Targets
+from mailegress.reconcile.rules.zones import Choice
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """What is known of the A record of ``spec.hostname``."""
+
+    finding: Finding
+    values: frozenset[str] = frozenset()
+    """As read from Route 53 (Observed: as answered by the authorities), our mark beside them or not."""
+    ttl: int | None = None
+    mine: bool = False
+    """The mark is ours, so the addresses in ``values`` have joined (Observed: the record holds them)."""
+    adopted: bool = False
+    complete: bool = False
+    """The record holds exactly what is wanted and nothing is under way."""
+    verified: bool = False
+    """Every authoritative server was heard to say so after our last write, recently enough to open the gate (S1)."""
+    wanted: frozenset[str] = frozenset()
+    """What the record is to hold now, old addresses in transition included."""
+    final: frozenset[str] = frozenset()
+    """What it is to hold in the end."""
+    change_id: str | None = None
+    zone: Zone | None = None
+    held: bool = False
+    """The status may name the zone: our confirmed ownership record stands there, or is about to be written."""
+    known: bool = False
+    """The record was read (Observed: heard of)."""
+    stands: bool = False
+    """It was verified before and nothing was heard against it; the authorities were not asked again yet."""
+    delegated: Delegated | None = None
+    """To which hosted zone the parent delegates, and since when."""
+
+
+def assess(situation: Situation, draft: Draft, targets: Targets, contest: Contest, choice: Choice) -> Forward:
+    """Compare the record with what is wanted; propose at most one change batch."""
+    zone, hostname = choice.zone, situation.obj.spec.hostname
+    if zone is None:
+        return Forward(choice.finding or unknown(reasons.PROGRESSING, "Selecting the hosted zone."))
+    fact = situation.world.records.get(zone.id, hostname)
+    if fact.fault is not None and fact.fault.reason == reasons.ZONE_NOT_FOUND.name:
+        draft.need(NeedZones(fact.tried_at))
+    write = situation.world.writer.state(zone.id, hostname)
+    floor = _floor(situation, fact.at)
+    if not draft.have(fact, floor, NeedName(zone.id, hostname, floor)) and fact.value is None:
+        if fact.fault is not None:
+            return Forward(from_fault(fact.fault, f"Reading {hostname} in zone {zone.id}: "), zone=zone)
+        if write is not None and write.fault is not None:
+            return Forward(from_fault(write.fault), zone=zone)
+        return Forward(
+            unknown(reasons.PROGRESSING, f"Reading {hostname} in zone {zone.id}.", soft=True), zone=zone
+        )
+    view = fact.value
+    assert view is not None
+    return _Record(situation, draft, targets, contest, choice, zone, view, write, fact.at).judge()
+
+
+def _floor(situation: Situation, at: float) -> float:
+    """How new the reading of the record must be."""
+    # Rounds renew the reading; an object asks by itself only if they fail to.
+    idle = max(situation.now - 2 * situation.settings.record_sweep_seconds, situation.memory.token_at)
+    if situation.converged:
+        return idle
+    return max(idle, situation.edit_floor)
+
+
+@dataclass(slots=True)
+class _Record:
+    situation: Situation
+    draft: Draft
+    targets: Targets
+    contest: Contest
+    choice: Choice
+    zone: Zone
+    view: NameView
+    write: WriteState | None
+    read_at: float
+
+    def judge(self) -> Forward:
+        s = self.situation
+        simple = next((r for r in self.view.of_type("A") if r.simple), None)
+        values = frozenset(simple.values) if simple else frozenset()
+        mark = ownership.parse(self.view.mark.values) if self.view.mark else None
+        marked = mark is not None and mark.uid == s.obj.meta.uid and s.settings.mine(mark.owner)
+        mine = marked and (simple is None or vouched(s, self.zone.id, self.view))
+        final = self._final(values, mine)
+        wanted = final | self._leaving(values, final, mine)
+        base = Forward(
+            finding=unknown(reasons.PROGRESSING, "Preparing the A record."),
+            values=values,
+            ttl=simple.ttl if simple else None,
+            mine=mine,
+            adopted=mine and mark is not None and mark.adopted,
+            wanted=frozenset(wanted),
+            final=frozenset(final),
+            zone=self.zone,
+            change_id=self.write.change_id if self.write is not None and self.write.publishing else None,
+            held=(mine and simple is not None) or self._still_held(simple, marked),
+        )
+        if self.contest.hostname is not Hold.MINE:
+            return self._with(base, self.contest.finding or base.finding)
+        if self.write is not None and self.write.busy and not self._must_shrink():
+            return self._with(base, under_way(self.write, self._writing(wanted)))
+        if not self.targets.known or not self.contest.decided:
+            # What is wanted is not known yet, so nothing that is there can be called wrong.
+            fault = self.targets.fault
+            return self._with(
+                base,
+                from_fault(fault)
+                if fault
+                else unknown(reasons.PROGRESSING, "Finding the Elastic IPs.", soft=True),
+            )
+        conflict = self._conflict(simple, mark, mine, values, frozenset(wanted))
+        if conflict is not None:
+            return self._with(base, self._blocked(conflict))
+        changes, why = self._changes(simple, mark, mine, values, frozenset(wanted))
+        if changes:
+            base = replace(base, held=base.held or not s.obj.spec.suspend)
+            return self._with(base, self._propose(changes, why, wanted))
+        if not wanted and not values:
+            return self._with(base, nobody_joins(s, self.targets, self.contest))
+        return self._settled(base)
+
+    @staticmethod
+    def _with(base: Forward, finding: Finding, *, complete: bool = False, verified: bool = False) -> Forward:
+        return replace(base, finding=finding, complete=complete, verified=verified, known=True)
+
+    def _still_held(self, simple: RecordSet | None, marked: bool) -> bool:
+        """The status names this place already, and nothing that was read contradicts it."""
+        place = (self.zone.id, self.situation.obj.spec.hostname)
+        if self.write is not None and self.write.busy and place in self.situation.memory.handed:
+            return True
+        free = self.view.mark is None and simple is None
+        return place in recorded_places(self.situation) and (marked or free)
+
+    def _must_shrink(self) -> bool:
+        """A change waits to be sent that was composed before an address was lost: another takes its place."""
+        write = self.write
+        waits = write is not None and write.phase is WritePhase.QUEUED and not write.urgent
+        return waits and bool(self.targets.lost)
+
+    def _writing(self, wanted: set[str]) -> Finding:
+        values = f": {dns_checks.listing(wanted)}" if wanted else ""
+        return self._pending(f"Writing the A record of {self.situation.obj.spec.hostname}{values}.")
+
+    def _pending(self, message: str) -> Finding:
+        return bad(reasons.CHANGE_PENDING, message)
+
+    # ------------------------------------------------ what the record is to hold
+
+    def _final(self, values: frozenset[str], mine: bool) -> set[str]:
+        final = {
+            e.public_ip
+            for e in self.targets.wanted.values()
+            if self.contest.allows(e.allocation_id) and self.joins(e, values if mine else frozenset())
+        }
+        if self.targets.mass or not self.targets.known or any(e.eip is None for e in self.targets.entries):
+            # A selector that resolves to none never shrinks the set; what cannot be told apart stays, unless lost.
+            final |= self._unexplained(values) if mine else set()
+        return final - self.targets.lost
+
+    def _unexplained(self, values: frozenset[str]) -> set[str]:
+        """Addresses in our record that no EIP of the account explains."""
+        return {ip for ip in values if self.targets.find(self.situation, ip) is None}
+
+    def _leaving(self, values: frozenset[str], final: set[str], mine: bool) -> set[str]:
+        """Old addresses whose PTR shows the hostname, did so a moment ago, or may do so soon (make before break)."""
+        if not mine:
+            return set()
+        hostname = self.situation.obj.spec.hostname
+        stay = set()
+        for ip in values - final - self.targets.lost:
+            eip = self.targets.find(self.situation, ip)
+            if eip is None and unseen.holding(self.situation, self.draft, ip) is not None:
+                # Its PTR may show the hostname still: nobody can look.
+                stay.add(ip)
+            if eip is None or left_alone(self.situation, eip):
+                continue
+            under_way = self.situation.ptr_under_way(eip.region, eip.allocation_id)
+            if under_way or hostname in (eip.ptr.name, eip.ptr.update):
+                stay.add(ip)
+            elif cached := self._cached_for(eip):
+                self.draft.later(cached)
+                stay.add(ip)
+        return stay
+
+    def _cached_for(self, eip: Eip) -> float:
+        """Seconds for which receivers may still hold the hostname, if another name of ours has taken its place."""
+        s, shown = self.situation, eip.ptr.name
+        if shown is None or shown not in s.own_names():
+            return 0.0
+        switched = s.memory.settled.get((eip.allocation_id, shown), s.now)
+        return max(switched + s.settings.ptr_ttl_seconds - s.now, 0.0)
+
+    def joins(self, eip: Eip, joined: frozenset[str]) -> bool:
+        """A foreign PTR keeps an EIP from joining; once joined its PTR is healed instead."""
+        if eip.public_ip in joined:
+            return True
+        return ptr_problem(self.situation, eip) is None
+
+    # ------------------------------------------------ conflicts and changes
+
+    def _blocked(self, conflict: Finding) -> Finding:
+        """A record set stands in the way. It is read again, and a reading from before an edit proves nothing."""
+        if conflict.reason not in (reasons.RECORD_CONFLICT.name, reasons.RECORD_NOT_ADOPTED.name):
+            return conflict
+        s, zone_id, hostname = self.situation, self.zone.id, self.situation.obj.spec.hostname
+        fact = s.world.records.get(zone_id, hostname)
+        self.draft.look_again(
+            s,
+            "record",
+            fact,
+            lambda due: NeedName(zone_id, hostname, due, patient=due > s.absence_floor),
+        )
+        if fact.fresh(s.absence_floor) or fact.fault is not None:
+            return conflict
+        return unknown(reasons.PROGRESSING, f"Reading {hostname} in zone {zone_id} again.", soft=True)
+
+    def _conflict(
+        self,
+        simple: RecordSet | None,
+        mark: Mark | None,
+        mine: bool,
+        values: frozenset[str],
+        wanted: frozenset[str],
+    ) -> Finding | None:
+        s, hostname = self.situation, self.situation.obj.spec.hostname
+        foreign = [r for r in self.view.records if r.type == "CNAME" or (r.type == "A" and not r.simple)]
+        if foreign:
+            what = (
+                "a CNAME"
+                if foreign[0].type == "CNAME"
+                else "an alias"
+                if foreign[0].alias
+                else "an A record set with a routing policy"
+            )
+            return bad(
+                reasons.RECORD_CONFLICT,
+                f"{hostname} has {what} that this operator did not create. {reasons.RECORD_CONFLICT.remedy}",
+            )
+        if mine:
+            return None
+        if mark is not None and not s.settings.mine(mark.owner):
+            # Before anything that the PTRs say: beside another operator's record they are that operator's too.
+            return bad(
+                reasons.RECORD_CONFLICT,
+                f"{hostname} belongs to another MailEgress operator (owner ID {mark.owner}). Delete it there, or "
+                "add the ID to --accept-owner-ids if that operator no longer exists.",
+            )
+        if mark is not None and mark.uid == s.obj.meta.uid and values and self.targets.known:
+            return bad(
+                reasons.RECORD_CONFLICT,
+                f"{ownership_name(hostname)} names this MailEgress, but its status does not record that the operator "
+                f"wrote it, and the A record holds {dns_checks.listing(values)}, wanted {dns_checks.listing(wanted)}. "
+                f"{reasons.RECORD_CONFLICT.remedy}",
+            )
+        if not wanted:
+            # With nothing to compare it with, what stands there is not the matter.
+            return nobody_joins(s, self.targets, self.contest)
+        if self.view.mark is not None:
+            if mark is None:
+                return bad(
+                    reasons.RECORD_CONFLICT,
+                    f"The TXT record set {ownership_name(hostname)} is not an ownership record of this operator. "
+                    f"{reasons.RECORD_CONFLICT.remedy}",
+                )
+            if not s.world.claims.live(mark.uid) and values and values != wanted:
+                return bad(
+                    reasons.RECORD_CONFLICT,
+                    f"{hostname} has the ownership record of a MailEgress that no longer exists, and its A record "
+                    f"contains {dns_checks.listing(values)}, wanted {dns_checks.listing(wanted)}. Make the two "
+                    f"equal, or delete the A record and the TXT {ownership_name(hostname)}.",
+                )
+            return None
+        if simple is None or (values == wanted and self._remembered() is not None):
+            return None
+        if values != wanted:
+            return bad(
+                reasons.RECORD_CONFLICT,
+                f"{hostname} has an A record that this operator did not create: {dns_checks.listing(values)}, wanted "
+                f"{dns_checks.listing(wanted)}. {reasons.RECORD_CONFLICT.remedy}",
+            )
+        if s.obj.spec.adoption is Adoption.NEVER:
+            return bad(
+                reasons.RECORD_NOT_ADOPTED,
+                f"{hostname} already has the wanted A record, which this operator did not create. "
+                f"{reasons.RECORD_NOT_ADOPTED.remedy}",
+            )
+        return None
+
+    def _remembered(self) -> Mark | None:
+        """Our mark as this process last saw it, should somebody have deleted it."""
+        return self.situation.memory.marks.get((self.zone.id, self.situation.obj.spec.hostname))
+
+    def _changes(
+        self,
+        simple: RecordSet | None,
+        mark: Mark | None,
+        mine: bool,
+        values: frozenset[str],
+        wanted: frozenset[str],
+    ) -> tuple[tuple[Change, ...], str]:
+        s, hostname = self.situation, self.situation.obj.spec.hostname
+        if not wanted:
+            return self._withdraw(simple, mark, mine)
+        remembered = None if self.view.mark is not None else self._remembered()
+        adopted = (
+            mark.adopted if mark is not None else remembered.adopted if remembered else simple is not None
+        )
+        ttl = s.obj.spec.forward.ttl_seconds or s.settings.default_ttl_seconds
+        if adopted and simple is not None and values == wanted:
+            ttl = simple.ttl if simple.ttl is not None else ttl
+        target = RecordSet(hostname, "A", ttl, tuple(sorted(wanted)))
+        record_differs = simple is None or frozenset(simple.values) != wanted or simple.ttl != ttl
+        if record_differs:
+            # Our first change of an adopted set's values makes it ours.
+            adopted = False
+        new_mark = mark_set(hostname, Mark(adopted, s.settings.owner_id, s.obj.meta.uid))
+        changes: list[Change] = []
+        if record_differs:
+            changes += swap(simple, target)
+        if record_differs or self.view.mark is None or self.view.mark.values != new_mark.values:
+            # The mark is part of every compare-and-swap: a mark that changed since it was read stops the change.
+            changes += swap(self.view.mark, new_mark)
+        if simple is None:
+            why = f"create A {dns_checks.listing(wanted)}"
+        elif record_differs:
+            why = f"change A from {dns_checks.listing(values)} to {dns_checks.listing(wanted)}, TTL {ttl}"
+        elif self.view.mark is None:
+            why = "adopt the A record" if remembered is None else "restore the ownership record"
+        else:
+            why = "take over the ownership record"
+        return tuple(changes), why
+
+    def _withdraw(
+        self, simple: RecordSet | None, mark: Mark | None, mine: bool
+    ) -> tuple[tuple[Change, ...], str]:
+        """Nothing may be published: what is ours goes, what was adopted stays."""
+        if not mine or mark is None or mark.adopted or simple is None:
+            return (), ""
+        changes = [Change(Verb.DELETE, simple)]
+        if self.view.mark is not None:
+            changes.append(Change(Verb.DELETE, self.view.mark))
+        return tuple(changes), f"withdraw A {dns_checks.listing(simple.values)}"
+
+    def _propose(self, changes: tuple[Change, ...], why: str, wanted: set[str]) -> Finding:
+        s = self.situation
+        rest = s.rest_of(self.write)
+        if rest and self.write is not None and self.write.fault is not None:
+            self.draft.later(rest)
+            return from_fault(self.write.fault)
+        urgent = bool(self.targets.lost)
+        action = ChangeRecords(self.zone.id, s.obj.spec.hostname, changes, why, urgent)
+        self.draft.act(action)
+        if s.obj.spec.suspend:
+            return bad(reasons.SUSPENDED, f"Suspended; would {in_words(action)}. {reasons.SUSPENDED.remedy}")
+        return under_way(self.write, self._writing(wanted))
+
+    # ------------------------------------------------ proof by DNS
+
+    def _settled(self, base: Forward) -> Forward:
+        s, hostname = self.situation, self.situation.obj.spec.hostname
+        wrote_at = NEVER
+        # A write without an answer counts: it may have been the one that made the record what it is.
+        if self.write is not None and self.write.phase in (
+            WritePhase.APPLIED,
+            WritePhase.INSYNC,
+            WritePhase.UNKNOWN,
+        ):
+            wrote_at = self.write.at
+            if self.write.publishing:
+                return self._with(base, self._pending(f"Route 53 is publishing the A record of {hostname}."))
+        if self.choice.servers is None:
+            servers = s.world.zones.name_servers(self.zone.id)
+            if servers.fault is not None:
+                return self._with(base, from_fault(servers.fault))
+            return self._with(
+                base,
+                unknown(reasons.PROGRESSING, f"Reading the name servers of {self.zone.name}.", soft=True),
+            )
+        proof = prove(
+            s,
+            self.draft,
+            base.values,
+            wrote_at,
+            exact=True,
+            pointed=pointed(s, self.targets),
+            zone=self.zone.name,
+            servers=self.choice.servers,
+        )
+        finding = proof.finding
+        if not finding.ok and (untold := self._untold(finding)) is not None:
+            finding = untold
+        self._compare_mark()
+        heard_at = s.world.dns.authorities(hostname).at
+        if not finding.ok and heard_at > self.read_at:
+            # The world says something else: what Route 53 holds is read again before it is believed any longer.
+            self.draft.need(NeedName(self.zone.id, hostname, heard_at))
+        if finding.ok:
+            entry = self.targets.problem
+            if self.choice.finding is not None:
+                finding = self.choice.finding
+            elif entry is not None and entry.reason is not None:
+                # Before what is under way: an address that nothing replaces does not leave until this is mended.
+                finding = bad(entry.reason, f"{entry.detail}. {entry.reason.remedy}")
+            elif (hidden := self._hidden(base.values - base.final)) is not None:
+                finding = hidden
+            elif base.values != base.final:
+                finding = bad(
+                    reasons.PROGRESSING,
+                    f"{dns_checks.listing(base.values - base.final)} is removed from the A record of {hostname} after "
+                    "its PTR is reset.",
+                )
+        settled = self._with(base, finding, complete=base.values == base.wanted, verified=proof.verified)
+        parent = delegated(s, self.draft, self.zone, self.choice.servers)
+        return replace(settled, stands=proof.stands and settled.complete, delegated=parent)
+
+    def _compare_mark(self) -> None:
+        """An authority shows another ownership record than Route 53 listed last: the name is read again.
+
+        Asking DNS costs AWS nothing; otherwise a deleted ownership record is seen with the next list of the zone only.
+        """
+        s, hostname = self.situation, self.situation.obj.spec.hostname
+        spot = s.world.dns.spot(hostname)
+        if spot.value is None or spot.value.mark is None or spot.at <= self.read_at:
+            return
+        listed = self.view.mark.values if self.view.mark is not None else ()
+        if set(spot.value.mark) != set(listed):
+            self.draft.need(NeedName(self.zone.id, hostname, spot.at))
+
+    def _untold(self, finding: Finding) -> Finding | None:
+        """GetChange is refused or unanswered: the reason, for as long as the authorities do not agree either.
+
+        Their agreement stands for INSYNC, as it does when the change ID is lost in a restart.
+        """
+        write = self.write
+        if write is None or write.phase is not WritePhase.APPLIED or write.fault is None:
+            return None
+        if finding.reason not in (reasons.PROGRESSING.name, reasons.AUTHORITIES_DISAGREE.name):
+            return None
+        hostname = self.situation.obj.spec.hostname
+        fault = write.fault.message.removesuffix(".")
+        text = (
+            f"Whether Route 53 has published the A record of {hostname} is not known: {fault}. The operator "
+            "queries the authoritative name servers instead, and continues when all of them return it."
+        )
+        return replace(from_fault(write.fault), message=text, soft=False)
+
+    def _hidden(self, leaving: frozenset[str]) -> Finding | None:
+        """Why an address that leaves cannot: nobody can look at its PTR."""
+        for ip in sorted(leaving):
+            if self.targets.find(self.situation, ip) is None:
+                hidden = unseen.holding(self.situation, self.draft, ip)
+                if hidden is not None and not hidden.waits:
+                    return hidden.finding
+        return None

@@ -1,0 +1,101 @@
+"""Which EIPs may join an A record, and whose their PTRs are."""
+
+from __future__ import annotations
+
+from mailegress.api import reasons
+from mailegress.api.status import PtrOrigin
+from mailegress.api.types import Adoption
+from mailegress.model import ownership
+from mailegress.model.aws import Eip
+from mailegress.reconcile.observe import Situation
+from mailegress.reconcile.result import Finding, bad, unknown
+from mailegress.reconcile.rules.claims import Contest
+from mailegress.reconcile.rules.targets import Targets
+
+
+def nobody_joins(situation: Situation, targets: Targets, contest: Contest) -> Finding:
+    """Why no address may be in the A record: the cause itself, for Ready carries the first blocker."""
+    entry = targets.problem
+    if entry is not None and entry.reason is not None:
+        return bad(entry.reason, f"{entry.detail}. {entry.reason.remedy}")
+    if contest.finding is not None:
+        return contest.finding
+    problems = (ptr_problem(situation, eip) for eip in targets.wanted.values())
+    return next(
+        (p for p in problems if p is not None),
+        unknown(reasons.PROGRESSING, "Finding the Elastic IPs.", soft=True),
+    )
+
+
+def ptr_problem(situation: Situation, eip: Eip) -> Finding | None:
+    """Why an EIP that has not joined may not: its PTR is somebody else's, or may not be adopted."""
+    hostname = situation.obj.spec.hostname
+    shown = eip.ptr.update if eip.ptr.pending and eip.ptr.update else eip.ptr.name
+    if shown is None or shown in situation.own_names() - {hostname} or _former(situation, eip, shown):
+        return None
+    if shown == hostname:
+        if situation.obj.spec.adoption is Adoption.NEVER and not known_origin(situation, eip):
+            return bad(
+                reasons.PTR_NOT_ADOPTED,
+                f"{eip.public_ip} already has the PTR {hostname}, which this operator did not set. "
+                f"{reasons.PTR_NOT_ADOPTED.remedy}",
+            )
+        return None
+    return bad(
+        reasons.PTR_CONFLICT,
+        f"{eip.public_ip} has the PTR {shown}, which this operator did not set. {reasons.PTR_CONFLICT.remedy}",
+    )
+
+
+def _former(situation: Situation, eip: Eip, shown: str) -> bool:
+    """Is it the PTR of a former hostname of this object? Under Observed there is no mark that says so."""
+    s, recorded = situation, situation.recorded_for(eip.allocation_id)
+    if shown == s.obj.spec.hostname or recorded is None or recorded.ptr_origin is None:
+        return False
+    if shown in s.memory.names:
+        return True
+    # Renamed before this process started: the status still shows the PTR as it was, and nobody called it foreign.
+    foreign = (reasons.PTR_CONFLICT.name, reasons.PTR_CONTESTED.name)
+    return not s.memory.edited and recorded.ptr == shown and recorded.reason not in foreign
+
+
+def pointed(situation: Situation, targets: Targets) -> bool:
+    """Does every wanted address that AWS can give a PTR have the hostname as its PTR?"""
+    hostname, book = situation.obj.spec.hostname, situation.world.book
+    for eip in targets.wanted.values():
+        view = book.get(eip.region).value
+        if (view is None or view.ptr_supported) and not eip.ptr.settled_to(hostname):
+            return False
+    return bool(targets.wanted)
+
+
+def known_origin(situation: Situation, eip: Eip) -> bool:
+    recorded = situation.recorded_for(eip.allocation_id)
+    return (recorded is not None and recorded.ptr_origin is not None) or made_before(situation, eip)
+
+
+def made_before(situation: Situation, eip: Eip) -> bool:
+    """An A record under a mark that says it was created by us, or by an object that is gone, already holds the address.
+
+    AWS takes a PTR only after the A, and the A was ours: the PTR beside it is ours too (lost status, restored cluster).
+    Where the mark is ours and somebody took the A away, it is taken to have held the address.
+    """
+    s = situation
+    for _, view in s.world.records.holder(s.obj.spec.hostname):
+        mark = ownership.parse(view.mark.values) if view.mark is not None else None
+        if mark is None or mark.adopted or not s.settings.mine(mark.owner):
+            continue
+        if mark.uid != s.obj.meta.uid and s.world.claims.live(mark.uid):
+            continue
+        records = view.of_type("A")
+        if any(eip.public_ip in r.values for r in records if r.simple):
+            return True
+        if not records and mark.uid == s.obj.meta.uid:
+            return True
+    return False
+
+
+def left_alone(situation: Situation, eip: Eip) -> bool:
+    """A PTR that was adopted is left as it was found."""
+    recorded = situation.recorded_for(eip.allocation_id)
+    return recorded is not None and recorded.ptr_origin is PtrOrigin.ADOPTED

@@ -1,0 +1,337 @@
+"""Deletion: PTRs that hold our name are reset and seen gone, then A and TXT go, then the finalizer."""
+
+from __future__ import annotations
+
+from mailegress.api import reasons
+from mailegress.api.conditions import ACCEPTED, FORWARD_READY, RESOLVED, REVERSE_READY
+from mailegress.api.names import FINALIZER, is_within
+from mailegress.api.status import AddressStatus, PtrOrigin
+from mailegress.api.types import DeletionPolicy, Management
+from mailegress.model.aws import Eip
+from mailegress.reconcile import dns_checks
+from mailegress.reconcile.observe import Situation
+from mailegress.reconcile.result import (
+    ChangeRecords,
+    Finding,
+    NeedName,
+    NeedPtr,
+    NeedRegion,
+    NeedSweep,
+    NeedZones,
+    Notice,
+    RemoveFinalizer,
+    ResetPtr,
+    Step,
+    bad,
+    from_fault,
+    under_way,
+)
+from mailegress.reconcile.rules import unseen
+from mailegress.reconcile.rules.claims import marked_holder
+from mailegress.reconcile.rules.plan_builder import Draft
+from mailegress.reconcile.rules.ptr import not_shown, pending_since, read_lately, reset_before, update_failed
+from mailegress.reconcile.rules.retire import own_mark, remove, simple_a, writing
+
+
+def plan(situation: Situation) -> Step:
+    """One step of the clean-up, or the finalizer's removal once nothing that is ours can be left."""
+    draft = Draft()
+    obj = situation.obj
+    if FINALIZER not in obj.meta.finalizers:
+        return _step(situation, draft, None, settled=True)
+    if obj.spec.deletion_policy is DeletionPolicy.RETAIN:
+        draft.act(RemoveFinalizer("deletionPolicy is Retain: DNS records and PTRs are left in place"))
+        return _step(situation, draft, None)
+    blocker = _clean(situation, draft)
+    if blocker is None:
+        draft.notices.extend(_left(situation))
+        draft.act(RemoveFinalizer("nothing of this object is left"))
+    return _step(situation, draft, blocker)
+
+
+def _clean(situation: Situation, draft: Draft) -> Finding | None:
+    blocker = _read(situation, draft)
+    if blocker is not None:
+        return blocker
+    ptrs = _ptrs(situation, draft)
+    if ptrs is not None:
+        return ptrs
+    # A record outlives every PTR that may still show its name.
+    if hidden := unseen.addresses(situation, draft):
+        return _blocked_by([it for _, it in hidden])
+    records = _records(situation, draft)
+    if records is not None:
+        return records
+    return _blocked_by(_unseen_places(situation, draft))
+
+
+def _blocked_by(hidden: list[unseen.Unseen]) -> Finding | None:
+    """What lasts is told before what is being found out."""
+    first = min(hidden, key=lambda it: it.waits, default=None)
+    if first is None or not first.waits or first.finding.reason != reasons.PROGRESSING.name:
+        return first.finding if first is not None else None
+    return bad(reasons.DELETING, first.finding.message)
+
+
+def _unseen_places(situation: Situation, draft: Draft) -> list[unseen.Unseen]:
+    since = situation.memory.deleting_at
+    found = (unseen.place(situation, draft, where, since) for where in unseen.recorded(situation))
+    return [it for it in found if it is not None]
+
+
+def _read(situation: Situation, draft: Draft) -> Finding | None:
+    """Everything that could still be ours must have been read since the deletion was seen."""
+    s = situation
+    since = s.memory.deleting_at
+    zones = s.world.zones.get()
+    if zones.value is None:
+        draft.need(NeedZones(s.memory.first_seen))
+        return from_fault(zones.fault) if zones.fault else _reading()
+    if not (s.memory.complete or s.fits()):
+        swept = s.world.records.all_swept()
+        if not swept.value:
+            draft.need(NeedSweep())
+            return from_fault(swept.fault) if swept.fault else _reading()
+    listed = {z.id for z in zones.value if z.editable}
+    places = {*s.owned(), *((p.zone_id, p.hostname) for p in unseen.recorded(s) if p.zone_id in listed)}
+    hostname = s.obj.spec.hostname
+    fitting = [z for z in zones.value if z.editable and is_within(hostname, z.name)]
+    longest = max((len(z.name) for z in fitting), default=0)
+    named = {s.obj.spec.forward.hosted_zone_id, s.obj.status.zone.id if s.obj.status.zone else None}
+    if s.obj.spec.forward.management is Management.MANAGED:
+        places |= {(z.id, hostname) for z in fitting if len(z.name) == longest or z.id in named}
+    for zone_id, name in sorted(places):
+        fact = s.world.records.get(zone_id, name)
+        if fact.value is None or not fact.fresh(since):
+            if blocked := writing(s, draft, zone_id, name):
+                write = s.world.writer.state(zone_id, name)
+                return _reading() if write is not None and write.busy else bad(reasons.DELETING, blocked)
+            draft.need(NeedName(zone_id, name, since))
+            if fact.fault is not None and fact.fault.reason == reasons.ZONE_NOT_FOUND.name:
+                draft.need(NeedZones(fact.tried_at))
+            return from_fault(fact.fault) if fact.fault else _reading()
+    for region in _regions(situation):
+        fact_region = s.world.book.get(region)
+        if not fact_region.fresh(since):
+            draft.need(NeedRegion(region, since))
+            return from_fault(fact_region.fault) if fact_region.fault else _reading()
+    return None
+
+
+def _reading() -> Finding:
+    """One text for all readings: they follow each other within moments."""
+    return bad(reasons.DELETING, "Reading what this object has in Route 53 and EC2.")
+
+
+def _resetting(situation: Situation, *, earlier: str = "") -> Finding:
+    """One text from before the first reset is sent until the last PTR is gone. ``earlier``: what comes before."""
+    status = situation.obj.status
+    name = status.hostname or situation.obj.spec.hostname
+    addresses = f" for {dns_checks.listing(status.public_ips)}" if status.public_ips else ""
+    return bad(
+        reasons.DELETING,
+        f"Waiting until AWS shows no PTR {name}{addresses}; the A record is removed after that. {earlier}To let the "
+        "object go at once and leave the DNS as it is, set spec.deletionPolicy to Retain.",
+    )
+
+
+def _earlier(situation: Situation, eip: Eip) -> str:
+    """What AWS is still doing with a PTR."""
+    since = pending_since(situation, eip)
+    if eip.ptr.update is None and not since:
+        return ""
+    what = f"a change of the PTR of {eip.public_ip} to {eip.ptr.update or 'none'} is still in progress at AWS"
+    when = f" (PENDING since at least {since})" if since else ""
+    return f"{what[0].upper()}{what[1:]}{when}. "
+
+
+def _regions(situation: Situation) -> tuple[str, ...]:
+    """All regions if addresses are known only from a record, else those of the recorded EIPs."""
+    book = situation.world.book
+    named = {selector.region or book.regions[0] for selector in situation.obj.spec.elastic_ips}
+    named |= {a.region for a in situation.recorded() if a.region}
+    return tuple(r for r in book.regions if r in named or not situation.memory.complete)
+
+
+def _candidates(situation: Situation) -> list[tuple[Eip, str, bool]]:
+    """EIPs that may hold one of our names: (EIP, name, ours unless written down otherwise)."""
+    s = situation
+    found: dict[tuple[str, str], tuple[Eip, str, bool]] = {}
+    views = [v for r in s.world.book.regions if (v := s.world.book.get(r).value) is not None]
+    for zone_id, name in s.owned():
+        fact = s.world.records.get(zone_id, name)
+        view = fact.value
+        mark = own_mark(s, zone_id, view) if view is not None else None
+        simple = simple_a(view) if view is not None else None
+        if mark is None or simple is None:
+            continue
+        for region in views:
+            for address in simple.values:
+                eip = region.by_ip(address)
+                if eip is not None:
+                    found[(eip.allocation_id, name)] = (eip, name, not mark.adopted)
+    # Written down as set by us: also where the record is gone or never was ours (Observed).
+    names = s.own_names() | {s.obj.spec.hostname, s.obj.status.hostname or s.obj.spec.hostname}
+    for entry in s.recorded():
+        for region in views:
+            recorded = region.eips.get(entry.allocation_id or "")
+            if recorded is None or entry.ptr_origin is None:
+                continue
+            for name in names:
+                # Once our mark is gone somebody else may have taken the name over, and its PTR is then theirs.
+                taken = marked_holder(s, name) not in (None, s.obj.meta.uid)
+                if not taken and name in (recorded.ptr.name, recorded.ptr.update):
+                    found[(recorded.allocation_id, name)] = (
+                        recorded,
+                        name,
+                        entry.ptr_origin is PtrOrigin.MANAGED,
+                    )
+    return [found[key] for key in sorted(found)]
+
+
+def _ptrs(situation: Situation, draft: Draft) -> Finding | None:
+    s = situation
+    blocker: Finding | None = None
+    for eip, name, ours in _candidates(s):
+        recorded = s.recorded_for(eip.allocation_id)
+        if recorded is not None and recorded.ptr_origin is not None:
+            ours = recorded.ptr_origin is PtrOrigin.MANAGED
+        write = s.world.ptrs.state(eip.region, eip.allocation_id)
+        if write is not None and write.busy:
+            blocker = blocker or under_way(write, _resetting(s))
+            continue
+        if (since := s.doubted(eip.region, eip.allocation_id)) is not None:
+            draft.need(NeedPtr(eip.region, eip.allocation_id, since))
+            fault = write.fault if write is not None else None
+            blocker = blocker or (from_fault(fault) if fault else _resetting(s))
+            continue
+        if not ours or name not in (eip.ptr.name, eip.ptr.update):
+            continue
+        calm = _resetting(s, earlier=_earlier(s, eip) if eip.ptr.pending else "")
+        blocker = blocker or under_way(write, calm)
+        if eip.ptr.pending:
+            draft.need(NeedPtr(eip.region, eip.allocation_id, s.now))
+            # Not calm: it lasts until AWS answers again.
+            blocker = not_shown(s, eip) or blocker
+            continue
+        if (failed := update_failed(s, draft, eip, write)) is not None:
+            blocker = failed
+            continue
+        if rest := s.rest_of(write):
+            draft.later(rest)
+            continue
+        if read_lately(s, draft, eip):
+            draft.act(
+                ResetPtr(eip.region, eip.allocation_id, eip.public_ip, name, reset_before(situation, eip))
+            )
+    return blocker
+
+
+def _left(situation: Situation) -> list[Notice]:
+    """PTRs that nobody but AWS Support can take away."""
+    s, hostname = situation, situation.obj.status.hostname or situation.obj.spec.hostname
+    left: dict[str, list[str]] = {}
+    for entry in s.recorded():
+        view = s.world.book.get(entry.region or "").value if entry.region in s.world.book.regions else None
+        if view is not None and not view.ptr_supported and entry.allocation_id in view.eips:
+            left.setdefault(view.region, []).append(entry.public_ip or "")
+    return [
+        Notice(
+            reasons.REVERSE_UNSUPPORTED.name,
+            f"The PTR of {dns_checks.listing(addresses, 64)} is left in place: AWS has no API for it in {region}. "
+            f"If it still shows {hostname}, ask AWS Support to remove it.",
+        )
+        for region, addresses in left.items()
+    ]
+
+
+def _removing(name: str) -> Finding:
+    return bad(reasons.DELETING, f"No PTR is left; removing the records of {name} from Route 53.")
+
+
+def _records(situation: Situation, draft: Draft) -> Finding | None:
+    s = situation
+    blocker: Finding | None = None
+    for zone_id, name in s.owned():
+        if blocked := writing(s, draft, zone_id, name):
+            write = s.world.writer.state(zone_id, name)
+            busy = write is not None and write.busy
+            blocker = blocker or under_way(write, _removing(name) if busy else bad(reasons.DELETING, blocked))
+            continue
+        view = s.world.records.get(zone_id, name).value
+        mark = own_mark(s, zone_id, view) if view is not None else None
+        if view is None or mark is None:
+            continue
+        blocker = blocker or under_way(s.world.writer.state(zone_id, name), _removing(name))
+        draft.act(ChangeRecords(zone_id, name, remove(view, mark), f"remove {name}"))
+    # A claim that is on its way may still land.
+    hostname = s.obj.spec.hostname
+    for zone in s.world.zones.get().value or ():
+        if is_within(hostname, zone.name):
+            write = s.world.writer.state(zone.id, hostname)
+            if write is not None and write.busy:
+                blocker = blocker or _removing(hostname)
+    return blocker
+
+
+def _step(situation: Situation, draft: Draft, blocker: Finding | None, *, settled: bool = False) -> Step:
+    status = situation.obj.status
+    going = blocker or _reading()
+    if going.reason != reasons.DELETING.name:
+        going = bad(
+            reasons.DELETION_BLOCKED,
+            f"Deletion waits: {going.message.rstrip('.')}. {reasons.DELETION_BLOCKED.remedy}",
+        )
+    return Step(
+        findings=dict.fromkeys((ACCEPTED, FORWARD_READY, REVERSE_READY, RESOLVED), going),
+        action=draft.action,
+        needs=tuple(draft.needs),
+        wait=min(draft.wait, situation.settings.blocked_seconds),
+        hostname=status.hostname or situation.obj.spec.hostname,
+        addresses=_kept(situation),
+        public_ips=status.public_ips,
+        zone=status.zone,
+        forward=status.forward,
+        former_records=status.former_records,
+        notices=tuple(dict.fromkeys(draft.notices)) if isinstance(draft.action, RemoveFinalizer) else (),
+        deleting=True,
+        settled=settled,
+        unsatisfied=tuple(draft.unsatisfied.items()),
+    )
+
+
+def _given_up(situation: Situation, entry: AddressStatus, eip: Eip) -> bool:
+    """Our PTR was seen to be gone: one that appears later is somebody else's."""
+    write = situation.world.ptrs.state(eip.region, eip.allocation_id)
+    settled = (write is None or not write.busy) and situation.doubted(eip.region, eip.allocation_id) is None
+    return settled and entry.ptr is not None and eip.ptr.settled_to(None)
+
+
+def _kept(situation: Situation) -> tuple[AddressStatus, ...]:
+    """Origins stay written down until the end; what AWS shows now replaces what it showed."""
+    kept = []
+    for entry in situation.obj.status.addresses:
+        view = (
+            situation.world.book.get(entry.region or "").value
+            if entry.region in situation.world.book.regions
+            else None
+        )
+        eip = view.eips.get(entry.allocation_id or "") if view is not None else None
+        if eip is None:
+            kept.append(entry)
+        else:
+            kept.append(
+                AddressStatus(
+                    entry.selector,
+                    eip.public_ip,
+                    eip.allocation_id,
+                    eip.account_id,
+                    eip.region,
+                    eip.attached_to or None,
+                    eip.ptr.name,
+                    None if _given_up(situation, entry, eip) else entry.ptr_origin,
+                    None,
+                    None,
+                )
+            )
+    return tuple(kept)

@@ -1,0 +1,87 @@
+"""The A record under management Observed: it lives in another DNS; it is waited for, never written."""
+
+from __future__ import annotations
+
+from mailegress.api import reasons
+from mailegress.api.conditions import FORWARD_READY
+from mailegress.model.facts import NEVER
+from mailegress.reconcile import dns_checks
+from mailegress.reconcile.observe import Situation
+from mailegress.reconcile.result import bad, from_fault, unknown
+from mailegress.reconcile.rules.a_record import Forward
+from mailegress.reconcile.rules.adoption import nobody_joins, pointed, ptr_problem
+from mailegress.reconcile.rules.claims import Contest, Hold
+from mailegress.reconcile.rules.plan_builder import Draft
+from mailegress.reconcile.rules.propagation import prove
+from mailegress.reconcile.rules.targets import Targets
+
+
+def assess(situation: Situation, draft: Draft, targets: Targets, contest: Contest) -> Forward:
+    """The record must contain every address that may join; more values, and a CNAME in between, are fine."""
+    if contest.hostname is not Hold.MINE:
+        return Forward(
+            contest.finding or unknown(reasons.PROGRESSING, "Checking which MailEgress has the hostname.")
+        )
+    if not targets.known:
+        fault = targets.fault
+        return Forward(
+            from_fault(fault)
+            if fault
+            else unknown(reasons.PROGRESSING, "Finding the Elastic IPs.", soft=True)
+        )
+    joining = (
+        frozenset(
+            e.public_ip
+            for e in targets.wanted.values()
+            if contest.allows(e.allocation_id)
+            and (_had(situation, e.allocation_id) or ptr_problem(situation, e) is None)
+        )
+        - targets.lost
+    )
+    if not joining:
+        return Forward(nobody_joins(situation, targets, contest))
+    proof = prove(situation, draft, joining, NEVER, exact=False, pointed=pointed(situation, targets))
+    finding = proof.finding
+    entry = targets.problem
+    holds = finding.ok
+    if holds and entry is not None and entry.reason is not None:
+        finding = bad(entry.reason, f"{entry.detail}. {entry.reason.remedy}")
+    report = situation.world.dns.authorities(situation.obj.spec.hostname).value
+    seen: frozenset[str] = frozenset()
+    ttl = None
+    if report is not None:
+        # A server without a usable answer says nothing about the record.
+        usable = [a for a in report.answers if a.kind.answered]
+        seen = frozenset.intersection(*(a.addresses for a in usable)) if usable else frozenset()
+        ttl = max((a.ttl for a in report.answers if dns_checks.right(a, joining, exact=False)), default=None)
+    previous = situation.obj.status.forward
+    same = situation.obj.status.hostname == situation.obj.spec.hostname
+    if (
+        previous is not None
+        and same
+        and (report is None or (finding.soft and situation.stands(FORWARD_READY)))
+    ):
+        # Until an answer against it is confirmed, the record holds what it held.
+        seen, ttl = frozenset(previous.values), previous.ttl_seconds
+    return Forward(
+        finding,
+        values=seen,
+        ttl=ttl,
+        mine=holds or finding.soft,
+        adopted=True,
+        complete=holds,
+        verified=proof.verified and holds,
+        wanted=joining,
+        final=joining,
+        known=report is not None or finding.soft,
+        stands=proof.stands,
+    )
+
+
+def _had(situation: Situation, allocation_id: str) -> bool:
+    recorded = situation.recorded_for(allocation_id)
+    return (
+        recorded is not None
+        and recorded.ptr_origin is not None
+        and situation.obj.status.hostname == situation.obj.spec.hostname
+    )

@@ -1,0 +1,101 @@
+"""A plan in the making: rules propose readings, one write, and when to look again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from mailegress.model.facts import Fact
+from mailegress.reconcile.claim_index import Standing
+from mailegress.reconcile.observe import Situation
+from mailegress.reconcile.result import Action, Need, Notice
+
+
+class Draft:
+    """A decision in the making. The first action wins: callers propose in order of precedence."""
+
+    def __init__(self) -> None:
+        self.needs: dict[Need, None] = {}
+        self.action: Action | None = None
+        self.taken_back: list[tuple[str, str]] = []
+        """(region, allocation ID) whose PTR write, should it still wait to be sent, is not wanted any more."""
+        self.notices: list[Notice] = []
+        self.wait = float("inf")
+        self.blocked_on: set[str] = set()
+        self.standing: Standing | None = None
+        self.unsatisfied: dict[str, float] = {}
+        """Question -> when the reading that did not satisfy began."""
+        self.heard: dict[str, tuple[float, str]] = {}
+        """Question -> (when the reading began, what it said; empty: as wanted)."""
+
+    def need(self, need: Need) -> None:
+        self.needs.setdefault(need)
+
+    def have(self, fact: Fact[Any], not_before: float, need: Need) -> bool:
+        """True if the reading is new enough; else it is asked for."""
+        if fact.fresh(not_before):
+            return True
+        self.need(need)
+        return False
+
+    def prove_absent(self, situation: Situation, fact: Fact[Any], need: Callable[[float], Need]) -> bool:
+        """True if what the reading does not show is missing; else a newer one is asked for, at the latest when the edit
+        that names it is honoured.
+        """
+        if fact.fresh(situation.absence_floor):
+            return True
+        if situation.nudge_due > situation.now and situation.memory.nudges.pending:
+            self.later(situation.nudge_due - situation.now)
+        else:
+            self.need(need(situation.absence_floor))
+        return False
+
+    def look_again(
+        self, situation: Situation, question: str, fact: Fact[Any], need: Callable[[float], Need]
+    ) -> None:
+        """Somebody else must change what was read: look at it again, at once after an edit, else after
+        ``blocked_seconds``, ever more slowly up to the resync."""
+        if not fact.fresh(situation.absence_floor) and fact.fault is None:
+            self.need(need(situation.absence_floor))
+        self.list_again(situation, question, fact, need)
+
+    def list_again(
+        self, situation: Situation, question: str, fact: Fact[Any], need: Callable[[float], Need]
+    ) -> None:
+        """The same for a list that all objects share. When it is due counts from the last reading, whoever asked for
+        that: any number of objects cost as many readings as the one that waits for the shortest time."""
+        settings = situation.settings
+        self._again(situation, question, fact, need, settings.blocked_seconds, settings.resync_seconds)
+
+    def ask_again(
+        self, situation: Situation, question: str, fact: Fact[Any], need: Callable[[float], Need]
+    ) -> int:
+        """A reading did not satisfy: ask again, ever more slowly. The readings in a row so far come back."""
+        settings = situation.settings
+        return self._again(situation, question, fact, need, settings.poll_seconds, settings.poll_max_seconds)
+
+    def _again(
+        self,
+        situation: Situation,
+        question: str,
+        fact: Fact[Any],
+        need: Callable[[float], Need],
+        first: float,
+        most: float,
+    ) -> int:
+        asked_at = max(fact.at, fact.tried_at)
+        self.unsatisfied[question] = asked_at
+        streak = situation.streak(question, asked_at)
+        due = asked_at + min(first * 2.0 ** min(max(streak - 1, 0), 30), most)
+        if situation.now >= due:
+            self.need(need(due))
+        else:
+            self.later(due - situation.now)
+        return streak
+
+    def act(self, action: Action) -> None:
+        if self.action is None:
+            self.action = action
+
+    def later(self, seconds: float) -> None:
+        self.wait = min(self.wait, max(seconds, 0.0))

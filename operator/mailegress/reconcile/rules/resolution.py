@@ -1,0 +1,227 @@
+"""What independent public resolvers see of the A record and the PTRs."""
+
+from __future__ import annotations
+
+from mailegress.api import reasons
+from mailegress.api.conditions import RESOLVED
+from mailegress.api.reasons import Reason
+from mailegress.model.dns import AnswerKind, ResolverReport
+from mailegress.model.facts import Fact
+from mailegress.reconcile import dns_checks
+from mailegress.reconcile.dns_checks import Differs, PublicVerdict, Seen
+from mailegress.reconcile.observe import Situation
+from mailegress.reconcile.result import Finding, NeedPublic, Notice, bad, good, unknown
+from mailegress.reconcile.rules.a_record import Forward
+from mailegress.reconcile.rules.plan_builder import Draft
+from mailegress.reconcile.rules.ptr import Reverse
+
+QUESTION = "public"
+
+_VALIDATION = (
+    "The authoritative servers answer, so DNSSEC validation fails most likely, for example because of a stale DS "
+    "record. Compare `dig {hostname} A @RESOLVER` with `dig +cd {hostname} A @RESOLVER`, which does not validate, and "
+    "correct or remove the DS record of the zone at its registrar."
+)
+_FAILING = "Find out why these resolvers fail, or name other ones in --dns-resolvers."
+_REFUSING = "Name resolvers that serve the operator in --dns-resolvers."
+_REVERSE_ZONE = (
+    "The reverse zone of the address does not answer. If the address range is your own (BYOIP), repair its reverse "
+    "zone; otherwise contact AWS Support."
+)
+_TWO_PTRS = (
+    "Receivers use one of them at random. Remove the other PTR: for an address range of your own (BYOIP) in its "
+    "reverse zone, otherwise through AWS Support."
+)
+_BEHIND = (
+    "Receivers that query this server get a different name or none. If the address range is your own (BYOIP), set the "
+    "PTR on every server of its reverse zone, or remove the server from the zone's NS records; otherwise contact AWS "
+    "Support."
+)
+_NOT_SERVED = (
+    "AWS reports the PTR as set, and it should be visible by now. If the address range is your own (BYOIP), AWS does "
+    "not serve its reverse zone: set the PTR there. Otherwise contact AWS Support."
+)
+_LOST_PTR = (
+    "Resolvers saw the PTR before, and AWS still reports it. If the address range is your own (BYOIP), restore it in "
+    "its reverse zone. Otherwise reset the PTR in AWS, so that the operator sets it again, or contact AWS Support."
+)
+
+
+def assess(situation: Situation, draft: Draft, forward: Forward, reverse: Reverse) -> Finding:
+    """What independent resolvers see; asked only after the authorities have it (negative caching, RFC 2308)."""
+    s, hostname = situation, situation.obj.spec.hostname
+    resolvers = s.world.dns.resolvers
+    if not resolvers:
+        return unknown(
+            reasons.RESOLVERS_DISABLED, "Public resolvers are disabled; Ready does not depend on them."
+        )
+    stands = s.stands(RESOLVED)
+    if not ((forward.finding.ok or forward.stands) and reverse.settled):
+        soft = (
+            stands
+            and (forward.finding.ok or forward.finding.soft)
+            and (reverse.finding.ok or reverse.finding.soft)
+        )
+        return unknown(
+            reasons.PENDING, "Public resolvers are queried once the A record and the PTRs match.", soft=soft
+        )
+    wanted = forward.final
+    fact = s.world.dns.public(hostname)
+    floor = s.memory.token_at
+    if not stands:
+        floor = max(floor, reverse.switched_at, s.world.dns.authorities(hostname).at)
+    report = fact.value if fact.fresh(floor) else None
+    if report is not None and not wanted <= report.addresses:
+        report = None
+    if fact.fault is not None and fact.tried_at >= floor:
+        return _no_answer(s, draft, fact, wanted, stands=stands)
+    _renew(s, draft, fact, wanted, floor, usable=report is not None, stands=stands)
+    if report is None:
+        return unknown(reasons.PROGRESSING, f"Querying public resolvers for {hostname}.", soft=True)
+    verdict = dns_checks.public(report, wanted, hostname, len(resolvers))
+    if verdict.seen is Seen.SILENT:
+        streak = draft.ask_again(s, QUESTION, fact, lambda due: NeedPublic(hostname, wanted, due))
+        return unknown(
+            reasons.RESOLVERS_UNREACHABLE,
+            f"{verdict.text}. {_remedy_of_silence(s, report)}",
+            soft=streak < s.settings.confirmations,
+        )
+    return _weigh(s, draft, fact, verdict, wanted, reverse.switched_at, stands=stands)
+
+
+def _renew(
+    situation: Situation,
+    draft: Draft,
+    fact: Fact[ResolverReport],
+    wanted: frozenset[str],
+    floor: float,
+    *,
+    usable: bool,
+    stands: bool,
+) -> None:
+    """Ask once an interval; what another process verified, in this object's turn."""
+    s, interval = situation, situation.settings.public_seconds
+    if usable and not stands:
+        return
+    due = fact.at + interval if usable else s.memory.first_seen + s.spread(interval)
+    if stands and s.now < due and (usable or floor <= s.memory.first_seen):
+        draft.later(due - s.now)
+        return
+    draft.need(NeedPublic(s.obj.spec.hostname, wanted, max(floor, s.now - interval)))
+
+
+def _no_answer(
+    situation: Situation, draft: Draft, fact: Fact[ResolverReport], wanted: frozenset[str], *, stands: bool
+) -> Finding:
+    """No resolver gave a usable answer: that says nothing at first, and something when it lasts."""
+    s, hostname, fault = situation, situation.obj.spec.hostname, fact.fault
+    assert fault is not None
+    draft.ask_again(s, QUESTION, fact, lambda due: NeedPublic(hostname, wanted, due))
+    soft = fact.misses < s.settings.confirmations
+    if soft and not stands:
+        return unknown(reasons.PROGRESSING, f"Querying public resolvers for {hostname}.", soft=True)
+    remedy = _VALIDATION.format(hostname=hostname) if fault.answered else reasons.RESOLVERS_UNREACHABLE.remedy
+    text = f"{fault.message[:1].upper()}{fault.message[1:]}. {remedy}"
+    return unknown(reasons.RESOLVERS_UNREACHABLE, text, soft=soft)
+
+
+def _remedy_of_silence(situation: Situation, report: ResolverReport) -> str:
+    kinds = dns_checks.causes(report)
+    heard = any(a.forward.kind.answered for a in report.answers)
+    remedies = []
+    if AnswerKind.SERVFAIL in kinds:
+        remedies.append(_FAILING if heard else _VALIDATION.format(hostname=situation.obj.spec.hostname))
+    if AnswerKind.REFUSED in kinds:
+        remedies.append(_REFUSING)
+    if AnswerKind.TIMEOUT in kinds:
+        remedies.append(reasons.RESOLVERS_UNREACHABLE.remedy)
+    if dns_checks.reverse_fails(report):
+        remedies.append(_REVERSE_ZONE)
+    return " ".join(remedies) or reasons.RESOLVERS_UNREACHABLE.remedy
+
+
+def _weigh(
+    situation: Situation,
+    draft: Draft,
+    fact: Fact[ResolverReport],
+    verdict: PublicVerdict,
+    wanted: frozenset[str],
+    switched_at: float,
+    *,
+    stands: bool,
+) -> Finding:
+    """One reading beside those before it: a name whose answers change from one to the next is not verified."""
+    s, hostname = situation, situation.obj.spec.hostname
+    assert fact.value is not None
+    own = dns_checks.reverse_servers(fact.value, wanted, hostname)
+    if own.seen is Seen.WRONG and (own.split or verdict.seen is Seen.AGREE):
+        # The cause of what resolvers see or will see, whichever server each of them asked this time.
+        verdict = own
+    agree = verdict.seen is Seen.AGREE
+    said = verdict.minority or verdict.text
+    draft.heard[QUESTION] = (fact.at, said)
+    trend = s.trend(QUESTION, fact.at, said, switched_at)
+    views = f"{verdict.heard} public resolvers return matching A and PTR records for {hostname} (iprev=pass)"
+    if agree and not verdict.minority and (stands or trend.consistent):
+        return good(reasons.FCRDNS_PASS, f"{views}.")
+
+    def again(due: float) -> NeedPublic:
+        return NeedPublic(hostname, wanted, due)
+
+    if agree and verdict.minority and trend.run >= s.settings.confirmations and not trend.varies:
+        # Confirmed: asked again in its turn only.
+        draft.unsatisfied[QUESTION] = max(fact.at, fact.tried_at)
+        return _outvoted(s, draft, verdict, views)
+    if agree and not verdict.minority and not trend.varies:
+        draft.ask_again(s, f"{QUESTION} again", fact, again)
+        return bad(
+            reasons.PROGRESSING,
+            f"Public resolvers now return matching A and PTR records for {hostname}; confirming with another reading.",
+        )
+    streak = draft.ask_again(s, QUESTION, fact, again)
+    reason, remedy = _reason(s, verdict, switched_at, stands=stands)
+    if trend.varies:
+        reason, remedy = reasons.ANSWERS_VARY, reasons.ANSWERS_VARY.remedy
+    text = verdict.text or f"public resolvers answered differently for {hostname} between readings"
+    return bad(reason, f"{text}. {remedy}", soft=streak < s.settings.confirmations)
+
+
+def _outvoted(situation: Situation, draft: Draft, verdict: PublicVerdict, views: str) -> Finding:
+    """A few resolvers keep seeing something else, for example because they filter the name."""
+    remedy = reasons.RESOLVERS_DISAGREE.remedy
+    message = f"{views}; a minority does not: {verdict.text}. {remedy}"
+    previous = situation.obj.status.condition(RESOLVED)
+    if previous is None or previous.message != message:
+        draft.notices.append(Notice(reasons.RESOLVERS_DISAGREE.name, message))
+    return good(reasons.FCRDNS_PASS, message)
+
+
+def _reason(
+    situation: Situation, verdict: PublicVerdict, switched_at: float, *, stands: bool
+) -> tuple[Reason, str]:
+    """Is it a cache that catches up, or something that somebody has to correct?"""
+    s, hostname = situation, situation.obj.spec.hostname
+    if verdict.differs is Differs.BEHIND:
+        if stands or _said_fail(s) or s.now >= switched_at + s.settings.ptr_ttl_seconds:
+            return reasons.FCRDNS_FAIL, _BEHIND
+        return reasons.NOT_PROPAGATED, reasons.NOT_PROPAGATED.remedy
+    if verdict.split:
+        return reasons.RESOLVERS_DISAGREE, reasons.RESOLVERS_DISAGREE.remedy
+    if verdict.differs is Differs.TWO_PTRS:
+        return reasons.FCRDNS_FAIL, _TWO_PTRS
+    if verdict.differs in (Differs.NO_PTR, Differs.OTHER_PTR):
+        if stands or (verdict.address, hostname) in s.memory.in_dns:
+            return reasons.FCRDNS_FAIL, _LOST_PTR
+        if _said_fail(s) or s.now >= switched_at + s.settings.ptr_ttl_seconds:
+            return reasons.FCRDNS_FAIL, _NOT_SERVED
+    return reasons.NOT_PROPAGATED, reasons.NOT_PROPAGATED.remedy
+
+
+def _said_fail(situation: Situation) -> bool:
+    """Did the status of this generation call it lasting already?"""
+    previous = situation.obj.status.condition(RESOLVED)
+    return (
+        previous is not None
+        and previous.reason == reasons.FCRDNS_FAIL.name
+        and previous.observed_generation == situation.obj.meta.generation
+    )

@@ -1,0 +1,272 @@
+"""From selectors to Elastic IPs: which are wanted, which are held, which are lost."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+from mailegress.api import reasons
+from mailegress.api.reasons import Reason
+from mailegress.api.status import AddressStatus
+from mailegress.api.types import EipSelector, Management, SelectorKind
+from mailegress.model.aws import Absence, Eip, RegionView
+from mailegress.model.facts import Fault
+from mailegress.reconcile.observe import Situation
+from mailegress.reconcile.result import NeedRegion
+from mailegress.reconcile.rules.plan_builder import Draft
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One resolved address, or one selector that resolved to none (``eip`` is None)."""
+
+    selector: str
+    region: str
+    eip: Eip | None = None
+    held: bool = False
+    """Not selected any more by a selector that resolves to nothing, kept until it does."""
+    reason: Reason | None = None
+    detail: str = ""
+    gone: tuple[str, ...] = ()
+    """Allocation IDs that the account does not show any more, if that is what the reason is about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    entries: tuple[Entry, ...]
+    wanted: dict[str, Eip]
+    """By allocation ID, each once, in order of address."""
+    known: bool
+    """Every region concerned was read: what is missing is missing."""
+    lost: frozenset[str]
+    """Addresses (dotted quads) that left the account: they may point at a stranger."""
+    mass: bool = False
+    fault: Fault | None = None
+    outside: tuple[str, ...] = ()
+    """Regions named in the spec but not configured."""
+
+    @property
+    def problem(self) -> Entry | None:
+        return next((e for e in self.entries if e.reason is not None), None)
+
+    def find(self, situation: Situation, public_ip: str) -> Eip | None:
+        """The EIP of the account that has this address, wanted or not."""
+        for region in situation.world.book.regions:
+            view = situation.world.book.get(region).value
+            if view is not None and (eip := view.by_ip(public_ip)) is not None:
+                return eip
+        return None
+
+
+def resolve(situation: Situation, draft: Draft) -> Targets:
+    """Resolve every selector against the newest shared reading of its region."""
+    book, spec = situation.world.book, situation.obj.spec
+    outside = tuple(sorted({s.region for s in spec.elastic_ips if s.region and s.region not in book.regions}))
+    entries: list[Entry] = []
+    fault: Fault | None = None
+    known = True
+    for selector in spec.elastic_ips:
+        region = selector.region or book.regions[0]
+        if region in outside:
+            entries.append(Entry(str(selector), region, reason=reasons.REGION_NOT_CONFIGURED))
+            known = False
+            continue
+        fact = book.get(region)
+        if fact.value is None:
+            draft.need(NeedRegion(region, situation.shared_floor))
+            known, fault = False, fault or fact.fault
+            entries.append(Entry(str(selector), region))
+            continue
+        found = _match(selector, fact.value)
+        if _unchecked(situation, str(selector), fact.value):
+            # One list may lack a page: what it does not show is looked up before anything is said of it.
+            known = False
+            entries.append(Entry(str(selector), region))
+            entries.extend(Entry(str(selector), region, eip) for eip in found.eips)
+        elif not found.eips:
+            # A new EIP may be younger than the reading: look again before calling it missing.
+            if not draft.prove_absent(situation, fact, functools.partial(NeedRegion, region)):
+                known, fault = False, fault or fact.fault
+                entries.append(Entry(str(selector), region))
+                continue
+            entries.extend(_held(situation, selector, fact.value, found))
+            look_again(situation, draft, region)
+        else:
+            entries.extend(Entry(str(selector), region, eip) for eip in found.eips)
+            if found.reason is not None:
+                look_again(situation, draft, region)
+                entries.append(Entry(str(selector), region, reason=found.reason, detail=found.detail))
+    _idle_reading(situation, draft)
+    unique = {e.eip.allocation_id: e.eip for e in entries if e.eip is not None}
+    wanted = dict(sorted(unique.items(), key=lambda item: _numeric(item[1].public_ip)))
+    lost, mass = _losses(situation)
+    return Targets(tuple(entries), wanted, known, lost, mass, fault, outside)
+
+
+def _unchecked(situation: Situation, label: str, view: RegionView) -> bool:
+    """Is an address that the selector had missing from the newest list, and not looked up yet?"""
+    return any(
+        situation.absences.get((view.region, a.allocation_id or "")) is Absence.UNCHECKED
+        for a in situation.recorded()
+        if a.selector == label and a.region == view.region and a.allocation_id not in view.eips
+    )
+
+
+def look_again(situation: Situation, draft: Draft, region: str) -> None:
+    """Something is missing or still coming: do not wait for the next round to see it."""
+    fact = situation.world.book.get(region)
+    draft.list_again(situation, f"region:{region}", fact, functools.partial(NeedRegion, region))
+
+
+def _idle_reading(situation: Situation, draft: Draft) -> None:
+    # Rounds renew the reading; an object asks by itself only if they fail to.
+    floor = max(situation.now - 2 * situation.settings.address_sweep_seconds, situation.request_floor)
+    for region in regions(situation):
+        fact = situation.world.book.get(region)
+        if not fact.fresh(floor):
+            draft.need(NeedRegion(region, floor))
+
+
+def regions(situation: Situation) -> tuple[str, ...]:
+    """The configured regions that this object uses: named in its spec, or recorded in its status."""
+    book = situation.world.book
+    named = {s.region or book.regions[0] for s in situation.obj.spec.elastic_ips}
+    named |= {a.region for a in situation.recorded() if a.region}
+    return tuple(r for r in book.regions if r in named)
+
+
+def _numeric(address: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in address.split("."))
+
+
+@dataclass(frozen=True, slots=True)
+class _Match:
+    eips: tuple[Eip, ...] = ()
+    reason: Reason | None = None
+    detail: str = ""
+
+
+def _match(selector: EipSelector, view: RegionView) -> _Match:
+    match selector.kind:
+        case SelectorKind.ALLOCATION_ID:
+            eip = view.eips.get(selector.value)
+            return _Match((eip,)) if eip else _Match()
+        case SelectorKind.PUBLIC_IP:
+            eip = view.by_ip(selector.value)
+            return _Match((eip,)) if eip else _Match()
+        case SelectorKind.INSTANCE_ID:
+            return _Match(tuple(e for e in view.eips.values() if e.instance_id == selector.value))
+        case SelectorKind.NAT_GATEWAY_ID:
+            gateway = view.nat_gateways.get(selector.value)
+            if gateway is None or gateway.state in ("deleted", "deleting", "failed"):
+                return _Match()
+            # Only `succeeded` addresses carry mail; the others may still come or are on their way out.
+            eips = tuple(
+                view.eips[a.allocation_id]
+                for a in gateway.addresses
+                if a.status == "succeeded" and a.allocation_id in view.eips
+            )
+            coming = [a for a in gateway.addresses if a.status in ("assigning", "associating")]
+            if coming or (not eips and gateway.state == "pending"):
+                what = ", ".join(a.public_ip for a in coming if a.public_ip) or "its addresses"
+                return _Match(
+                    eips, reasons.ADDRESS_PENDING, f"NAT gateway {selector.value} is still attaching {what}"
+                )
+            return _Match(eips)
+
+
+def _held(situation: Situation, selector: EipSelector, view: RegionView, found: _Match) -> list[Entry]:
+    """A selector that resolves to none never shrinks the wanted set: hold its last addresses that still exist."""
+    label = str(selector)
+    last = [a for a in situation.recorded() if a.selector == label and a.allocation_id in view.eips]
+    reason = found.reason or reasons.ADDRESS_NOT_FOUND
+    stranger = next(
+        (
+            a
+            for a in situation.recorded()
+            if a.selector == label and a.account_id not in (None, view.account_id)
+        ),
+        None,
+    )
+    if stranger is not None:
+        return [
+            Entry(
+                label,
+                view.region,
+                reason=reasons.ACCOUNT_MISMATCH,
+                detail=f"{label} was in account {stranger.account_id}; the operator now works in another account",
+            )
+        ]
+    detail = (
+        found.detail or f"{label} resolves to no Elastic IP in the operator's account, region {view.region}"
+    )
+    missing = _missing(situation, label, view)
+    held = [
+        Entry(label, view.region, view.eips[a.allocation_id], held=True, reason=reason, detail=detail)
+        for a in last
+        if a.allocation_id
+    ]
+    return [*missing, *held] or [Entry(label, view.region, reason=reason, detail=detail)]
+
+
+def _missing(situation: Situation, label: str, view: RegionView) -> list[Entry]:
+    """What is to be said of a selector's recorded EIPs that are lost, or whose loss is not believed."""
+    hostname = situation.obj.spec.hostname
+    observed = situation.obj.spec.forward.management is Management.OBSERVED
+    found: dict[Reason, list[AddressStatus]] = {}
+    for entry in situation.recorded():
+        if entry.selector != label or entry.allocation_id in view.eips:
+            continue
+        absence = situation.absences.get((entry.region or "", entry.allocation_id or ""))
+        if absence is Absence.MASS:
+            found.setdefault(reasons.MASS_LOSS_SUSPECTED, []).append(entry)
+        elif absence is Absence.LOST or entry.reason == reasons.ADDRESS_LOST.name:
+            # Once lost it is said until it returns, also while a restarted process looks twice again.
+            found.setdefault(reasons.ADDRESS_LOST, []).append(entry)
+    said = {
+        reasons.MASS_LOSS_SUSPECTED: f"missing from account {view.account_id}, region {view.region}, together with so "
+        "many others that a fault is likelier than a release; nothing is removed",
+        reasons.ADDRESS_LOST: f"no longer in account {view.account_id}, region {view.region}, and may have been "
+        + (
+            f"reassigned: remove it from the A record of {hostname}"
+            if observed
+            else f"reassigned; it is removed from the A record of {hostname}"
+        ),
+    }
+    return [
+        Entry(
+            label,
+            view.region,
+            reason=reason,
+            detail=f"{', '.join(f'{a.public_ip} ({a.allocation_id})' for a in entries)} is {said[reason]}",
+            gone=tuple(a.allocation_id for a in entries if a.allocation_id),
+        )
+        for reason, entries in found.items()
+    ]
+
+
+def _losses(situation: Situation) -> tuple[frozenset[str], bool]:
+    lost: set[str] = set()
+    mass = False
+    for entry in situation.recorded():
+        absence = situation.absences.get((entry.region or "", entry.allocation_id or ""))
+        if absence is Absence.LOST and entry.public_ip:
+            lost.add(entry.public_ip)
+        mass = mass or absence is Absence.MASS
+    return frozenset(lost), mass
+
+
+def vanished(situation: Situation) -> tuple[AddressStatus, ...]:
+    """Recorded EIPs of the same account that the newest reading of their region does not show."""
+    gone = []
+    for entry in situation.recorded():
+        view = (
+            situation.world.book.get(entry.region or "").value
+            if entry.region in situation.world.book.regions
+            else None
+        )
+        if view is None or entry.allocation_id in view.eips:
+            continue
+        if entry.account_id in (None, view.account_id):
+            gone.append(entry)
+    return tuple(gone)

@@ -1,0 +1,253 @@
+"""Out of sight is not gone: what the status records as ours and no view shows.
+
+A region can leave the configuration, credentials can become another account's, a zone can vanish from the list, one
+reading can lack an address. What is recorded as ours is let go of only when it was read and is clean, or is known to be
+gone in the account in which it was recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from mailegress.api import reasons
+from mailegress.api.names import FINALIZER
+from mailegress.api.status import AddressStatus, FormerRecord, PtrOrigin, ZoneStatus
+from mailegress.model import ownership
+from mailegress.model.aws import Absence, NameView, Zone, ZoneLook
+from mailegress.model.facts import Fact
+from mailegress.reconcile.observe import Situation
+from mailegress.reconcile.result import Finding, NeedRegion, NeedZoneLook, NeedZones, bad, from_fault, unknown
+from mailegress.reconcile.rules import targets
+from mailegress.reconcile.rules.plan_builder import Draft
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """Something of ours that cannot be looked at, and why. ``waits``: it is being found out and ends by itself."""
+
+    finding: Finding
+    waits: bool = False
+
+
+def _marked(situation: Situation, view: NameView) -> bool:
+    """Does an ownership record of this object stand there?"""
+    mark = ownership.parse(view.mark.values) if view.mark is not None else None
+    return mark is not None and mark.uid == situation.obj.meta.uid and situation.settings.mine(mark.owner)
+
+
+# ---------------------------------------------------------------- PTRs
+
+
+def address(situation: Situation, draft: Draft, entry: AddressStatus) -> Unseen | None:
+    """Why a recorded PTR of ours cannot be looked at. None: it can be, or it is gone for good, or it is not ours."""
+    if entry.ptr_origin is not PtrOrigin.MANAGED:
+        return None
+    book, region = situation.world.book, entry.region or ""
+    what = f"{entry.public_ip} ({entry.allocation_id})"
+    if region not in book.regions:
+        return Unseen(
+            bad(
+                reasons.REGION_NOT_CONFIGURED,
+                f"The PTR of {what} is this object's, and its region {region} is not one of the operator's regions: it "
+                f"can be neither read nor reset. Add {region} to --regions.",
+            )
+        )
+    fact = book.get(region)
+    view = fact.value
+    if view is None:
+        draft.need(NeedRegion(region, situation.edit_floor))
+        reading = unknown(reasons.PROGRESSING, f"Reading the Elastic IPs in {region}.", soft=True)
+        return Unseen(from_fault(fact.fault) if fact.fault is not None else reading, waits=True)
+    if entry.allocation_id in view.eips:
+        return None
+    if entry.account_id not in (None, view.account_id):
+        targets.look_again(situation, draft, region)
+        return Unseen(
+            bad(
+                reasons.ACCOUNT_MISMATCH,
+                f"The PTR of {what} in {region} was set in account {entry.account_id}; the operator now works in "
+                f"another account: it cannot be read or reset. {reasons.ACCOUNT_MISMATCH.remedy}",
+            )
+        )
+    missing = f"{what} is missing from the operator's account, region {region}"
+    absence = situation.absences.get((region, entry.allocation_id or ""))
+    if absence is Absence.LOST:
+        return None
+    if absence is Absence.MASS:
+        return Unseen(
+            bad(
+                reasons.MASS_LOSS_SUSPECTED,
+                f"{missing}, together with so many others that a fault is more likely than a release. "
+                f"{reasons.MASS_LOSS_SUSPECTED.remedy}",
+            )
+        )
+    return Unseen(
+        unknown(
+            reasons.PROGRESSING,
+            f"{missing}; it counts as released once a second lookup confirms it.",
+            soft=True,
+        ),
+        waits=True,
+    )
+
+
+def addresses(
+    situation: Situation, draft: Draft, besides: Iterable[str] = ()
+) -> list[tuple[AddressStatus, Unseen]]:
+    """Every recorded PTR of ours that cannot be looked at. ``besides``: allocation IDs dealt with otherwise."""
+    skipped = frozenset(besides)
+    found = []
+    for entry in situation.recorded():
+        if entry.allocation_id not in skipped and (unseen := address(situation, draft, entry)) is not None:
+            found.append((entry, unseen))
+    return found
+
+
+def holding(situation: Situation, draft: Draft, public_ip: str) -> Unseen | None:
+    """Why an address that no view shows may still have a PTR of ours."""
+    for entry in situation.recorded():
+        if entry.public_ip == public_ip and (unseen := address(situation, draft, entry)) is not None:
+            return unseen
+    return None
+
+
+# ---------------------------------------------------------------- records
+
+
+def recorded(situation: Situation) -> tuple[FormerRecord, ...]:
+    """Where records of ours may stand, as the status says: the present place, and former ones.
+
+    Without our finalizer nothing was written yet.
+    """
+    status = situation.obj.status
+    if FINALIZER not in situation.obj.meta.finalizers:
+        return ()
+    places = {(p.zone_id, p.hostname): p for p in status.former_records}
+    if (present := _present(situation)) is not None:
+        places[present.zone_id, present.hostname] = present
+    return tuple(places[key] for key in sorted(places))
+
+
+def _present(situation: Situation) -> FormerRecord | None:
+    status = situation.obj.status
+    if status.zone is None or not status.zone.id or not status.hostname:
+        return None
+    return FormerRecord(status.zone.id, status.hostname, status.zone.account_id)
+
+
+def current(situation: Situation) -> FormerRecord | None:
+    """The recorded place of the hostname that the spec names."""
+    present = _present(situation)
+    named = present is not None and present.hostname == situation.obj.spec.hostname
+    return present if named and present in recorded(situation) else None
+
+
+def place(situation: Situation, draft: Draft, where: FormerRecord, floor: float) -> Unseen | None:
+    """Why a recorded place cannot be looked at. None: its zone is listed, or gone for good, or it is clean.
+
+    ``floor``: how new the list of zones must be to say that one is missing.
+    """
+    zones = situation.world.zones.get()
+    if zones.value is None:
+        draft.need(NeedZones(situation.edit_floor))
+        reading = unknown(reasons.PROGRESSING, "Reading the hosted zones.", soft=True)
+        return Unseen(from_fault(zones.fault) if zones.fault is not None else reading, waits=True)
+    if any(zone.id == where.zone_id for zone in zones.value):
+        return None
+    view = situation.world.records.get(where.zone_id, where.hostname).value
+    if view is not None and not _marked(situation, view):
+        return None
+    name = f"hosted zone {where.zone_id}"
+    looking = Unseen(
+        unknown(
+            reasons.PROGRESSING, f"Looking for {name}, which holds records of {where.hostname}.", soft=True
+        ),
+        waits=True,
+    )
+    if not zones.fresh(floor):
+        draft.need(NeedZones(floor))
+        return looking
+    fact = situation.world.zones.look(where.zone_id)
+    if not fact.fresh(zones.at):
+        draft.need(NeedZoneLook(where.zone_id, zones.at))
+    found = _verdict(situation, where, fact, looking)
+    if found is not None:
+        # Credentials may come back at any time.
+        draft.list_again(situation, "zones", zones, NeedZones)
+    return found
+
+
+def _verdict(
+    situation: Situation, where: FormerRecord, fact: Fact[ZoneLook], looking: Unseen
+) -> Unseen | None:
+    look, account = fact.value, where.account_id
+    if look is None:
+        if fact.fault is None:
+            return looking
+        lasting = fact.misses >= situation.settings.confirmations
+        asked = from_fault(fact.fault, f"Looking for hosted zone {where.zone_id}: ")
+        return Unseen(replace(asked, soft=asked.soft and not lasting), waits=not lasting)
+    if look.there:
+        return looking
+    what = f"Hosted zone {where.zone_id} holds records of {where.hostname}"
+    if account not in (None, look.account_id):
+        return Unseen(
+            bad(
+                reasons.ACCOUNT_MISMATCH,
+                f"{what} and is in account {account}; the operator's Route 53 credentials now belong to another "
+                f"account. {reasons.ACCOUNT_MISMATCH.remedy}",
+            )
+        )
+    if look.denied is not None:
+        return Unseen(from_fault(look.denied, f"{what} and cannot be read: "))
+    if account is None:
+        return Unseen(
+            bad(
+                reasons.ZONE_NOT_FOUND,
+                f"{what} and does not exist in the operator's account; in which account it was is not recorded. "
+                "Give the operator the Route 53 role of the account that has the zone.",
+            )
+        )
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Former:
+    """Places other than the present one that may still hold records of ours."""
+
+    places: tuple[FormerRecord, ...] = ()
+    """All that is not known to be clean or gone."""
+    unseen: tuple[tuple[FormerRecord, Unseen], ...] = ()
+
+
+def former(situation: Situation, draft: Draft, present: tuple[str, str] | None) -> Former:
+    """What is recorded or was written elsewhere than at ``present``, (zone ID, hostname)."""
+    s = situation
+    listed = {z.id: z for z in s.world.zones.get().value or ()}
+    places = {(p.zone_id, p.hostname): p for p in recorded(s)}
+    # An ownership record that neither status nor memory knows is not written down: that would confirm a forged one.
+    for written, account in s.memory.written.items():
+        places.setdefault(written, FormerRecord(*written, account))
+    for (zone_id, hostname), known in tuple(places.items()):
+        account = listed[zone_id].account_id if zone_id in listed else None
+        places[zone_id, hostname] = FormerRecord(zone_id, hostname, account or known.account_id)
+    kept: list[FormerRecord] = []
+    hidden: list[tuple[FormerRecord, Unseen]] = []
+    for (zone_id, hostname), where in sorted(places.items()):
+        if (zone_id, hostname) == present:
+            continue
+        if zone_id in listed:
+            view = s.world.records.get(zone_id, hostname).value
+            if listed[zone_id].editable and (view is None or _marked(s, view)):
+                kept.append(where)
+        elif (unseen := place(s, draft, where, s.memory.first_seen)) is not None:
+            kept.append(where)
+            hidden.append((where, unseen))
+    return Former(tuple(kept), tuple(hidden))
+
+
+def zone_status(zone: Zone, before: ZoneStatus | None) -> ZoneStatus:
+    """A zone as it is written down; the account as it was, where the list was read without knowing it."""
+    account = zone.account_id or (before.account_id if before is not None and before.id == zone.id else None)
+    return ZoneStatus(zone.id, zone.name, account)

@@ -1,0 +1,206 @@
+"""Which hosted zone holds the A record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mailegress.api import reasons
+from mailegress.api.names import is_within
+from mailegress.model.aws import Zone
+from mailegress.reconcile.observe import Situation
+from mailegress.reconcile.result import (
+    Finding,
+    NeedDelegation,
+    NeedNameServers,
+    NeedZones,
+    bad,
+    from_fault,
+    unknown,
+)
+from mailegress.reconcile.rules.delegation import strays
+from mailegress.reconcile.rules.plan_builder import Draft
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    zone: Zone | None = None
+    finding: Finding | None = None
+    """Why there is none, or what must happen before the wanted one is used."""
+    servers: frozenset[str] | None = None
+    """The chosen zone's delegation set, once known."""
+
+
+def choose(situation: Situation, draft: Draft) -> Choice:
+    """The zone that the spec names, else the longest label-aligned public one; a marked zone stays chosen until its
+    successor is delegated."""
+    fact = situation.world.zones.get()
+    if fact.value is None:
+        draft.need(NeedZones(situation.shared_floor))
+        if fact.fault is not None:
+            return Choice(finding=from_fault(fact.fault))
+        return Choice(finding=unknown(reasons.PROGRESSING, "Reading the hosted zones.", soft=True))
+    idle = max(situation.now - situation.settings.record_sweep_seconds, situation.request_floor)
+    if not fact.fresh(idle):
+        draft.need(NeedZones(idle))
+    wanted = _wanted(situation, draft, fact.value)
+    if (
+        wanted.zone is None
+        and wanted.finding is not None
+        and wanted.finding.reason == reasons.ZONE_NOT_FOUND.name
+    ):
+        # The zone may be younger than the reading.
+        if not draft.prove_absent(situation, fact, NeedZones):
+            return Choice(finding=unknown(reasons.PROGRESSING, "Reading the hosted zones.", soft=True))
+        draft.list_again(situation, "zones", fact, NeedZones)
+    marked = _marked(situation, fact.value)
+    if marked is None or (wanted.zone is not None and marked.id == wanted.zone.id):
+        return _with_servers(situation, draft, wanted)
+    if wanted.zone is None:
+        return Choice(zone=marked, finding=wanted.finding, servers=_servers(situation, draft, marked.id))
+    # A changed zone is a rename: move only when the world asks the new one.
+    servers = _servers(situation, draft, wanted.zone.id)
+    if _switched(situation, draft, wanted.zone, servers):
+        return Choice(zone=wanted.zone, servers=servers)
+    pause = situation.settings.blocked_seconds
+    return Choice(
+        zone=marked,
+        finding=bad(
+            reasons.ZONE_NOT_DELEGATED,
+            f"The record stays in zone {marked.id} until zone {wanted.zone.id} ({wanted.zone.name}) is delegated at "
+            f"its parent, which is checked every {pause:g} seconds. Then it is created in the new zone; until then the "
+            "new zone does not have it. It is removed from the old zone when the NS TTL at the parent has passed. "
+            f"{reasons.ZONE_NOT_DELEGATED.remedy}",
+        ),
+        servers=_servers(situation, draft, marked.id),
+    )
+
+
+def _switched(situation: Situation, draft: Draft, zone: Zone, servers: frozenset[str] | None) -> bool:
+    """Does the parent delegate to the zone that the spec names? From the switch on the name is missing until this is
+    seen, so it is looked at as often as anything else that somebody else must change."""
+    fact = situation.world.dns.delegation(zone.name)
+    floor = situation.edit_floor
+    if not draft.have(fact, floor, NeedDelegation(zone.name, floor)) or fact.value is None or servers is None:
+        return False
+    published = fact.value.name_servers
+    if published and strays(situation, draft, published, servers) == frozenset():
+        return True
+    due = max(fact.at, fact.tried_at) + situation.settings.blocked_seconds
+    if situation.now >= due:
+        draft.need(NeedDelegation(zone.name, due))
+    else:
+        draft.later(due - situation.now)
+    return False
+
+
+def _with_servers(situation: Situation, draft: Draft, choice: Choice) -> Choice:
+    if choice.zone is None:
+        return choice
+    return Choice(choice.zone, choice.finding, _servers(situation, draft, choice.zone.id))
+
+
+def _servers(situation: Situation, draft: Draft, zone_id: str) -> frozenset[str] | None:
+    fact = situation.world.zones.name_servers(zone_id)
+    if fact.value is None:
+        draft.need(NeedNameServers(zone_id, situation.memory.first_seen))
+    return fact.value
+
+
+def _marked(situation: Situation, zones: tuple[Zone, ...]) -> Zone | None:
+    """The zone in which our mark for the spec's hostname stands; the first one if a move is under way."""
+    ids = [z for z, hostname in situation.owned() if hostname == situation.obj.spec.hostname]
+    status = situation.obj.status.zone
+    preferred = status.id if status is not None and status.id in ids else (ids[0] if ids else None)
+    return next((z for z in zones if z.id == preferred), None)
+
+
+def _wanted(situation: Situation, draft: Draft, zones: tuple[Zone, ...]) -> Choice:
+    spec = situation.obj.spec
+    named = spec.forward.hosted_zone_id
+    if named is not None:
+        zone = next((z for z in zones if z.id == named), None)
+        if zone is None or not is_within(spec.hostname, zone.name):
+            # The same words for both, or a guessed ID would tell whether the zone exists and what its name is.
+            return Choice(
+                finding=bad(
+                    reasons.ZONE_NOT_FOUND,
+                    f"Hosted zone {named} does not exist in the operator's Route 53 account or does not contain "
+                    f"{spec.hostname}. {reasons.ZONE_NOT_FOUND.remedy}",
+                )
+            )
+        if not zone.editable:
+            return Choice(finding=_not_editable(zone))
+        return Choice(zone)
+    fitting = [z for z in zones if not z.private and is_within(spec.hostname, z.name)]
+    if not fitting:
+        return Choice(
+            finding=bad(
+                reasons.ZONE_NOT_FOUND,
+                f"No public hosted zone for {spec.hostname} in the operator's "
+                f"Route 53 account. {reasons.ZONE_NOT_FOUND.remedy}",
+            )
+        )
+    longest = max(len(z.name) for z in fitting)
+    twins = [z for z in fitting if len(z.name) == longest]
+    if len(twins) == 1:
+        return Choice(twins[0]) if twins[0].editable else Choice(finding=_not_editable(twins[0]))
+    return _delegated_twin(situation, draft, twins)
+
+
+def _not_editable(zone: Zone) -> Finding:
+    why = "is private" if zone.private else f"is managed by {zone.linked_service}"
+    return bad(
+        reasons.ZONE_NOT_EDITABLE,
+        f"Hosted zone {zone.id} ({zone.name}) {why}. {reasons.ZONE_NOT_EDITABLE.remedy}",
+    )
+
+
+def _delegated_twin(situation: Situation, draft: Draft, twins: list[Zone]) -> Choice:
+    """Several public zones of one name: the world asks the one whose delegation set its parent publishes."""
+    name = twins[0].name
+    fact = situation.world.dns.delegation(name)
+    if (
+        not draft.have(fact, situation.edit_floor, NeedDelegation(name, situation.edit_floor))
+        or fact.value is None
+    ):
+        if fact.fault is not None:
+            return Choice(
+                finding=from_fault(fact.fault, f"Which of the zones named {name} is delegated is not known: ")
+            )
+        return Choice(
+            finding=unknown(
+                reasons.PROGRESSING, f"Asking the parent of {name} for its name servers.", soft=True
+            )
+        )
+    # The parent may turn to another twin at any time.
+    draft.have(fact, floor := situation.now - situation.settings.resync_seconds, NeedDelegation(name, floor))
+    chosen, unclear = [], False
+    for twin in twins:
+        servers = _servers(situation, draft, twin.id)
+        if servers is None:
+            return Choice(
+                finding=unknown(
+                    reasons.PROGRESSING, f"Reading the name servers of zone {twin.id}.", soft=True
+                )
+            )
+        foreign = strays(situation, draft, fact.value.name_servers, servers)
+        unclear |= foreign is None
+        if fact.value.name_servers and foreign == frozenset():
+            chosen.append(twin)
+    if unclear and not chosen:
+        return Choice(
+            finding=unknown(
+                reasons.PROGRESSING, f"Comparing the name servers of {name} by address.", soft=True
+            )
+        )
+    if len(chosen) == 1:
+        return Choice(chosen[0]) if chosen[0].editable else Choice(finding=_not_editable(chosen[0]))
+    ids = ", ".join(sorted(z.id for z in twins))
+    draft.ask_again(situation, f"delegation:{name}", fact, lambda due: NeedDelegation(name, due))
+    return Choice(
+        finding=bad(
+            reasons.ZONE_AMBIGUOUS,
+            f"Hosted zones {ids} are all named {name}, and its parent delegates to none of them alone. "
+            f"{reasons.ZONE_AMBIGUOUS.remedy}",
+        )
+    )
