@@ -244,8 +244,8 @@ async def _metrics() -> str:
     from mailegress.cli.loading import load_settings
     from mailegress.cli.run import Operator
     from mailegress.kube.transport import Transport
-    from mailegress.reconcile.write_guard import OpenChoke
-    from mailegress.telemetry.condition_counts import Census
+    from mailegress.reconcile.write_guard import OpenGuard
+    from mailegress.telemetry.condition_counts import ConditionCounts
 
     configured = load_settings({"regions": "eu-west-1"}, {})
     # Nothing is started, so that nothing is asked of AWS or of the API server.
@@ -257,11 +257,11 @@ async def _metrics() -> str:
         parts.aws_settings(configured),
         lambda key: None,
         made,
-        OpenChoke(),
+        OpenGuard(),
         clock,
         random.Random(0),
     )
-    census = Census(lambda: PENDING_TIME)
+    census = ConditionCounts(lambda: PENDING_TIME)
     census.put("", initial_status())
     operator._gauges(aws, census)
     # A labelled metric shows its labels once it is used.

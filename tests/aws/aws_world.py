@@ -25,7 +25,7 @@ from mailegress.aws.settings import AwsSettings
 from mailegress.aws.wiring import Aws, build_aws
 from mailegress.model.aws import Change, NatGateway, Ptr, RecordSet, Verb, Zone
 from mailegress.model.ownership import Mark, encode
-from mailegress.reconcile.write_guard import OpenChoke
+from mailegress.reconcile.write_guard import OpenGuard
 from mailegress.telemetry.metrics import Metrics
 
 T = TypeVar("T")
@@ -322,7 +322,7 @@ def build(fake: FakeAws | None = None, settings: AwsSettings | None = None) -> W
         settings or AwsSettings(regions=(REGION,)),
         lambda key: woken.append((key, loop.time())),
         metrics,
-        OpenChoke(),
+        OpenGuard(),
         loop.time,
         random.Random(7),
     )

@@ -17,9 +17,9 @@ from mailegress.aws.causes import translate
 from mailegress.aws.sdk.client import BotoApi
 from mailegress.aws.sdk.threads import DaemonPool
 from mailegress.aws.settings import BotoSettings, RoleSettings
-from mailegress.kube.lease import LeaderChoke
+from mailegress.kube.lease import LeaderGuard
 from mailegress.model.aws import Change, Ptr, Verb
-from mailegress.reconcile.write_guard import OpenChoke
+from mailegress.reconcile.write_guard import OpenGuard
 from mailegress.telemetry.metrics import Metrics
 from sandbox.aws.client import SandboxAws
 from sandbox.aws.local import ServedAws
@@ -205,11 +205,11 @@ async def test_a_write_that_gets_its_thread_after_the_lease_ran_out_is_not_sent(
     aws = BotoApi(BotoSettings(region=REGION, threads=1), Metrics(), clock=lambda: now)
     zone_id = served.run("create_zone", name="example.com")["id"]
     served.add_fault("delay", "route53", "ListHostedZones", delay=0.5, count=1)
-    choke = LeaderChoke(OpenChoke(), lambda: now)
-    choke.until = 10.0
+    guard = LeaderGuard(OpenGuard(), lambda: now)
+    guard.until = 10.0
 
     async def write() -> None:
-        async with choke.point("route53.change"):
+        async with guard.point("route53.change"):
             await aws.change_resource_record_sets(zone_id, claim("mta.example.com"))
 
     reading, writing = asyncio.create_task(aws.list_hosted_zones()), asyncio.create_task(write())

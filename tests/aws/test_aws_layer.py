@@ -14,7 +14,7 @@ from mailegress.aws.settings import AwsSettings
 from mailegress.aws.wiring import build_aws
 from mailegress.model.aws import Zone
 from mailegress.model.facts import WritePhase
-from mailegress.reconcile.write_guard import OpenChoke
+from mailegress.reconcile.write_guard import OpenGuard
 from mailegress.telemetry.metrics import Metrics
 from tests.aws.aws_world import REGION, FakeAws, World, a, build, claim, error, now, play
 
@@ -140,7 +140,7 @@ def test_three_calls_in_ten_throttled_cost_half_as_many_again_and_fail_nobody() 
     assert play(story(0.3)) <= 1.5 * quiet
 
 
-class Trap(OpenChoke):
+class Trap(OpenGuard):
     """Fails a write before or after its effect."""
 
     def __init__(self, name: str, *, after: bool) -> None:

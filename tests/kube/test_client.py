@@ -12,7 +12,7 @@ import pytest
 
 from mailegress.api.names import FINALIZER
 from mailegress.kube.client import ClientSettings, KubeClient, KubeNoAnswer, KubeRefused
-from mailegress.kube.transport import SignOfLife, Transport
+from mailegress.kube.transport import LastContact, Transport
 from mailegress.reconcile.ports import KubeConflict, KubeError, KubeGone
 from mailegress.telemetry.metrics import Metrics
 from tests.kube.fake_api import Fault
@@ -45,7 +45,7 @@ class Parts:
 
     def __init__(self, transport: Transport, **options: Any) -> None:
         self.naps = Naps()
-        self.choke = Counted()
+        self.guard = Counted()
         self.metrics = Metrics()
         self.now = 0.0
         self.client = KubeClient(
@@ -53,7 +53,7 @@ class Parts:
             clock=lambda: self.now,
             sleep=self.naps,
             wall=lambda: datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC),
-            choke=self.choke,
+            guard=self.guard,
             metrics=self.metrics,
             instance="mailegress-0",
             **options,
@@ -125,7 +125,7 @@ async def test_one_object_is_read_with_the_right_to_list(api: Any, parts: Parts)
 
 async def test_a_list_is_a_sign_of_life(api: Any, transport: Transport) -> None:
     times = iter([0.0, 50.0, 60.0])
-    life = SignOfLife(lambda: next(times))
+    life = LastContact(lambda: next(times))
     api.put("a")
     await _names(Parts(transport, life=life).client)
     assert life.age() == 10.0
@@ -152,7 +152,7 @@ async def test_finalizers_are_set_on_exactly_the_version_that_was_seen(api: Any,
     with pytest.raises(KubeConflict):
         await parts.client.set_finalizers("mail", "a", seen, [])
     assert api.objects["mail", "a"]["metadata"]["finalizers"] == ["other.io/x", FINALIZER]
-    assert parts.choke.passed == ["kube.finalizer"] * 2
+    assert parts.guard.passed == ["kube.finalizer"] * 2
     assert (parts.writes("finalizer", "ok"), parts.writes("finalizer", "conflict")) == (1, 1)
 
 
@@ -184,7 +184,7 @@ async def test_status_is_replaced_whole_and_nothing_else_travels(api: Any, parts
     assert stored["status"] == {"observedGeneration": 1}
     assert set(api.bodies[-1]) == {"apiVersion", "kind", "metadata", "status"}
     assert set(api.bodies[-1]["metadata"]) == {"name", "namespace", "uid", "resourceVersion"}
-    assert parts.choke.passed == ["kube.status"]
+    assert parts.guard.passed == ["kube.status"]
 
 
 async def test_a_status_computed_from_an_old_version_is_a_conflict(api: Any, parts: Parts) -> None:
@@ -275,7 +275,7 @@ async def test_an_event_is_complete(api: Any, parts: Parts) -> None:
         "mailegress-0",
     )
     assert event["note"] == "an A record"
-    assert parts.choke.passed == ["kube.event"]
+    assert parts.guard.passed == ["kube.event"]
 
 
 async def test_the_same_event_is_said_once_in_a_while(api: Any, parts: Parts) -> None:

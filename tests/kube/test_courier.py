@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mailegress.kube.event_recorder import Courier
+from mailegress.kube.event_recorder import EventRecorder
 
 BODY = {
     "apiVersion": "mailegress.io/v1alpha1",
@@ -39,7 +39,7 @@ class SlowKube:
         self.involved.append(involved)
 
 
-async def tell(courier: Courier, *reasons: str) -> None:
+async def tell(courier: EventRecorder, *reasons: str) -> None:
     for reason in reasons:
         await courier.emit(BODY, warning=False, reason=reason, message="text", action="Reconcile")
 
@@ -51,7 +51,7 @@ async def until_sent(kube: SlowKube, wanted: Sequence[str]) -> None:
 
 async def test_telling_returns_at_once_and_events_arrive_in_order() -> None:
     kube = SlowKube()
-    courier = Courier(kube)
+    courier = EventRecorder(kube)
     running = asyncio.create_task(courier.run())
     await tell(courier, "ChangePending", "PTRPending", "Ready")
     assert await courier.replace_status(BODY, {"x": 1}) == {"status": {"x": 1}}, (
@@ -68,7 +68,7 @@ async def test_a_bug_in_one_event_costs_that_event_alone() -> None:
     kube = SlowKube()
     kube.broken.add("PTRPending")
     kube.gate.set()
-    courier = Courier(kube)
+    courier = EventRecorder(kube)
     running = asyncio.create_task(courier.run())
     await tell(courier, "ChangePending", "PTRPending", "Ready")
     await until_sent(kube, ["ChangePending", "Ready"])
@@ -78,7 +78,7 @@ async def test_a_bug_in_one_event_costs_that_event_alone() -> None:
 async def test_of_too_many_the_oldest_are_dropped() -> None:
     kube = SlowKube()
     kube.gate.set()
-    courier = Courier(kube, most=2)
+    courier = EventRecorder(kube, most=2)
     await tell(courier, "first", "second", "third")
     running = asyncio.create_task(courier.run())
     await until_sent(kube, ["second", "third"])
@@ -92,7 +92,7 @@ def body(namespace: str) -> dict[str, Any]:
 async def test_a_flood_in_one_namespace_neither_delays_nor_drops_events_of_another() -> None:
     kube = SlowKube()
     kube.gate.set()
-    courier = Courier(kube, most=4)
+    courier = EventRecorder(kube, most=4)
     for namespace, reason in (("flood", "f1"), ("quiet", "q1"), ("flood", "f2"), ("flood", "f3"), ("flood", "f4"),
                               ("quiet", "q2"), ("flood", "f5")):  # fmt: skip
         await courier.emit(body(namespace), warning=False, reason=reason, message="text", action="Reconcile")
@@ -112,7 +112,7 @@ async def test_a_busy_api_server_gets_rests_between_events() -> None:
         rests.put_nowait(seconds)
 
     kube.emit = slow  # type: ignore[method-assign]
-    courier = Courier(kube, clock=lambda: now, sleep=rest)
+    courier = EventRecorder(kube, clock=lambda: now, sleep=rest)
     await tell(courier, "ChangePending", "Ready")
     running = asyncio.create_task(courier.run())
     async with asyncio.timeout(5):

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from mailegress.kube.lease import LeaderChoke, LeaseElector, LeaseLost, LeaseSettings, NotLeading
+from mailegress.kube.lease import LeaderGuard, LeaseElector, LeaseLost, LeaseSettings, NotLeading
 from mailegress.reconcile.ports import KubeConflict, KubeError, KubeGone
-from mailegress.reconcile.write_guard import OpenChoke
+from mailegress.reconcile.write_guard import OpenGuard
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
@@ -80,12 +80,12 @@ class Candidate:
         self.stop = asyncio.Event()
         self.log: list[tuple[float, str]] = []
         base = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=wall_offset)
-        self.choke = LeaderChoke(OpenChoke(), _now)
+        self.guard = LeaderGuard(OpenGuard(), _now)
         self.elector = LeaseElector(
             self,
             SETTINGS,
             name,
-            self.choke,
+            self.guard,
             clock=_now,
             rng=random.Random(seed),
             wall=lambda: base + timedelta(seconds=_now()),
@@ -103,7 +103,7 @@ class Candidate:
         """What this process does before it lets go."""
 
     async def write(self, seconds: float = 0.0) -> None:
-        async with self.choke.point("kube.status"):
+        async with self.guard.point("kube.status"):
             await asyncio.sleep(seconds)
 
     async def request(self, method: str, path: str, body: object | None = None) -> dict[str, Any]:
@@ -294,8 +294,8 @@ def test_a_leader_that_slept_past_its_deadline_writes_nothing_even_before_its_el
         await asyncio.sleep(30)
         asleep = 0.0
         # The clock goes on while the process is stopped; no task has had its turn yet.
-        one.choke = woken = LeaderChoke(OpenChoke(), lambda: _now() + asleep)
-        woken.until = one.elector._choke.until
+        one.guard = woken = LeaderGuard(OpenGuard(), lambda: _now() + asleep)
+        woken.until = one.elector._guard.until
         await one.write()
         asleep = 10.0
         with pytest.raises(NotLeading):

@@ -16,11 +16,11 @@ from mailegress.api.names import FINALIZER
 from mailegress.engine.store import Store
 from mailegress.kube.client import KubeClient, KubeRefused
 from mailegress.kube.credentials import kubeconfig
-from mailegress.kube.lease import LeaderChoke, LeaseElector, LeaseSettings
-from mailegress.kube.transport import SignOfLife, Transport, connect
+from mailegress.kube.lease import LeaderGuard, LeaseElector, LeaseSettings
+from mailegress.kube.transport import LastContact, Transport, connect
 from mailegress.kube.watch import WatchSettings, watch
 from mailegress.reconcile.ports import KubeConflict, KubeGone
-from mailegress.reconcile.write_guard import OpenChoke
+from mailegress.reconcile.write_guard import OpenGuard
 from sandbox.controlplane import ControlPlane, find_or_build
 
 pytestmark = pytest.mark.stories
@@ -212,7 +212,7 @@ async def test_the_watch_shows_a_life_and_writes_nothing(
     store = Store()
     news = asyncio.Condition()
     loop = asyncio.get_running_loop()
-    life = SignOfLife(loop.time)
+    life = LastContact(loop.time)
 
     def on_change(kind: str | None, body: Mapping[str, Any]) -> None:
         if body["metadata"]["namespace"] == namespace:
@@ -283,8 +283,8 @@ async def test_the_lease_goes_from_one_to_the_next(client: KubeClient) -> None:
     tasks: dict[str, asyncio.Task[None]] = {}
     for name in ("one", "two"):
         stops[name], started[name] = asyncio.Event(), asyncio.Event()
-        choke = LeaderChoke(OpenChoke(), loop.time)
-        elector = LeaseElector(client, settings, name, choke, clock=loop.time, rng=random.Random(name))
+        guard = LeaderGuard(OpenGuard(), loop.time)
+        elector = LeaseElector(client, settings, name, guard, clock=loop.time, rng=random.Random(name))
 
         def on_started(name: str = name) -> None:
             led.append(name)

@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 
 from mailegress.kube.client import KubeClient
-from mailegress.kube.transport import SignOfLife, Transport
+from mailegress.kube.transport import LastContact, Transport
 from mailegress.kube.watch import watch
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
@@ -116,7 +116,7 @@ def test_half_an_hour_of_watching_costs_no_time_and_no_socket(virtually: Run) ->
         loop = asyncio.get_running_loop()
         session = Session()
         transport = Transport(session, "http://api")
-        life = SignOfLife(loop.time)
+        life = LastContact(loop.time)
         seen: list[tuple[str | None, str]] = []
         stop = asyncio.Event()
 

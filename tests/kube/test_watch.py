@@ -16,7 +16,7 @@ import pytest
 from kopf._cogs.aiokits import aiotasks
 
 from mailegress.api.names import FINALIZER
-from mailegress.kube.transport import SignOfLife, Transport
+from mailegress.kube.transport import LastContact, Transport
 from mailegress.kube.watch import WatchEnded, WatchSettings, quiet_kopf, watch
 from tests.kube.fake_api import Fault
 
@@ -330,7 +330,7 @@ async def test_bookmarks_are_signs_of_life(api: Any, transport: Transport, seen:
         api.poke()
         return 0.0
 
-    life = SignOfLife(clock)
+    life = LastContact(clock)
     async with watching(transport, seen, life=life):
         await api.until(lambda: len(api.streams) == 1)
         before = len(beats)

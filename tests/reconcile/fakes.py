@@ -41,7 +41,7 @@ from mailegress.reconcile import memory as remember
 from mailegress.reconcile import summarise
 from mailegress.reconcile.claim_index import ClaimIndex, Standing
 from mailegress.reconcile.memory import Memory
-from mailegress.reconcile.observe import Situation
+from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.ports import World
 from mailegress.reconcile.result import Finding, Step
 from mailegress.reconcile.rules import plan
@@ -376,11 +376,11 @@ class Desk:
 
     def plan(self, obj: MailEgress) -> Step:
         """One planned step; the object's memory is kept from call to call."""
-        step = plan(self.situation(obj))
+        step = plan(self.observed(obj))
         remember.after(self.memories[obj.meta.uid], step, self.now)
         return step
 
-    def situation(self, obj: MailEgress) -> Situation:
+    def observed(self, obj: MailEgress) -> Observed:
         self.take(obj)
         memory = self.memories.setdefault(obj.meta.uid, remember.new_memory(obj, self.now))
         remember.observe(memory, obj, self.world, self.now, self.settings)
@@ -391,7 +391,7 @@ class Desk:
             for a in obj.status.addresses
             if a.allocation_id and a.allocation_id not in self.book.eips
         }
-        return Situation(self.now, obj, memory, self.world, self.settings, absences)
+        return Observed(self.now, obj, memory, self.world, self.settings, absences)
 
     def written(self, obj: MailEgress, step: Step) -> MailEgress:
         """The object with the status that this step would write."""

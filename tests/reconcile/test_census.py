@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from mailegress.api.conditions import PENDING_TIME
 from mailegress.api.status import AddressStatus, Condition, ForwardStatus, Status, initial_status
-from mailegress.telemetry.condition_counts import Census
+from mailegress.telemetry.condition_counts import ConditionCounts
 
 NOON = "2026-01-31T12:00:00Z"
 
@@ -20,12 +20,12 @@ def status(ready: str, reason: str, since: str = NOON, **more: object) -> Status
     return replace(Status(observed_generation=1, conditions=conditions), **more)  # type: ignore[arg-type]
 
 
-def census(now: str = "2026-01-31T13:00:00Z") -> Census:
-    return Census(lambda: now)
+def condition_counts(now: str = "2026-01-31T13:00:00Z") -> ConditionCounts:
+    return ConditionCounts(lambda: now)
 
 
 def test_each_object_counts_once_under_what_it_says_now() -> None:
-    counted = census()
+    counted = condition_counts()
     for uid in ("a", "b"):
         counted.put(uid, initial_status())
     counted.put("b", status("True", "Ready"))
@@ -39,7 +39,7 @@ def test_each_object_counts_once_under_what_it_says_now() -> None:
 
 
 def test_nothing_is_left_of_an_object_that_is_gone() -> None:
-    counted = census()
+    counted = condition_counts()
     lost = AddressStatus("x", public_ip="203.0.113.1", reason="AddressLost")
     counted.put(
         "a", status("False", "AddressLost", addresses=(lost,), forward=ForwardStatus(("203.0.113.1",)))
@@ -53,7 +53,7 @@ def test_nothing_is_left_of_an_object_that_is_gone() -> None:
 
 def test_the_longest_wait_counts_by_its_reason_and_survives_a_restart() -> None:
     """The time is the condition's own, so a process that sees the object for the first time knows it too."""
-    counted = census()
+    counted = condition_counts()
     counted.put("new", status("False", "ZoneNotFound", "2026-01-31T12:59:00Z"))
     counted.put("old", status("False", "ZoneNotFound", "2026-01-31T11:00:00Z"))
     counted.put("other", status("Unknown", "Progressing", "2026-01-31T12:30:00Z"))
@@ -65,7 +65,7 @@ def test_the_longest_wait_counts_by_its_reason_and_survives_a_restart() -> None:
 
 def test_a_new_object_waits_since_it_was_first_seen_and_not_since_1970() -> None:
     now = [NOON]
-    counted = Census(lambda: now[0])
+    counted = ConditionCounts(lambda: now[0])
     counted.put("a", initial_status())
     now[0] = "2026-01-31T12:10:00Z"
     counted.put("a", status("Unknown", "Progressing", PENDING_TIME))
@@ -73,7 +73,7 @@ def test_a_new_object_waits_since_it_was_first_seen_and_not_since_1970() -> None
 
 
 def test_an_address_dangles_while_it_is_lost_and_in_the_a_record() -> None:
-    counted = census()
+    counted = condition_counts()
     lost = AddressStatus("x", public_ip="203.0.113.1", reason="AddressLost")
     held = AddressStatus("y", public_ip="203.0.113.2", reason="AddressNotFound")
     both = ForwardStatus(("203.0.113.1", "203.0.113.2"))
@@ -84,7 +84,7 @@ def test_an_address_dangles_while_it_is_lost_and_in_the_a_record() -> None:
 
 
 def test_ten_thousand_objects_cost_a_scrape_no_more_than_their_different_answers() -> None:
-    counted = census()
+    counted = condition_counts()
     for number in range(10_000):
         counted.put(str(number), status("True", "Ready"))
     assert counted.by_reason() == {"Ready": 10_000.0}

@@ -10,7 +10,7 @@ from fakes import Desk, obj
 from mailegress.api import reasons
 from mailegress.api.status import Status, initial_status
 from mailegress.reconcile import summarise
-from mailegress.reconcile.creation_burst import MANY, Crowd
+from mailegress.reconcile.creation_burst import MANY, CreationBurst
 from mailegress.reconcile.result import Action, AddFinalizer, ChangeRecords, Finding, SetPtr, Step, unknown
 
 HOST = "mta.example.com"
@@ -64,11 +64,13 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def crowd(clock: Clock) -> Crowd:
-    return Crowd(clock)
+def crowd(clock: Clock) -> CreationBurst:
+    return CreationBurst(clock)
 
 
-def test_as_many_as_came_in_the_last_second_are_expected_to_follow(crowd: Crowd, clock: Clock) -> None:
+def test_as_many_as_came_in_the_last_second_are_expected_to_follow(
+    crowd: CreationBurst, clock: Clock
+) -> None:
     for number in range(MANY):
         crowd.seen(str(number), said=False)
         crowd.handed_over(str(number))
@@ -78,7 +80,7 @@ def test_as_many_as_came_in_the_last_second_are_expected_to_follow(crowd: Crowd,
 
 
 def test_a_new_object_belongs_to_the_crowd_until_its_change_is_handed_over(
-    crowd: Crowd, clock: Clock
+    crowd: CreationBurst, clock: Clock
 ) -> None:
     crowd.seen("a", said=False)
     crowd.seen("b", said=False)
@@ -91,7 +93,7 @@ def test_a_new_object_belongs_to_the_crowd_until_its_change_is_handed_over(
     assert len(crowd) == 0
 
 
-def test_an_object_that_comes_again_is_on_its_way_again(crowd: Crowd, clock: Clock) -> None:
+def test_an_object_that_comes_again_is_on_its_way_again(crowd: CreationBurst, clock: Clock) -> None:
     crowd.seen("a", said=False)
     crowd.handed_over("a")
     crowd.seen("a", said=True)
@@ -102,14 +104,16 @@ def test_an_object_that_comes_again_is_on_its_way_again(crowd: Crowd, clock: Clo
     assert len(crowd) == 0
 
 
-def test_handing_over_what_is_not_on_its_way_is_remembered_by_nobody(crowd: Crowd, clock: Clock) -> None:
+def test_handing_over_what_is_not_on_its_way_is_remembered_by_nobody(
+    crowd: CreationBurst, clock: Clock
+) -> None:
     crowd.handed_over("a")
     crowd.seen("a", said=False)
     clock.now = 2.0
     assert len(crowd) == 1
 
 
-def test_a_few_are_no_crowd(crowd: Crowd, clock: Clock) -> None:
+def test_a_few_are_no_crowd(crowd: CreationBurst, clock: Clock) -> None:
     for number in range(MANY - 1):
         crowd.seen(str(number), said=False)
     clock.now = 2.0

@@ -15,7 +15,7 @@ HOST = "mta.example.com"
 def honoured(desk: Desk, item: MailEgress, now: float) -> float:
     """When a nudge was last honoured, after a look at this moment."""
     desk.now = now
-    desk.situation(item)
+    desk.observed(item)
     return desk.memories[UID].nudges.honoured_at
 
 

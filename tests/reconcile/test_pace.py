@@ -13,7 +13,7 @@ from fakes import ACCOUNT, ZONE, Desk, body, mine, obj
 from mailegress.api.conditions import STALLED, TRUE
 from mailegress.api.types import MailEgress, parse_object
 from mailegress.model.aws import ZoneLook
-from mailegress.reconcile.creation_burst import Crowd
+from mailegress.reconcile.creation_burst import CreationBurst
 from mailegress.reconcile.executor import Actor
 from mailegress.reconcile.reconciler import Reconciler
 from mailegress.reconcile.result import NeedRegion, NeedZoneLook, NeedZones
@@ -60,7 +60,7 @@ async def test_an_object_that_is_stalled_is_not_passed_without_a_pause(
     stored = Stored(body(HOST, [{"allocationID": eip.allocation_id}]))
     ports: Any = stored
     reconciler = Reconciler(
-        desk.world, ports, ports, Crowd(lambda: desk.now), desk.settings, Metrics(),
+        desk.world, ports, ports, CreationBurst(lambda: desk.now), desk.settings, Metrics(),
         wake=lambda key: None, clock=lambda: desk.now, timestamp=lambda: "2026-01-01T00:00:00Z",
     )  # fmt: skip
     passes = 0

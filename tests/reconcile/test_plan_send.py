@@ -51,7 +51,7 @@ def test_a_reset_may_be_sent_for_a_minute_after_the_ptr_was_read() -> None:
     eip = desk.eip(1, HOST)
     desk.records.put(HOST, [eip.public_ip], mine())
     me = obj(HOST, [eip], deleting=True)
-    desk.situation(me).memory.deleting_at = 0.0
+    desk.observed(me).memory.deleting_at = 0.0
     step = desk.plan(me)
     assert isinstance(step.action, ResetPtr)
     assert step.action.before == 140.0

@@ -128,7 +128,7 @@ def test_a_requested_reconcile_asks_every_authority_and_the_resolvers() -> None:
     desk.plan(me)
     desk.now += 1
     asked = requested(me)
-    desk.situation(asked)
+    desk.observed(asked)
     desk.book.at = desk.records.at = desk.now
     kinds = {type(n) for n in desk.plan(asked).needs}
     assert NeedAuthorities in kinds
@@ -144,7 +144,7 @@ def test_a_request_is_answered_when_what_was_read_after_it_is_shown() -> None:
     desk, me = ready()
     desk.now = 5000.0
     asked = requested(me)
-    desk.situation(asked)
+    desk.observed(asked)
     desk.book.at = desk.records.at = desk.zones.at = desk.now
     answered = []
     for n in range(4):

@@ -60,7 +60,7 @@ def test_what_this_process_wrote_needs_no_status() -> None:
     desk = Desk()
     eip, other = desk.eip(1), desk.eip(2)
     me = obj(HOST, [eip])
-    memory = desk.situation(me).memory
+    memory = desk.observed(me).memory
     memory.handed.add((ZONE.id, HOST))
     desk.writer.states[ZONE.id, HOST] = WriteState(WritePhase.INSYNC, 0.0)
     desk.records.put(HOST, [eip.public_ip], mine())
@@ -70,7 +70,7 @@ def test_what_this_process_wrote_needs_no_status() -> None:
 def test_a_refused_write_confirms_nothing() -> None:
     desk = Desk()
     me = obj(HOST, [desk.eip(1)])
-    memory = desk.situation(me).memory
+    memory = desk.observed(me).memory
     memory.handed.add((ZONE.id, HOST))
     desk.writer.states[ZONE.id, HOST] = WriteState(WritePhase.FAILED, 0.0)
     desk.records.put(HOST, [FOREIGN], mine())

@@ -14,7 +14,7 @@ from mailegress.aws.errors import is_throttle
 from mailegress.aws.rate_limit import Bucket, Pace, Priority
 from mailegress.aws.settings import AwsSettings
 from mailegress.reconcile.ports import Wake
-from mailegress.reconcile.write_guard import Choke
+from mailegress.reconcile.write_guard import WriteGuard
 from mailegress.telemetry.metrics import Metrics
 
 T = TypeVar("T")
@@ -47,7 +47,7 @@ class Runtime:
     settings: AwsSettings
     wake: Wake
     metrics: Metrics
-    choke: Choke
+    guard: WriteGuard
     clock: Clock
     sleep: Sleep
     rng: random.Random
@@ -109,7 +109,7 @@ def build_runtime(
     settings: AwsSettings,
     wake: Wake,
     metrics: Metrics,
-    choke: Choke,
+    guard: WriteGuard,
     clock: Clock,
     sleep: Sleep,
     rng: random.Random,
@@ -128,7 +128,7 @@ def build_runtime(
         settings=settings,
         wake=wake,
         metrics=metrics,
-        choke=choke,
+        guard=guard,
         clock=clock,
         sleep=sleep,
         rng=rng,

@@ -17,7 +17,7 @@ from mailegress.aws.route53.zones import ZoneList
 from mailegress.aws.runtime import Runtime, build_runtime
 from mailegress.aws.settings import AwsSettings
 from mailegress.reconcile.ports import Wake
-from mailegress.reconcile.write_guard import Choke
+from mailegress.reconcile.write_guard import WriteGuard
 from mailegress.telemetry.metrics import Metrics
 
 
@@ -60,13 +60,13 @@ def build_aws(
     settings: AwsSettings,
     wake: Wake,
     metrics: Metrics,
-    choke: Choke,
+    guard: WriteGuard,
     clock: Clock,
     rng: random.Random,
     sleep: Sleep = asyncio.sleep,
 ) -> Aws:
     """Build the layer over an ``AwsApi``. Needs no running loop; tasks start when something is asked for."""
-    runtime = build_runtime(api, settings, wake, metrics, choke, clock, sleep, rng)
+    runtime = build_runtime(api, settings, wake, metrics, guard, clock, sleep, rng)
     zones = ZoneList(runtime)
     records = RecordCache(runtime, zones)
     addresses = SharedAddressBook(runtime)

@@ -21,7 +21,7 @@ from mailegress.cli.settings import Settings
 from mailegress.dns.query import DnsQuery
 from mailegress.dns.settings import DnsSettings
 from mailegress.dns.wiring import wire_query
-from mailegress.reconcile.write_guard import Choke, OpenChoke
+from mailegress.reconcile.write_guard import OpenGuard, WriteGuard
 from mailegress.telemetry.loop_lag import LoopLag
 from mailegress.telemetry.metrics import Metrics
 
@@ -73,7 +73,7 @@ def _identity() -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Seams:
+class Dependencies:
     """A simulation replaces all of them. ``clock``: monotonic seconds, None = the event loop's."""
 
     aws: Callable[[Settings, Metrics], AbstractContextManager[AwsApi]] = boto_api
@@ -83,6 +83,6 @@ class Seams:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     wall: Callable[[], datetime] = lambda: datetime.now(UTC)
     rng: random.Random = field(default_factory=random.Random)
-    choke: Choke = field(default_factory=OpenChoke)
+    guard: WriteGuard = field(default_factory=OpenGuard)
     identity: str = field(default_factory=_identity)
     """Names this replica in Events and in the Lease."""

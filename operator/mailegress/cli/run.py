@@ -16,7 +16,7 @@ from mailegress.api.validation import InvalidObject
 from mailegress.aws.api import AwsApi
 from mailegress.aws.wiring import Aws, build_aws
 from mailegress.cli import parts
-from mailegress.cli.dependencies import Seams
+from mailegress.cli.dependencies import Dependencies
 from mailegress.cli.lifecycle import Stop, run, supervise
 from mailegress.cli.settings import Settings
 from mailegress.dns.wiring import build_dns
@@ -28,17 +28,17 @@ from mailegress.engine.store import Store, Stored
 from mailegress.engine.workers import Workers, WorkerSettings
 from mailegress.kube.client import KubeClient
 from mailegress.kube.credentials import CredentialsError, discover
-from mailegress.kube.event_recorder import Courier
-from mailegress.kube.lease import LeaderChoke, LeaseElector, LeaseSettings
-from mailegress.kube.transport import SignOfLife, Transport, connect
+from mailegress.kube.event_recorder import EventRecorder
+from mailegress.kube.lease import LeaderGuard, LeaseElector, LeaseSettings
+from mailegress.kube.transport import LastContact, Transport, connect
 from mailegress.kube.watch import watch
 from mailegress.reconcile.claim_index import ClaimIndex
-from mailegress.reconcile.creation_burst import Crowd
+from mailegress.reconcile.creation_burst import CreationBurst
 from mailegress.reconcile.ports import KubeError, World
 from mailegress.reconcile.reconciler import Reconciler
 from mailegress.reconcile.settings import ReconcileSettings
-from mailegress.reconcile.write_guard import Choke
-from mailegress.telemetry.condition_counts import Census
+from mailegress.reconcile.write_guard import WriteGuard
+from mailegress.telemetry.condition_counts import ConditionCounts
 from mailegress.telemetry.metrics import Metrics
 
 _log = logging.getLogger(__name__)
@@ -65,32 +65,34 @@ async def _main(settings: Settings, stop: Stop) -> int:
 class Operator:
     """One operator over a transport to the API server."""
 
-    def __init__(self, settings: Settings, transport: Transport, seams: Seams | None = None) -> None:
+    def __init__(
+        self, settings: Settings, transport: Transport, dependencies: Dependencies | None = None
+    ) -> None:
         self._settings = settings
         self._transport = transport
-        self._seams = seams or Seams()
-        self._clock = self._seams.clock or asyncio.get_running_loop().time
-        self._rng = self._seams.rng
+        self._dependencies = dependencies or Dependencies()
+        self._clock = self._dependencies.clock or asyncio.get_running_loop().time
+        self._rng = self._dependencies.rng
         self._metrics = Metrics()
-        self._life = SignOfLife(self._clock)
-        self._fence = LeaderChoke(self._seams.choke, self._clock) if settings.leader_elect else None
-        self._choke: Choke = self._fence or self._seams.choke
+        self._life = LastContact(self._clock)
+        self._fence = LeaderGuard(self._dependencies.guard, self._clock) if settings.leader_elect else None
+        self._guard: WriteGuard = self._fence or self._dependencies.guard
         self._listed = False
         self._rules: ReconcileSettings | None = None
         self._claims = ClaimIndex()
-        self._crowd = Crowd(self._clock)
+        self._burst = CreationBurst(self._clock)
         self._queue = KeyedQueue(self._clock)
         self._store = Store(on_changed=self._changed, on_removed=self._removed, on_replaced=self._removed)
         self._feed = Feed(self._store, self._queue, self._forget)
-        self._identity = self._seams.identity
+        self._identity = self._dependencies.identity
         self._kube = KubeClient(
             transport,
             clock=self._clock,
-            sleep=self._seams.sleep,
-            wall=self._seams.wall,
+            sleep=self._dependencies.sleep,
+            wall=self._dependencies.wall,
             namespaces=settings.namespaces,
             instance=self._identity,
-            choke=self._choke,
+            guard=self._guard,
             metrics=self._metrics,
             life=self._life,
         )
@@ -102,22 +104,22 @@ class Operator:
 
     async def run(self, stop: Stop) -> int:
         """Start in order: probes, full list, watch, workers. The exit code comes back."""
-        probes = self._seams.probes(self._settings, self._metrics, self._live, self._ready)
+        probes = self._dependencies.probes(self._settings, self._metrics, self._live, self._ready)
         await probes.start()
         try:
-            with self._seams.aws(self._settings, self._metrics) as api:
+            with self._dependencies.aws(self._settings, self._metrics) as api:
                 return await self._run(stop, api)
         finally:
             await probes.stop()
 
     async def _run(self, stop: Stop, api: AwsApi) -> int:
-        sleep = self._seams.sleep
+        sleep = self._dependencies.sleep
         aws = build_aws(
             api,
             parts.aws_settings(self._settings),
             self._wake,
             self._metrics,
-            self._choke,
+            self._guard,
             self._clock,
             self._rng,
             sleep,
@@ -125,7 +127,7 @@ class Operator:
         dns_settings = parts.dns_settings(self._settings)
         dns = build_dns(
             dns_settings,
-            self._seams.query(dns_settings),
+            self._dependencies.query(dns_settings),
             self._queue.add,
             self._metrics,
             self._clock,
@@ -136,21 +138,21 @@ class Operator:
             owner = self._settings.owner_id or derived_owner(
                 await self._patiently(stop, self._kube.get_namespace_uid)
             )
-            courier = Courier(self._kube, clock=self._clock, sleep=self._seams.sleep)
+            recorder = EventRecorder(self._kube, clock=self._clock, sleep=self._dependencies.sleep)
             rules = self._rules = parts.reconcile_settings(self._settings, owner)
             self._reconciler = Reconciler(
                 World(aws.addresses, aws.ptrs, aws.zones, aws.records, aws.writer, dns, self._claims),
                 Objects(self._store, self._feed),
-                courier,
-                self._crowd,
+                recorder,
+                self._burst,
                 rules,
                 self._metrics,
                 wake=self._queue.add,
                 clock=self._clock,
-                timestamp=lambda: format_time(self._seams.wall()),
+                timestamp=lambda: format_time(self._dependencies.wall()),
             )
             aws.addresses.know_eips(self._reconciler.used)
-            aws.writer.expect(self._crowd.__len__)
+            aws.writer.expect(self._burst.__len__)
             self._rounds = Rounds(
                 aws.addresses,
                 aws.records,
@@ -160,7 +162,7 @@ class Operator:
                 clock=self._clock,
                 sleep=sleep,
             )
-            self._gauges(aws, self._reconciler.census)
+            self._gauges(aws, self._reconciler.condition_counts)
             relister = Relister(
                 self._kube.list_all,
                 self._store,
@@ -200,7 +202,7 @@ class Operator:
                     ),
                     "list": _until(stop, relister.run()),
                     "aws": _until(stop, aws.run()),
-                    "events": _until(stop, courier.run()),
+                    "events": _until(stop, recorder.run()),
                     "rounds": _until(stop, self._rounds.run()),
                     "workers": self._work(stop),
                 },
@@ -227,7 +229,7 @@ class Operator:
             self._fence,
             clock=self._clock,
             rng=self._rng,
-            wall=self._seams.wall,
+            wall=self._dependencies.wall,
         )
         await elector.run(self._workers.start, lambda: self._workers.stop(patience), stop)
 
@@ -268,11 +270,11 @@ class Operator:
         except InvalidObject:
             # It does nothing any more, but what it holds is still its own.
             rivals = self._claims.put(new.key, parse_remains(new.body()))
-        self._crowd.seen(new.uid, said=said)
+        self._burst.seen(new.uid, said=said)
         self._wake_all(rivals)
 
     def _removed(self, old: Stored) -> None:
-        self._crowd.gone(old.uid)
+        self._burst.gone(old.uid)
         if self._reconciler is not None:
             self._reconciler.forget(old.uid)
         self._wake_all(self._claims.drop(old.uid))
@@ -299,7 +301,7 @@ class Operator:
             return 0.0
         return float(aws.records.orphans(self._claims.live, self._rules.mine))
 
-    def _gauges(self, aws: Aws, census: Census) -> None:
+    def _gauges(self, aws: Aws, condition_counts: ConditionCounts) -> None:
         metrics = self._metrics
         metrics.gauge(
             "mailegress_queue_depth", "MailEgresses waiting for a worker.", lambda: float(self._queue.depth())
@@ -324,23 +326,25 @@ class Operator:
             "MailEgresses known from lists and the watch.",
             lambda: float(len(self._store)),
         )
-        metrics.gauge_by("mailegress_objects", "MailEgresses by reason of Ready.", "reason", census.by_reason)
+        metrics.gauge_by(
+            "mailegress_objects", "MailEgresses by reason of Ready.", "reason", condition_counts.by_reason
+        )
         metrics.gauge_by_all(
             "mailegress_conditions",
             "Conditions of MailEgresses by type, status and reason.",
             ("condition", "status", "reason"),
-            census.by_condition,
+            condition_counts.by_condition,
         )
         metrics.gauge_by(
             "mailegress_not_ready_seconds",
             "Longest time in seconds that any MailEgress has not been Ready, by reason of Ready.",
             "reason",
-            census.not_ready_seconds,
+            condition_counts.not_ready_seconds,
         )
         metrics.gauge(
             "mailegress_dangling_addresses",
             "Addresses in A records whose Elastic IP is lost.",
-            census.dangling,
+            condition_counts.dangling,
         )
         metrics.gauge(
             "mailegress_orphaned_records",

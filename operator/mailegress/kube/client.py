@@ -32,9 +32,9 @@ from mailegress.api.text import clean_text
 from mailegress.kube.credentials import CredentialsError
 from mailegress.kube.events import Recent, event_body
 from mailegress.kube.pages import PLAIN, read_list
-from mailegress.kube.transport import Response, SignOfLife, Transport
+from mailegress.kube.transport import LastContact, Response, Transport
 from mailegress.reconcile.ports import KubeConflict, KubeError, KubeGone
-from mailegress.reconcile.write_guard import Choke, OpenChoke
+from mailegress.reconcile.write_guard import OpenGuard, WriteGuard
 from mailegress.telemetry.logs import about
 from mailegress.telemetry.metrics import Metrics
 
@@ -91,9 +91,9 @@ class KubeClient:
         wall: Callable[[], datetime] = lambda: datetime.now(UTC),
         namespaces: Sequence[str] = (),
         instance: str = "mailegress",
-        choke: Choke | None = None,
+        guard: WriteGuard | None = None,
         metrics: Metrics | None = None,
-        life: SignOfLife | None = None,
+        life: LastContact | None = None,
         settings: ClientSettings | None = None,
     ) -> None:
         self._transport = transport
@@ -101,7 +101,7 @@ class KubeClient:
         self._wall = wall
         self._namespaces = tuple(namespaces)
         self._instance = instance
-        self._choke: Choke = choke or OpenChoke()
+        self._guard: WriteGuard = guard or OpenGuard()
         self._metrics = metrics
         self._life = life
         self._settings = settings or ClientSettings()
@@ -229,7 +229,7 @@ class KubeClient:
             # `add` also replaces (RFC 6902, 4.1), and the member may be missing.
             {"op": "add", "path": "/metadata/finalizers", "value": list(finalizers)},
         ]
-        async with self._choke.point(KUBE_FINALIZER):
+        async with self._guard.point(KUBE_FINALIZER):
             return await self._counted("finalizer", "PATCH", _object(namespace, name), patch, JSON_PATCH)
 
     async def replace_status(self, body: Mapping[str, Any], status: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -242,7 +242,7 @@ class KubeClient:
         identity = {field: meta[field] for field in ("name", "namespace", "uid", "resourceVersion")}
         payload = {"apiVersion": API_VERSION, "kind": KIND, "metadata": identity, "status": dict(status)}
         path = f"{_object(identity['namespace'], identity['name'])}/status"
-        async with self._choke.point(KUBE_STATUS):
+        async with self._guard.point(KUBE_STATUS):
             return await self._counted("status", "PUT", path, payload, JSON)
 
     async def emit(
@@ -265,7 +265,7 @@ class KubeClient:
         )
         path = f"/apis/events.k8s.io/v1/namespaces/{quote(namespace, safe='')}/events"
         try:
-            async with self._choke.point(KUBE_EVENT):
+            async with self._guard.point(KUBE_EVENT):
                 await self._counted("event", "POST", path, event, JSON)
         except KubeError as error:
             # A namespace that is being deleted takes no new objects (admission plugin NamespaceLifecycle).

@@ -34,7 +34,7 @@ def _key(involved: Mapping[str, Any]) -> Key:
     return f"{meta['namespace']}/{meta['name']}"
 
 
-class Courier:
+class EventRecorder:
     """A ``Kube`` whose Events are sent one after the other by :meth:`run`: those of one namespace in the order in which
     they were told.
     """

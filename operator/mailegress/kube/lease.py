@@ -4,7 +4,7 @@ Whether somebody else's Lease has run out is judged by how long *this* process h
 own monotonic clock: clocks of nodes differ, and times written into the Lease are never compared with ours. A
 leader that could not renew for ``renew_deadline`` stops at once; that is shorter than ``duration``, after
 which another may begin. A process that was frozen cannot stop in time: what it does first when it runs again
-may be a write. So every write passes :class:`LeaderChoke`, which looks at the clock again.
+may be a write. So every write passes :class:`LeaderGuard`, which looks at the clock again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from urllib.parse import quote
 
 from mailegress.reconcile.ports import KubeConflict, KubeError, KubeGone
-from mailegress.reconcile.write_guard import SEND_BEFORE, Choke
+from mailegress.reconcile.write_guard import SEND_BEFORE, WriteGuard
 
 _log = logging.getLogger(__name__)
 
@@ -57,10 +57,10 @@ class LeaseSettings:
             raise ValueError("lease times must satisfy duration > renew_deadline > retry with its jitter > 0")
 
 
-class LeaderChoke:
+class LeaderGuard:
     """The choke points of a replica that may be one of several. ``clock``: monotonic seconds."""
 
-    def __init__(self, inner: Choke, clock: Callable[[], float]) -> None:
+    def __init__(self, inner: WriteGuard, clock: Callable[[], float]) -> None:
         self._inner = inner
         self._clock = clock
         self.until = float("-inf")
@@ -107,7 +107,7 @@ class LeaseElector:
         requests: Requests,
         settings: LeaseSettings,
         identity: str,
-        choke: LeaderChoke,
+        guard: LeaderGuard,
         *,
         clock: Callable[[], float],
         rng: random.Random,
@@ -116,7 +116,7 @@ class LeaseElector:
         self._requests = requests
         self._settings = settings
         self._identity = identity
-        self._choke = choke
+        self._guard = guard
         self._clock = clock
         self._rng = rng
         self._wall = wall
@@ -149,7 +149,7 @@ class LeaseElector:
             if not self.leading:
                 return
             await finish()
-            if await self._choke.shut(self._settings.settle):
+            if await self._guard.shut(self._settings.settle):
                 await self._release()
             else:
                 _log.warning(
@@ -157,7 +157,7 @@ class LeaseElector:
                 )
         finally:
             self.leading = False
-            self._choke.until = float("-inf")
+            self._guard.until = float("-inf")
 
     # ------------------------------------------------------------ inside
 
@@ -193,7 +193,7 @@ class LeaseElector:
         if held:
             # From the moment before the request: that is when others' clocks start at the earliest.
             self._renewed_at = began
-            self._choke.until = began + self._settings.renew_deadline
+            self._guard.until = began + self._settings.renew_deadline
         elif self.leading:
             raise LeaseLost("another process holds the lease")
         return held

@@ -47,7 +47,7 @@ class Session(Protocol):
     def request(self) -> Callable[..., Any]: ...
 
 
-class SignOfLife:
+class LastContact:
     """When the API server was last heard of, by the watch or by a list. ``clock``: monotonic seconds."""
 
     def __init__(self, clock: Callable[[], float]) -> None:

@@ -20,7 +20,7 @@ import kopf
 from mailegress.api.names import GROUP, PLURAL, VERSION
 from mailegress.api.text import clean_text
 from mailegress.kube.pages import PLAIN, read_list, slim_event
-from mailegress.kube.transport import SignOfLife, Transport
+from mailegress.kube.transport import LastContact, Transport
 
 _log = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ class _Heard:
     kopf's handlers never see bookmarks, signs of life too; and kopf holds on to each event for a while.
     """
 
-    def __init__(self, content: Any, life: SignOfLife | None) -> None:
+    def __init__(self, content: Any, life: LastContact | None) -> None:
         self._content = content
         self._life = life
 
@@ -117,7 +117,7 @@ class _Heard:
 class _KopfSession:
     """What kopf takes for an aiohttp session: the shared transport, which kopf must not close."""
 
-    def __init__(self, transport: Transport, life: SignOfLife | None) -> None:
+    def __init__(self, transport: Transport, life: LastContact | None) -> None:
         self.headers = {"User-Agent": "mailegress-watch"}
         self.closed = False
         self._transport = transport
@@ -153,7 +153,7 @@ class _Login:
     def __init__(
         self,
         transport: Transport,
-        life: SignOfLife | None,
+        life: LastContact | None,
         sleep: Callable[[float], Awaitable[None]],
         clock: Callable[[], float],
         most: float,
@@ -204,7 +204,7 @@ async def watch(
     stop: asyncio.Event,
     *,
     namespaces: Sequence[str] = (),
-    life: SignOfLife | None = None,
+    life: LastContact | None = None,
     settings: WatchSettings | None = None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     on_started: Callable[[], None] | None = None,

@@ -11,7 +11,7 @@ _RECENT = 1.0
 """As many as came in the last second are expected to come in the next one."""
 
 
-class Crowd:
+class CreationBurst:
     """By UID. An object belongs to it from its first version until its change is handed over or its status is said.
 
     ``clock``: monotonic seconds.

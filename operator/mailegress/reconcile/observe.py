@@ -32,7 +32,7 @@ class Trend:
 
 
 @dataclass(frozen=True, slots=True)
-class Situation:
+class Observed:
     """One object in its world, now (loop time)."""
 
     now: float

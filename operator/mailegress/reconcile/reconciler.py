@@ -20,15 +20,15 @@ from mailegress.api.types import MailEgress, parse_meta, parse_object, parse_rem
 from mailegress.api.validation import InvalidObject
 from mailegress.reconcile import memory as remember
 from mailegress.reconcile import summarise
-from mailegress.reconcile.creation_burst import Crowd
+from mailegress.reconcile.creation_burst import CreationBurst
 from mailegress.reconcile.executor import Actor
 from mailegress.reconcile.memory import Memory
-from mailegress.reconcile.observe import Situation
+from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.ports import Kube, KubeConflict, KubeError, KubeGone, ObjectStore, Wake, World
 from mailegress.reconcile.result import ChangeRecords, RemoveFinalizer, SetPtr, Step
 from mailegress.reconcile.rules import plan, refuse, targets
 from mailegress.reconcile.settings import ReconcileSettings
-from mailegress.telemetry.condition_counts import Census
+from mailegress.telemetry.condition_counts import ConditionCounts
 from mailegress.telemetry.logs import decision
 from mailegress.telemetry.metrics import Metrics
 
@@ -46,7 +46,7 @@ class Reconciler:
         world: World,
         objects: ObjectStore,
         kube: Kube,
-        crowd: Crowd,
+        crowd: CreationBurst,
         settings: ReconcileSettings,
         metrics: Metrics,
         *,
@@ -57,7 +57,7 @@ class Reconciler:
         self._world = world
         self._objects = objects
         self._kube = kube
-        self._crowd = crowd
+        self._burst = crowd
         self._settings = settings
         self._metrics = metrics
         self._wake = wake
@@ -65,7 +65,7 @@ class Reconciler:
         self._timestamp = timestamp
         self._actor = Actor(world, kube, objects, wake)
         self._memories: dict[str, Memory] = {}
-        self.census = Census(timestamp)
+        self.condition_counts = ConditionCounts(timestamp)
         """What the conditions of all objects say, for the gauges."""
 
     # ------------------------------------------------ what others ask
@@ -73,7 +73,7 @@ class Reconciler:
     def forget(self, uid: str) -> None:
         """The object is gone for good."""
         self._memories.pop(uid, None)
-        self.census.drop(uid)
+        self.condition_counts.drop(uid)
 
     def memories(self) -> list[Memory]:
         """What is remembered of every object seen."""
@@ -179,9 +179,9 @@ class Reconciler:
             for entry in obj.status.addresses:
                 if entry.region and entry.region in self._world.book.regions and entry.allocation_id:
                     self._world.book.forget_absence(entry.region, [entry.allocation_id])
-        situation = self._situate(key, obj, memory, now)
+        observed = self._situate(key, obj, memory, now)
         deleting = obj.meta.deletion_timestamp is not None
-        step = plan(situation) if invalid is None or deleting else refuse(situation, str(invalid))
+        step = plan(observed) if invalid is None or deleting else refuse(observed, str(invalid))
         remember.after(memory, step, now)
         if step.blocked_on is not None:
             for other in self._world.claims.set_blocked(obj.meta.uid, step.blocked_on):
@@ -189,7 +189,7 @@ class Reconciler:
         if step.standing is not None:
             for other in self._world.claims.stand(obj.meta.uid, step.standing):
                 self._wake(other)
-        self._released(memory, situation)
+        self._released(memory, observed)
         self._actor.request(key, step)
         if (pause := memory.kube_until - now) > 0:
             # Woken by a reading meanwhile: what the API server refused is not tried again before its time.
@@ -248,7 +248,7 @@ class Reconciler:
         if isinstance(step.action, SetPtr) and step.action.heal:
             self._metrics.ptr_healed()
         if isinstance(step.action, ChangeRecords):
-            self._crowd.handed_over(obj.meta.uid)
+            self._burst.handed_over(obj.meta.uid)
         return 0.0
 
     def _unsaid(self, obj: MailEgress, memory: Memory, status: Status, step: Step, now: float) -> float:
@@ -256,7 +256,7 @@ class Reconciler:
         if memory.unsaid_since is None:
             memory.unsaid_since = now
         quiet = self._settings.quiet_seconds
-        patience = summarise.patience(obj, status, step, quiet, among_many=self._crowd.many)
+        patience = summarise.patience(obj, status, step, quiet, among_many=self._burst.many)
         return memory.unsaid_since + patience - now
 
     def _quarrel(self, memory: Memory, body: Mapping[str, Any], now: float) -> float:
@@ -273,19 +273,19 @@ class Reconciler:
             return 0.0
         return memory.quarrel_at + self._settings.backoff(memory.quarrels - 1) - now
 
-    def _situate(self, key: str, obj: MailEgress, memory: Memory, now: float) -> Situation:
-        bare = Situation(now, obj, memory, self._world, self._settings)
+    def _situate(self, key: str, obj: MailEgress, memory: Memory, now: float) -> Observed:
+        bare = Observed(now, obj, memory, self._world, self._settings)
         absences = {
             (a.region or "", a.allocation_id or ""): self._world.book.watch_absence(
                 key, a.region or "", a.allocation_id or ""
             )
             for a in targets.vanished(bare)
         }
-        return Situation(now, obj, memory, self._world, self._settings, absences)
+        return Observed(now, obj, memory, self._world, self._settings, absences)
 
-    def _released(self, memory: Memory, situation: Situation) -> None:
+    def _released(self, memory: Memory, observed: Observed) -> None:
         """Somebody may be waiting for a name that is ours no more."""
-        owned = frozenset(situation.owned())
+        owned = frozenset(observed.owned())
         for _, hostname in memory.owned - owned:
             for other in self._world.claims.next_for(hostname) - {memory.key}:
                 self._wake(other)
@@ -295,7 +295,7 @@ class Reconciler:
         ready = status.condition(READY)
         if ready is None:
             return
-        self.census.put(obj.meta.uid, status)
+        self.condition_counts.put(obj.meta.uid, status)
         if ready.status == TRUE and memory.ready_generation != obj.meta.generation:
             memory.ready_generation = obj.meta.generation
             previous = obj.status.condition(READY)

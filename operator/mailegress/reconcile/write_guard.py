@@ -20,14 +20,14 @@ SEND_BEFORE: ContextVar[float] = ContextVar("send_before", default=float("inf"))
 looks once more when that thread has its turn."""
 
 
-class Choke(Protocol):
+class WriteGuard(Protocol):
     """Where crashes and faults are injected."""
 
     def point(self, name: str) -> AbstractAsyncContextManager[None]:
         """A context around one external write; raising in it stands for a fault of that write."""
 
 
-class OpenChoke:
+class OpenGuard:
     """Lets everything through: the one used in production."""
 
     @asynccontextmanager

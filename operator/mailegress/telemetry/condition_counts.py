@@ -24,7 +24,7 @@ class _Shape:
     objects: int = 0
 
 
-class Census:
+class ConditionCounts:
     """``timestamp``: the present time as a status writes it (RFC 3339)."""
 
     def __init__(self, timestamp: Callable[[], str]) -> None:

@@ -104,8 +104,8 @@ BOUNDS = (
         "S9",
         "A suspended object under Observed loses the name that its PTR shows",
         "reconcile/rules/claims.py",
-        "    holds = spec.hostname in shown if observed else ",
-        "    holds = not observed and ",
+        "    holds = spec.hostname in shown if is_observed else ",
+        "    holds = not is_observed and ",
         tests=(
             "tests/reconcile/test_lines.py::test_a_suspended_object_under_observed_keeps_what_its_ptr_shows",
         ),
@@ -127,7 +127,7 @@ BOUNDS = (
         "E8",
         "Whoever is further back in line looks again every minute",
         "reconcile/rules/__init__.py",
-        "    far = bool(draft.blocked_on) and ",
+        "    far = bool(builder.blocked_on) and ",
         "    far = False and ",
         tests=(
             "tests/reconcile/test_lines.py::"

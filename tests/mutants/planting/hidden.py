@@ -19,7 +19,7 @@ HIDDEN = (
         "S4",
         "An address in a region that is not configured any more leaves the A record with the edit",
         "reconcile/rules/a_record.py",
-        "            if eip is None and unseen.holding(self.situation, self.draft, ip) is not None:\n",
+        "            if eip is None and unseen.holding(self.observed, self.builder, ip) is not None:\n",
         "            if eip is None and not ip:\n",
         tests=(
             "tests/reconcile/test_unseen.py"

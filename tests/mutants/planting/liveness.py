@@ -89,7 +89,7 @@ LIVENESS = (
         "E2",
         "After a restart nothing is looked for that the spec does not name",
         "reconcile/rules/__init__.py",
-        "    draft.need(NeedSweep())\n    return",
+        "    builder.need(NeedSweep())\n    return",
         "    return ()\n    return",
         tests=(
             "tests/sim/test_sim_ownership.py::test_an_object_whose_status_was_lost_in_a_rename_leaves_nothing_behind[False]",
@@ -130,8 +130,8 @@ LIVENESS = (
         "E3",
         "Every pass has the region read again",
         "reconcile/rules/targets.py",
-        "    floor = max(situation.now - 2 * situation.settings.address_sweep_seconds, situation.request_floor)\n",
-        "    floor = situation.now - 30\n",
+        "    floor = max(observed.now - 2 * observed.settings.address_sweep_seconds, observed.request_floor)\n",
+        "    floor = observed.now - 30\n",
         runs=(Run("create-instance"),),
     ),
     Mutant(
@@ -214,9 +214,9 @@ LIVENESS = (
         "E5",
         "On deletion the mark goes and the A record stays",
         "reconcile/rules/deletion.py",
-        '        draft.act(ChangeRecords(zone_id, name, remove(view, mark), f"remove {name}"))\n',
+        '        builder.act(ChangeRecords(zone_id, name, remove(view, mark), f"remove {name}"))\n',
         "        changes = remove(view, mark, keep_record=True)\n"
-        '        draft.act(ChangeRecords(zone_id, name, changes, f"remove {name}"))\n',
+        '        builder.act(ChangeRecords(zone_id, name, changes, f"remove {name}"))\n',
         runs=(Run("delete"),),
     ),
     # ---------------------------------------------------------------- E6: no more effects than needed
@@ -236,7 +236,7 @@ LIVENESS = (
         "E7",
         "What is right is never looked at again",
         "reconcile/rules/propagation.py",
-        "        draft.need(NeedAuthorities(hostname, idle) if every else NeedSpot(hostname, idle))\n",
+        "        builder.need(NeedAuthorities(hostname, idle) if every else NeedSpot(hostname, idle))\n",
         "        pass\n",
         runs=(Run("drift"),),
     ),
@@ -293,7 +293,7 @@ LIVENESS = (
         "E8",
         "A record set in the way is seen to be gone with the next list of the zone only",
         "reconcile/rules/plan_builder.py",
-        "        self._again(situation, question, fact, need, settings.blocked_seconds, settings.resync_seconds)\n",
+        "        self._again(observed, question, fact, need, settings.blocked_seconds, settings.resync_seconds)\n",
         "        del settings\n",
         tests=(
             "tests/sim/test_sim_shipped_times.py::"
@@ -305,8 +305,8 @@ LIVENESS = (
         "E8",
         "After an edit a reading from before it still proves that a record set is in the way",
         "reconcile/rules/plan_builder.py",
-        "        if not fact.fresh(situation.absence_floor) and fact.fault is None:\n",
-        "        if not fact.fresh(situation.edit_floor) and fact.fault is None:\n",
+        "        if not fact.fresh(observed.absence_floor) and fact.fault is None:\n",
+        "        if not fact.fresh(observed.edit_floor) and fact.fault is None:\n",
         tests=(
             "tests/sim/test_sim_shipped_times.py::"
             "test_an_edit_has_a_record_in_the_way_read_again_however_young_the_reading_is",
@@ -350,8 +350,8 @@ LIVENESS = (
         "E8",
         "A region that fails ends the conditions of objects that do not use it",
         "reconcile/rules/__init__.py",
-        "for r in targets.regions(situation)]\n",
-        "for r in situation.world.book.regions]\n",
+        "for r in targets.regions(observed)]\n",
+        "for r in observed.world.book.regions]\n",
         tests=(
             "tests/sim/test_sim_regions.py::"
             "test_a_failing_region_takes_ready_only_from_the_objects_that_use_it",

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[3]
 SOURCES = "operator/mailegress"
 
 Fault = tuple[str, int, str, str]
-"""Choke point, the how-manieth passage from 0, before or after its effect, kind."""
+"""WriteGuard point, the how-manieth passage from 0, before or after its effect, kind."""
 
 
 class Outdated(Exception):

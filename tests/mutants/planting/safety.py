@@ -132,7 +132,7 @@ SAFETY = (
         "S2",
         "An address with somebody else's PTR joins the record",
         "reconcile/rules/adoption.py",
-        "    if shown is None or shown in situation.own_names() - {hostname} or _former(situation, eip, shown):\n",
+        "    if shown is None or shown in observed.own_names() - {hostname} or _former(observed, eip, shown):\n",
         "    if shown is None or shown != hostname:\n",
         runs=(Run("foreign-ptr"),),
     ),
@@ -151,7 +151,7 @@ SAFETY = (
         "A mark with our owner ID counts as ours whatever object it names",
         "reconcile/rules/claims.py",
         "        if mark.uid == first:\n            return first\n",
-        "        if situation.settings.mine(mark.owner):\n            return first\n",
+        "        if observed.settings.mine(mark.owner):\n            return first\n",
         runs=(Run("conflict-takeover"),),
     ),
     Mutant(
@@ -189,7 +189,7 @@ SAFETY = (
         "S2",
         "An ownership record at another name is enough to remove the A record beside it",
         "reconcile/rules/retire.py",
-        "    return mark if vouched(situation, zone_id, view) else replace(mark, adopted=True)\n",
+        "    return mark if vouched(observed, zone_id, view) else replace(mark, adopted=True)\n",
         "    return mark\n",
         tests=("tests/reconcile/test_vouch.py::test_a_forged_record_at_another_name_is_not_removed",),
     ),
@@ -229,8 +229,8 @@ SAFETY = (
         "S3",
         "The record in a former zone goes while resolvers may still hold the former delegation",
         "reconcile/rules/retire.py",
-        "    if held and (text := _waits(s, draft, zone_id, forward)):\n",
-        "    if held and not (text := _waits(s, draft, zone_id, forward)):\n",
+        "    if held and (text := _waits(s, builder, zone_id, forward)):\n",
+        "    if held and not (text := _waits(s, builder, zone_id, forward)):\n",
         tests=(
             "tests/reconcile/test_zone_exchange.py"
             "::test_the_former_record_stays_for_the_ns_ttl_of_the_parent_and_ready_does_not_wait",
@@ -253,8 +253,8 @@ SAFETY = (
         "S3",
         "The wait for receivers counts from the start of the process",
         "reconcile/rules/ptr.py",
-        "        (situation.memory.settled.get((a, situation.obj.spec.hostname), situation.now) for a in by_eip),\n",
-        "        (situation.memory.first_seen for a in by_eip),\n",
+        "        (observed.memory.settled.get((a, observed.obj.spec.hostname), observed.now) for a in by_eip),\n",
+        "        (observed.memory.first_seen for a in by_eip),\n",
         runs=(Run("rename"),),
     ),
     Mutant(
@@ -282,7 +282,7 @@ SAFETY = (
         "S4",
         "An address leaves the record while its PTR is being set",
         "reconcile/rules/a_record.py",
-        "            under_way = self.situation.ptr_under_way(eip.region, eip.allocation_id)\n",
+        "            under_way = self.observed.ptr_under_way(eip.region, eip.allocation_id)\n",
         "            under_way = False\n",
         tests=(
             "tests/reconcile/test_plan_send.py"
@@ -316,8 +316,8 @@ SAFETY = (
         "S4",
         "The old address's PTR is reset before the new one has its own",
         "reconcile/rules/ptr.py",
-        "    if settled:\n        _reset_leaving(situation, draft, targets, forward)\n",
-        "    _reset_leaving(situation, draft, targets, forward)\n",
+        "    if settled:\n        _reset_leaving(observed, builder, targets, forward)\n",
+        "    _reset_leaving(observed, builder, targets, forward)\n",
         runs=(Run("eip-swap"),),
     ),
     # ---------------------------------------------------------------- S5: the order of a deletion
@@ -326,9 +326,9 @@ SAFETY = (
         "S5",
         "On deletion the records go first",
         "reconcile/rules/deletion.py",
-        "    ptrs = _ptrs(situation, draft)\n    if ptrs is not None:\n        return ptrs\n",
-        "    records = _records(situation, draft)\n    if records is not None:\n        return records\n"
-        "    ptrs = _ptrs(situation, draft)\n    if ptrs is not None:\n        return ptrs\n",
+        "    ptrs = _ptrs(observed, builder)\n    if ptrs is not None:\n        return ptrs\n",
+        "    records = _records(observed, builder)\n    if records is not None:\n        return records\n"
+        "    ptrs = _ptrs(observed, builder)\n    if ptrs is not None:\n        return ptrs\n",
         runs=(Run("delete"),),
     ),
     Mutant(

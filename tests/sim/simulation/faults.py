@@ -60,7 +60,7 @@ class Board:
         self.plans.clear()
         self.lasting.clear()
 
-    def choke(self, crash: Callable[[], None], gate: Callable[[], None]) -> SimChoke:
+    def guard(self, crash: Callable[[], None], gate: Callable[[], None]) -> SimChoke:
         return SimChoke(self, crash, gate)
 
     def due(self, point: str, index: int, when: When) -> Plan | None:

@@ -20,7 +20,7 @@ from simulation.loop import TURNS, Deadlock, Runaway, VirtualLoop
 from simulation.trace import LogToTrace, Trace
 from simulation.world import REGION, START, SimAws, SimDns, World
 
-from mailegress.cli.dependencies import Seams
+from mailegress.cli.dependencies import Dependencies
 from mailegress.cli.lifecycle import Stop
 from mailegress.cli.loading import load_settings
 from mailegress.cli.run import Operator
@@ -80,29 +80,29 @@ class Process:
         self.tasks: dict[asyncio.Task[Any], None] = {}
         self.stop = Stop()
         self.metrics: Metrics | None = None
-        seams = Seams(
+        dependencies = Dependencies(
             aws=lambda *_: contextlib.nullcontext(SimAws(sim.world, self.gate, sim.board.take)),
             query=lambda _: SimDns(sim.world, self.gate),
             probes=self._probes,
             wall=sim.wall,
             rng=random.Random(sim.seed * 1000 + number),
-            choke=sim.board.choke(self.crash, self.gate),
+            guard=sim.board.guard(self.crash, self.gate),
             identity=f"operator-{number}",
         )
         transport = Transport(sim.api.session(self.gate, sim.board.take), SERVER)
         context = contextvars.copy_context()
         context.run(_owner.set, self)
         self.main = asyncio.get_running_loop().create_task(
-            self._run(settings, transport, seams), name=f"operator-{number}", context=context
+            self._run(settings, transport, dependencies), name=f"operator-{number}", context=context
         )
 
     def _probes(self, settings: Settings, metrics: Metrics, *_: object) -> _NoProbes:
         self.metrics = metrics
         return _NoProbes()
 
-    async def _run(self, settings: Settings, transport: Transport, seams: Seams) -> None:
+    async def _run(self, settings: Settings, transport: Transport, dependencies: Dependencies) -> None:
         try:
-            code = await Operator(settings, transport, seams).run(self.stop)
+            code = await Operator(settings, transport, dependencies).run(self.stop)
             self.sim.trace.note("process", f"operator-{self.number} ended with {code}")
         except Exception as error:
             self.sim.trace.note("process", f"operator-{self.number} failed: {error!r}")

@@ -187,7 +187,7 @@ def operate(state: State, index: int) -> State:
     desk = desk_of(state)
     step = desk.plan(found)
     memory = desk.memories[found.meta.uid]
-    memory.owned = frozenset(desk.situation(found).owned())
+    memory.owned = frozenset(desk.observed(found).owned())
     if isinstance(step.action, RemoveFinalizer):
         check_release(state, found)
         return _gone(state, index)

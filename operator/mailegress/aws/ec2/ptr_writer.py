@@ -155,9 +155,9 @@ class PacedPtrWriter:
     async def _call(self, intent: _Intent) -> Ptr:
         api = self._rt.api
         if intent.hostname is None:
-            async with self._rt.choke.point(EC2_RESET_PTR):
+            async with self._rt.guard.point(EC2_RESET_PTR):
                 return await api.reset_address_attribute(intent.region, intent.allocation_id)
-        async with self._rt.choke.point(EC2_SET_PTR):
+        async with self._rt.guard.point(EC2_SET_PTR):
             return await api.modify_address_attribute(intent.region, intent.allocation_id, intent.hostname)
 
     def _is_out_of_patience(self, intent: _Intent) -> bool:

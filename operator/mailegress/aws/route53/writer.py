@@ -261,7 +261,7 @@ class BatchWriter:
         while True:
             sent = self._rt.clock()
             try:
-                async with self._rt.choke.point(ROUTE53_CHANGE):
+                async with self._rt.guard.point(ROUTE53_CHANGE):
                     info = await self._rt.api.change_resource_record_sets(zone_id, changes)
                 self._rt.changes.forfeit(self._rt.clock() - sent)
                 return info

@@ -15,7 +15,7 @@ from mailegress.model.dns import Iprev
 from mailegress.model.facts import Fact
 from mailegress.reconcile import dns_checks
 from mailegress.reconcile.claim_index import Standing
-from mailegress.reconcile.observe import Situation
+from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import (
     AddFinalizer,
     ChangeRecords,
@@ -43,74 +43,74 @@ from mailegress.reconcile.rules import (
     zones,
 )
 from mailegress.reconcile.rules.a_record import Forward
-from mailegress.reconcile.rules.claims import Contest, Hold
-from mailegress.reconcile.rules.plan_builder import Draft
+from mailegress.reconcile.rules.claims import Claims, Hold
+from mailegress.reconcile.rules.plan_builder import PlanBuilder
 from mailegress.reconcile.rules.ptr import Reverse
 from mailegress.reconcile.rules.targets import Targets
 
 
-def plan(situation: Situation) -> Step:
+def plan(observed: Observed) -> Step:
     """``(spec, observed, owned, memory, now) -> one next action | wait | done | blocked``."""
-    obj = situation.obj
+    obj = observed.obj
     if obj.meta.deletion_timestamp is not None:
-        return deletion.plan(situation)
-    draft = Draft()
-    aims = targets.resolve(situation, draft)
+        return deletion.plan(observed)
+    builder = PlanBuilder()
+    aims = targets.resolve(observed, builder)
     managed = obj.spec.forward.management is Management.MANAGED
-    held = _held(situation, draft) if managed else None
+    held = _held(observed, builder) if managed else None
     if held is not None:
         choice = zones.Choice(finding=held.finding)
     else:
-        choice = zones.choose(situation, draft) if managed else zones.Choice()
-    claim = claims.decide(situation, draft, aims, choice, managed=managed)
-    refusal = _refusal(situation, aims)
-    unswept = _remember_sweep(situation, draft)
-    retire.withdraw_lost(situation, draft, aims)
+        choice = zones.choose(observed, builder) if managed else zones.Choice()
+    claim = claims.decide(observed, builder, aims, choice, managed=managed)
+    refusal = _refusal(observed, aims)
+    unswept = _remember_sweep(observed, builder)
+    retire.withdraw_lost(observed, builder, aims)
     if refusal is not None:
         ahead = Forward(_pending(refusal), zone=choice.zone)
         behind = Reverse(_pending(refusal), {}, settled=False)
     else:
         if managed:
-            ahead = a_record.assess(situation, draft, aims, claim, choice)
+            ahead = a_record.assess(observed, builder, aims, claim, choice)
             # Before the PTRs: resolvers that follow the former delegation see the same addresses.
-            retire.keep_equal(situation, draft, aims, ahead)
+            retire.keep_equal(observed, builder, aims, ahead)
         else:
-            ahead = observed_record.assess(situation, draft, aims, claim)
-        behind = ptr.assess(situation, draft, aims, claim, ahead)
-    owed = (*retire.retire(situation, draft, aims, ahead, behind), *unswept)
-    if (outage := _outage(situation, ahead)) is not None:
+            ahead = observed_record.assess(observed, builder, aims, claim)
+        behind = ptr.assess(observed, builder, aims, claim, ahead)
+    owed = (*retire.retire(observed, builder, aims, ahead, behind), *unswept)
+    if (outage := _outage(observed, ahead)) is not None:
         ahead = replace(ahead, finding=outage) if ahead.finding.ok else ahead
         behind = replace(behind, finding=outage) if behind.finding.ok else behind
-    resolved = resolution.assess(situation, draft, ahead, behind)
+    resolved = resolution.assess(observed, builder, ahead, behind)
     findings = {
-        ACCEPTED: refusal or claim.finding or _accepted(situation, aims, claim),
+        ACCEPTED: refusal or claim.finding or _accepted(observed, aims, claim),
         FORWARD_READY: ahead.finding,
         REVERSE_READY: behind.finding,
         RESOLVED: resolved,
     }
-    zone = obj.status.zone if held is not None else _zone(situation, ahead)
-    former = unseen.former(situation, draft, (zone.id, obj.spec.hostname) if zone is not None else None)
-    _tell_unseen(situation, draft, aims, former, findings)
+    zone = obj.status.zone if held is not None else _zone(observed, ahead)
+    former = unseen.former(observed, builder, (zone.id, obj.spec.hostname) if zone is not None else None)
+    _tell_unseen(observed, builder, aims, former, findings)
     # What was not read yet by this process is no news.
-    told = former.unseen if situation.world.zones.get().value is not None else ()
+    told = former.unseen if observed.world.zones.get().value is not None else ()
     hidden = tuple(it.finding.message.removesuffix(".") for _, it in told)
-    step = _step(situation, draft, aims, claim, ahead, behind, findings, (*owed, *hidden))
+    step = _step(observed, builder, aims, claim, ahead, behind, findings, (*owed, *hidden))
     if held is not None:
         step = replace(step, forward=obj.status.forward)
     return replace(step, zone=zone, former_records=former.places)
 
 
-def _held(situation: Situation, draft: Draft) -> unseen.Unseen | None:
+def _held(observed: Observed, builder: PlanBuilder) -> unseen.Unseen | None:
     """While the zone that holds the record is out of sight, no other takes its place by itself."""
-    place = unseen.current(situation)
-    if place is None or situation.obj.spec.forward.hosted_zone_id not in (None, place.zone_id):
+    place = unseen.current(observed)
+    if place is None or observed.obj.spec.forward.hosted_zone_id not in (None, place.zone_id):
         return None
-    return unseen.place(situation, draft, place, situation.memory.first_seen)
+    return unseen.place(observed, builder, place, observed.memory.first_seen)
 
 
 def _tell_unseen(
-    situation: Situation,
-    draft: Draft,
+    observed: Observed,
+    builder: PlanBuilder,
     aims: Targets,
     former: unseen.Former,
     findings: dict[str, Finding],
@@ -120,21 +120,21 @@ def _tell_unseen(
         if findings[FORWARD_READY].ok:
             findings[FORWARD_READY] = hidden.finding
     named = {e.eip.allocation_id for e in aims.entries if e.eip is not None}
-    for _, lost in unseen.addresses(situation, draft, named):
+    for _, lost in unseen.addresses(observed, builder, named):
         if findings[REVERSE_READY].ok and not lost.waits:
             findings[REVERSE_READY] = lost.finding
 
 
-def refuse(situation: Situation, why: str) -> Step:
+def refuse(observed: Observed, why: str) -> Step:
     """The step for an object whose stored spec breaks the rules: nothing is done, and what is known of it is kept."""
     refusal = bad(reasons.INVALID_SPEC, f"{why}. {reasons.INVALID_SPEC.remedy}")
-    status = situation.obj.status
+    status = observed.obj.status
     return Step(
         findings={
             ACCEPTED: refusal,
             **dict.fromkeys((FORWARD_READY, REVERSE_READY, RESOLVED), _pending(refusal)),
         },
-        wait=situation.settings.resync_seconds,
+        wait=observed.settings.resync_seconds,
         hostname=status.hostname or "",
         addresses=status.addresses,
         public_ips=status.public_ips,
@@ -145,22 +145,22 @@ def refuse(situation: Situation, why: str) -> Step:
     )
 
 
-def _outage(situation: Situation, ahead: Forward) -> Finding | None:
+def _outage(observed: Observed, ahead: Forward) -> Finding | None:
     """A verdict stands for a few readings without an answer, not for ever.
 
     Only the regions and the record that this object uses count: a region that fails ends nobody else's conditions.
     """
-    facts: list[Fact[Any]] = [situation.world.book.get(r) for r in targets.regions(situation)]
+    facts: list[Fact[Any]] = [observed.world.book.get(r) for r in targets.regions(observed)]
     if ahead.zone is not None:
-        facts.append(situation.world.records.get(ahead.zone.id, situation.obj.spec.hostname))
+        facts.append(observed.world.records.get(ahead.zone.id, observed.obj.spec.hostname))
     for fact in facts:
-        if fact.fault is not None and fact.misses >= situation.settings.confirmations:
+        if fact.fault is not None and fact.misses >= observed.settings.confirmations:
             return replace(from_fault(fact.fault), soft=False)
     return None
 
 
-def _accepted(situation: Situation, aims: Targets, claim: Contest) -> Finding:
-    accepted = good(reasons.ACCEPTED, f"This object holds {situation.obj.spec.hostname} and its addresses.")
+def _accepted(observed: Observed, aims: Targets, claim: Claims) -> Finding:
+    accepted = good(reasons.ACCEPTED, f"This object holds {observed.obj.spec.hostname} and its addresses.")
     if claim.known and aims.known:
         return accepted
     if aims.fault is not None:
@@ -174,49 +174,49 @@ def _pending(refusal: Finding) -> Finding:
     return unknown(reasons.PENDING, f"Waits until the object is accepted: {refusal.message}")
 
 
-def _refusal(situation: Situation, aims: Targets) -> Finding | None:
+def _refusal(observed: Observed, aims: Targets) -> Finding | None:
     if aims.outside:
-        regions = ", ".join(situation.world.book.regions)
+        regions = ", ".join(observed.world.book.regions)
         return bad(
             reasons.REGION_NOT_CONFIGURED,
             f"Region {', '.join(aims.outside)} is not one of the operator's regions ({regions}). "
             f"{reasons.REGION_NOT_CONFIGURED.remedy}",
         )
-    if len(aims.wanted) > situation.settings.max_addresses:
+    if len(aims.wanted) > observed.settings.max_addresses:
         return bad(
             reasons.TOO_MANY_ADDRESSES,
-            f"The selectors resolve to {len(aims.wanted)} Elastic IPs, at most {situation.settings.max_addresses} "
+            f"The selectors resolve to {len(aims.wanted)} Elastic IPs, at most {observed.settings.max_addresses} "
             f"share one name. {reasons.TOO_MANY_ADDRESSES.remedy}",
         )
     return None
 
 
-def _remember_sweep(situation: Situation, draft: Draft) -> tuple[str, ...]:
+def _remember_sweep(observed: Observed, builder: PlanBuilder) -> tuple[str, ...]:
     """An object that may own more than its spec names, and whose past this process did not see, costs one sweep.
 
     Until then its status must not say that nothing is owed: the next process would believe it.
     """
-    memory = situation.memory
-    if memory.complete or FINALIZER not in situation.obj.meta.finalizers or situation.fits():
+    memory = observed.memory
+    if memory.complete or FINALIZER not in observed.obj.meta.finalizers or observed.fits():
         return ()
-    if situation.world.records.all_swept().value:
+    if observed.world.records.all_swept().value:
         return ()
-    draft.need(NeedSweep())
+    builder.need(NeedSweep())
     return ("the hosted zones are searched for other names of this object",)
 
 
 def _step(
-    situation: Situation,
-    draft: Draft,
+    observed: Observed,
+    builder: PlanBuilder,
     aims: Targets,
-    claim: Contest,
+    claim: Claims,
     ahead: Forward,
     behind: Reverse,
     findings: dict[str, Finding],
     owed: tuple[str, ...],
 ) -> Step:
-    s = situation
-    action = draft.action
+    s = observed
+    action = builder.action
     external = isinstance(action, ChangeRecords | SetPtr | ResetPtr)
     if s.obj.spec.suspend and not (isinstance(action, ChangeRecords) and action.only_lost):
         # A lost address may be a third party's by now: it leaves the record all the same.
@@ -224,25 +224,25 @@ def _step(
     elif FINALIZER not in s.obj.meta.finalizers and (external or s.owned()):
         # Before the first external write; and again if somebody took it off.
         action = AddFinalizer()
-    addresses = _addresses(s, draft, aims, claim, ahead, behind, findings[RESOLVED])
-    leaving = _leaving(s, draft, addresses, aims, ahead)
+    addresses = _addresses(s, builder, aims, claim, ahead, behind, findings[RESOLVED])
+    leaving = _leaving(s, builder, addresses, aims, ahead)
     # An address that is only tidied up after has no part in the name any more.
     shown = [a for a in leaving if a.public_ip in ahead.values or not ahead.known]
-    idle = action is None and not owed and not draft.needs
+    idle = action is None and not owed and not builder.needs
     settled = idle and all(f.ok for f in findings.values())
     # What stands without a new reading is nothing to look at again soon.
     at_rest = idle and all(f.ok or f.soft for f in findings.values())
     resync = s.settings.resync_seconds * (1 - s.settings.resync_jitter * s.spread(1.0))
-    wait = min(draft.wait, resync)
+    wait = min(builder.wait, resync)
     # Whoever is further back in line is not woken by what happens there, and need not look often either.
-    far = bool(draft.blocked_on) and not s.world.claims.near(s.obj.meta.uid)
-    if not at_rest and draft.wait == float("inf") and not far:
+    far = bool(builder.blocked_on) and not s.world.claims.near(s.obj.meta.uid)
+    if not at_rest and builder.wait == float("inf") and not far:
         wait = min(resync, s.settings.blocked_seconds)
     return Step(
         findings=findings,
         action=action,
-        needs=tuple(draft.needs),
-        taken_back=tuple(draft.taken_back),
+        needs=tuple(builder.needs),
+        taken_back=tuple(builder.taken_back),
         wait=wait,
         hostname=s.obj.spec.hostname,
         addresses=(*addresses, *leaving),
@@ -251,21 +251,21 @@ def _step(
         place=(ahead.zone.id, s.obj.spec.hostname) if ahead.zone is not None else None,
         forward=_forward(s, claim, ahead),
         delegated=ahead.delegated,
-        notices=tuple(draft.notices),
-        blocked_on=frozenset(draft.blocked_on) if claim.known and aims.known else None,
-        standing=draft.standing,
+        notices=tuple(builder.notices),
+        blocked_on=frozenset(builder.blocked_on) if claim.known and aims.known else None,
+        standing=builder.standing,
         suspended=s.obj.spec.suspend and external and action is None,
-        held_back=in_words(draft.action) if s.obj.spec.suspend else "",
+        held_back=in_words(builder.action) if s.obj.spec.suspend else "",
         settled=settled,
         owed=owed,
-        unsatisfied=tuple(draft.unsatisfied.items()),
-        heard=tuple((question, at, said) for question, (at, said) in draft.heard.items()),
+        unsatisfied=tuple(builder.unsatisfied.items()),
+        heard=tuple((question, at, said) for question, (at, said) in builder.heard.items()),
     )
 
 
-def _zone(situation: Situation, ahead: Forward) -> ZoneStatus | None:
+def _zone(observed: Observed, ahead: Forward) -> ZoneStatus | None:
     """The zone of the object's own record. Not that of a record which is another's: see ``vouch``."""
-    spec, status = situation.obj.spec, situation.obj.status
+    spec, status = observed.obj.spec, observed.obj.status
     if ahead.zone is not None and ahead.known:
         return unseen.zone_status(ahead.zone, status.zone) if ahead.held else None
     same = status.zone is not None and status.hostname == spec.hostname
@@ -276,11 +276,11 @@ def _zone(situation: Situation, ahead: Forward) -> ZoneStatus | None:
     return status.zone if managed and ahead.finding.soft and same else None
 
 
-def _forward(situation: Situation, claim: Contest, ahead: Forward) -> ForwardStatus | None:
+def _forward(observed: Observed, claim: Claims, ahead: Forward) -> ForwardStatus | None:
     if claim.hostname in claims.ELSEWHERE:
         return None
     if not ahead.values and ahead.change_id is None and ahead.finding.soft:
-        return situation.obj.status.forward
+        return observed.obj.status.forward
     if not ahead.values and ahead.change_id is None:
         return None
     ordered = sorted(ahead.values, key=lambda ip: tuple(int(p) for p in ip.split(".")))
@@ -288,16 +288,16 @@ def _forward(situation: Situation, claim: Contest, ahead: Forward) -> ForwardSta
 
 
 def _addresses(
-    situation: Situation,
-    draft: Draft,
+    observed: Observed,
+    builder: PlanBuilder,
     aims: Targets,
-    claim: Contest,
+    claim: Claims,
     ahead: Forward,
     behind: Reverse,
     resolved: Finding,
 ) -> tuple[AddressStatus, ...]:
     """One entry for every EIP that the spec names, and for every selector that resolved to none."""
-    s = situation
+    s = observed
     entries: dict[str, AddressStatus] = {}
     for entry in aims.entries:
         eip = entry.eip
@@ -334,7 +334,7 @@ def _addresses(
                 eip.region,
                 eip.attached_to or None,
                 eip.ptr.name,
-                ptr.origin(s, draft, claim, ahead, eip),
+                ptr.origin(s, builder, claim, ahead, eip),
                 _iprev(s, eip, ahead, resolved),
                 reason,
             ),
@@ -342,7 +342,7 @@ def _addresses(
     return tuple(entries.values())
 
 
-def _not_held(situation: Situation, claim: Contest, entry: targets.Entry, eip: Eip) -> AddressStatus | None:
+def _not_held(observed: Observed, claim: Claims, entry: targets.Entry, eip: Eip) -> AddressStatus | None:
     """What is shown of an address that another object may hold: the selector and the reason, no detail of the address.
 
     What this object wrote down about its own PTR stays: its clean-up depends on it. None: this object holds it.
@@ -353,7 +353,7 @@ def _not_held(situation: Situation, claim: Contest, entry: targets.Entry, eip: E
     reason = {Hold.LOST: reasons.ADDRESS_CONFLICT, Hold.RELEASE: reasons.WAITING_FOR_RELEASE}.get(
         hold, reasons.PENDING
     )
-    old = situation.recorded_for(eip.allocation_id)
+    old = observed.recorded_for(eip.allocation_id)
     if old is not None and old.ptr_origin is not None:
         return _replaced(old, old.reason if hold is Hold.UNKNOWN else reason.name, ptr=eip.ptr.name)
     if hold is Hold.UNKNOWN:
@@ -361,7 +361,7 @@ def _not_held(situation: Situation, claim: Contest, entry: targets.Entry, eip: E
         shown = old or next(
             (
                 a
-                for a in situation.obj.status.addresses
+                for a in observed.obj.status.addresses
                 if a.selector == entry.selector and not a.allocation_id
             ),
             None,
@@ -372,10 +372,10 @@ def _not_held(situation: Situation, claim: Contest, entry: targets.Entry, eip: E
 
 
 def _leaving(
-    situation: Situation, draft: Draft, named: tuple[AddressStatus, ...], aims: Targets, ahead: Forward
+    observed: Observed, builder: PlanBuilder, named: tuple[AddressStatus, ...], aims: Targets, ahead: Forward
 ) -> tuple[AddressStatus, ...]:
     """One entry for every old EIP that is still ours to tidy up after."""
-    s = situation
+    s = observed
     entries: dict[str | None, AddressStatus] = {}
     known = {a.allocation_id for a in named}
     tidy = ahead.values | _old_values(s)
@@ -390,7 +390,7 @@ def _leaving(
             continue
         eip = aims.find(s, old.public_ip or "")
         ours = eip is not None and retire.points_here(s, eip)
-        if (hidden := unseen.address(s, draft, old)) is not None:
+        if (hidden := unseen.address(s, builder, old)) is not None:
             entries[old.allocation_id] = _replaced(old, hidden.finding.reason)
             continue
         if (
@@ -404,18 +404,18 @@ def _leaving(
     return tuple(entries.values())
 
 
-def _reason(situation: Situation, eip: Eip, finding: Finding | None) -> str | None:
+def _reason(observed: Observed, eip: Eip, finding: Finding | None) -> str | None:
     """Why an EIP is not right; a question without an answer changes nothing of what was said of this generation."""
     if finding is None or finding.ok:
         return None
-    recorded = situation.recorded_for(eip.allocation_id)
-    current = situation.obj.status.observed_generation == situation.obj.meta.generation
+    recorded = observed.recorded_for(eip.allocation_id)
+    current = observed.obj.status.observed_generation == observed.obj.meta.generation
     return recorded.reason if finding.soft and recorded is not None and current else finding.reason
 
 
-def _iprev(situation: Situation, eip: Eip, ahead: Forward, resolved: Finding) -> str | None:
+def _iprev(observed: Observed, eip: Eip, ahead: Forward, resolved: Finding) -> str | None:
     """The RFC 8601 word for an address. It moves with the conditions: a single odd answer does not change it."""
-    s, last = situation, _last_iprev(situation, eip)
+    s, last = observed, _last_iprev(observed, eip)
     if resolved.ok:
         return Iprev.PASS.value
     if last is not None and resolved.soft and s.stands(RESOLVED):
@@ -429,18 +429,18 @@ def _iprev(situation: Situation, eip: Eip, ahead: Forward, resolved: Finding) ->
     )
 
 
-def _last_iprev(situation: Situation, eip: Eip) -> str | None:
+def _last_iprev(observed: Observed, eip: Eip) -> str | None:
     """What public resolvers said before this process asked them, if it was about the same PTR."""
-    recorded = situation.recorded_for(eip.allocation_id)
+    recorded = observed.recorded_for(eip.allocation_id)
     same = recorded is not None and recorded.ptr == eip.ptr.name
-    unchanged = situation.obj.status.hostname == situation.obj.spec.hostname
+    unchanged = observed.obj.status.hostname == observed.obj.spec.hostname
     return recorded.iprev if recorded is not None and same and unchanged else None
 
 
-def _old_values(situation: Situation) -> frozenset[str]:
+def _old_values(observed: Observed) -> frozenset[str]:
     values: set[str] = set()
-    for zone_id, name in situation.owned():
-        view = situation.world.records.get(zone_id, name).value
+    for zone_id, name in observed.owned():
+        view = observed.world.records.get(zone_id, name).value
         simple = retire.simple_a(view) if view is not None else None
         values |= set(simple.values) if simple else set()
     return frozenset(values)

@@ -13,7 +13,7 @@ from mailegress.model.dns import Delegated
 from mailegress.model.facts import NEVER, WritePhase, WriteState
 from mailegress.model.ownership import Mark
 from mailegress.reconcile import dns_checks
-from mailegress.reconcile.observe import Situation
+from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import (
     ChangeRecords,
     Finding,
@@ -27,10 +27,10 @@ from mailegress.reconcile.result import (
 )
 from mailegress.reconcile.rules import unseen
 from mailegress.reconcile.rules.adoption import left_alone, nobody_joins, pointed, ptr_problem
-from mailegress.reconcile.rules.claims import Contest, Hold
+from mailegress.reconcile.rules.claims import Claims, Hold
 from mailegress.reconcile.rules.confirmation import recorded_places, vouched
 from mailegress.reconcile.rules.delegation import delegated
-from mailegress.reconcile.rules.plan_builder import Draft
+from mailegress.reconcile.rules.plan_builder import PlanBuilder
 from mailegress.reconcile.rules.propagation import prove
 from mailegress.reconcile.rules.record_changes import mark_set, swap
 from mailegress.reconcile.rules.targets import Targets
@@ -68,17 +68,19 @@ class Forward:
     """To which hosted zone the parent delegates, and since when."""
 
 
-def assess(situation: Situation, draft: Draft, targets: Targets, contest: Contest, choice: Choice) -> Forward:
+def assess(
+    observed: Observed, builder: PlanBuilder, targets: Targets, contest: Claims, choice: Choice
+) -> Forward:
     """Compare the record with what is wanted; propose at most one change batch."""
-    zone, hostname = choice.zone, situation.obj.spec.hostname
+    zone, hostname = choice.zone, observed.obj.spec.hostname
     if zone is None:
         return Forward(choice.finding or unknown(reasons.PROGRESSING, "Selecting the hosted zone."))
-    fact = situation.world.records.get(zone.id, hostname)
+    fact = observed.world.records.get(zone.id, hostname)
     if fact.fault is not None and fact.fault.reason == reasons.ZONE_NOT_FOUND.name:
-        draft.need(NeedZones(fact.tried_at))
-    write = situation.world.writer.state(zone.id, hostname)
-    floor = _floor(situation, fact.at)
-    if not draft.have(fact, floor, NeedName(zone.id, hostname, floor)) and fact.value is None:
+        builder.need(NeedZones(fact.tried_at))
+    write = observed.world.writer.state(zone.id, hostname)
+    floor = _floor(observed, fact.at)
+    if not builder.have(fact, floor, NeedName(zone.id, hostname, floor)) and fact.value is None:
         if fact.fault is not None:
             return Forward(from_fault(fact.fault, f"Reading {hostname} in zone {zone.id}: "), zone=zone)
         if write is not None and write.fault is not None:
@@ -88,24 +90,24 @@ def assess(situation: Situation, draft: Draft, targets: Targets, contest: Contes
         )
     view = fact.value
     assert view is not None
-    return _Record(situation, draft, targets, contest, choice, zone, view, write, fact.at).judge()
+    return _Record(observed, builder, targets, contest, choice, zone, view, write, fact.at).judge()
 
 
-def _floor(situation: Situation, at: float) -> float:
+def _floor(observed: Observed, at: float) -> float:
     """How new the reading of the record must be."""
     # Rounds renew the reading; an object asks by itself only if they fail to.
-    idle = max(situation.now - 2 * situation.settings.record_sweep_seconds, situation.memory.token_at)
-    if situation.converged:
+    idle = max(observed.now - 2 * observed.settings.record_sweep_seconds, observed.memory.token_at)
+    if observed.converged:
         return idle
-    return max(idle, situation.edit_floor)
+    return max(idle, observed.edit_floor)
 
 
 @dataclass(slots=True)
 class _Record:
-    situation: Situation
-    draft: Draft
+    observed: Observed
+    builder: PlanBuilder
     targets: Targets
-    contest: Contest
+    contest: Claims
     choice: Choice
     zone: Zone
     view: NameView
@@ -113,7 +115,7 @@ class _Record:
     read_at: float
 
     def judge(self) -> Forward:
-        s = self.situation
+        s = self.observed
         simple = next((r for r in self.view.of_type("A") if r.simple), None)
         values = frozenset(simple.values) if simple else frozenset()
         mark = ownership.parse(self.view.mark.values) if self.view.mark else None
@@ -163,11 +165,11 @@ class _Record:
 
     def _still_held(self, simple: RecordSet | None, marked: bool) -> bool:
         """The status names this place already, and nothing that was read contradicts it."""
-        place = (self.zone.id, self.situation.obj.spec.hostname)
-        if self.write is not None and self.write.busy and place in self.situation.memory.handed:
+        place = (self.zone.id, self.observed.obj.spec.hostname)
+        if self.write is not None and self.write.busy and place in self.observed.memory.handed:
             return True
         free = self.view.mark is None and simple is None
-        return place in recorded_places(self.situation) and (marked or free)
+        return place in recorded_places(self.observed) and (marked or free)
 
     def _must_shrink(self) -> bool:
         """A change waits to be sent that was composed before an address was lost: another takes its place."""
@@ -177,7 +179,7 @@ class _Record:
 
     def _writing(self, wanted: set[str]) -> Finding:
         values = f": {dns_checks.listing(wanted)}" if wanted else ""
-        return self._pending(f"Writing the A record of {self.situation.obj.spec.hostname}{values}.")
+        return self._pending(f"Writing the A record of {self.observed.obj.spec.hostname}{values}.")
 
     def _pending(self, message: str) -> Finding:
         return bad(reasons.CHANGE_PENDING, message)
@@ -197,32 +199,32 @@ class _Record:
 
     def _unexplained(self, values: frozenset[str]) -> set[str]:
         """Addresses in our record that no EIP of the account explains."""
-        return {ip for ip in values if self.targets.find(self.situation, ip) is None}
+        return {ip for ip in values if self.targets.find(self.observed, ip) is None}
 
     def _leaving(self, values: frozenset[str], final: set[str], mine: bool) -> set[str]:
         """Old addresses whose PTR shows the hostname, did so a moment ago, or may do so soon (make before break)."""
         if not mine:
             return set()
-        hostname = self.situation.obj.spec.hostname
+        hostname = self.observed.obj.spec.hostname
         stay = set()
         for ip in values - final - self.targets.lost:
-            eip = self.targets.find(self.situation, ip)
-            if eip is None and unseen.holding(self.situation, self.draft, ip) is not None:
+            eip = self.targets.find(self.observed, ip)
+            if eip is None and unseen.holding(self.observed, self.builder, ip) is not None:
                 # Its PTR may show the hostname still: nobody can look.
                 stay.add(ip)
-            if eip is None or left_alone(self.situation, eip):
+            if eip is None or left_alone(self.observed, eip):
                 continue
-            under_way = self.situation.ptr_under_way(eip.region, eip.allocation_id)
+            under_way = self.observed.ptr_under_way(eip.region, eip.allocation_id)
             if under_way or hostname in (eip.ptr.name, eip.ptr.update):
                 stay.add(ip)
             elif cached := self._cached_for(eip):
-                self.draft.later(cached)
+                self.builder.later(cached)
                 stay.add(ip)
         return stay
 
     def _cached_for(self, eip: Eip) -> float:
         """Seconds for which receivers may still hold the hostname, if another name of ours has taken its place."""
-        s, shown = self.situation, eip.ptr.name
+        s, shown = self.observed, eip.ptr.name
         if shown is None or shown not in s.own_names():
             return 0.0
         switched = s.memory.settled.get((eip.allocation_id, shown), s.now)
@@ -232,7 +234,7 @@ class _Record:
         """A foreign PTR keeps an EIP from joining; once joined its PTR is healed instead."""
         if eip.public_ip in joined:
             return True
-        return ptr_problem(self.situation, eip) is None
+        return ptr_problem(self.observed, eip) is None
 
     # ------------------------------------------------ conflicts and changes
 
@@ -240,9 +242,9 @@ class _Record:
         """A record set stands in the way. It is read again, and a reading from before an edit proves nothing."""
         if conflict.reason not in (reasons.RECORD_CONFLICT.name, reasons.RECORD_NOT_ADOPTED.name):
             return conflict
-        s, zone_id, hostname = self.situation, self.zone.id, self.situation.obj.spec.hostname
+        s, zone_id, hostname = self.observed, self.zone.id, self.observed.obj.spec.hostname
         fact = s.world.records.get(zone_id, hostname)
-        self.draft.look_again(
+        self.builder.look_again(
             s,
             "record",
             fact,
@@ -260,7 +262,7 @@ class _Record:
         values: frozenset[str],
         wanted: frozenset[str],
     ) -> Finding | None:
-        s, hostname = self.situation, self.situation.obj.spec.hostname
+        s, hostname = self.observed, self.observed.obj.spec.hostname
         foreign = [r for r in self.view.records if r.type == "CNAME" or (r.type == "A" and not r.simple)]
         if foreign:
             what = (
@@ -326,7 +328,7 @@ class _Record:
 
     def _remembered(self) -> Mark | None:
         """Our mark as this process last saw it, should somebody have deleted it."""
-        return self.situation.memory.marks.get((self.zone.id, self.situation.obj.spec.hostname))
+        return self.observed.memory.marks.get((self.zone.id, self.observed.obj.spec.hostname))
 
     def _changes(
         self,
@@ -336,7 +338,7 @@ class _Record:
         values: frozenset[str],
         wanted: frozenset[str],
     ) -> tuple[tuple[Change, ...], str]:
-        s, hostname = self.situation, self.situation.obj.spec.hostname
+        s, hostname = self.observed, self.observed.obj.spec.hostname
         if not wanted:
             return self._withdraw(simple, mark, mine)
         remembered = None if self.view.mark is not None else self._remembered()
@@ -380,14 +382,14 @@ class _Record:
         return tuple(changes), f"withdraw A {dns_checks.listing(simple.values)}"
 
     def _propose(self, changes: tuple[Change, ...], why: str, wanted: set[str]) -> Finding:
-        s = self.situation
+        s = self.observed
         rest = s.rest_of(self.write)
         if rest and self.write is not None and self.write.fault is not None:
-            self.draft.later(rest)
+            self.builder.later(rest)
             return from_fault(self.write.fault)
         urgent = bool(self.targets.lost)
         action = ChangeRecords(self.zone.id, s.obj.spec.hostname, changes, why, urgent)
-        self.draft.act(action)
+        self.builder.act(action)
         if s.obj.spec.suspend:
             return bad(reasons.SUSPENDED, f"Suspended; would {in_words(action)}. {reasons.SUSPENDED.remedy}")
         return under_way(self.write, self._writing(wanted))
@@ -395,7 +397,7 @@ class _Record:
     # ------------------------------------------------ proof by DNS
 
     def _settled(self, base: Forward) -> Forward:
-        s, hostname = self.situation, self.situation.obj.spec.hostname
+        s, hostname = self.observed, self.observed.obj.spec.hostname
         wrote_at = NEVER
         # A write without an answer counts: it may have been the one that made the record what it is.
         if self.write is not None and self.write.phase in (
@@ -416,7 +418,7 @@ class _Record:
             )
         proof = prove(
             s,
-            self.draft,
+            self.builder,
             base.values,
             wrote_at,
             exact=True,
@@ -431,7 +433,7 @@ class _Record:
         heard_at = s.world.dns.authorities(hostname).at
         if not finding.ok and heard_at > self.read_at:
             # The world says something else: what Route 53 holds is read again before it is believed any longer.
-            self.draft.need(NeedName(self.zone.id, hostname, heard_at))
+            self.builder.need(NeedName(self.zone.id, hostname, heard_at))
         if finding.ok:
             entry = self.targets.problem
             if self.choice.finding is not None:
@@ -448,7 +450,7 @@ class _Record:
                     "its PTR is reset.",
                 )
         settled = self._with(base, finding, complete=base.values == base.wanted, verified=proof.verified)
-        parent = delegated(s, self.draft, self.zone, self.choice.servers)
+        parent = delegated(s, self.builder, self.zone, self.choice.servers)
         return replace(settled, stands=proof.stands and settled.complete, delegated=parent)
 
     def _compare_mark(self) -> None:
@@ -456,13 +458,13 @@ class _Record:
 
         Asking DNS costs AWS nothing; otherwise a deleted ownership record is seen with the next list of the zone only.
         """
-        s, hostname = self.situation, self.situation.obj.spec.hostname
+        s, hostname = self.observed, self.observed.obj.spec.hostname
         spot = s.world.dns.spot(hostname)
         if spot.value is None or spot.value.mark is None or spot.at <= self.read_at:
             return
         listed = self.view.mark.values if self.view.mark is not None else ()
         if set(spot.value.mark) != set(listed):
-            self.draft.need(NeedName(self.zone.id, hostname, spot.at))
+            self.builder.need(NeedName(self.zone.id, hostname, spot.at))
 
     def _untold(self, finding: Finding) -> Finding | None:
         """GetChange is refused or unanswered: the reason, for as long as the authorities do not agree either.
@@ -474,7 +476,7 @@ class _Record:
             return None
         if finding.reason not in (reasons.PROGRESSING.name, reasons.AUTHORITIES_DISAGREE.name):
             return None
-        hostname = self.situation.obj.spec.hostname
+        hostname = self.observed.obj.spec.hostname
         fault = write.fault.message.removesuffix(".")
         text = (
             f"Whether Route 53 has published the A record of {hostname} is not known: {fault}. The operator "
@@ -485,8 +487,8 @@ class _Record:
     def _hidden(self, leaving: frozenset[str]) -> Finding | None:
         """Why an address that leaves cannot: nobody can look at its PTR."""
         for ip in sorted(leaving):
-            if self.targets.find(self.situation, ip) is None:
-                hidden = unseen.holding(self.situation, self.draft, ip)
+            if self.targets.find(self.observed, ip) is None:
+                hidden = unseen.holding(self.observed, self.builder, ip)
                 if hidden is not None and not hidden.waits:
                     return hidden.finding
         return None

@@ -7,34 +7,34 @@ from mailegress.api.status import PtrOrigin
 from mailegress.api.types import Adoption
 from mailegress.model import ownership
 from mailegress.model.aws import Eip
-from mailegress.reconcile.observe import Situation
+from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import Finding, bad, unknown
-from mailegress.reconcile.rules.claims import Contest
+from mailegress.reconcile.rules.claims import Claims
 from mailegress.reconcile.rules.targets import Targets
 
 
-def nobody_joins(situation: Situation, targets: Targets, contest: Contest) -> Finding:
+def nobody_joins(observed: Observed, targets: Targets, contest: Claims) -> Finding:
     """Why no address may be in the A record: the cause itself, for Ready carries the first blocker."""
     entry = targets.problem
     if entry is not None and entry.reason is not None:
         return bad(entry.reason, f"{entry.detail}. {entry.reason.remedy}")
     if contest.finding is not None:
         return contest.finding
-    problems = (ptr_problem(situation, eip) for eip in targets.wanted.values())
+    problems = (ptr_problem(observed, eip) for eip in targets.wanted.values())
     return next(
         (p for p in problems if p is not None),
         unknown(reasons.PROGRESSING, "Finding the Elastic IPs.", soft=True),
     )
 
 
-def ptr_problem(situation: Situation, eip: Eip) -> Finding | None:
+def ptr_problem(observed: Observed, eip: Eip) -> Finding | None:
     """Why an EIP that has not joined may not: its PTR is somebody else's, or may not be adopted."""
-    hostname = situation.obj.spec.hostname
+    hostname = observed.obj.spec.hostname
     shown = eip.ptr.update if eip.ptr.pending and eip.ptr.update else eip.ptr.name
-    if shown is None or shown in situation.own_names() - {hostname} or _former(situation, eip, shown):
+    if shown is None or shown in observed.own_names() - {hostname} or _former(observed, eip, shown):
         return None
     if shown == hostname:
-        if situation.obj.spec.adoption is Adoption.NEVER and not known_origin(situation, eip):
+        if observed.obj.spec.adoption is Adoption.NEVER and not known_origin(observed, eip):
             return bad(
                 reasons.PTR_NOT_ADOPTED,
                 f"{eip.public_ip} already has the PTR {hostname}, which this operator did not set. "
@@ -47,9 +47,9 @@ def ptr_problem(situation: Situation, eip: Eip) -> Finding | None:
     )
 
 
-def _former(situation: Situation, eip: Eip, shown: str) -> bool:
+def _former(observed: Observed, eip: Eip, shown: str) -> bool:
     """Is it the PTR of a former hostname of this object? Under Observed there is no mark that says so."""
-    s, recorded = situation, situation.recorded_for(eip.allocation_id)
+    s, recorded = observed, observed.recorded_for(eip.allocation_id)
     if shown == s.obj.spec.hostname or recorded is None or recorded.ptr_origin is None:
         return False
     if shown in s.memory.names:
@@ -59,9 +59,9 @@ def _former(situation: Situation, eip: Eip, shown: str) -> bool:
     return not s.memory.edited and recorded.ptr == shown and recorded.reason not in foreign
 
 
-def pointed(situation: Situation, targets: Targets) -> bool:
+def pointed(observed: Observed, targets: Targets) -> bool:
     """Does every wanted address that AWS can give a PTR have the hostname as its PTR?"""
-    hostname, book = situation.obj.spec.hostname, situation.world.book
+    hostname, book = observed.obj.spec.hostname, observed.world.book
     for eip in targets.wanted.values():
         view = book.get(eip.region).value
         if (view is None or view.ptr_supported) and not eip.ptr.settled_to(hostname):
@@ -69,18 +69,18 @@ def pointed(situation: Situation, targets: Targets) -> bool:
     return bool(targets.wanted)
 
 
-def known_origin(situation: Situation, eip: Eip) -> bool:
-    recorded = situation.recorded_for(eip.allocation_id)
-    return (recorded is not None and recorded.ptr_origin is not None) or made_before(situation, eip)
+def known_origin(observed: Observed, eip: Eip) -> bool:
+    recorded = observed.recorded_for(eip.allocation_id)
+    return (recorded is not None and recorded.ptr_origin is not None) or made_before(observed, eip)
 
 
-def made_before(situation: Situation, eip: Eip) -> bool:
+def made_before(observed: Observed, eip: Eip) -> bool:
     """An A record under a mark that says it was created by us, or by an object that is gone, already holds the address.
 
     AWS takes a PTR only after the A, and the A was ours: the PTR beside it is ours too (lost status, restored cluster).
     Where the mark is ours and somebody took the A away, it is taken to have held the address.
     """
-    s = situation
+    s = observed
     for _, view in s.world.records.holder(s.obj.spec.hostname):
         mark = ownership.parse(view.mark.values) if view.mark is not None else None
         if mark is None or mark.adopted or not s.settings.mine(mark.owner):
@@ -95,7 +95,7 @@ def made_before(situation: Situation, eip: Eip) -> bool:
     return False
 
 
-def left_alone(situation: Situation, eip: Eip) -> bool:
+def left_alone(observed: Observed, eip: Eip) -> bool:
     """A PTR that was adopted is left as it was found."""
-    recorded = situation.recorded_for(eip.allocation_id)
+    recorded = observed.recorded_for(eip.allocation_id)
     return recorded is not None and recorded.ptr_origin is PtrOrigin.ADOPTED

@@ -13,9 +13,9 @@ from mailegress.model import ownership
 from mailegress.model.aws import Eip
 from mailegress.model.facts import ErrorKind, Fault
 from mailegress.reconcile.claim_index import Claimant, Standing
-from mailegress.reconcile.observe import Situation
+from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import Finding, NeedName, bad, from_fault, unknown
-from mailegress.reconcile.rules.plan_builder import Draft
+from mailegress.reconcile.rules.plan_builder import PlanBuilder
 from mailegress.reconcile.rules.targets import Targets
 from mailegress.reconcile.rules.zones import Choice
 
@@ -36,7 +36,7 @@ _LOOKED_AT = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Contest:
+class Claims:
     hostname: Hold
     eips: dict[str, Hold]
     """By allocation ID, for every wanted EIP."""
@@ -57,50 +57,52 @@ class Contest:
         return self.eips.get(allocation_id) is Hold.MINE
 
 
-def marked_holder(situation: Situation, hostname: str, preferred: str | None = None) -> str | None:
+def marked_holder(observed: Observed, hostname: str, preferred: str | None = None) -> str | None:
     """UID of the live CR whose mark stands at the name, in whatever zone. By default ours comes first."""
-    first = preferred or situation.obj.meta.uid
+    first = preferred or observed.obj.meta.uid
     holder = None
-    for _, view in situation.world.records.holder(hostname):
+    for _, view in observed.world.records.holder(hostname):
         mark = ownership.parse(view.mark.values) if view.mark is not None else None
-        if mark is None or not situation.settings.mine(mark.owner):
+        if mark is None or not observed.settings.mine(mark.owner):
             continue
         if mark.uid == first:
             return first
-        if situation.world.claims.live(mark.uid):
+        if observed.world.claims.live(mark.uid):
             holder = mark.uid
     return holder
 
 
-def decide(situation: Situation, draft: Draft, targets: Targets, choice: Choice, *, managed: bool) -> Contest:
+def decide(
+    observed: Observed, builder: PlanBuilder, targets: Targets, choice: Choice, *, managed: bool
+) -> Claims:
     """Decide every claim of this object. Other objects are never named: they may be another tenant's."""
-    hostname_hold, holder = _hostname(situation, draft, choice, managed=managed)
+    hostname_hold, holder = _hostname(observed, builder, choice, managed=managed)
     blockers = {holder} if hostname_hold in ELSEWHERE and holder else set()
     holds: dict[str, Hold] = {}
     contested: dict[str, Hold] = {}
     # By what the user wrote: which address it stands for, only its holder is told.
     written = {e.eip.allocation_id: e.selector for e in targets.entries if e.eip is not None}
     for allocation_id, eip in targets.wanted.items():
-        hold, owner = _eip(situation, draft, eip, hostname_hold)
+        hold, owner = _eip(observed, builder, eip, hostname_hold)
         holds[allocation_id] = hold
         if hold in ELSEWHERE:
             label = written.get(allocation_id, allocation_id)
             contested[label] = Hold.LOST if contested.get(label) is Hold.LOST else hold
             blockers |= {owner} if owner else set()
-    draft.blocked_on = blockers
-    draft.standing = _standing(situation, targets, hostname_hold)
-    finding = _finding(situation, hostname_hold, contested, frozenset(blockers))
+    builder.blocked_on = blockers
+    builder.standing = _standing(observed, targets, hostname_hold)
+    finding = _finding(observed, hostname_hold, contested, frozenset(blockers))
     if finding is None and hostname_hold is Hold.UNKNOWN:
-        finding = _unclear(situation, choice)
-    return Contest(hostname_hold, holds, finding)
+        finding = _unclear(observed, choice)
+    return Claims(hostname_hold, holds, finding)
 
 
-def _standing(situation: Situation, targets: Targets, hostname: Hold) -> Standing | None:
+def _standing(observed: Observed, targets: Targets, hostname: Hold) -> Standing | None:
     """May this object hold anything by its age? None: not known yet."""
-    spec, memory = situation.obj.spec, situation.memory
+    spec, memory = observed.obj.spec, observed.memory
     shown = {eip.ptr.name for eip in targets.wanted.values()}
-    observed = spec.forward.management is Management.OBSERVED
-    holds = spec.hostname in shown if observed else spec.hostname in situation.own_names()
+    is_observed = spec.forward.management is Management.OBSERVED
+    holds = spec.hostname in shown if is_observed else spec.hostname in observed.own_names()
     # A region that was not read yet, or does not answer for now, says nothing; one that is denied holds nothing.
     waiting = targets.fault is None or targets.fault.kind is ErrorKind.TRANSIENT
     if waiting and not targets.wanted and not targets.known and not targets.outside:
@@ -110,22 +112,22 @@ def _standing(situation: Situation, targets: Targets, hostname: Hold) -> Standin
 
 
 def _hostname(
-    situation: Situation, draft: Draft, choice: Choice, *, managed: bool
+    observed: Observed, builder: PlanBuilder, choice: Choice, *, managed: bool
 ) -> tuple[Hold, str | None]:
-    me, hostname = situation.obj.meta.uid, situation.obj.spec.hostname
-    claims = situation.world.claims
+    me, hostname = observed.obj.meta.uid, observed.obj.spec.hostname
+    claims = observed.world.claims
     if choice.zone is not None:
-        if situation.world.records.get(choice.zone.id, hostname).value is None:
+        if observed.world.records.get(choice.zone.id, hostname).value is None:
             return Hold.UNKNOWN, None
     elif managed and choice.finding is not None and choice.finding.soft:
         return Hold.UNKNOWN, None
-    holder = marked_holder(situation, hostname)
+    holder = marked_holder(observed, hostname)
     if holder is None:
         first = claims.first_for(hostname)
         holder = first.uid if first is not None else me
         if holder != me and claims.standing(holder) is None:
             # Not looked at yet: it may turn out to be unable to do anything with the name.
-            draft.later(situation.settings.poll_seconds)
+            builder.later(observed.settings.poll_seconds)
             return Hold.UNKNOWN, None
     if holder == me:
         return Hold.MINE, me
@@ -135,53 +137,53 @@ def _hostname(
     return (Hold.LOST if lost else Hold.RELEASE), holder
 
 
-def _eip(situation: Situation, draft: Draft, eip: Eip, hostname: Hold) -> tuple[Hold, str | None]:
-    me, claims = situation.obj.meta.uid, situation.world.claims
+def _eip(observed: Observed, builder: PlanBuilder, eip: Eip, hostname: Hold) -> tuple[Hold, str | None]:
+    me, claims = observed.obj.meta.uid, observed.world.claims
     shown = eip.ptr.update if eip.ptr.pending and eip.ptr.update else eip.ptr.name
-    if hostname is Hold.UNKNOWN and shown == situation.obj.spec.hostname:
+    if hostname is Hold.UNKNOWN and shown == observed.obj.spec.hostname:
         return Hold.UNKNOWN, None
     holder = None
-    if (leaving := claims.leaving_eip(eip, situation.obj.spec.hostname)) is not None:
+    if (leaving := claims.leaving_eip(eip, observed.obj.spec.hostname)) is not None:
         # Neither a mark nor, once it is reset, the PTR tells of its claim; and it cannot tell our PTR from its own.
         holder = leaving.uid
-    elif shown is not None and shown not in situation.own_names():
-        holder = marked_holder(situation, shown)
-        if holder is None and shown != situation.obj.spec.hostname and not _read(situation, draft, shown):
+    elif shown is not None and shown not in observed.own_names():
+        holder = marked_holder(observed, shown)
+        if holder is None and shown != observed.obj.spec.hostname and not _read(observed, builder, shown):
             return Hold.UNKNOWN, None
         if holder is None:
             # Under Observed there is no mark: the PTR itself is the trace of the claim.
             holder = claims.observed_at(eip, shown)
     elif shown is not None:
         holder = me
-    if holder is None and (holder := _first(situation, draft, eip, hostname)) is None:
+    if holder is None and (holder := _first(observed, builder, eip, hostname)) is None:
         return Hold.UNKNOWN, None
     if holder == me:
         return Hold.MINE, me
     return (Hold.LOST if claims.wants_eip(holder, eip) else Hold.RELEASE), holder
 
 
-def _first(situation: Situation, draft: Draft, eip: Eip, hostname: Hold) -> str | None:
+def _first(observed: Observed, builder: PlanBuilder, eip: Eip, hostname: Hold) -> str | None:
     """Whose is an EIP that nothing shows to be anybody's: the first in line for it that may have its hostname.
 
     One that may not could do nothing with it, and would keep it from all others. None: not known yet.
     """
-    me, claims = situation.obj.meta.uid, situation.world.claims
+    me, claims = observed.obj.meta.uid, observed.world.claims
     eldest = None
     for place, claimant in enumerate(claims.in_line_for(eip)):
         standing = claims.standing(claimant.uid)
         # Those that have not noticed yet that their names are lost leave the front of the line by themselves.
         crowded = hostname is Hold.LOST and place == _LOOKED_AT
         if claimant.uid != me and (standing is None or crowded):
-            draft.later(situation.settings.poll_seconds)
+            builder.later(observed.settings.poll_seconds)
             return None
         if eldest is not None and standing is not None and not standing.named:
             # Behind it there are only others that may not have their names either.
             if hostname is not Hold.LOST and claims.wants_eip(me, eip):
                 # Among them this object, which got its name just now: it goes to the front with this pass.
-                draft.later(situation.settings.poll_seconds)
+                builder.later(observed.settings.poll_seconds)
                 return None
             return eldest
-        nameless = hostname is Hold.LOST if claimant.uid == me else _lost_name(situation, draft, claimant)
+        nameless = hostname is Hold.LOST if claimant.uid == me else _lost_name(observed, builder, claimant)
         if nameless is None:
             return None
         if not nameless:
@@ -190,43 +192,43 @@ def _first(situation: Situation, draft: Draft, eip: Eip, hostname: Hold) -> str 
     return eldest or me
 
 
-def _lost_name(situation: Situation, draft: Draft, other: Claimant) -> bool | None:
+def _lost_name(observed: Observed, builder: PlanBuilder, other: Claimant) -> bool | None:
     """Is another object's hostname held by one that wants it too? None: not known yet."""
-    claims = situation.world.claims
+    claims = observed.world.claims
     if not claims.others_want(other.uid, other.hostname):
         return False
-    if not _read(situation, draft, other.hostname):
+    if not _read(observed, builder, other.hostname):
         # Where nobody may look, age must do.
-        return False if all(fault for _, fault in _unread(situation, other.hostname)) else None
+        return False if all(fault for _, fault in _unread(observed, other.hostname)) else None
     first = claims.first_for(other.hostname)
-    holder = marked_holder(situation, other.hostname, other.uid) or (first.uid if first else other.uid)
+    holder = marked_holder(observed, other.hostname, other.uid) or (first.uid if first else other.uid)
     return holder != other.uid and claims.wants_hostname(holder, other.hostname)
 
 
-def _read(situation: Situation, draft: Draft, hostname: str) -> bool:
+def _read(observed: Observed, builder: PlanBuilder, hostname: str) -> bool:
     """Has the place where a mark for this hostname could stand been read? It is asked for if it was not."""
-    unread = _unread(situation, hostname)
+    unread = _unread(observed, hostname)
     for zone_id, _ in unread:
-        draft.need(NeedName(zone_id, hostname, situation.memory.first_seen))
+        builder.need(NeedName(zone_id, hostname, observed.memory.first_seen))
     return not unread
 
 
-def _unread(situation: Situation, hostname: str) -> list[tuple[str, Fault | None]]:
+def _unread(observed: Observed, hostname: str) -> list[tuple[str, Fault | None]]:
     """The zones in which a mark for this hostname could stand unseen, and why."""
-    zones = [z for z in situation.world.zones.get().value or () if z.editable and is_within(hostname, z.name)]
+    zones = [z for z in observed.world.zones.get().value or () if z.editable and is_within(hostname, z.name)]
     longest = max((len(z.name) for z in zones), default=0)
-    facts = ((z.id, situation.world.records.get(z.id, hostname)) for z in zones if len(z.name) == longest)
+    facts = ((z.id, observed.world.records.get(z.id, hostname)) for z in zones if len(z.name) == longest)
     return [(zone_id, fact.fault) for zone_id, fact in facts if fact.value is None]
 
 
 def _finding(
-    situation: Situation, hostname: Hold, contested: dict[str, Hold], blockers: frozenset[str]
+    observed: Observed, hostname: Hold, contested: dict[str, Hold], blockers: frozenset[str]
 ) -> Finding | None:
     if not blockers:
         return None
-    name = situation.obj.spec.hostname
+    name = observed.obj.spec.hostname
     what = name if hostname in ELSEWHERE else ", ".join(sorted(contested))
-    cycle = situation.world.claims.in_cycle(situation.obj.meta.uid, blockers)
+    cycle = observed.world.claims.in_cycle(observed.obj.meta.uid, blockers)
     if cycle:
         return bad(
             reasons.CLAIM_CYCLE,
@@ -255,13 +257,13 @@ def _finding(
     )
 
 
-def _unclear(situation: Situation, choice: Choice) -> Finding:
+def _unclear(observed: Observed, choice: Choice) -> Finding:
     """Who holds the hostname is not known, and why: without the mark at the name nobody can tell."""
-    hostname = situation.obj.spec.hostname
+    hostname = observed.obj.spec.hostname
     if choice.zone is None and choice.finding is not None:
         return choice.finding
     if choice.zone is not None:
-        fault = situation.world.records.get(choice.zone.id, hostname).fault
+        fault = observed.world.records.get(choice.zone.id, hostname).fault
         if fault is not None:
             return replace(
                 from_fault(fault, f"Reading {hostname} in zone {choice.zone.id}: "), status=UNKNOWN

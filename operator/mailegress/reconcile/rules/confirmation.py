@@ -8,50 +8,48 @@ it, a second fact that only the operator can write must agree: the object's stat
 from __future__ import annotations
 
 from mailegress.model.aws import NameView
-from mailegress.reconcile.observe import Situation
+from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.rules import targets
-from mailegress.reconcile.rules.plan_builder import Draft
+from mailegress.reconcile.rules.plan_builder import PlanBuilder
 
 Place = tuple[str, str]
 """(zone ID, hostname)."""
 
 
-def recorded_places(situation: Situation) -> set[Place]:
+def recorded_places(observed: Observed) -> set[Place]:
     """The places that the stored status names."""
-    status = situation.obj.status
+    status = observed.obj.status
     places = {(former.zone_id, former.hostname) for former in status.former_records}
     if status.zone is not None and status.hostname is not None:
         places.add((status.zone.id, status.hostname))
     return places
 
 
-def vouched(situation: Situation, zone_id: str, view: NameView) -> bool:
+def vouched(observed: Observed, zone_id: str, view: NameView) -> bool:
     """May the A record beside our ownership record be changed or removed?"""
     place = (zone_id, view.hostname)
     return (
-        place in situation.memory.written
-        or place in recorded_places(situation)
-        or _explained(situation, view)
+        place in observed.memory.written or place in recorded_places(observed) or _explained(observed, view)
     )
 
 
-def _explained(situation: Situation, view: NameView) -> bool:
+def _explained(observed: Observed, view: NameView) -> bool:
     """Does the A record hold nothing but this object's own addresses, with nobody else who wants the name?
 
     Such a record could be adopted, so its ownership record grants nothing new. This is how an object whose status was
     lost, or was not written yet when the process stopped, gets its records back, at former hostnames too.
     """
-    s, hostname = situation, view.hostname
+    s, hostname = observed, view.hostname
     rivalled = s.world.claims.others_want(s.obj.meta.uid, hostname)
     if rivalled and not (s.obj.status.observed_generation == -1 and _first(s, hostname)):
         return False
     own = {a.public_ip for a in s.recorded()} | {
-        e.public_ip for e in targets.resolve(s, Draft()).wanted.values()
+        e.public_ip for e in targets.resolve(s, PlanBuilder()).wanted.values()
     }
     records = view.of_type("A")
     return all(r.simple and set(r.values) <= own for r in records)
 
 
-def _first(situation: Situation, hostname: str) -> bool:
-    first = situation.world.claims.first_for(hostname)
-    return first is not None and first.uid == situation.obj.meta.uid
+def _first(observed: Observed, hostname: str) -> bool:
+    first = observed.world.claims.first_for(hostname)
+    return first is not None and first.uid == observed.obj.meta.uid

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from mailegress.model.aws import Zone
 from mailegress.model.dns import Delegated
-from mailegress.reconcile.observe import Situation
+from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import NeedServerAddresses
-from mailegress.reconcile.rules.plan_builder import Draft
+from mailegress.reconcile.rules.plan_builder import PlanBuilder
 
 _NAMES = 16
 """Published names whose addresses are looked up; a delegation with more foreign ones is not white-labelled."""
@@ -18,7 +18,7 @@ _LONGEST_TTL = 604_800
 
 
 def strays(
-    situation: Situation, draft: Draft, published: frozenset[str], servers: frozenset[str]
+    observed: Observed, builder: PlanBuilder, published: frozenset[str], servers: frozenset[str]
 ) -> frozenset[str] | None:
     """The published name servers that are not ``servers`` of the hosted zone; None while addresses are looked up.
 
@@ -29,38 +29,40 @@ def strays(
     foreign = published - servers
     if not foreign or len(foreign) > _NAMES:
         return foreign
-    s = situation
+    s = observed
     # Judged again within the pace of what somebody else must change; what fits is looked at seldom.
     kept = _addresses(s, foreign | servers)
     floor = max(s.edit_floor, s.now - s.settings.public_seconds)
     odd = _odd(kept, foreign, servers)
     if odd:
         floor = max(floor, s.now - s.settings.blocked_seconds)
-        draft.later(s.settings.blocked_seconds)
+        builder.later(s.settings.blocked_seconds)
     known = True
     for name in sorted(foreign | servers):
         fact = s.world.dns.server_addresses(name)
         tried = max(fact.at, fact.tried_at)
         if not fact.fresh(floor) and tried < floor:
-            draft.need(NeedServerAddresses(name, floor))
+            builder.need(NeedServerAddresses(name, floor))
         known &= fact.value is not None or fact.fault is not None
     return odd if known else None
 
 
-def delegated(situation: Situation, draft: Draft, zone: Zone, servers: frozenset[str]) -> Delegated | None:
+def delegated(
+    observed: Observed, builder: PlanBuilder, zone: Zone, servers: frozenset[str]
+) -> Delegated | None:
     """What is known of the parent after the newest reading: whether it delegates to this zone, and since when.
 
     Only readings of this process count: after a restart the first of them is taken for the moment of the change. None:
     the parent was not read yet.
     """
-    before = situation.memory.delegated
-    fact = situation.world.dns.authorities(situation.obj.spec.hostname)
+    before = observed.memory.delegated
+    fact = observed.world.dns.authorities(observed.obj.spec.hostname)
     report = fact.value
     if report is None:
         return before
     zone_id = ""
     if report.zone == zone.name:
-        odd = strays(situation, draft, report.name_servers, servers)
+        odd = strays(observed, builder, report.name_servers, servers)
         if odd is None:
             return before
         zone_id = "" if odd else zone.id
@@ -70,9 +72,9 @@ def delegated(situation: Situation, draft: Draft, zone: Zone, servers: frozenset
     return Delegated(zone_id, fact.at, max(ttl, before.ttl if before is not None else 0), ttl)
 
 
-def _addresses(situation: Situation, names: frozenset[str]) -> dict[str, frozenset[str]]:
+def _addresses(observed: Observed, names: frozenset[str]) -> dict[str, frozenset[str]]:
     """What is known of each; a name whose address cannot be found has none."""
-    return {name: situation.world.dns.server_addresses(name).value or frozenset() for name in names}
+    return {name: observed.world.dns.server_addresses(name).value or frozenset() for name in names}
 
 
 def _odd(

@@ -9,7 +9,7 @@ from mailegress.api.status import AddressStatus, PtrOrigin
 from mailegress.api.types import DeletionPolicy, Management
 from mailegress.model.aws import Eip
 from mailegress.reconcile import dns_checks
-from mailegress.reconcile.observe import Situation
+from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import (
     ChangeRecords,
     Finding,
@@ -28,41 +28,41 @@ from mailegress.reconcile.result import (
 )
 from mailegress.reconcile.rules import unseen
 from mailegress.reconcile.rules.claims import marked_holder
-from mailegress.reconcile.rules.plan_builder import Draft
+from mailegress.reconcile.rules.plan_builder import PlanBuilder
 from mailegress.reconcile.rules.ptr import not_shown, pending_since, read_lately, reset_before, update_failed
 from mailegress.reconcile.rules.retire import own_mark, remove, simple_a, writing
 
 
-def plan(situation: Situation) -> Step:
+def plan(observed: Observed) -> Step:
     """One step of the clean-up, or the finalizer's removal once nothing that is ours can be left."""
-    draft = Draft()
-    obj = situation.obj
+    builder = PlanBuilder()
+    obj = observed.obj
     if FINALIZER not in obj.meta.finalizers:
-        return _step(situation, draft, None, settled=True)
+        return _step(observed, builder, None, settled=True)
     if obj.spec.deletion_policy is DeletionPolicy.RETAIN:
-        draft.act(RemoveFinalizer("deletionPolicy is Retain: DNS records and PTRs are left in place"))
-        return _step(situation, draft, None)
-    blocker = _clean(situation, draft)
+        builder.act(RemoveFinalizer("deletionPolicy is Retain: DNS records and PTRs are left in place"))
+        return _step(observed, builder, None)
+    blocker = _clean(observed, builder)
     if blocker is None:
-        draft.notices.extend(_left(situation))
-        draft.act(RemoveFinalizer("nothing of this object is left"))
-    return _step(situation, draft, blocker)
+        builder.notices.extend(_left(observed))
+        builder.act(RemoveFinalizer("nothing of this object is left"))
+    return _step(observed, builder, blocker)
 
 
-def _clean(situation: Situation, draft: Draft) -> Finding | None:
-    blocker = _read(situation, draft)
+def _clean(observed: Observed, builder: PlanBuilder) -> Finding | None:
+    blocker = _read(observed, builder)
     if blocker is not None:
         return blocker
-    ptrs = _ptrs(situation, draft)
+    ptrs = _ptrs(observed, builder)
     if ptrs is not None:
         return ptrs
     # A record outlives every PTR that may still show its name.
-    if hidden := unseen.addresses(situation, draft):
+    if hidden := unseen.addresses(observed, builder):
         return _blocked_by([it for _, it in hidden])
-    records = _records(situation, draft)
+    records = _records(observed, builder)
     if records is not None:
         return records
-    return _blocked_by(_unseen_places(situation, draft))
+    return _blocked_by(_unseen_places(observed, builder))
 
 
 def _blocked_by(hidden: list[unseen.Unseen]) -> Finding | None:
@@ -73,24 +73,24 @@ def _blocked_by(hidden: list[unseen.Unseen]) -> Finding | None:
     return bad(reasons.DELETING, first.finding.message)
 
 
-def _unseen_places(situation: Situation, draft: Draft) -> list[unseen.Unseen]:
-    since = situation.memory.deleting_at
-    found = (unseen.place(situation, draft, where, since) for where in unseen.recorded(situation))
+def _unseen_places(observed: Observed, builder: PlanBuilder) -> list[unseen.Unseen]:
+    since = observed.memory.deleting_at
+    found = (unseen.place(observed, builder, where, since) for where in unseen.recorded(observed))
     return [it for it in found if it is not None]
 
 
-def _read(situation: Situation, draft: Draft) -> Finding | None:
+def _read(observed: Observed, builder: PlanBuilder) -> Finding | None:
     """Everything that could still be ours must have been read since the deletion was seen."""
-    s = situation
+    s = observed
     since = s.memory.deleting_at
     zones = s.world.zones.get()
     if zones.value is None:
-        draft.need(NeedZones(s.memory.first_seen))
+        builder.need(NeedZones(s.memory.first_seen))
         return from_fault(zones.fault) if zones.fault else _reading()
     if not (s.memory.complete or s.fits()):
         swept = s.world.records.all_swept()
         if not swept.value:
-            draft.need(NeedSweep())
+            builder.need(NeedSweep())
             return from_fault(swept.fault) if swept.fault else _reading()
     listed = {z.id for z in zones.value if z.editable}
     places = {*s.owned(), *((p.zone_id, p.hostname) for p in unseen.recorded(s) if p.zone_id in listed)}
@@ -103,17 +103,17 @@ def _read(situation: Situation, draft: Draft) -> Finding | None:
     for zone_id, name in sorted(places):
         fact = s.world.records.get(zone_id, name)
         if fact.value is None or not fact.fresh(since):
-            if blocked := writing(s, draft, zone_id, name):
+            if blocked := writing(s, builder, zone_id, name):
                 write = s.world.writer.state(zone_id, name)
                 return _reading() if write is not None and write.busy else bad(reasons.DELETING, blocked)
-            draft.need(NeedName(zone_id, name, since))
+            builder.need(NeedName(zone_id, name, since))
             if fact.fault is not None and fact.fault.reason == reasons.ZONE_NOT_FOUND.name:
-                draft.need(NeedZones(fact.tried_at))
+                builder.need(NeedZones(fact.tried_at))
             return from_fault(fact.fault) if fact.fault else _reading()
-    for region in _regions(situation):
+    for region in _regions(observed):
         fact_region = s.world.book.get(region)
         if not fact_region.fresh(since):
-            draft.need(NeedRegion(region, since))
+            builder.need(NeedRegion(region, since))
             return from_fault(fact_region.fault) if fact_region.fault else _reading()
     return None
 
@@ -123,10 +123,10 @@ def _reading() -> Finding:
     return bad(reasons.DELETING, "Reading what this object has in Route 53 and EC2.")
 
 
-def _resetting(situation: Situation, *, earlier: str = "") -> Finding:
+def _resetting(observed: Observed, *, earlier: str = "") -> Finding:
     """One text from before the first reset is sent until the last PTR is gone. ``earlier``: what comes before."""
-    status = situation.obj.status
-    name = status.hostname or situation.obj.spec.hostname
+    status = observed.obj.status
+    name = status.hostname or observed.obj.spec.hostname
     addresses = f" for {dns_checks.listing(status.public_ips)}" if status.public_ips else ""
     return bad(
         reasons.DELETING,
@@ -135,9 +135,9 @@ def _resetting(situation: Situation, *, earlier: str = "") -> Finding:
     )
 
 
-def _earlier(situation: Situation, eip: Eip) -> str:
+def _earlier(observed: Observed, eip: Eip) -> str:
     """What AWS is still doing with a PTR."""
-    since = pending_since(situation, eip)
+    since = pending_since(observed, eip)
     if eip.ptr.update is None and not since:
         return ""
     what = f"a change of the PTR of {eip.public_ip} to {eip.ptr.update or 'none'} is still in progress at AWS"
@@ -145,17 +145,17 @@ def _earlier(situation: Situation, eip: Eip) -> str:
     return f"{what[0].upper()}{what[1:]}{when}. "
 
 
-def _regions(situation: Situation) -> tuple[str, ...]:
+def _regions(observed: Observed) -> tuple[str, ...]:
     """All regions if addresses are known only from a record, else those of the recorded EIPs."""
-    book = situation.world.book
-    named = {selector.region or book.regions[0] for selector in situation.obj.spec.elastic_ips}
-    named |= {a.region for a in situation.recorded() if a.region}
-    return tuple(r for r in book.regions if r in named or not situation.memory.complete)
+    book = observed.world.book
+    named = {selector.region or book.regions[0] for selector in observed.obj.spec.elastic_ips}
+    named |= {a.region for a in observed.recorded() if a.region}
+    return tuple(r for r in book.regions if r in named or not observed.memory.complete)
 
 
-def _candidates(situation: Situation) -> list[tuple[Eip, str, bool]]:
+def _candidates(observed: Observed) -> list[tuple[Eip, str, bool]]:
     """EIPs that may hold one of our names: (EIP, name, ours unless written down otherwise)."""
-    s = situation
+    s = observed
     found: dict[tuple[str, str], tuple[Eip, str, bool]] = {}
     views = [v for r in s.world.book.regions if (v := s.world.book.get(r).value) is not None]
     for zone_id, name in s.owned():
@@ -189,8 +189,8 @@ def _candidates(situation: Situation) -> list[tuple[Eip, str, bool]]:
     return [found[key] for key in sorted(found)]
 
 
-def _ptrs(situation: Situation, draft: Draft) -> Finding | None:
-    s = situation
+def _ptrs(observed: Observed, builder: PlanBuilder) -> Finding | None:
+    s = observed
     blocker: Finding | None = None
     for eip, name, ours in _candidates(s):
         recorded = s.recorded_for(eip.allocation_id)
@@ -201,7 +201,7 @@ def _ptrs(situation: Situation, draft: Draft) -> Finding | None:
             blocker = blocker or under_way(write, _resetting(s))
             continue
         if (since := s.doubted(eip.region, eip.allocation_id)) is not None:
-            draft.need(NeedPtr(eip.region, eip.allocation_id, since))
+            builder.need(NeedPtr(eip.region, eip.allocation_id, since))
             fault = write.fault if write is not None else None
             blocker = blocker or (from_fault(fault) if fault else _resetting(s))
             continue
@@ -210,26 +210,26 @@ def _ptrs(situation: Situation, draft: Draft) -> Finding | None:
         calm = _resetting(s, earlier=_earlier(s, eip) if eip.ptr.pending else "")
         blocker = blocker or under_way(write, calm)
         if eip.ptr.pending:
-            draft.need(NeedPtr(eip.region, eip.allocation_id, s.now))
+            builder.need(NeedPtr(eip.region, eip.allocation_id, s.now))
             # Not calm: it lasts until AWS answers again.
             blocker = not_shown(s, eip) or blocker
             continue
-        if (failed := update_failed(s, draft, eip, write)) is not None:
+        if (failed := update_failed(s, builder, eip, write)) is not None:
             blocker = failed
             continue
         if rest := s.rest_of(write):
-            draft.later(rest)
+            builder.later(rest)
             continue
-        if read_lately(s, draft, eip):
-            draft.act(
-                ResetPtr(eip.region, eip.allocation_id, eip.public_ip, name, reset_before(situation, eip))
+        if read_lately(s, builder, eip):
+            builder.act(
+                ResetPtr(eip.region, eip.allocation_id, eip.public_ip, name, reset_before(observed, eip))
             )
     return blocker
 
 
-def _left(situation: Situation) -> list[Notice]:
+def _left(observed: Observed) -> list[Notice]:
     """PTRs that nobody but AWS Support can take away."""
-    s, hostname = situation, situation.obj.status.hostname or situation.obj.spec.hostname
+    s, hostname = observed, observed.obj.status.hostname or observed.obj.spec.hostname
     left: dict[str, list[str]] = {}
     for entry in s.recorded():
         view = s.world.book.get(entry.region or "").value if entry.region in s.world.book.regions else None
@@ -249,11 +249,11 @@ def _removing(name: str) -> Finding:
     return bad(reasons.DELETING, f"No PTR is left; removing the records of {name} from Route 53.")
 
 
-def _records(situation: Situation, draft: Draft) -> Finding | None:
-    s = situation
+def _records(observed: Observed, builder: PlanBuilder) -> Finding | None:
+    s = observed
     blocker: Finding | None = None
     for zone_id, name in s.owned():
-        if blocked := writing(s, draft, zone_id, name):
+        if blocked := writing(s, builder, zone_id, name):
             write = s.world.writer.state(zone_id, name)
             busy = write is not None and write.busy
             blocker = blocker or under_way(write, _removing(name) if busy else bad(reasons.DELETING, blocked))
@@ -263,7 +263,7 @@ def _records(situation: Situation, draft: Draft) -> Finding | None:
         if view is None or mark is None:
             continue
         blocker = blocker or under_way(s.world.writer.state(zone_id, name), _removing(name))
-        draft.act(ChangeRecords(zone_id, name, remove(view, mark), f"remove {name}"))
+        builder.act(ChangeRecords(zone_id, name, remove(view, mark), f"remove {name}"))
     # A claim that is on its way may still land.
     hostname = s.obj.spec.hostname
     for zone in s.world.zones.get().value or ():
@@ -274,8 +274,10 @@ def _records(situation: Situation, draft: Draft) -> Finding | None:
     return blocker
 
 
-def _step(situation: Situation, draft: Draft, blocker: Finding | None, *, settled: bool = False) -> Step:
-    status = situation.obj.status
+def _step(
+    observed: Observed, builder: PlanBuilder, blocker: Finding | None, *, settled: bool = False
+) -> Step:
+    status = observed.obj.status
     going = blocker or _reading()
     if going.reason != reasons.DELETING.name:
         going = bad(
@@ -284,36 +286,36 @@ def _step(situation: Situation, draft: Draft, blocker: Finding | None, *, settle
         )
     return Step(
         findings=dict.fromkeys((ACCEPTED, FORWARD_READY, REVERSE_READY, RESOLVED), going),
-        action=draft.action,
-        needs=tuple(draft.needs),
-        wait=min(draft.wait, situation.settings.blocked_seconds),
-        hostname=status.hostname or situation.obj.spec.hostname,
-        addresses=_kept(situation),
+        action=builder.action,
+        needs=tuple(builder.needs),
+        wait=min(builder.wait, observed.settings.blocked_seconds),
+        hostname=status.hostname or observed.obj.spec.hostname,
+        addresses=_kept(observed),
         public_ips=status.public_ips,
         zone=status.zone,
         forward=status.forward,
         former_records=status.former_records,
-        notices=tuple(dict.fromkeys(draft.notices)) if isinstance(draft.action, RemoveFinalizer) else (),
+        notices=tuple(dict.fromkeys(builder.notices)) if isinstance(builder.action, RemoveFinalizer) else (),
         deleting=True,
         settled=settled,
-        unsatisfied=tuple(draft.unsatisfied.items()),
+        unsatisfied=tuple(builder.unsatisfied.items()),
     )
 
 
-def _given_up(situation: Situation, entry: AddressStatus, eip: Eip) -> bool:
+def _given_up(observed: Observed, entry: AddressStatus, eip: Eip) -> bool:
     """Our PTR was seen to be gone: one that appears later is somebody else's."""
-    write = situation.world.ptrs.state(eip.region, eip.allocation_id)
-    settled = (write is None or not write.busy) and situation.doubted(eip.region, eip.allocation_id) is None
+    write = observed.world.ptrs.state(eip.region, eip.allocation_id)
+    settled = (write is None or not write.busy) and observed.doubted(eip.region, eip.allocation_id) is None
     return settled and entry.ptr is not None and eip.ptr.settled_to(None)
 
 
-def _kept(situation: Situation) -> tuple[AddressStatus, ...]:
+def _kept(observed: Observed) -> tuple[AddressStatus, ...]:
     """Origins stay written down until the end; what AWS shows now replaces what it showed."""
     kept = []
-    for entry in situation.obj.status.addresses:
+    for entry in observed.obj.status.addresses:
         view = (
-            situation.world.book.get(entry.region or "").value
-            if entry.region in situation.world.book.regions
+            observed.world.book.get(entry.region or "").value
+            if entry.region in observed.world.book.regions
             else None
         )
         eip = view.eips.get(entry.allocation_id or "") if view is not None else None
@@ -329,7 +331,7 @@ def _kept(situation: Situation) -> tuple[AddressStatus, ...]:
                     eip.region,
                     eip.attached_to or None,
                     eip.ptr.name,
-                    None if _given_up(situation, entry, eip) else entry.ptr_origin,
+                    None if _given_up(observed, entry, eip) else entry.ptr_origin,
                     None,
                     None,
                 )

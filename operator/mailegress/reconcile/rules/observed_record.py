@@ -6,17 +6,17 @@ from mailegress.api import reasons
 from mailegress.api.conditions import FORWARD_READY
 from mailegress.model.facts import NEVER
 from mailegress.reconcile import dns_checks
-from mailegress.reconcile.observe import Situation
+from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import bad, from_fault, unknown
 from mailegress.reconcile.rules.a_record import Forward
 from mailegress.reconcile.rules.adoption import nobody_joins, pointed, ptr_problem
-from mailegress.reconcile.rules.claims import Contest, Hold
-from mailegress.reconcile.rules.plan_builder import Draft
+from mailegress.reconcile.rules.claims import Claims, Hold
+from mailegress.reconcile.rules.plan_builder import PlanBuilder
 from mailegress.reconcile.rules.propagation import prove
 from mailegress.reconcile.rules.targets import Targets
 
 
-def assess(situation: Situation, draft: Draft, targets: Targets, contest: Contest) -> Forward:
+def assess(observed: Observed, builder: PlanBuilder, targets: Targets, contest: Claims) -> Forward:
     """The record must contain every address that may join; more values, and a CNAME in between, are fine."""
     if contest.hostname is not Hold.MINE:
         return Forward(
@@ -34,19 +34,19 @@ def assess(situation: Situation, draft: Draft, targets: Targets, contest: Contes
             e.public_ip
             for e in targets.wanted.values()
             if contest.allows(e.allocation_id)
-            and (_had(situation, e.allocation_id) or ptr_problem(situation, e) is None)
+            and (_had(observed, e.allocation_id) or ptr_problem(observed, e) is None)
         )
         - targets.lost
     )
     if not joining:
-        return Forward(nobody_joins(situation, targets, contest))
-    proof = prove(situation, draft, joining, NEVER, exact=False, pointed=pointed(situation, targets))
+        return Forward(nobody_joins(observed, targets, contest))
+    proof = prove(observed, builder, joining, NEVER, exact=False, pointed=pointed(observed, targets))
     finding = proof.finding
     entry = targets.problem
     holds = finding.ok
     if holds and entry is not None and entry.reason is not None:
         finding = bad(entry.reason, f"{entry.detail}. {entry.reason.remedy}")
-    report = situation.world.dns.authorities(situation.obj.spec.hostname).value
+    report = observed.world.dns.authorities(observed.obj.spec.hostname).value
     seen: frozenset[str] = frozenset()
     ttl = None
     if report is not None:
@@ -54,12 +54,12 @@ def assess(situation: Situation, draft: Draft, targets: Targets, contest: Contes
         usable = [a for a in report.answers if a.kind.answered]
         seen = frozenset.intersection(*(a.addresses for a in usable)) if usable else frozenset()
         ttl = max((a.ttl for a in report.answers if dns_checks.right(a, joining, exact=False)), default=None)
-    previous = situation.obj.status.forward
-    same = situation.obj.status.hostname == situation.obj.spec.hostname
+    previous = observed.obj.status.forward
+    same = observed.obj.status.hostname == observed.obj.spec.hostname
     if (
         previous is not None
         and same
-        and (report is None or (finding.soft and situation.stands(FORWARD_READY)))
+        and (report is None or (finding.soft and observed.stands(FORWARD_READY)))
     ):
         # Until an answer against it is confirmed, the record holds what it held.
         seen, ttl = frozenset(previous.values), previous.ttl_seconds
@@ -78,10 +78,10 @@ def assess(situation: Situation, draft: Draft, targets: Targets, contest: Contes
     )
 
 
-def _had(situation: Situation, allocation_id: str) -> bool:
-    recorded = situation.recorded_for(allocation_id)
+def _had(observed: Observed, allocation_id: str) -> bool:
+    recorded = observed.recorded_for(allocation_id)
     return (
         recorded is not None
         and recorded.ptr_origin is not None
-        and situation.obj.status.hostname == situation.obj.spec.hostname
+        and observed.obj.status.hostname == observed.obj.spec.hostname
     )

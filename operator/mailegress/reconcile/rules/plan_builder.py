@@ -7,11 +7,11 @@ from typing import Any
 
 from mailegress.model.facts import Fact
 from mailegress.reconcile.claim_index import Standing
-from mailegress.reconcile.observe import Situation
+from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import Action, Need, Notice
 
 
-class Draft:
+class PlanBuilder:
     """A decision in the making. The first action wins: callers propose in order of precedence."""
 
     def __init__(self) -> None:
@@ -38,45 +38,45 @@ class Draft:
         self.need(need)
         return False
 
-    def prove_absent(self, situation: Situation, fact: Fact[Any], need: Callable[[float], Need]) -> bool:
+    def prove_absent(self, observed: Observed, fact: Fact[Any], need: Callable[[float], Need]) -> bool:
         """True if what the reading does not show is missing; else a newer one is asked for, at the latest when the edit
         that names it is honoured.
         """
-        if fact.fresh(situation.absence_floor):
+        if fact.fresh(observed.absence_floor):
             return True
-        if situation.nudge_due > situation.now and situation.memory.nudges.pending:
-            self.later(situation.nudge_due - situation.now)
+        if observed.nudge_due > observed.now and observed.memory.nudges.pending:
+            self.later(observed.nudge_due - observed.now)
         else:
-            self.need(need(situation.absence_floor))
+            self.need(need(observed.absence_floor))
         return False
 
     def look_again(
-        self, situation: Situation, question: str, fact: Fact[Any], need: Callable[[float], Need]
+        self, observed: Observed, question: str, fact: Fact[Any], need: Callable[[float], Need]
     ) -> None:
         """Somebody else must change what was read: look at it again, at once after an edit, else after
         ``blocked_seconds``, ever more slowly up to the resync."""
-        if not fact.fresh(situation.absence_floor) and fact.fault is None:
-            self.need(need(situation.absence_floor))
-        self.list_again(situation, question, fact, need)
+        if not fact.fresh(observed.absence_floor) and fact.fault is None:
+            self.need(need(observed.absence_floor))
+        self.list_again(observed, question, fact, need)
 
     def list_again(
-        self, situation: Situation, question: str, fact: Fact[Any], need: Callable[[float], Need]
+        self, observed: Observed, question: str, fact: Fact[Any], need: Callable[[float], Need]
     ) -> None:
         """The same for a list that all objects share. When it is due counts from the last reading, whoever asked for
         that: any number of objects cost as many readings as the one that waits for the shortest time."""
-        settings = situation.settings
-        self._again(situation, question, fact, need, settings.blocked_seconds, settings.resync_seconds)
+        settings = observed.settings
+        self._again(observed, question, fact, need, settings.blocked_seconds, settings.resync_seconds)
 
     def ask_again(
-        self, situation: Situation, question: str, fact: Fact[Any], need: Callable[[float], Need]
+        self, observed: Observed, question: str, fact: Fact[Any], need: Callable[[float], Need]
     ) -> int:
         """A reading did not satisfy: ask again, ever more slowly. The readings in a row so far come back."""
-        settings = situation.settings
-        return self._again(situation, question, fact, need, settings.poll_seconds, settings.poll_max_seconds)
+        settings = observed.settings
+        return self._again(observed, question, fact, need, settings.poll_seconds, settings.poll_max_seconds)
 
     def _again(
         self,
-        situation: Situation,
+        observed: Observed,
         question: str,
         fact: Fact[Any],
         need: Callable[[float], Need],
@@ -85,12 +85,12 @@ class Draft:
     ) -> int:
         asked_at = max(fact.at, fact.tried_at)
         self.unsatisfied[question] = asked_at
-        streak = situation.streak(question, asked_at)
+        streak = observed.streak(question, asked_at)
         due = asked_at + min(first * 2.0 ** min(max(streak - 1, 0), 30), most)
-        if situation.now >= due:
+        if observed.now >= due:
             self.need(need(due))
         else:
-            self.later(due - situation.now)
+            self.later(due - observed.now)
         return streak
 
     def act(self, action: Action) -> None:

@@ -10,10 +10,10 @@ from mailegress.model.dns import AuthorityReport
 from mailegress.model.facts import Fact
 from mailegress.reconcile import dns_checks
 from mailegress.reconcile.dns_checks import Seen, Verdict
-from mailegress.reconcile.observe import Situation
+from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import Finding, NeedAuthorities, NeedSpot, Notice, bad, good, unknown
 from mailegress.reconcile.rules import delegation
-from mailegress.reconcile.rules.plan_builder import Draft
+from mailegress.reconcile.rules.plan_builder import PlanBuilder
 
 QUESTION = "authorities"
 
@@ -28,8 +28,8 @@ class Proof:
 
 
 def prove(
-    situation: Situation,
-    draft: Draft,
+    observed: Observed,
+    builder: PlanBuilder,
     wanted: frozenset[str],
     wrote_at: float,
     *,
@@ -42,7 +42,7 @@ def prove(
 
     ``pointed``: every address has its PTR already, so that a server without a usable answer holds back no PTR.
     """
-    s, hostname = situation, situation.obj.spec.hostname
+    s, hostname = observed, observed.obj.spec.hostname
     stands = s.stands(FORWARD_READY)
     reading = s.world.dns.authorities(hostname)
     floor = max(wrote_at, s.memory.token_at if stands else s.edit_floor)
@@ -54,7 +54,7 @@ def prove(
     if report is not None:
         strays: frozenset[str] | None = frozenset()
         if servers is not None and report.zone == zone:
-            strays = delegation.strays(s, draft, report.name_servers, servers)
+            strays = delegation.strays(s, builder, report.name_servers, servers)
         comparing = strays is None
         if strays is not None:
             verdict = dns_checks.authorities(
@@ -64,11 +64,11 @@ def prove(
     agreed = verdict is not None and verdict.seen is Seen.AGREE
     if (stands or agreed) and not requested:
         lame = verdict is not None and verdict.seen is Seen.LAME
-        doubt = _spot(s, draft, wanted, floor, reading, exact=exact, every=lame, text=text)
+        doubt = _spot(s, builder, wanted, floor, reading, exact=exact, every=lame, text=text)
         if doubt is not None:
             return Proof(doubt)
     if reading.fault is not None and reading.tried_at >= floor:
-        draft.ask_again(s, QUESTION, reading, lambda due: NeedAuthorities(hostname, due))
+        builder.ask_again(s, QUESTION, reading, lambda due: NeedAuthorities(hostname, due))
         known = {reason.name: reason for reason in (reasons.INTERCEPTED, reasons.DNS_LIMIT_EXCEEDED)}
         unusable = reasons.LAME_NAME_SERVER if reading.fault.answered else reasons.AUTHORITIES_UNREACHABLE
         why = known.get(reading.fault.reason, unusable)
@@ -81,23 +81,23 @@ def prove(
         text = f"Comparing the name servers of {zone} by address."
         return Proof(unknown(reasons.PROGRESSING, text, soft=True), stands=stands)
     if report is None or verdict is None:
-        draft.need(NeedAuthorities(hostname, floor))
+        builder.need(NeedAuthorities(hostname, floor))
         return Proof(unknown(reasons.PROGRESSING, text, soft=True), stands=stands)
     if verdict.seen is Seen.LAME:
-        return _lame(s, draft, reading, verdict, wanted, usable=pointed)
+        return _lame(s, builder, reading, verdict, wanted, usable=pointed)
     said = "" if verdict.seen is Seen.AGREE else verdict.text
-    draft.heard[QUESTION] = (reading.at, said)
+    builder.heard[QUESTION] = (reading.at, said)
     # What Route 53 was told reaches one server after the other; a record that others keep may also rotate, so that all
     # servers give the wanted answer by chance. Authorities cache nothing: a second reading is another sample.
     trend = s.trend(QUESTION, reading.at, said, wrote_at, wary=not exact, least=1 if exact else 2)
     if verdict.seen is Seen.AGREE:
         if not stands and not trend.consistent:
-            return _unconfirmed(s, draft, reading, trend.run, varies=trend.varies)
+            return _unconfirmed(s, builder, reading, trend.run, varies=trend.varies)
         message = f"Every authoritative name server returns {dns_checks.listing(wanted)} for {hostname}."
         # While suspended the write is only told: an older answer says as well what it would be.
         recent = s.obj.spec.suspend or reading.at >= s.now - s.settings.gate_seconds
         return Proof(good(reasons.RECORD_IN_SYNC, message), verified=recent)
-    streak = draft.ask_again(s, QUESTION, reading, lambda due: NeedAuthorities(hostname, due))
+    streak = builder.ask_again(s, QUESTION, reading, lambda due: NeedAuthorities(hostname, due))
     confirm = s.settings.confirmations if verdict.dissent != 1 else 2 * s.settings.confirmations
     reason = {
         Seen.SILENT: reasons.AUTHORITIES_UNREACHABLE,
@@ -111,8 +111,8 @@ def prove(
 
 
 def _spot(
-    situation: Situation,
-    draft: Draft,
+    observed: Observed,
+    builder: PlanBuilder,
     wanted: frozenset[str],
     floor: float,
     reading: Fact[AuthorityReport],
@@ -123,29 +123,29 @@ def _spot(
 ) -> Finding | None:
     """In idle times one authority is asked, or all while one of them is known to be lame. What it says against the
     condition is a question to all of them."""
-    s, hostname = situation, situation.obj.spec.hostname
+    s, hostname = observed, observed.obj.spec.hostname
     spot = s.world.dns.spot(hostname)
     idle = max(s.now - s.settings.resync_seconds / 2, floor)
     heard_at = reading.at if every else max(spot.at, reading.at)
     turn = s.memory.first_seen + s.spread(s.settings.resync_seconds)
     if heard_at < idle and s.now < turn:
-        draft.later(turn - s.now)
+        builder.later(turn - s.now)
     elif heard_at < idle:
-        draft.need(NeedAuthorities(hostname, idle) if every else NeedSpot(hostname, idle))
+        builder.need(NeedAuthorities(hostname, idle) if every else NeedSpot(hostname, idle))
     newest = spot.value if spot.at >= max(floor, reading.at) else None
     if newest is not None and not dns_checks.right(newest, wanted, exact=exact):
-        draft.need(NeedAuthorities(hostname, spot.at))
+        builder.need(NeedAuthorities(hostname, spot.at))
         return unknown(reasons.AUTHORITIES_DISAGREE, text, soft=True)
     if spot.fault is not None and spot.tried_at >= max(floor, reading.at, reading.tried_at):
         # One that is mute proves nothing about the others.
-        draft.need(NeedAuthorities(hostname, spot.tried_at))
+        builder.need(NeedAuthorities(hostname, spot.tried_at))
         return unknown(reasons.AUTHORITIES_UNREACHABLE, text, soft=True)
     return None
 
 
 def _lame(
-    situation: Situation,
-    draft: Draft,
+    observed: Observed,
+    builder: PlanBuilder,
     reading: Fact[AuthorityReport],
     verdict: Verdict,
     wanted: frozenset[str],
@@ -154,32 +154,32 @@ def _lame(
 ) -> Proof:
     """Some servers give no usable answer. Resolvers pass over them: while at least two others answer, that takes
     nothing from an object whose PTRs are set; no PTR is set beside one."""
-    s, hostname, reason = situation, situation.obj.spec.hostname, reasons.LAME_NAME_SERVER
+    s, hostname, reason = observed, observed.obj.spec.hostname, reasons.LAME_NAME_SERVER
     usable = usable and verdict.agreeing >= 2
     asked_at = max(reading.at, reading.tried_at)
     if not usable or s.streak(QUESTION, asked_at) < s.settings.confirmations:
-        streak = draft.ask_again(s, QUESTION, reading, lambda due: NeedAuthorities(hostname, due))
+        streak = builder.ask_again(s, QUESTION, reading, lambda due: NeedAuthorities(hostname, due))
         text = f"For {hostname}: {verdict.text}. {reason.remedy}"
         return Proof(bad(reason, text, soft=streak < s.settings.confirmations))
     # Confirmed: asked again in its turn only.
-    draft.unsatisfied[QUESTION] = asked_at
+    builder.unsatisfied[QUESTION] = asked_at
     message = (
         f"The other authoritative servers answer {dns_checks.listing(wanted)} for {hostname}, but {verdict.text}. "
         f"{reason.remedy}"
     )
     previous = s.obj.status.condition(FORWARD_READY)
     if previous is None or previous.message != message:
-        draft.notices.append(Notice(reason.name, message))
+        builder.notices.append(Notice(reason.name, message))
     return Proof(good(reasons.RECORD_IN_SYNC, message))
 
 
 def _unconfirmed(
-    situation: Situation, draft: Draft, reading: Fact[AuthorityReport], run: int, *, varies: bool
+    observed: Observed, builder: PlanBuilder, reading: Fact[AuthorityReport], run: int, *, varies: bool
 ) -> Proof:
     """The wanted answer after others: it counts when it is given several times in a row."""
-    hostname = situation.obj.spec.hostname
+    hostname = observed.obj.spec.hostname
     question = QUESTION if varies else f"{QUESTION} again"
-    draft.ask_again(situation, question, reading, lambda due: NeedAuthorities(hostname, due))
+    builder.ask_again(observed, question, reading, lambda due: NeedAuthorities(hostname, due))
     if varies:
         reason = reasons.ANSWERS_VARY
         text = f"For {hostname}: the authoritative servers returned different answers between readings. "

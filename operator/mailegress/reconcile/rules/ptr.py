@@ -11,7 +11,7 @@ from mailegress.model import ownership
 from mailegress.model.aws import Eip
 from mailegress.model.facts import ErrorKind, Fault, WriteState
 from mailegress.reconcile import dns_checks
-from mailegress.reconcile.observe import Situation
+from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import (
     Finding,
     NeedAuthorities,
@@ -27,8 +27,8 @@ from mailegress.reconcile.result import (
 )
 from mailegress.reconcile.rules.a_record import Forward
 from mailegress.reconcile.rules.adoption import left_alone, made_before, ptr_problem
-from mailegress.reconcile.rules.claims import Contest, Hold
-from mailegress.reconcile.rules.plan_builder import Draft
+from mailegress.reconcile.rules.claims import Claims, Hold
+from mailegress.reconcile.rules.plan_builder import PlanBuilder
 from mailegress.reconcile.rules.targets import Targets
 
 HOUR = 3600.0
@@ -48,29 +48,29 @@ class Reverse:
 
 
 def assess(
-    situation: Situation, draft: Draft, targets: Targets, contest: Contest, forward: Forward
+    observed: Observed, builder: PlanBuilder, targets: Targets, contest: Claims, forward: Forward
 ) -> Reverse:
     """Judge every wanted EIP's PTR; propose at most one write."""
     by_eip: dict[str, Finding] = {}
-    for entry in situation.recorded():
+    for entry in observed.recorded():
         if entry.public_ip in targets.lost:
-            draft.taken_back.append((entry.region or "", entry.allocation_id or ""))
+            builder.taken_back.append((entry.region or "", entry.allocation_id or ""))
     for allocation_id, eip in targets.wanted.items():
-        by_eip[allocation_id] = _judge(situation, draft, contest, forward, eip)
+        by_eip[allocation_id] = _judge(observed, builder, contest, forward, eip)
     settled = bool(by_eip) and all(f.ok for f in by_eip.values())
     switched = max(
-        (situation.memory.settled.get((a, situation.obj.spec.hostname), situation.now) for a in by_eip),
-        default=situation.now,
+        (observed.memory.settled.get((a, observed.obj.spec.hostname), observed.now) for a in by_eip),
+        default=observed.now,
     )
     if settled:
-        _reset_leaving(situation, draft, targets, forward)
+        _reset_leaving(observed, builder, targets, forward)
     # What needs a human is told before what goes on by itself.
     finding = min((f for f in by_eip.values() if not f.ok), key=_urgency, default=None)
     if finding is None:
         finding = (
-            good(reasons.PTR_IN_SYNC, f"Every address has the PTR {situation.obj.spec.hostname}.")
+            good(reasons.PTR_IN_SYNC, f"Every address has the PTR {observed.obj.spec.hostname}.")
             if by_eip
-            else _nothing(situation, targets)
+            else _nothing(observed, targets)
         )
     return Reverse(finding, by_eip, settled, switched)
 
@@ -80,7 +80,7 @@ def _urgency(finding: Finding) -> tuple[bool, bool]:
     return (finding.soft, reason is None or not reason.stalls_at_once)
 
 
-def _nothing(situation: Situation, targets: Targets) -> Finding:
+def _nothing(observed: Observed, targets: Targets) -> Finding:
     entry = targets.problem
     if entry is not None and entry.reason is not None:
         return bad(entry.reason, f"{entry.detail or entry.selector}. {entry.reason.remedy}")
@@ -89,52 +89,52 @@ def _nothing(situation: Situation, targets: Targets) -> Finding:
     return unknown(reasons.PROGRESSING, "Finding the Elastic IPs.", soft=True)
 
 
-def _judge(situation: Situation, draft: Draft, contest: Contest, forward: Forward, eip: Eip) -> Finding:
-    hostname = situation.obj.spec.hostname
+def _judge(observed: Observed, builder: PlanBuilder, contest: Claims, forward: Forward, eip: Eip) -> Finding:
+    hostname = observed.obj.spec.hostname
     joined = forward.mine and eip.public_ip in forward.values
     if contest.eips.get(eip.allocation_id) is Hold.UNKNOWN or (not forward.known and forward.finding.soft):
         return unknown(reasons.PROGRESSING, "Reading the state of an address.", soft=True)
     if not contest.allows(eip.allocation_id):
         # Neither which address it is nor what its PTR shows: it may be another tenant's.
         return bad(reasons.PENDING, "The PTR is set after this object has claimed the address.")
-    if not joined and (problem := ptr_problem(situation, eip)) is not None:
+    if not joined and (problem := ptr_problem(observed, eip)) is not None:
         place = (eip.region, eip.allocation_id)
-        draft.look_again(
-            situation,
+        builder.look_again(
+            observed,
             f"ptr:{eip.allocation_id}",
-            situation.world.book.ptr(*place),
+            observed.world.book.ptr(*place),
             lambda due: NeedPtr(*place, due),
         )
         return problem
-    view = situation.world.book.get(eip.region).value
+    view = observed.world.book.get(eip.region).value
     if view is not None and not view.ptr_supported:
-        return _unsupported(situation, draft, forward, eip)
-    if eip.ptr.settled_to(hostname) and situation.doubted(eip.region, eip.allocation_id) is None:
+        return _unsupported(observed, builder, forward, eip)
+    if eip.ptr.settled_to(hostname) and observed.doubted(eip.region, eip.allocation_id) is None:
         if not joined:
             return bad(
                 reasons.WAITING_FOR_FORWARD,
                 f"{eip.public_ip} has the PTR {hostname}; its A record does not exist yet.",
             )
-        if not situation.converged and not situation.world.book.ptr(eip.region, eip.allocation_id).fresh(
-            situation.edit_floor
+        if not observed.converged and not observed.world.book.ptr(eip.region, eip.allocation_id).fresh(
+            observed.edit_floor
         ):
-            draft.need(NeedPtr(eip.region, eip.allocation_id, situation.edit_floor))
+            builder.need(NeedPtr(eip.region, eip.allocation_id, observed.edit_floor))
             return unknown(reasons.PROGRESSING, f"Reading the PTR of {eip.public_ip}.", soft=True)
         return good(reasons.PTR_IN_SYNC, f"{eip.public_ip} has the PTR {hostname}.")
-    write = situation.world.ptrs.state(eip.region, eip.allocation_id)
+    write = observed.world.ptrs.state(eip.region, eip.allocation_id)
     if write is not None and write.busy:
         if not joined or not (forward.verified or forward.finding.ok or forward.finding.soft):
             # What justified it does not hold any more; if it was not sent yet, it is not.
-            draft.taken_back.append((eip.region, eip.allocation_id))
+            builder.taken_back.append((eip.region, eip.allocation_id))
         return _under_way(write, hostname, eip)
-    if (since := situation.doubted(eip.region, eip.allocation_id)) is not None:
-        draft.need(NeedPtr(eip.region, eip.allocation_id, since))
+    if (since := observed.doubted(eip.region, eip.allocation_id)) is not None:
+        builder.need(NeedPtr(eip.region, eip.allocation_id, since))
         return _unanswered(write)
     if eip.ptr.pending:
-        draft.need(NeedPtr(eip.region, eip.allocation_id, situation.now))
-        if (refused := not_shown(situation, eip)) is not None:
+        builder.need(NeedPtr(eip.region, eip.allocation_id, observed.now))
+        if (refused := not_shown(observed, eip)) is not None:
             return refused
-        if long := pending_since(situation, eip):
+        if long := pending_since(observed, eip):
             return bad(
                 reasons.PTR_PENDING,
                 f"AWS has the PTR of {eip.public_ip} PENDING since at least {long}, to become "
@@ -150,7 +150,7 @@ def _judge(situation: Situation, draft: Draft, contest: Contest, forward: Forwar
             reasons.WAITING_FOR_FORWARD,
             f"The PTR of {eip.public_ip} is set once the A record of {hostname} contains the address.",
         )
-    return _set(situation, draft, forward, eip)
+    return _set(observed, builder, forward, eip)
 
 
 def _unanswered(write: WriteState | None) -> Finding:
@@ -158,23 +158,23 @@ def _unanswered(write: WriteState | None) -> Finding:
     return from_fault(fault) if fault is not None else bad(reasons.PTR_PENDING, "Reading the PTR again.")
 
 
-def _set(situation: Situation, draft: Draft, forward: Forward, eip: Eip) -> Finding:
-    s, hostname = situation, situation.obj.spec.hostname
+def _set(observed: Observed, builder: PlanBuilder, forward: Forward, eip: Eip) -> Finding:
+    s, hostname = observed, observed.obj.spec.hostname
     write = s.world.ptrs.state(eip.region, eip.allocation_id)
-    if (failed := update_failed(s, draft, eip, write)) is not None:
+    if (failed := update_failed(s, builder, eip, write)) is not None:
         return failed
     if write is not None and write.fault is not None:
         refused = write.fault.reason == reasons.PTR_REJECTED.name
         pause = max(s.settings.ptr_refused_seconds, float(forward.ttl or 0)) if refused else None
         if rest := s.rest_of(write, pause):
-            draft.later(rest)
+            builder.later(rest)
             return _refused(write.fault, hostname, eip)
     shown = eip.ptr.name or "none"
     heal = _was_right(s, eip)
     if heal:
         recent = [t for t in s.memory.heals.get(eip.allocation_id, ()) if t > s.now - HOUR]
         if len(recent) >= s.settings.heals_per_hour:
-            draft.later(min(recent) + HOUR - s.now)
+            builder.later(min(recent) + HOUR - s.now)
             return bad(
                 reasons.PTR_CONTESTED,
                 f"The PTR of {eip.public_ip} was changed to {shown} again; the operator repaired it {len(recent)} "
@@ -184,14 +184,14 @@ def _set(situation: Situation, draft: Draft, forward: Forward, eip: Eip) -> Find
         heard = s.world.dns.authorities(hostname)
         stale = s.now - s.settings.gate_seconds
         if forward.complete and max(heard.at, heard.tried_at) < stale:
-            draft.need(NeedAuthorities(hostname, stale))
+            builder.need(NeedAuthorities(hostname, stale))
         return bad(
             reasons.WAITING_FOR_FORWARD,
             f"The PTR of {eip.public_ip} is set once every authoritative name server returns it as an address of "
             f"{hostname}.",
         )
     before = s.world.dns.authorities(hostname).at + s.settings.gate_seconds
-    draft.act(SetPtr(eip.region, eip.allocation_id, eip.public_ip, hostname, heal, before))
+    builder.act(SetPtr(eip.region, eip.allocation_id, eip.public_ip, hostname, heal, before))
     if s.obj.spec.suspend:
         return bad(
             reasons.SUSPENDED,
@@ -223,29 +223,31 @@ def _asking(hostname: str, eip: Eip) -> Finding:
     return bad(reasons.PTR_PENDING, f"Setting the PTR of {eip.public_ip} to {hostname}.")
 
 
-def not_shown(situation: Situation, eip: Eip) -> Finding | None:
+def not_shown(observed: Observed, eip: Eip) -> Finding | None:
     """AWS refuses to show what became of this PTR: nobody knows when its change is done."""
-    fault = situation.world.book.ptr(eip.region, eip.allocation_id).fault
+    fault = observed.world.book.ptr(eip.region, eip.allocation_id).fault
     if fault is None or fault.kind is ErrorKind.TRANSIENT:
         return None
     return from_fault(fault, f"AWS does not show whether the PTR of {eip.public_ip} is set: ")
 
 
-def pending_since(situation: Situation, eip: Eip) -> str:
+def pending_since(observed: Observed, eip: Eip) -> str:
     """Since when AWS has a change of this PTR PENDING, if that is long; as far as this process knows."""
-    since, stamp = situation.memory.pending.get(eip.allocation_id, (situation.now, ""))
-    return stamp if situation.now - since >= LONG_PENDING else ""
+    since, stamp = observed.memory.pending.get(eip.allocation_id, (observed.now, ""))
+    return stamp if observed.now - since >= LONG_PENDING else ""
 
 
-def update_failed(situation: Situation, draft: Draft, eip: Eip, write: WriteState | None) -> Finding | None:
+def update_failed(
+    observed: Observed, builder: PlanBuilder, eip: Eip, write: WriteState | None
+) -> Finding | None:
     """AWS took the last update of a PTR and reports that it failed: the finding until it may be tried again."""
     if not eip.ptr.failed:
         return None
-    since = write.at if write is not None else situation.memory.first_seen
-    rest = situation.rest(since, situation.settings.ptr_refused_seconds)
+    since = write.at if write is not None else observed.memory.first_seen
+    rest = observed.rest(since, observed.settings.ptr_refused_seconds)
     if not rest:
         return None
-    draft.later(rest)
+    builder.later(rest)
     said = eip.ptr.reason or "no reason given"
     return bad(
         reasons.PTR_REJECTED,
@@ -253,25 +255,25 @@ def update_failed(situation: Situation, draft: Draft, eip: Eip, write: WriteStat
     )
 
 
-def _was_right(situation: Situation, eip: Eip) -> bool:
+def _was_right(observed: Observed, eip: Eip) -> bool:
     """It showed the hostname before and does not any more: somebody else's act."""
-    recorded = situation.recorded_for(eip.allocation_id)
-    memory = situation.memory
+    recorded = observed.recorded_for(eip.allocation_id)
+    memory = observed.memory
     return (
         eip.allocation_id in memory.heals
-        or (eip.allocation_id, situation.obj.spec.hostname) in memory.shown
+        or (eip.allocation_id, observed.obj.spec.hostname) in memory.shown
         or (
             recorded is not None
             and recorded.ptr_origin is not None
-            and recorded.ptr == situation.obj.spec.hostname
-            and situation.obj.status.hostname == situation.obj.spec.hostname
+            and recorded.ptr == observed.obj.spec.hostname
+            and observed.obj.status.hostname == observed.obj.spec.hostname
         )
     )
 
 
-def _unsupported(situation: Situation, draft: Draft, forward: Forward, eip: Eip) -> Finding:
+def _unsupported(observed: Observed, builder: PlanBuilder, forward: Forward, eip: Eip) -> Finding:
     """GovCloud and ISO: AWS Support sets the PTR; it counts when it is seen in DNS."""
-    s, hostname = situation, situation.obj.spec.hostname
+    s, hostname = observed, observed.obj.spec.hostname
     fact = s.world.dns.public(hostname)
     reading = unknown(
         reasons.PROGRESSING, f"Querying public resolvers for the PTR of {eip.public_ip}.", soft=True
@@ -285,12 +287,12 @@ def _unsupported(situation: Situation, draft: Draft, forward: Forward, eip: Eip)
         floor = max(asked, s.now - s.settings.public_seconds)
         report = fact.value if fact.fresh(asked) else None
         if report is None or not fact.fresh(floor) or not addresses <= report.addresses:
-            draft.need(NeedPublic(hostname, addresses, floor))
+            builder.need(NeedPublic(hostname, addresses, floor))
         if report is None or eip.public_ip not in report.addresses:
             return reading
         if dns_checks.ptr_seen(report, eip.public_ip, hostname):
             return good(reasons.PTR_IN_SYNC, f"{eip.public_ip} has the PTR {hostname} in DNS.")
-        streak = draft.ask_again(s, "reverse", fact, lambda due: NeedPublic(hostname, addresses, due))
+        streak = builder.ask_again(s, "reverse", fact, lambda due: NeedPublic(hostname, addresses, due))
     return bad(
         reasons.REVERSE_UNSUPPORTED,
         f"AWS has no API for the PTR of {eip.public_ip} in {eip.region}: ask AWS Support to set it to {hostname}.",
@@ -298,68 +300,68 @@ def _unsupported(situation: Situation, draft: Draft, forward: Forward, eip: Eip)
     )
 
 
-def _reset_leaving(situation: Situation, draft: Draft, targets: Targets, forward: Forward) -> None:
+def _reset_leaving(observed: Observed, builder: PlanBuilder, targets: Targets, forward: Forward) -> None:
     """The new addresses are right: the PTRs of those that leave may go, then the record shrinks."""
     if not forward.mine:
         return
     for address in sorted(forward.wanted - forward.final):
-        eip = targets.find(situation, address)
+        eip = targets.find(observed, address)
         if eip is not None:
-            reset(situation, draft, eip, situation.obj.spec.hostname)
+            reset(observed, builder, eip, observed.obj.spec.hostname)
 
 
-def reset(situation: Situation, draft: Draft, eip: Eip, hostname: str) -> Finding | None:
+def reset(observed: Observed, builder: PlanBuilder, eip: Eip, hostname: str) -> Finding | None:
     """Take our name off an EIP. None once it is gone (or was never ours to take)."""
-    if left_alone(situation, eip) or hostname not in (eip.ptr.name, eip.ptr.update):
+    if left_alone(observed, eip) or hostname not in (eip.ptr.name, eip.ptr.update):
         return None
-    view = situation.world.book.get(eip.region).value
+    view = observed.world.book.get(eip.region).value
     if view is not None and not view.ptr_supported:
         return None
-    write = situation.world.ptrs.state(eip.region, eip.allocation_id)
+    write = observed.world.ptrs.state(eip.region, eip.allocation_id)
     text = f"Resetting the PTR of {eip.public_ip}."
     if write is not None and write.busy:
         return under_way(write, bad(reasons.PTR_PENDING, text))
-    if (since := situation.doubted(eip.region, eip.allocation_id)) is not None:
-        draft.need(NeedPtr(eip.region, eip.allocation_id, since))
+    if (since := observed.doubted(eip.region, eip.allocation_id)) is not None:
+        builder.need(NeedPtr(eip.region, eip.allocation_id, since))
         return _unanswered(write)
     if eip.ptr.pending:
-        draft.need(NeedPtr(eip.region, eip.allocation_id, situation.now))
-        if (refused := not_shown(situation, eip)) is not None:
+        builder.need(NeedPtr(eip.region, eip.allocation_id, observed.now))
+        if (refused := not_shown(observed, eip)) is not None:
             return refused
         return bad(reasons.PTR_PENDING, f"AWS is changing the PTR of {eip.public_ip}.")
-    if (failed := update_failed(situation, draft, eip, write)) is not None:
+    if (failed := update_failed(observed, builder, eip, write)) is not None:
         return failed
-    rest = situation.rest_of(write)
+    rest = observed.rest_of(write)
     if rest and write is not None and write.fault is not None:
-        draft.later(rest)
+        builder.later(rest)
         return from_fault(write.fault)
-    if read_lately(situation, draft, eip):
-        draft.act(
-            ResetPtr(eip.region, eip.allocation_id, eip.public_ip, hostname, reset_before(situation, eip))
+    if read_lately(observed, builder, eip):
+        builder.act(
+            ResetPtr(eip.region, eip.allocation_id, eip.public_ip, hostname, reset_before(observed, eip))
         )
     return under_way(write, bad(reasons.PTR_PENDING, text))
 
 
-def reset_before(situation: Situation, eip: Eip) -> float:
+def reset_before(observed: Observed, eip: Eip) -> float:
     """Until when a reset may be sent on the newest reading of the PTR."""
-    return situation.world.book.ptr(eip.region, eip.allocation_id).at + situation.settings.gate_seconds
+    return observed.world.book.ptr(eip.region, eip.allocation_id).at + observed.settings.gate_seconds
 
 
-def read_lately(situation: Situation, draft: Draft, eip: Eip) -> bool:
+def read_lately(observed: Observed, builder: PlanBuilder, eip: Eip) -> bool:
     """Was the PTR read just now? AWS resets it whatever it is, and it may have become somebody else's meanwhile."""
-    floor = situation.now - situation.settings.gate_seconds
-    fact = situation.world.book.ptr(eip.region, eip.allocation_id)
-    return draft.have(fact, floor, NeedPtr(eip.region, eip.allocation_id, floor))
+    floor = observed.now - observed.settings.gate_seconds
+    fact = observed.world.book.ptr(eip.region, eip.allocation_id)
+    return builder.have(fact, floor, NeedPtr(eip.region, eip.allocation_id, floor))
 
 
 def origin(
-    situation: Situation, draft: Draft, claim: Contest, forward: Forward, eip: Eip
+    observed: Observed, builder: PlanBuilder, claim: Claims, forward: Forward, eip: Eip
 ) -> PtrOrigin | None:
     """Whose PTR it is, to be written down before it is touched."""
-    hostname = situation.obj.spec.hostname
-    recorded = situation.recorded_for(eip.allocation_id)
+    hostname = observed.obj.spec.hostname
+    recorded = observed.recorded_for(eip.allocation_id)
     known = recorded.ptr_origin if recorded is not None else None
-    action = draft.action
+    action = builder.action
     if isinstance(action, SetPtr) and action.allocation_id == eip.allocation_id:
         # What was adopted and is put back stays as it was found; all else that we set is ours.
         return known if action.heal and known is not None else PtrOrigin.MANAGED
@@ -369,16 +371,16 @@ def origin(
         # What another object's PTR shows is not adopted by looking at it.
         return None
     if hostname in (eip.ptr.name, eip.ptr.update):
-        if situation.obj.spec.forward.management is Management.MANAGED:
+        if observed.obj.spec.forward.management is Management.MANAGED:
             zone = forward.zone
-            view = situation.world.records.get(zone.id, hostname).value if zone is not None else None
+            view = observed.world.records.get(zone.id, hostname).value if zone is not None else None
             if view is None:
                 return None  # Whose it is stands in the mark, which was not read yet.
             mark = ownership.parse(view.mark.values) if view.mark is not None else None
-            if mark is not None and not situation.settings.mine(mark.owner):
+            if mark is not None and not observed.settings.mine(mark.owner):
                 # Another operator's. Accepted later as a predecessor, it leaves us what it had made or adopted.
                 return None
-        if made_before(situation, eip):
+        if made_before(observed, eip):
             return PtrOrigin.MANAGED
-        return PtrOrigin.ADOPTED if ptr_problem(situation, eip) is None else None
+        return PtrOrigin.ADOPTED if ptr_problem(observed, eip) is None else None
     return None

@@ -9,10 +9,10 @@ from mailegress.model.dns import AnswerKind, ResolverReport
 from mailegress.model.facts import Fact
 from mailegress.reconcile import dns_checks
 from mailegress.reconcile.dns_checks import Differs, PublicVerdict, Seen
-from mailegress.reconcile.observe import Situation
+from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import Finding, NeedPublic, Notice, bad, good, unknown
 from mailegress.reconcile.rules.a_record import Forward
-from mailegress.reconcile.rules.plan_builder import Draft
+from mailegress.reconcile.rules.plan_builder import PlanBuilder
 from mailegress.reconcile.rules.ptr import Reverse
 
 QUESTION = "public"
@@ -47,9 +47,9 @@ _LOST_PTR = (
 )
 
 
-def assess(situation: Situation, draft: Draft, forward: Forward, reverse: Reverse) -> Finding:
+def assess(observed: Observed, builder: PlanBuilder, forward: Forward, reverse: Reverse) -> Finding:
     """What independent resolvers see; asked only after the authorities have it (negative caching, RFC 2308)."""
-    s, hostname = situation, situation.obj.spec.hostname
+    s, hostname = observed, observed.obj.spec.hostname
     resolvers = s.world.dns.resolvers
     if not resolvers:
         return unknown(
@@ -74,24 +74,24 @@ def assess(situation: Situation, draft: Draft, forward: Forward, reverse: Revers
     if report is not None and not wanted <= report.addresses:
         report = None
     if fact.fault is not None and fact.tried_at >= floor:
-        return _no_answer(s, draft, fact, wanted, stands=stands)
-    _renew(s, draft, fact, wanted, floor, usable=report is not None, stands=stands)
+        return _no_answer(s, builder, fact, wanted, stands=stands)
+    _renew(s, builder, fact, wanted, floor, usable=report is not None, stands=stands)
     if report is None:
         return unknown(reasons.PROGRESSING, f"Querying public resolvers for {hostname}.", soft=True)
     verdict = dns_checks.public(report, wanted, hostname, len(resolvers))
     if verdict.seen is Seen.SILENT:
-        streak = draft.ask_again(s, QUESTION, fact, lambda due: NeedPublic(hostname, wanted, due))
+        streak = builder.ask_again(s, QUESTION, fact, lambda due: NeedPublic(hostname, wanted, due))
         return unknown(
             reasons.RESOLVERS_UNREACHABLE,
             f"{verdict.text}. {_remedy_of_silence(s, report)}",
             soft=streak < s.settings.confirmations,
         )
-    return _weigh(s, draft, fact, verdict, wanted, reverse.switched_at, stands=stands)
+    return _weigh(s, builder, fact, verdict, wanted, reverse.switched_at, stands=stands)
 
 
 def _renew(
-    situation: Situation,
-    draft: Draft,
+    observed: Observed,
+    builder: PlanBuilder,
     fact: Fact[ResolverReport],
     wanted: frozenset[str],
     floor: float,
@@ -100,23 +100,28 @@ def _renew(
     stands: bool,
 ) -> None:
     """Ask once an interval; what another process verified, in this object's turn."""
-    s, interval = situation, situation.settings.public_seconds
+    s, interval = observed, observed.settings.public_seconds
     if usable and not stands:
         return
     due = fact.at + interval if usable else s.memory.first_seen + s.spread(interval)
     if stands and s.now < due and (usable or floor <= s.memory.first_seen):
-        draft.later(due - s.now)
+        builder.later(due - s.now)
         return
-    draft.need(NeedPublic(s.obj.spec.hostname, wanted, max(floor, s.now - interval)))
+    builder.need(NeedPublic(s.obj.spec.hostname, wanted, max(floor, s.now - interval)))
 
 
 def _no_answer(
-    situation: Situation, draft: Draft, fact: Fact[ResolverReport], wanted: frozenset[str], *, stands: bool
+    observed: Observed,
+    builder: PlanBuilder,
+    fact: Fact[ResolverReport],
+    wanted: frozenset[str],
+    *,
+    stands: bool,
 ) -> Finding:
     """No resolver gave a usable answer: that says nothing at first, and something when it lasts."""
-    s, hostname, fault = situation, situation.obj.spec.hostname, fact.fault
+    s, hostname, fault = observed, observed.obj.spec.hostname, fact.fault
     assert fault is not None
-    draft.ask_again(s, QUESTION, fact, lambda due: NeedPublic(hostname, wanted, due))
+    builder.ask_again(s, QUESTION, fact, lambda due: NeedPublic(hostname, wanted, due))
     soft = fact.misses < s.settings.confirmations
     if soft and not stands:
         return unknown(reasons.PROGRESSING, f"Querying public resolvers for {hostname}.", soft=True)
@@ -125,12 +130,12 @@ def _no_answer(
     return unknown(reasons.RESOLVERS_UNREACHABLE, text, soft=soft)
 
 
-def _remedy_of_silence(situation: Situation, report: ResolverReport) -> str:
+def _remedy_of_silence(observed: Observed, report: ResolverReport) -> str:
     kinds = dns_checks.causes(report)
     heard = any(a.forward.kind.answered for a in report.answers)
     remedies = []
     if AnswerKind.SERVFAIL in kinds:
-        remedies.append(_FAILING if heard else _VALIDATION.format(hostname=situation.obj.spec.hostname))
+        remedies.append(_FAILING if heard else _VALIDATION.format(hostname=observed.obj.spec.hostname))
     if AnswerKind.REFUSED in kinds:
         remedies.append(_REFUSING)
     if AnswerKind.TIMEOUT in kinds:
@@ -141,8 +146,8 @@ def _remedy_of_silence(situation: Situation, report: ResolverReport) -> str:
 
 
 def _weigh(
-    situation: Situation,
-    draft: Draft,
+    observed: Observed,
+    builder: PlanBuilder,
     fact: Fact[ResolverReport],
     verdict: PublicVerdict,
     wanted: frozenset[str],
@@ -151,7 +156,7 @@ def _weigh(
     stands: bool,
 ) -> Finding:
     """One reading beside those before it: a name whose answers change from one to the next is not verified."""
-    s, hostname = situation, situation.obj.spec.hostname
+    s, hostname = observed, observed.obj.spec.hostname
     assert fact.value is not None
     own = dns_checks.reverse_servers(fact.value, wanted, hostname)
     if own.seen is Seen.WRONG and (own.split or verdict.seen is Seen.AGREE):
@@ -159,7 +164,7 @@ def _weigh(
         verdict = own
     agree = verdict.seen is Seen.AGREE
     said = verdict.minority or verdict.text
-    draft.heard[QUESTION] = (fact.at, said)
+    builder.heard[QUESTION] = (fact.at, said)
     trend = s.trend(QUESTION, fact.at, said, switched_at)
     views = f"{verdict.heard} public resolvers return matching A and PTR records for {hostname} (iprev=pass)"
     if agree and not verdict.minority and (stands or trend.consistent):
@@ -170,15 +175,15 @@ def _weigh(
 
     if agree and verdict.minority and trend.run >= s.settings.confirmations and not trend.varies:
         # Confirmed: asked again in its turn only.
-        draft.unsatisfied[QUESTION] = max(fact.at, fact.tried_at)
-        return _outvoted(s, draft, verdict, views)
+        builder.unsatisfied[QUESTION] = max(fact.at, fact.tried_at)
+        return _outvoted(s, builder, verdict, views)
     if agree and not verdict.minority and not trend.varies:
-        draft.ask_again(s, f"{QUESTION} again", fact, again)
+        builder.ask_again(s, f"{QUESTION} again", fact, again)
         return bad(
             reasons.PROGRESSING,
             f"Public resolvers now return matching A and PTR records for {hostname}; confirming with another reading.",
         )
-    streak = draft.ask_again(s, QUESTION, fact, again)
+    streak = builder.ask_again(s, QUESTION, fact, again)
     reason, remedy = _reason(s, verdict, switched_at, stands=stands)
     if trend.varies:
         reason, remedy = reasons.ANSWERS_VARY, reasons.ANSWERS_VARY.remedy
@@ -186,21 +191,21 @@ def _weigh(
     return bad(reason, f"{text}. {remedy}", soft=streak < s.settings.confirmations)
 
 
-def _outvoted(situation: Situation, draft: Draft, verdict: PublicVerdict, views: str) -> Finding:
+def _outvoted(observed: Observed, builder: PlanBuilder, verdict: PublicVerdict, views: str) -> Finding:
     """A few resolvers keep seeing something else, for example because they filter the name."""
     remedy = reasons.RESOLVERS_DISAGREE.remedy
     message = f"{views}; a minority does not: {verdict.text}. {remedy}"
-    previous = situation.obj.status.condition(RESOLVED)
+    previous = observed.obj.status.condition(RESOLVED)
     if previous is None or previous.message != message:
-        draft.notices.append(Notice(reasons.RESOLVERS_DISAGREE.name, message))
+        builder.notices.append(Notice(reasons.RESOLVERS_DISAGREE.name, message))
     return good(reasons.FCRDNS_PASS, message)
 
 
 def _reason(
-    situation: Situation, verdict: PublicVerdict, switched_at: float, *, stands: bool
+    observed: Observed, verdict: PublicVerdict, switched_at: float, *, stands: bool
 ) -> tuple[Reason, str]:
     """Is it a cache that catches up, or something that somebody has to correct?"""
-    s, hostname = situation, situation.obj.spec.hostname
+    s, hostname = observed, observed.obj.spec.hostname
     if verdict.differs is Differs.BEHIND:
         if stands or _said_fail(s) or s.now >= switched_at + s.settings.ptr_ttl_seconds:
             return reasons.FCRDNS_FAIL, _BEHIND
@@ -217,11 +222,11 @@ def _reason(
     return reasons.NOT_PROPAGATED, reasons.NOT_PROPAGATED.remedy
 
 
-def _said_fail(situation: Situation) -> bool:
+def _said_fail(observed: Observed) -> bool:
     """Did the status of this generation call it lasting already?"""
-    previous = situation.obj.status.condition(RESOLVED)
+    previous = observed.obj.status.condition(RESOLVED)
     return (
         previous is not None
         and previous.reason == reasons.FCRDNS_FAIL.name
-        and previous.observed_generation == situation.obj.meta.generation
+        and previous.observed_generation == observed.obj.meta.generation
     )

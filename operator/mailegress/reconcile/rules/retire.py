@@ -10,71 +10,71 @@ from mailegress.model import ownership
 from mailegress.model.aws import Change, Eip, NameView, RecordSet, Verb
 from mailegress.model.ownership import Mark
 from mailegress.reconcile import dns_checks
-from mailegress.reconcile.observe import Situation
+from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import ChangeRecords, NeedAuthorities, NeedName
 from mailegress.reconcile.rules import unseen
 from mailegress.reconcile.rules.a_record import Forward
 from mailegress.reconcile.rules.claims import marked_holder
 from mailegress.reconcile.rules.confirmation import vouched
-from mailegress.reconcile.rules.plan_builder import Draft
+from mailegress.reconcile.rules.plan_builder import PlanBuilder
 from mailegress.reconcile.rules.ptr import Reverse, reset
 from mailegress.reconcile.rules.record_changes import mark_set, swap
 from mailegress.reconcile.rules.targets import Targets
 
 
 def retire(
-    situation: Situation, draft: Draft, targets: Targets, forward: Forward, reverse: Reverse
+    observed: Observed, builder: PlanBuilder, targets: Targets, forward: Forward, reverse: Reverse
 ) -> tuple[str, ...]:
     """Look after what is owned elsewhere and remove it when its successor is proved; what is still owed comes back.
 
     Make before break: new A, visible, PTRs switched and confirmed, the old PTR's TTL passed, then the old A goes.
     """
-    hostname = situation.obj.spec.hostname
-    managed = situation.obj.spec.forward.management is Management.MANAGED
+    hostname = observed.obj.spec.hostname
+    managed = observed.obj.spec.forward.management is Management.MANAGED
     current = (forward.zone.id, hostname) if managed and forward.zone is not None else None
     owed: list[str] = []
-    listed = {zone.id for zone in situation.world.zones.get().value or () if zone.editable}
-    written = {(p.zone_id, p.hostname) for p in unseen.recorded(situation) if p.zone_id in listed}
-    for zone_id, name in sorted({*situation.owned(), *written}):
+    listed = {zone.id for zone in observed.world.zones.get().value or () if zone.editable}
+    written = {(p.zone_id, p.hostname) for p in unseen.recorded(observed) if p.zone_id in listed}
+    for zone_id, name in sorted({*observed.owned(), *written}):
         if (zone_id, name) == current or (managed and current is None and name == hostname):
             continue
-        fact = situation.world.records.get(zone_id, name)
+        fact = observed.world.records.get(zone_id, name)
         if fact.value is None:
-            draft.need(NeedName(zone_id, name, situation.memory.first_seen))
+            builder.need(NeedName(zone_id, name, observed.memory.first_seen))
             owed.append(f"{name} (zone {zone_id}) is being read")
             continue
-        mark = own_mark(situation, zone_id, fact.value)
+        mark = own_mark(observed, zone_id, fact.value)
         if mark is None:
             continue
-        owed.append(_retire_one(situation, draft, targets, forward, reverse, zone_id, fact.value, mark))
-    return (*owed, *_strays(situation, draft, targets, forward, reverse))
+        owed.append(_retire_one(observed, builder, targets, forward, reverse, zone_id, fact.value, mark))
+    return (*owed, *_strays(observed, builder, targets, forward, reverse))
 
 
-def withdraw_lost(situation: Situation, draft: Draft, targets: Targets) -> None:
+def withdraw_lost(observed: Observed, builder: PlanBuilder, targets: Targets) -> None:
     """Take lost addresses out of former names before anything else is written: they may be a third party's by now.
 
     The record of ``spec.hostname`` is compared with what is wanted next, and loses them there; not so under
     ``suspend``, where nothing but the lost addresses may change.
     """
-    current = None if situation.obj.spec.suspend else situation.obj.spec.hostname
+    current = None if observed.obj.spec.suspend else observed.obj.spec.hostname
     if not targets.lost:
         return
-    for zone_id, name in situation.owned():
-        view = situation.world.records.get(zone_id, name).value
-        mark = own_mark(situation, zone_id, view) if view is not None else None
+    for zone_id, name in observed.owned():
+        view = observed.world.records.get(zone_id, name).value
+        mark = own_mark(observed, zone_id, view) if view is not None else None
         if name == current or view is None or mark is None:
             continue
-        if not writing(situation, draft, zone_id, name):
-            _withdraw(situation, draft, targets, zone_id, view, mark)
+        if not writing(observed, builder, zone_id, name):
+            _withdraw(observed, builder, targets, zone_id, view, mark)
 
 
-def keep_equal(situation: Situation, draft: Draft, targets: Targets, forward: Forward) -> None:
+def keep_equal(observed: Observed, builder: PlanBuilder, targets: Targets, forward: Forward) -> None:
     """Give the record that the hostname still has in a former zone the values of the present one.
 
     Resolvers that follow the former delegation see it. An address whose PTR shows the hostname stays in it until that
     PTR is reset. An adopted record stays as it was found.
     """
-    s, hostname = situation, situation.obj.spec.hostname
+    s, hostname = observed, observed.obj.spec.hostname
     if forward.zone is None or not (forward.mine and forward.complete):
         return
     for zone_id, name in s.owned():
@@ -82,48 +82,48 @@ def keep_equal(situation: Situation, draft: Draft, targets: Targets, forward: Fo
         if name != hostname or zone_id == forward.zone.id or view is None:
             continue
         mark, simple = own_mark(s, zone_id, view), simple_a(view)
-        if mark is None or simple is None or mark.adopted or writing(s, draft, zone_id, name):
+        if mark is None or simple is None or mark.adopted or writing(s, builder, zone_id, name):
             continue
-        values = forward.values | {ip for ip in simple.values if _shows(s, draft, targets, ip)}
+        values = forward.values | {ip for ip in simple.values if _shows(s, builder, targets, ip)}
         values -= targets.lost
         if values and values != set(simple.values):
             before, after = dns_checks.listing(simple.values), dns_checks.listing(values)
             why = f"change A from {before} to {after} in former zone {zone_id}"
-            draft.act(ChangeRecords(zone_id, name, changed(s, view, simple, mark, values), why))
+            builder.act(ChangeRecords(zone_id, name, changed(s, view, simple, mark, values), why))
 
 
-def _shows(situation: Situation, draft: Draft, targets: Targets, address: str) -> bool:
+def _shows(observed: Observed, builder: PlanBuilder, targets: Targets, address: str) -> bool:
     """Does the PTR of an address show the hostname, or can nobody look?"""
-    eip = targets.find(situation, address)
+    eip = targets.find(observed, address)
     if eip is None:
-        return unseen.holding(situation, draft, address) is not None
-    return situation.obj.spec.hostname in (eip.ptr.name, eip.ptr.update)
+        return unseen.holding(observed, builder, address) is not None
+    return observed.obj.spec.hostname in (eip.ptr.name, eip.ptr.update)
 
 
-def _serves(situation: Situation, view: NameView, mark: Mark) -> bool:
+def _serves(observed: Observed, view: NameView, mark: Mark) -> bool:
     """Do resolvers that follow the former delegation need this record, which would be deleted?"""
-    managed = situation.obj.spec.forward.management is Management.MANAGED
-    same = managed and view.hostname == situation.obj.spec.hostname
+    managed = observed.obj.spec.forward.management is Management.MANAGED
+    same = managed and view.hostname == observed.obj.spec.hostname
     return same and simple_a(view) is not None and not mark.adopted
 
 
-def _unread(situation: Situation, zone_id: str) -> str:
+def _unread(observed: Observed, zone_id: str) -> str:
     """Why the record in a former zone stays while this process has not read the parent."""
-    hostname = situation.obj.spec.hostname
-    fault = situation.world.dns.authorities(hostname).fault
+    hostname = observed.obj.spec.hostname
+    fault = observed.world.dns.authorities(hostname).fault
     why = f": {fault.message.removesuffix('.')}" if fault is not None else ""
     return f"{hostname} is kept in former zone {zone_id} until the NS TTL at the parent of the new zone is read{why}"
 
 
-def _waits(situation: Situation, draft: Draft, zone_id: str, forward: Forward) -> str:
+def _waits(observed: Observed, builder: PlanBuilder, zone_id: str, forward: Forward) -> str:
     """Why the record in a former zone stays although the present one is verified; empty if it may go."""
-    s, known, zone = situation, forward.delegated, forward.zone
+    s, known, zone = observed, forward.delegated, forward.zone
     if zone is None or known is None or known.zone_id != zone.id:
-        draft.need(NeedAuthorities(s.obj.spec.hostname, s.now))
+        builder.need(NeedAuthorities(s.obj.spec.hostname, s.now))
         return _unread(s, zone_id)
     if s.now >= known.until:
         return ""
-    draft.later(known.until - s.now)
+    builder.later(known.until - s.now)
     return (
         f"{s.obj.spec.hostname} is kept in former zone {zone_id} for {known.hold} seconds after the delegation to zone "
         f"{zone.id} was first read, because resolvers may cache the parent's former NS records for that long"
@@ -131,31 +131,31 @@ def _waits(situation: Situation, draft: Draft, zone_id: str, forward: Forward) -
 
 
 def _withdraw(
-    situation: Situation, draft: Draft, targets: Targets, zone_id: str, view: NameView, mark: Mark
+    observed: Observed, builder: PlanBuilder, targets: Targets, zone_id: str, view: NameView, mark: Mark
 ) -> frozenset[str]:
     """Propose the record without lost addresses; those that are to go come back."""
     simple = simple_a(view)
     lost = frozenset(simple.values) & targets.lost if simple else frozenset()
-    if simple is None or not lost or not vouched(situation, zone_id, view):
+    if simple is None or not lost or not vouched(observed, zone_id, view):
         return frozenset()
-    if not (shrunk := without(situation, view, simple, mark, lost)):
+    if not (shrunk := without(observed, view, simple, mark, lost)):
         return frozenset()
     why = f"take lost addresses {dns_checks.listing(lost)} out of {view.hostname}"
-    draft.act(ChangeRecords(zone_id, view.hostname, shrunk, why, urgent=True, only_lost=True))
+    builder.act(ChangeRecords(zone_id, view.hostname, shrunk, why, urgent=True, only_lost=True))
     return lost
 
 
 def _strays(
-    situation: Situation, draft: Draft, targets: Targets, forward: Forward, reverse: Reverse
+    observed: Observed, builder: PlanBuilder, targets: Targets, forward: Forward, reverse: Reverse
 ) -> list[str]:
     """PTRs that we set at EIPs which the spec does not name any more, and which stand in no record that would tell."""
-    s, hostname = situation, situation.obj.spec.hostname
+    s, hostname = observed, observed.obj.spec.hostname
     names = s.own_names() | {hostname}
     owed: list[str] = []
     for entry in s.recorded():
         eip = targets.find(s, entry.public_ip or "")
         if eip is None and entry.allocation_id not in targets.wanted:
-            hidden = unseen.address(s, draft, entry)
+            hidden = unseen.address(s, builder, entry)
             # What was not read yet by this process is no news.
             if hidden is not None and (targets.known or not hidden.waits):
                 owed.append(hidden.finding.message.removesuffix("."))
@@ -173,14 +173,14 @@ def _strays(
                 continue
             if not (targets.known and forward.finding.ok and reverse.settled):
                 owed.append(f"the PTR of {eip.public_ip} is kept until {hostname} is verified")
-            elif reset(s, draft, eip, name) is not None:
+            elif reset(s, builder, eip, name) is not None:
                 owed.append(f"the PTR of {eip.public_ip} is being reset")
     return owed
 
 
-def points_here(situation: Situation, eip: Eip) -> bool:
+def points_here(observed: Observed, eip: Eip) -> bool:
     """Does the PTR show a name of ours, or is it not known yet what became of our write to it?"""
-    s, status = situation, situation.obj.status
+    s, status = observed, observed.obj.status
     # The marks may not be read yet: the status names the former hostnames too.
     names = (
         s.own_names() | {s.obj.spec.hostname, status.hostname} | {f.hostname for f in status.former_records}
@@ -190,17 +190,17 @@ def points_here(situation: Situation, eip: Eip) -> bool:
     return s.ptr_under_way(eip.region, eip.allocation_id)
 
 
-def own_mark(situation: Situation, zone_id: str, view: NameView) -> Mark | None:
+def own_mark(observed: Observed, zone_id: str, view: NameView) -> Mark | None:
     """Our ownership record. One that nothing confirms is treated as adopted: the A record beside it stays."""
     mark = ownership.parse(view.mark.values) if view.mark is not None else None
-    if mark is None or mark.uid != situation.obj.meta.uid or not situation.settings.mine(mark.owner):
+    if mark is None or mark.uid != observed.obj.meta.uid or not observed.settings.mine(mark.owner):
         return None
-    return mark if vouched(situation, zone_id, view) else replace(mark, adopted=True)
+    return mark if vouched(observed, zone_id, view) else replace(mark, adopted=True)
 
 
 def _retire_one(
-    situation: Situation,
-    draft: Draft,
+    observed: Observed,
+    builder: PlanBuilder,
     targets: Targets,
     forward: Forward,
     reverse: Reverse,
@@ -208,7 +208,7 @@ def _retire_one(
     view: NameView,
     mark: Mark,
 ) -> str:
-    s, hostname, name = situation, situation.obj.spec.hostname, view.hostname
+    s, hostname, name = observed, observed.obj.spec.hostname, view.hostname
     handed_over = s.obj.spec.forward.management is Management.OBSERVED and name == hostname
     # The same words before and while it is written; the zone tells it from the record that is right.
     going = (
@@ -216,14 +216,14 @@ def _retire_one(
         if handed_over
         else f"the former record of {name} in zone {zone_id} is being removed"
     )
-    if blocked := writing(situation, draft, zone_id, name):
+    if blocked := writing(observed, builder, zone_id, name):
         write = s.world.writer.state(zone_id, name)
         return going if write is not None and write.busy else blocked
     simple = simple_a(view)
-    if lost := _withdraw(situation, draft, targets, zone_id, view, mark):
+    if lost := _withdraw(observed, builder, targets, zone_id, view, mark):
         return f"{name} loses {dns_checks.listing(lost)}"
     if handed_over:
-        draft.act(
+        builder.act(
             ChangeRecords(
                 zone_id,
                 name,
@@ -237,7 +237,7 @@ def _retire_one(
         if forward.finding.soft:
             # In idle times one server at a time is asked; to give up the old name all must have been.
             floor = max(s.memory.first_seen, s.memory.token_at)
-            draft.have(s.world.dns.authorities(hostname), floor, NeedAuthorities(hostname, floor))
+            builder.have(s.world.dns.authorities(hostname), floor, NeedAuthorities(hostname, floor))
             if held:
                 return _unread(s, zone_id)
         where = f" in zone {zone_id}" if name == hostname else ""
@@ -245,36 +245,36 @@ def _retire_one(
     if name != hostname:
         for address in sorted(simple.values) if simple else ():
             eip = targets.find(s, address)
-            if eip is None and (hidden := unseen.holding(s, draft, address)) is not None:
+            if eip is None and (hidden := unseen.holding(s, builder, address)) is not None:
                 return f"{name} stays: {hidden.finding.message.removesuffix('.')}"
             if eip is not None and s.ptr_under_way(eip.region, eip.allocation_id):
                 return f"{name} stays until the PTR of {address} is known"
             if eip is None or name not in (eip.ptr.name, eip.ptr.update):
                 continue
-            step = reset(s, draft, eip, name)
+            step = reset(s, builder, eip, name)
             if step is not None:
                 return step.message.removesuffix(".")
         if name in s.memory.pointed or not s.memory.complete:
             due = reverse.switched_at + s.settings.ptr_ttl_seconds
             if s.now < due:
-                draft.later(due - s.now)
+                builder.later(due - s.now)
                 return f"{name} is kept while receivers may cache the old PTR"
-    if held and (text := _waits(s, draft, zone_id, forward)):
+    if held and (text := _waits(s, builder, zone_id, forward)):
         return text
-    draft.act(ChangeRecords(zone_id, name, remove(view, mark), f"retire {name}"))
+    builder.act(ChangeRecords(zone_id, name, remove(view, mark), f"retire {name}"))
     return going
 
 
-def writing(situation: Situation, draft: Draft, zone_id: str, name: str) -> str:
+def writing(observed: Observed, builder: PlanBuilder, zone_id: str, name: str) -> str:
     """Text if a write to this name is under way or being backed off, else empty."""
-    write = situation.world.writer.state(zone_id, name)
+    write = observed.world.writer.state(zone_id, name)
     if write is None:
         return ""
     if write.busy:
         return f"{name} is being written"
-    rest = situation.rest_of(write)
+    rest = observed.rest_of(write)
     if rest and write.fault is not None:
-        draft.later(rest)
+        builder.later(rest)
         return f"{name}: {write.fault.message}"
     return ""
 
@@ -295,19 +295,19 @@ def remove(view: NameView, mark: Mark, *, keep_record: bool = False) -> tuple[Ch
 
 
 def without(
-    situation: Situation, view: NameView, simple: RecordSet, mark: Mark, lost: frozenset[str]
+    observed: Observed, view: NameView, simple: RecordSet, mark: Mark, lost: frozenset[str]
 ) -> tuple[Change, ...]:
     """The record without lost addresses; an adopted record that would end up empty is left alone."""
     rest = frozenset(simple.values) - lost
     if not rest:
         return () if mark.adopted else remove(view, mark)
-    return changed(situation, view, simple, mark, rest)
+    return changed(observed, view, simple, mark, rest)
 
 
 def changed(
-    situation: Situation, view: NameView, simple: RecordSet, mark: Mark, values: frozenset[str]
+    observed: Observed, view: NameView, simple: RecordSet, mark: Mark, values: frozenset[str]
 ) -> tuple[Change, ...]:
     """The record with other values, which makes it ours."""
     target = RecordSet(simple.name, "A", simple.ttl, tuple(sorted(values)))
-    ours = mark_set(view.hostname, Mark(False, situation.settings.owner_id, mark.uid))
+    ours = mark_set(view.hostname, Mark(False, observed.settings.owner_id, mark.uid))
     return (*swap(simple, target), *swap(view.mark, ours))

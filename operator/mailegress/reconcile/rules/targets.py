@@ -11,9 +11,9 @@ from mailegress.api.status import AddressStatus
 from mailegress.api.types import EipSelector, Management, SelectorKind
 from mailegress.model.aws import Absence, Eip, RegionView
 from mailegress.model.facts import Fault
-from mailegress.reconcile.observe import Situation
+from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import NeedRegion
-from mailegress.reconcile.rules.plan_builder import Draft
+from mailegress.reconcile.rules.plan_builder import PlanBuilder
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +49,18 @@ class Targets:
     def problem(self) -> Entry | None:
         return next((e for e in self.entries if e.reason is not None), None)
 
-    def find(self, situation: Situation, public_ip: str) -> Eip | None:
+    def find(self, observed: Observed, public_ip: str) -> Eip | None:
         """The EIP of the account that has this address, wanted or not."""
-        for region in situation.world.book.regions:
-            view = situation.world.book.get(region).value
+        for region in observed.world.book.regions:
+            view = observed.world.book.get(region).value
             if view is not None and (eip := view.by_ip(public_ip)) is not None:
                 return eip
         return None
 
 
-def resolve(situation: Situation, draft: Draft) -> Targets:
+def resolve(observed: Observed, builder: PlanBuilder) -> Targets:
     """Resolve every selector against the newest shared reading of its region."""
-    book, spec = situation.world.book, situation.obj.spec
+    book, spec = observed.world.book, observed.obj.spec
     outside = tuple(sorted({s.region for s in spec.elastic_ips if s.region and s.region not in book.regions}))
     entries: list[Entry] = []
     fault: Fault | None = None
@@ -73,65 +73,65 @@ def resolve(situation: Situation, draft: Draft) -> Targets:
             continue
         fact = book.get(region)
         if fact.value is None:
-            draft.need(NeedRegion(region, situation.shared_floor))
+            builder.need(NeedRegion(region, observed.shared_floor))
             known, fault = False, fault or fact.fault
             entries.append(Entry(str(selector), region))
             continue
         found = _match(selector, fact.value)
-        if _unchecked(situation, str(selector), fact.value):
+        if _unchecked(observed, str(selector), fact.value):
             # One list may lack a page: what it does not show is looked up before anything is said of it.
             known = False
             entries.append(Entry(str(selector), region))
             entries.extend(Entry(str(selector), region, eip) for eip in found.eips)
         elif not found.eips:
             # A new EIP may be younger than the reading: look again before calling it missing.
-            if not draft.prove_absent(situation, fact, functools.partial(NeedRegion, region)):
+            if not builder.prove_absent(observed, fact, functools.partial(NeedRegion, region)):
                 known, fault = False, fault or fact.fault
                 entries.append(Entry(str(selector), region))
                 continue
-            entries.extend(_held(situation, selector, fact.value, found))
-            look_again(situation, draft, region)
+            entries.extend(_held(observed, selector, fact.value, found))
+            look_again(observed, builder, region)
         else:
             entries.extend(Entry(str(selector), region, eip) for eip in found.eips)
             if found.reason is not None:
-                look_again(situation, draft, region)
+                look_again(observed, builder, region)
                 entries.append(Entry(str(selector), region, reason=found.reason, detail=found.detail))
-    _idle_reading(situation, draft)
+    _idle_reading(observed, builder)
     unique = {e.eip.allocation_id: e.eip for e in entries if e.eip is not None}
     wanted = dict(sorted(unique.items(), key=lambda item: _numeric(item[1].public_ip)))
-    lost, mass = _losses(situation)
+    lost, mass = _losses(observed)
     return Targets(tuple(entries), wanted, known, lost, mass, fault, outside)
 
 
-def _unchecked(situation: Situation, label: str, view: RegionView) -> bool:
+def _unchecked(observed: Observed, label: str, view: RegionView) -> bool:
     """Is an address that the selector had missing from the newest list, and not looked up yet?"""
     return any(
-        situation.absences.get((view.region, a.allocation_id or "")) is Absence.UNCHECKED
-        for a in situation.recorded()
+        observed.absences.get((view.region, a.allocation_id or "")) is Absence.UNCHECKED
+        for a in observed.recorded()
         if a.selector == label and a.region == view.region and a.allocation_id not in view.eips
     )
 
 
-def look_again(situation: Situation, draft: Draft, region: str) -> None:
+def look_again(observed: Observed, builder: PlanBuilder, region: str) -> None:
     """Something is missing or still coming: do not wait for the next round to see it."""
-    fact = situation.world.book.get(region)
-    draft.list_again(situation, f"region:{region}", fact, functools.partial(NeedRegion, region))
+    fact = observed.world.book.get(region)
+    builder.list_again(observed, f"region:{region}", fact, functools.partial(NeedRegion, region))
 
 
-def _idle_reading(situation: Situation, draft: Draft) -> None:
+def _idle_reading(observed: Observed, builder: PlanBuilder) -> None:
     # Rounds renew the reading; an object asks by itself only if they fail to.
-    floor = max(situation.now - 2 * situation.settings.address_sweep_seconds, situation.request_floor)
-    for region in regions(situation):
-        fact = situation.world.book.get(region)
+    floor = max(observed.now - 2 * observed.settings.address_sweep_seconds, observed.request_floor)
+    for region in regions(observed):
+        fact = observed.world.book.get(region)
         if not fact.fresh(floor):
-            draft.need(NeedRegion(region, floor))
+            builder.need(NeedRegion(region, floor))
 
 
-def regions(situation: Situation) -> tuple[str, ...]:
+def regions(observed: Observed) -> tuple[str, ...]:
     """The configured regions that this object uses: named in its spec, or recorded in its status."""
-    book = situation.world.book
-    named = {s.region or book.regions[0] for s in situation.obj.spec.elastic_ips}
-    named |= {a.region for a in situation.recorded() if a.region}
+    book = observed.world.book
+    named = {s.region or book.regions[0] for s in observed.obj.spec.elastic_ips}
+    named |= {a.region for a in observed.recorded() if a.region}
     return tuple(r for r in book.regions if r in named)
 
 
@@ -175,15 +175,15 @@ def _match(selector: EipSelector, view: RegionView) -> _Match:
             return _Match(eips)
 
 
-def _held(situation: Situation, selector: EipSelector, view: RegionView, found: _Match) -> list[Entry]:
+def _held(observed: Observed, selector: EipSelector, view: RegionView, found: _Match) -> list[Entry]:
     """A selector that resolves to none never shrinks the wanted set: hold its last addresses that still exist."""
     label = str(selector)
-    last = [a for a in situation.recorded() if a.selector == label and a.allocation_id in view.eips]
+    last = [a for a in observed.recorded() if a.selector == label and a.allocation_id in view.eips]
     reason = found.reason or reasons.ADDRESS_NOT_FOUND
     stranger = next(
         (
             a
-            for a in situation.recorded()
+            for a in observed.recorded()
             if a.selector == label and a.account_id not in (None, view.account_id)
         ),
         None,
@@ -200,7 +200,7 @@ def _held(situation: Situation, selector: EipSelector, view: RegionView, found: 
     detail = (
         found.detail or f"{label} resolves to no Elastic IP in the operator's account, region {view.region}"
     )
-    missing = _missing(situation, label, view)
+    missing = _missing(observed, label, view)
     held = [
         Entry(label, view.region, view.eips[a.allocation_id], held=True, reason=reason, detail=detail)
         for a in last
@@ -209,15 +209,15 @@ def _held(situation: Situation, selector: EipSelector, view: RegionView, found: 
     return [*missing, *held] or [Entry(label, view.region, reason=reason, detail=detail)]
 
 
-def _missing(situation: Situation, label: str, view: RegionView) -> list[Entry]:
+def _missing(observed: Observed, label: str, view: RegionView) -> list[Entry]:
     """What is to be said of a selector's recorded EIPs that are lost, or whose loss is not believed."""
-    hostname = situation.obj.spec.hostname
-    observed = situation.obj.spec.forward.management is Management.OBSERVED
+    hostname = observed.obj.spec.hostname
+    is_observed = observed.obj.spec.forward.management is Management.OBSERVED
     found: dict[Reason, list[AddressStatus]] = {}
-    for entry in situation.recorded():
+    for entry in observed.recorded():
         if entry.selector != label or entry.allocation_id in view.eips:
             continue
-        absence = situation.absences.get((entry.region or "", entry.allocation_id or ""))
+        absence = observed.absences.get((entry.region or "", entry.allocation_id or ""))
         if absence is Absence.MASS:
             found.setdefault(reasons.MASS_LOSS_SUSPECTED, []).append(entry)
         elif absence is Absence.LOST or entry.reason == reasons.ADDRESS_LOST.name:
@@ -229,7 +229,7 @@ def _missing(situation: Situation, label: str, view: RegionView) -> list[Entry]:
         reasons.ADDRESS_LOST: f"no longer in account {view.account_id}, region {view.region}, and may have been "
         + (
             f"reassigned: remove it from the A record of {hostname}"
-            if observed
+            if is_observed
             else f"reassigned; it is removed from the A record of {hostname}"
         ),
     }
@@ -245,24 +245,24 @@ def _missing(situation: Situation, label: str, view: RegionView) -> list[Entry]:
     ]
 
 
-def _losses(situation: Situation) -> tuple[frozenset[str], bool]:
+def _losses(observed: Observed) -> tuple[frozenset[str], bool]:
     lost: set[str] = set()
     mass = False
-    for entry in situation.recorded():
-        absence = situation.absences.get((entry.region or "", entry.allocation_id or ""))
+    for entry in observed.recorded():
+        absence = observed.absences.get((entry.region or "", entry.allocation_id or ""))
         if absence is Absence.LOST and entry.public_ip:
             lost.add(entry.public_ip)
         mass = mass or absence is Absence.MASS
     return frozenset(lost), mass
 
 
-def vanished(situation: Situation) -> tuple[AddressStatus, ...]:
+def vanished(observed: Observed) -> tuple[AddressStatus, ...]:
     """Recorded EIPs of the same account that the newest reading of their region does not show."""
     gone = []
-    for entry in situation.recorded():
+    for entry in observed.recorded():
         view = (
-            situation.world.book.get(entry.region or "").value
-            if entry.region in situation.world.book.regions
+            observed.world.book.get(entry.region or "").value
+            if entry.region in observed.world.book.regions
             else None
         )
         if view is None or entry.allocation_id in view.eips:

@@ -16,10 +16,10 @@ from mailegress.api.status import AddressStatus, FormerRecord, PtrOrigin, ZoneSt
 from mailegress.model import ownership
 from mailegress.model.aws import Absence, NameView, Zone, ZoneLook
 from mailegress.model.facts import Fact
-from mailegress.reconcile.observe import Situation
+from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import Finding, NeedRegion, NeedZoneLook, NeedZones, bad, from_fault, unknown
 from mailegress.reconcile.rules import targets
-from mailegress.reconcile.rules.plan_builder import Draft
+from mailegress.reconcile.rules.plan_builder import PlanBuilder
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +30,20 @@ class Unseen:
     waits: bool = False
 
 
-def _marked(situation: Situation, view: NameView) -> bool:
+def _marked(observed: Observed, view: NameView) -> bool:
     """Does an ownership record of this object stand there?"""
     mark = ownership.parse(view.mark.values) if view.mark is not None else None
-    return mark is not None and mark.uid == situation.obj.meta.uid and situation.settings.mine(mark.owner)
+    return mark is not None and mark.uid == observed.obj.meta.uid and observed.settings.mine(mark.owner)
 
 
 # ---------------------------------------------------------------- PTRs
 
 
-def address(situation: Situation, draft: Draft, entry: AddressStatus) -> Unseen | None:
+def address(observed: Observed, builder: PlanBuilder, entry: AddressStatus) -> Unseen | None:
     """Why a recorded PTR of ours cannot be looked at. None: it can be, or it is gone for good, or it is not ours."""
     if entry.ptr_origin is not PtrOrigin.MANAGED:
         return None
-    book, region = situation.world.book, entry.region or ""
+    book, region = observed.world.book, entry.region or ""
     what = f"{entry.public_ip} ({entry.allocation_id})"
     if region not in book.regions:
         return Unseen(
@@ -56,13 +56,13 @@ def address(situation: Situation, draft: Draft, entry: AddressStatus) -> Unseen 
     fact = book.get(region)
     view = fact.value
     if view is None:
-        draft.need(NeedRegion(region, situation.edit_floor))
+        builder.need(NeedRegion(region, observed.edit_floor))
         reading = unknown(reasons.PROGRESSING, f"Reading the Elastic IPs in {region}.", soft=True)
         return Unseen(from_fault(fact.fault) if fact.fault is not None else reading, waits=True)
     if entry.allocation_id in view.eips:
         return None
     if entry.account_id not in (None, view.account_id):
-        targets.look_again(situation, draft, region)
+        targets.look_again(observed, builder, region)
         return Unseen(
             bad(
                 reasons.ACCOUNT_MISMATCH,
@@ -71,7 +71,7 @@ def address(situation: Situation, draft: Draft, entry: AddressStatus) -> Unseen 
             )
         )
     missing = f"{what} is missing from the operator's account, region {region}"
-    absence = situation.absences.get((region, entry.allocation_id or ""))
+    absence = observed.absences.get((region, entry.allocation_id or ""))
     if absence is Absence.LOST:
         return None
     if absence is Absence.MASS:
@@ -93,21 +93,21 @@ def address(situation: Situation, draft: Draft, entry: AddressStatus) -> Unseen 
 
 
 def addresses(
-    situation: Situation, draft: Draft, besides: Iterable[str] = ()
+    observed: Observed, builder: PlanBuilder, besides: Iterable[str] = ()
 ) -> list[tuple[AddressStatus, Unseen]]:
     """Every recorded PTR of ours that cannot be looked at. ``besides``: allocation IDs dealt with otherwise."""
     skipped = frozenset(besides)
     found = []
-    for entry in situation.recorded():
-        if entry.allocation_id not in skipped and (unseen := address(situation, draft, entry)) is not None:
+    for entry in observed.recorded():
+        if entry.allocation_id not in skipped and (unseen := address(observed, builder, entry)) is not None:
             found.append((entry, unseen))
     return found
 
 
-def holding(situation: Situation, draft: Draft, public_ip: str) -> Unseen | None:
+def holding(observed: Observed, builder: PlanBuilder, public_ip: str) -> Unseen | None:
     """Why an address that no view shows may still have a PTR of ours."""
-    for entry in situation.recorded():
-        if entry.public_ip == public_ip and (unseen := address(situation, draft, entry)) is not None:
+    for entry in observed.recorded():
+        if entry.public_ip == public_ip and (unseen := address(observed, builder, entry)) is not None:
             return unseen
     return None
 
@@ -115,48 +115,48 @@ def holding(situation: Situation, draft: Draft, public_ip: str) -> Unseen | None
 # ---------------------------------------------------------------- records
 
 
-def recorded(situation: Situation) -> tuple[FormerRecord, ...]:
+def recorded(observed: Observed) -> tuple[FormerRecord, ...]:
     """Where records of ours may stand, as the status says: the present place, and former ones.
 
     Without our finalizer nothing was written yet.
     """
-    status = situation.obj.status
-    if FINALIZER not in situation.obj.meta.finalizers:
+    status = observed.obj.status
+    if FINALIZER not in observed.obj.meta.finalizers:
         return ()
     places = {(p.zone_id, p.hostname): p for p in status.former_records}
-    if (present := _present(situation)) is not None:
+    if (present := _present(observed)) is not None:
         places[present.zone_id, present.hostname] = present
     return tuple(places[key] for key in sorted(places))
 
 
-def _present(situation: Situation) -> FormerRecord | None:
-    status = situation.obj.status
+def _present(observed: Observed) -> FormerRecord | None:
+    status = observed.obj.status
     if status.zone is None or not status.zone.id or not status.hostname:
         return None
     return FormerRecord(status.zone.id, status.hostname, status.zone.account_id)
 
 
-def current(situation: Situation) -> FormerRecord | None:
+def current(observed: Observed) -> FormerRecord | None:
     """The recorded place of the hostname that the spec names."""
-    present = _present(situation)
-    named = present is not None and present.hostname == situation.obj.spec.hostname
-    return present if named and present in recorded(situation) else None
+    present = _present(observed)
+    named = present is not None and present.hostname == observed.obj.spec.hostname
+    return present if named and present in recorded(observed) else None
 
 
-def place(situation: Situation, draft: Draft, where: FormerRecord, floor: float) -> Unseen | None:
+def place(observed: Observed, builder: PlanBuilder, where: FormerRecord, floor: float) -> Unseen | None:
     """Why a recorded place cannot be looked at. None: its zone is listed, or gone for good, or it is clean.
 
     ``floor``: how new the list of zones must be to say that one is missing.
     """
-    zones = situation.world.zones.get()
+    zones = observed.world.zones.get()
     if zones.value is None:
-        draft.need(NeedZones(situation.edit_floor))
+        builder.need(NeedZones(observed.edit_floor))
         reading = unknown(reasons.PROGRESSING, "Reading the hosted zones.", soft=True)
         return Unseen(from_fault(zones.fault) if zones.fault is not None else reading, waits=True)
     if any(zone.id == where.zone_id for zone in zones.value):
         return None
-    view = situation.world.records.get(where.zone_id, where.hostname).value
-    if view is not None and not _marked(situation, view):
+    view = observed.world.records.get(where.zone_id, where.hostname).value
+    if view is not None and not _marked(observed, view):
         return None
     name = f"hosted zone {where.zone_id}"
     looking = Unseen(
@@ -166,26 +166,24 @@ def place(situation: Situation, draft: Draft, where: FormerRecord, floor: float)
         waits=True,
     )
     if not zones.fresh(floor):
-        draft.need(NeedZones(floor))
+        builder.need(NeedZones(floor))
         return looking
-    fact = situation.world.zones.look(where.zone_id)
+    fact = observed.world.zones.look(where.zone_id)
     if not fact.fresh(zones.at):
-        draft.need(NeedZoneLook(where.zone_id, zones.at))
-    found = _verdict(situation, where, fact, looking)
+        builder.need(NeedZoneLook(where.zone_id, zones.at))
+    found = _verdict(observed, where, fact, looking)
     if found is not None:
         # Credentials may come back at any time.
-        draft.list_again(situation, "zones", zones, NeedZones)
+        builder.list_again(observed, "zones", zones, NeedZones)
     return found
 
 
-def _verdict(
-    situation: Situation, where: FormerRecord, fact: Fact[ZoneLook], looking: Unseen
-) -> Unseen | None:
+def _verdict(observed: Observed, where: FormerRecord, fact: Fact[ZoneLook], looking: Unseen) -> Unseen | None:
     look, account = fact.value, where.account_id
     if look is None:
         if fact.fault is None:
             return looking
-        lasting = fact.misses >= situation.settings.confirmations
+        lasting = fact.misses >= observed.settings.confirmations
         asked = from_fault(fact.fault, f"Looking for hosted zone {where.zone_id}: ")
         return Unseen(replace(asked, soft=asked.soft and not lasting), waits=not lasting)
     if look.there:
@@ -221,9 +219,9 @@ class Former:
     unseen: tuple[tuple[FormerRecord, Unseen], ...] = ()
 
 
-def former(situation: Situation, draft: Draft, present: tuple[str, str] | None) -> Former:
+def former(observed: Observed, builder: PlanBuilder, present: tuple[str, str] | None) -> Former:
     """What is recorded or was written elsewhere than at ``present``, (zone ID, hostname)."""
-    s = situation
+    s = observed
     listed = {z.id: z for z in s.world.zones.get().value or ()}
     places = {(p.zone_id, p.hostname): p for p in recorded(s)}
     # An ownership record that neither status nor memory knows is not written down: that would confirm a forged one.
@@ -241,7 +239,7 @@ def former(situation: Situation, draft: Draft, present: tuple[str, str] | None) 
             view = s.world.records.get(zone_id, hostname).value
             if listed[zone_id].editable and (view is None or _marked(s, view)):
                 kept.append(where)
-        elif (unseen := place(s, draft, where, s.memory.first_seen)) is not None:
+        elif (unseen := place(s, builder, where, s.memory.first_seen)) is not None:
             kept.append(where)
             hidden.append((where, unseen))
     return Former(tuple(kept), tuple(hidden))

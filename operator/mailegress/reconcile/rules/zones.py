@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mailegress.api import reasons
 from mailegress.api.names import is_within
 from mailegress.model.aws import Zone
-from mailegress.reconcile.observe import Situation
+from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import (
     Finding,
     NeedDelegation,
@@ -18,7 +18,7 @@ from mailegress.reconcile.result import (
     unknown,
 )
 from mailegress.reconcile.rules.delegation import strays
-from mailegress.reconcile.rules.plan_builder import Draft
+from mailegress.reconcile.rules.plan_builder import PlanBuilder
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,38 +30,38 @@ class Choice:
     """The chosen zone's delegation set, once known."""
 
 
-def choose(situation: Situation, draft: Draft) -> Choice:
+def choose(observed: Observed, builder: PlanBuilder) -> Choice:
     """The zone that the spec names, else the longest label-aligned public one; a marked zone stays chosen until its
     successor is delegated."""
-    fact = situation.world.zones.get()
+    fact = observed.world.zones.get()
     if fact.value is None:
-        draft.need(NeedZones(situation.shared_floor))
+        builder.need(NeedZones(observed.shared_floor))
         if fact.fault is not None:
             return Choice(finding=from_fault(fact.fault))
         return Choice(finding=unknown(reasons.PROGRESSING, "Reading the hosted zones.", soft=True))
-    idle = max(situation.now - situation.settings.record_sweep_seconds, situation.request_floor)
+    idle = max(observed.now - observed.settings.record_sweep_seconds, observed.request_floor)
     if not fact.fresh(idle):
-        draft.need(NeedZones(idle))
-    wanted = _wanted(situation, draft, fact.value)
+        builder.need(NeedZones(idle))
+    wanted = _wanted(observed, builder, fact.value)
     if (
         wanted.zone is None
         and wanted.finding is not None
         and wanted.finding.reason == reasons.ZONE_NOT_FOUND.name
     ):
         # The zone may be younger than the reading.
-        if not draft.prove_absent(situation, fact, NeedZones):
+        if not builder.prove_absent(observed, fact, NeedZones):
             return Choice(finding=unknown(reasons.PROGRESSING, "Reading the hosted zones.", soft=True))
-        draft.list_again(situation, "zones", fact, NeedZones)
-    marked = _marked(situation, fact.value)
+        builder.list_again(observed, "zones", fact, NeedZones)
+    marked = _marked(observed, fact.value)
     if marked is None or (wanted.zone is not None and marked.id == wanted.zone.id):
-        return _with_servers(situation, draft, wanted)
+        return _with_servers(observed, builder, wanted)
     if wanted.zone is None:
-        return Choice(zone=marked, finding=wanted.finding, servers=_servers(situation, draft, marked.id))
+        return Choice(zone=marked, finding=wanted.finding, servers=_servers(observed, builder, marked.id))
     # A changed zone is a rename: move only when the world asks the new one.
-    servers = _servers(situation, draft, wanted.zone.id)
-    if _switched(situation, draft, wanted.zone, servers):
+    servers = _servers(observed, builder, wanted.zone.id)
+    if _switched(observed, builder, wanted.zone, servers):
         return Choice(zone=wanted.zone, servers=servers)
-    pause = situation.settings.blocked_seconds
+    pause = observed.settings.blocked_seconds
     return Choice(
         zone=marked,
         finding=bad(
@@ -71,51 +71,55 @@ def choose(situation: Situation, draft: Draft) -> Choice:
             "new zone does not have it. It is removed from the old zone when the NS TTL at the parent has passed. "
             f"{reasons.ZONE_NOT_DELEGATED.remedy}",
         ),
-        servers=_servers(situation, draft, marked.id),
+        servers=_servers(observed, builder, marked.id),
     )
 
 
-def _switched(situation: Situation, draft: Draft, zone: Zone, servers: frozenset[str] | None) -> bool:
+def _switched(observed: Observed, builder: PlanBuilder, zone: Zone, servers: frozenset[str] | None) -> bool:
     """Does the parent delegate to the zone that the spec names? From the switch on the name is missing until this is
     seen, so it is looked at as often as anything else that somebody else must change."""
-    fact = situation.world.dns.delegation(zone.name)
-    floor = situation.edit_floor
-    if not draft.have(fact, floor, NeedDelegation(zone.name, floor)) or fact.value is None or servers is None:
+    fact = observed.world.dns.delegation(zone.name)
+    floor = observed.edit_floor
+    if (
+        not builder.have(fact, floor, NeedDelegation(zone.name, floor))
+        or fact.value is None
+        or servers is None
+    ):
         return False
     published = fact.value.name_servers
-    if published and strays(situation, draft, published, servers) == frozenset():
+    if published and strays(observed, builder, published, servers) == frozenset():
         return True
-    due = max(fact.at, fact.tried_at) + situation.settings.blocked_seconds
-    if situation.now >= due:
-        draft.need(NeedDelegation(zone.name, due))
+    due = max(fact.at, fact.tried_at) + observed.settings.blocked_seconds
+    if observed.now >= due:
+        builder.need(NeedDelegation(zone.name, due))
     else:
-        draft.later(due - situation.now)
+        builder.later(due - observed.now)
     return False
 
 
-def _with_servers(situation: Situation, draft: Draft, choice: Choice) -> Choice:
+def _with_servers(observed: Observed, builder: PlanBuilder, choice: Choice) -> Choice:
     if choice.zone is None:
         return choice
-    return Choice(choice.zone, choice.finding, _servers(situation, draft, choice.zone.id))
+    return Choice(choice.zone, choice.finding, _servers(observed, builder, choice.zone.id))
 
 
-def _servers(situation: Situation, draft: Draft, zone_id: str) -> frozenset[str] | None:
-    fact = situation.world.zones.name_servers(zone_id)
+def _servers(observed: Observed, builder: PlanBuilder, zone_id: str) -> frozenset[str] | None:
+    fact = observed.world.zones.name_servers(zone_id)
     if fact.value is None:
-        draft.need(NeedNameServers(zone_id, situation.memory.first_seen))
+        builder.need(NeedNameServers(zone_id, observed.memory.first_seen))
     return fact.value
 
 
-def _marked(situation: Situation, zones: tuple[Zone, ...]) -> Zone | None:
+def _marked(observed: Observed, zones: tuple[Zone, ...]) -> Zone | None:
     """The zone in which our mark for the spec's hostname stands; the first one if a move is under way."""
-    ids = [z for z, hostname in situation.owned() if hostname == situation.obj.spec.hostname]
-    status = situation.obj.status.zone
+    ids = [z for z, hostname in observed.owned() if hostname == observed.obj.spec.hostname]
+    status = observed.obj.status.zone
     preferred = status.id if status is not None and status.id in ids else (ids[0] if ids else None)
     return next((z for z in zones if z.id == preferred), None)
 
 
-def _wanted(situation: Situation, draft: Draft, zones: tuple[Zone, ...]) -> Choice:
-    spec = situation.obj.spec
+def _wanted(observed: Observed, builder: PlanBuilder, zones: tuple[Zone, ...]) -> Choice:
+    spec = observed.obj.spec
     named = spec.forward.hosted_zone_id
     if named is not None:
         zone = next((z for z in zones if z.id == named), None)
@@ -144,7 +148,7 @@ def _wanted(situation: Situation, draft: Draft, zones: tuple[Zone, ...]) -> Choi
     twins = [z for z in fitting if len(z.name) == longest]
     if len(twins) == 1:
         return Choice(twins[0]) if twins[0].editable else Choice(finding=_not_editable(twins[0]))
-    return _delegated_twin(situation, draft, twins)
+    return _delegated_twin(observed, builder, twins)
 
 
 def _not_editable(zone: Zone) -> Finding:
@@ -155,12 +159,12 @@ def _not_editable(zone: Zone) -> Finding:
     )
 
 
-def _delegated_twin(situation: Situation, draft: Draft, twins: list[Zone]) -> Choice:
+def _delegated_twin(observed: Observed, builder: PlanBuilder, twins: list[Zone]) -> Choice:
     """Several public zones of one name: the world asks the one whose delegation set its parent publishes."""
     name = twins[0].name
-    fact = situation.world.dns.delegation(name)
+    fact = observed.world.dns.delegation(name)
     if (
-        not draft.have(fact, situation.edit_floor, NeedDelegation(name, situation.edit_floor))
+        not builder.have(fact, observed.edit_floor, NeedDelegation(name, observed.edit_floor))
         or fact.value is None
     ):
         if fact.fault is not None:
@@ -173,17 +177,17 @@ def _delegated_twin(situation: Situation, draft: Draft, twins: list[Zone]) -> Ch
             )
         )
     # The parent may turn to another twin at any time.
-    draft.have(fact, floor := situation.now - situation.settings.resync_seconds, NeedDelegation(name, floor))
+    builder.have(fact, floor := observed.now - observed.settings.resync_seconds, NeedDelegation(name, floor))
     chosen, unclear = [], False
     for twin in twins:
-        servers = _servers(situation, draft, twin.id)
+        servers = _servers(observed, builder, twin.id)
         if servers is None:
             return Choice(
                 finding=unknown(
                     reasons.PROGRESSING, f"Reading the name servers of zone {twin.id}.", soft=True
                 )
             )
-        foreign = strays(situation, draft, fact.value.name_servers, servers)
+        foreign = strays(observed, builder, fact.value.name_servers, servers)
         unclear |= foreign is None
         if fact.value.name_servers and foreign == frozenset():
             chosen.append(twin)
@@ -196,7 +200,7 @@ def _delegated_twin(situation: Situation, draft: Draft, twins: list[Zone]) -> Ch
     if len(chosen) == 1:
         return Choice(chosen[0]) if chosen[0].editable else Choice(finding=_not_editable(chosen[0]))
     ids = ", ".join(sorted(z.id for z in twins))
-    draft.ask_again(situation, f"delegation:{name}", fact, lambda due: NeedDelegation(name, due))
+    builder.ask_again(observed, f"delegation:{name}", fact, lambda due: NeedDelegation(name, due))
     return Choice(
         finding=bad(
             reasons.ZONE_AMBIGUOUS,
