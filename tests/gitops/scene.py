@@ -17,7 +17,7 @@ from mailegress.api.status import initial_status
 from mailegress.api.types import MailEgress, parse_object
 from mailegress.model.aws import Eip, Ptr
 from mailegress.reconcile import summarise
-from mailegress.reconcile.result import ChangeRecords, ResetPtr, SetPtr, Step
+from mailegress.reconcile.result import ChangeRecords, Plan, ResetPtr, SetPtr
 
 Json = dict[str, Any]
 
@@ -88,26 +88,26 @@ class Scene(ABC):
     def uid(self) -> str:
         return self.obj.meta.uid
 
-    def look(self, *, stuck: bool = False) -> Step:
+    def look(self, *, stuck: bool = False) -> Plan:
         """One pass: plan, summarise, write the status. ``stuck``: nothing has moved for half an hour."""
         me = self.obj
-        step = self.desk.plan(me)
-        handled = me.meta.reconcile_requested_at if not step.needs else me.status.last_handled_reconcile_at
-        status = summarise.compose(me, step, summarise.verdicts(me, step), NOW, stuck=stuck, handled=handled)
+        plan = self.desk.plan(me)
+        handled = me.meta.reconcile_requested_at if not plan.needs else me.status.last_handled_reconcile_at
+        status = summarise.compose(me, plan, summarise.verdicts(me, plan), NOW, stuck=stuck, handled=handled)
         if not status.matches(self.body.get("status")):
             self.store(status.to_dict())
-        return step
+        return plan
 
     def advance(self, passes: int = 8) -> None:
         """Passes whose writes to AWS take effect at once, until nothing is left to be written."""
         for _ in range(passes):
-            step = self.look()
-            if step.action is None:
+            plan = self.look()
+            if plan.action is None:
                 return
-            self.carry_out(step)
+            self.carry_out(plan)
 
-    def carry_out(self, step: Step) -> None:
-        match step.action:
+    def carry_out(self, plan: Plan) -> None:
+        match plan.action:
             case ChangeRecords(zone_id, hostname, changes, _):
                 self.desk.records.apply(zone_id, hostname, changes)
                 self.desk.publish(hostname)

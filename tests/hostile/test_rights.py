@@ -33,11 +33,11 @@ def changed(desk: Desk, rounds: int, **spec: object) -> int:
     me, count = obj(HOST, [desk.eip(1, HOST)], **spec), 0
     for number in range(rounds):
         desk.now = desk.dns.at = desk.dns.public_at = 400.0 * number
-        step = desk.plan(me)
-        if isinstance(step.action, ChangeRecords):
-            count += any(c.record_set.type == "A" for c in step.action.changes)
-            desk.records.apply(step.action.zone_id, step.action.hostname, step.action.changes)
-        me = desk.written(me, step)
+        plan = desk.plan(me)
+        if isinstance(plan.action, ChangeRecords):
+            count += any(c.record_set.type == "A" for c in plan.action.changes)
+            desk.records.apply(plan.action.zone_id, plan.action.hostname, plan.action.changes)
+        me = desk.written(me, plan)
     return count
 
 

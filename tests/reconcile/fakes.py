@@ -38,13 +38,12 @@ from mailegress.model.dns import (
 from mailegress.model.facts import Fact, Fault, WriteState
 from mailegress.model.ownership import Mark
 from mailegress.reconcile import memory as remember
-from mailegress.reconcile import summarise
+from mailegress.reconcile import rules, summarise
 from mailegress.reconcile.claim_index import ClaimIndex, Standing
 from mailegress.reconcile.memory import Memory
 from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.ports import World
-from mailegress.reconcile.result import Finding, Step
-from mailegress.reconcile.rules import plan
+from mailegress.reconcile.result import Finding, Plan
 from mailegress.reconcile.rules.record_changes import mark_set
 from mailegress.reconcile.settings import ReconcileSettings
 
@@ -374,11 +373,11 @@ class Desk:
             self.claims.stand(obj.meta.uid, Standing())
         return obj
 
-    def plan(self, obj: MailEgress) -> Step:
+    def plan(self, obj: MailEgress) -> Plan:
         """One planned step; the object's memory is kept from call to call."""
-        step = plan(self.observed(obj))
-        remember.after(self.memories[obj.meta.uid], step, self.now)
-        return step
+        plan = rules.plan(self.observed(obj))
+        remember.after(self.memories[obj.meta.uid], plan, self.now)
+        return plan
 
     def observed(self, obj: MailEgress) -> Observed:
         self.take(obj)
@@ -393,10 +392,10 @@ class Desk:
         }
         return Observed(self.now, obj, memory, self.world, self.settings, absences)
 
-    def written(self, obj: MailEgress, step: Step) -> MailEgress:
+    def written(self, obj: MailEgress, plan: Plan) -> MailEgress:
         """The object with the status that this step would write."""
         status = summarise.compose(
-            obj, step, summarise.verdicts(obj, step), "2026-01-01T00:00:00Z", stuck=False, handled=None
+            obj, plan, summarise.verdicts(obj, plan), "2026-01-01T00:00:00Z", stuck=False, handled=None
         )
         return replace(obj, status=Status.from_dict(status.to_dict()))
 
@@ -446,5 +445,5 @@ def obj(hostname: str = "mta.example.com", eips: Sequence[Eip] = (), **more: Any
     return parse_object(body(hostname, [{"allocationID": e.allocation_id} for e in eips], **more))
 
 
-def verdict(step: Step, condition: str) -> Finding:
-    return step.findings[condition]
+def verdict(plan: Plan, condition: str) -> Finding:
+    return plan.findings[condition]

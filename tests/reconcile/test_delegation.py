@@ -9,14 +9,14 @@ from mailegress.api.conditions import FORWARD_READY
 from mailegress.api.types import MailEgress
 from mailegress.model.aws import Zone
 from mailegress.model.dns import AnswerKind, Listed
-from mailegress.reconcile.result import Finding, NeedDelegation, NeedServerAddresses, SetPtr, Step
+from mailegress.reconcile.result import Finding, NeedDelegation, NeedServerAddresses, Plan, SetPtr
 
 HOST = "mta.example.com"
 WHITE = frozenset({"ns1.example.com", "ns2.example.com"})
 OTHER = frozenset({"ns1.other.net", "ns2.other.net"})
 
 
-def published(desk: Desk, servers: frozenset[str], hostname: str = HOST) -> tuple[MailEgress, Step]:
+def published(desk: Desk, servers: frozenset[str], hostname: str = HOST) -> tuple[MailEgress, Plan]:
     """The step for a record that Route 53 holds and the published servers show."""
     eip = desk.eip(1)
     desk.records.put(hostname, [eip.public_ip], mine())
@@ -26,8 +26,8 @@ def published(desk: Desk, servers: frozenset[str], hostname: str = HOST) -> tupl
     return found, desk.plan(found)
 
 
-def forward(step: Step) -> Finding:
-    return verdict(step, FORWARD_READY)
+def forward(plan: Plan) -> Finding:
+    return verdict(plan, FORWARD_READY)
 
 
 def white_label(desk: Desk) -> None:
@@ -39,26 +39,26 @@ def white_label(desk: Desk) -> None:
 def test_white_label_name_servers_are_those_of_the_zone() -> None:
     desk = Desk()
     white_label(desk)
-    _, step = published(desk, WHITE)
-    assert forward(step).ok
-    assert isinstance(step.action, SetPtr)
+    _, plan = published(desk, WHITE)
+    assert forward(plan).ok
+    assert isinstance(plan.action, SetPtr)
 
 
 def test_addresses_that_are_not_known_yet_open_no_gate_and_end_no_condition() -> None:
     desk = Desk()
     white_label(desk)
     desk.dns.unknown_servers = WHITE | SERVERS
-    _, step = published(desk, WHITE)
-    assert step.action is None
-    assert forward(step).soft
-    assert {n.name for n in step.needs if isinstance(n, NeedServerAddresses)} == WHITE | SERVERS
+    _, plan = published(desk, WHITE)
+    assert plan.action is None
+    assert forward(plan).soft
+    assert {n.name for n in plan.needs if isinstance(n, NeedServerAddresses)} == WHITE | SERVERS
 
 
 def test_names_that_fit_ask_for_no_address() -> None:
     """The usual case costs no question more."""
     desk = Desk()
-    _, step = published(desk, SERVERS)
-    assert not [n for n in step.needs if isinstance(n, NeedServerAddresses)]
+    _, plan = published(desk, SERVERS)
+    assert not [n for n in plan.needs if isinstance(n, NeedServerAddresses)]
 
 
 @pytest.mark.parametrize(
@@ -70,10 +70,10 @@ def test_one_name_that_leads_elsewhere_keeps_the_gate_shut(addresses: frozenset[
     desk = Desk()
     white_label(desk)
     desk.dns.addresses["ns1.example.com"] = addresses
-    _, step = published(desk, WHITE)
-    assert step.action is None
-    assert forward(step).reason == "ZoneNotDelegated"
-    assert "also delegates to ns1.example.com," in forward(step).message
+    _, plan = published(desk, WHITE)
+    assert plan.action is None
+    assert forward(plan).reason == "ZoneNotDelegated"
+    assert "also delegates to ns1.example.com," in forward(plan).message
 
 
 def test_the_address_of_a_name_that_leads_elsewhere_is_looked_up_again() -> None:
@@ -92,18 +92,18 @@ def test_one_server_too_many_is_named_alone() -> None:
     """A server of a deleted zone, left at the registrar: it answers nothing, so it is to be removed."""
     desk = Desk()
     desk.dns.kinds["ns-5.example.org"] = AnswerKind.REFUSED
-    _, step = published(desk, SERVERS | {"ns-5.example.org"})
-    assert step.action is None
-    assert forward(step).reason == "ZoneNotDelegated"
-    assert "also delegates to ns-5.example.org, not a name server of the hosted zone" in forward(step).message
-    assert "Remove ns-5.example.org at the parent domain or registrar" in forward(step).message
+    _, plan = published(desk, SERVERS | {"ns-5.example.org"})
+    assert plan.action is None
+    assert forward(plan).reason == "ZoneNotDelegated"
+    assert "also delegates to ns-5.example.org, not a name server of the hosted zone" in forward(plan).message
+    assert "Remove ns-5.example.org at the parent domain or registrar" in forward(plan).message
 
 
 def test_a_second_dns_that_serves_the_zone_is_met_by_observed() -> None:
     desk = Desk()
-    _, step = published(desk, frozenset({"ns-1.example.net"}) | OTHER)
-    assert step.action is None
-    message = forward(step).message
+    _, plan = published(desk, frozenset({"ns-1.example.net"}) | OTHER)
+    assert plan.action is None
+    message = forward(plan).message
     assert "also delegates to ns1.other.net, ns2.other.net," in message
     assert "If another DNS serves example.com as well, set spec.forward.management to Observed" in message
     assert "four name servers" not in message
@@ -111,8 +111,8 @@ def test_a_second_dns_that_serves_the_zone_is_met_by_observed() -> None:
 
 def test_a_zone_in_another_dns_shows_both_lists() -> None:
     desk = Desk()
-    _, step = published(desk, OTHER)
-    message = forward(step).message
+    _, plan = published(desk, OTHER)
+    message = forward(plan).message
     assert "delegates to ns1.other.net, ns2.other.net, the hosted zone has ns-1.example.net" in message
     assert "Enter the zone's four name servers" in message
     assert "Observed" in message
@@ -121,8 +121,8 @@ def test_a_zone_in_another_dns_shows_both_lists() -> None:
 def test_a_name_below_a_deeper_delegation_has_its_own_remedy() -> None:
     desk = Desk()
     desk.dns.zone = "out.example.com"
-    _, step = published(desk, OTHER, "mta.out.example.com")
-    message = forward(step).message
+    _, plan = published(desk, OTHER, "mta.out.example.com")
+    message = forward(plan).message
     assert "out.example.com is delegated away from example.com, to ns1.other.net, ns2.other.net" in message
     assert "spec.forward.hostedZoneID" in message
     assert "Observed" in message
@@ -141,11 +141,11 @@ def test_the_ns_set_that_names_a_wrong_server_is_told(listed: Listed, which: str
     desk = Desk()
     desk.dns.kinds["ns-2.example.net"] = AnswerKind.NXDOMAIN
     desk.dns.listed["ns-2.example.net"] = listed
-    _, step = published(desk, SERVERS)
-    assert step.action is None
-    assert forward(step).reason == "AuthoritiesDisagree"
-    assert which in forward(step).message
-    assert remedy in forward(step).message
+    _, plan = published(desk, SERVERS)
+    assert plan.action is None
+    assert forward(plan).reason == "AuthoritiesDisagree"
+    assert which in forward(plan).message
+    assert remedy in forward(plan).message
 
 
 NEW = Zone("Z2", "example.com")
@@ -165,16 +165,16 @@ def test_the_delegation_of_a_named_zone_is_checked_at_the_blocked_interval() -> 
     """From the switch on the new zone lacks the name until it is seen; how long that can last is in the message."""
     desk = Desk()
     found = moving(desk)
-    step = desk.plan(found)
-    message = forward(step).message
+    plan = desk.plan(found)
+    message = forward(plan).message
     assert "stays in zone Z1 until zone Z2 (example.com) is delegated" in message
     assert "checked every 60 seconds" in message
     assert "until then the new zone does not have it" in message
     for moment in (1.0, 30.0, 59.0):
         desk.now = moment
-        step = desk.plan(found)
-        assert not [n for n in step.needs if isinstance(n, NeedDelegation)]
-        assert step.wait <= 60.0 - moment
+        plan = desk.plan(found)
+        assert not [n for n in plan.needs if isinstance(n, NeedDelegation)]
+        assert plan.wait <= 60.0 - moment
     desk.now = 60.0
     assert NeedDelegation("example.com", 60.0) in desk.plan(found).needs
 
@@ -185,6 +185,6 @@ def test_a_named_zone_behind_white_label_name_servers_is_moved_to() -> None:
     desk.dns.servers = WHITE
     for white, own in zip(sorted(WHITE), sorted(OTHER), strict=True):
         desk.dns.addresses[white] = desk.dns.addresses[own] = frozenset({f"192.0.2.{own[2]}"})
-    step = desk.plan(found)
-    assert step.zone is not None
-    assert step.zone.id == NEW.id
+    plan = desk.plan(found)
+    assert plan.zone is not None
+    assert plan.zone.id == NEW.id

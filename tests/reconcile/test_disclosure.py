@@ -53,13 +53,13 @@ def test_the_loser_of_an_address_sees_its_own_selector_and_the_reason_only(selec
         address = NatAddress(eip.allocation_id, eip.public_ip, "succeeded")
         desk.book.gateways[eip.nat_gateway_id] = NatGateway(eip.nat_gateway_id, "available", (address,))
     me = by(selector)
-    step = desk.plan(me)
-    status = desk.written(me, step).status
-    assert verdict(step, ACCEPTED).reason == "AddressConflict"
+    plan = desk.plan(me)
+    status = desk.written(me, plan).status
+    assert verdict(plan, ACCEPTED).reason == "AddressConflict"
     assert [(a.reason, a.allocation_id, a.ptr) for a in status.addresses] == [("AddressConflict", None, None)]
     told = json.dumps(status.to_dict())
     assert [d for d in DETAILS if d in told and d not in selector.values()] == []
-    assert str(me.spec.elastic_ips[0]) in verdict(step, ACCEPTED).message
+    assert str(me.spec.elastic_ips[0]) in verdict(plan, ACCEPTED).message
 
 
 def test_before_the_claims_are_known_nothing_is_shown_either() -> None:
@@ -76,9 +76,9 @@ def test_the_loser_of_a_hostname_sees_neither_its_zone_nor_its_record() -> None:
     desk = Desk()
     victim(desk)
     me = obj(THEIRS, [desk.eip(2)])
-    step = desk.plan(me)
-    status = desk.written(me, step).status
-    assert verdict(step, ACCEPTED).reason == "HostnameConflict"
+    plan = desk.plan(me)
+    status = desk.written(me, plan).status
+    assert verdict(plan, ACCEPTED).reason == "HostnameConflict"
     assert (status.zone, status.forward) == (None, None)
 
 
@@ -123,5 +123,5 @@ def test_a_guessed_zone_id_tells_neither_whether_the_zone_exists_nor_its_name(
 
 def test_an_unknown_address_tells_no_account() -> None:
     desk = Desk()
-    step = desk.plan(by({"publicIP": "198.51.100.7"}))
-    assert ACCOUNT not in json.dumps([f.message for f in step.findings.values()])
+    plan = desk.plan(by({"publicIP": "198.51.100.7"}))
+    assert ACCOUNT not in json.dumps([f.message for f in plan.findings.values()])

@@ -12,8 +12,8 @@ from mailegress.api.names import FINALIZER
 from mailegress.api.slim import slim
 from mailegress.api.types import parse_object
 from mailegress.reconcile import memory as remember
-from mailegress.reconcile.executor import Actor
-from mailegress.reconcile.result import Action, AddFinalizer, RemoveFinalizer, Step
+from mailegress.reconcile.executor import Executor
+from mailegress.reconcile.result import Action, AddFinalizer, Plan, RemoveFinalizer
 
 OTHERS = ["example.com/first", "example.com/second"]
 
@@ -46,8 +46,8 @@ async def act(stored: Stored, action: Action) -> None:
     item = parse_object(slim(stored.full))
     anything: Any = stored
     memory = remember.new_memory(item, 0.0)
-    await Actor(desk.world, anything, anything, lambda key: None).act(
-        "mail/a", item, Step(findings={}, action=action), memory, 0.0
+    await Executor(desk.world, anything, anything, lambda key: None).act(
+        "mail/a", item, Plan(findings={}, action=action), memory, 0.0
     )
 
 

@@ -11,7 +11,7 @@ from mailegress.api import reasons
 from mailegress.api.status import Status, initial_status
 from mailegress.reconcile import summarise
 from mailegress.reconcile.creation_burst import MANY, CreationBurst
-from mailegress.reconcile.result import Action, AddFinalizer, ChangeRecords, Finding, SetPtr, Step, unknown
+from mailegress.reconcile.result import Action, AddFinalizer, ChangeRecords, Finding, Plan, SetPtr, unknown
 
 HOST = "mta.example.com"
 
@@ -24,11 +24,11 @@ def patience(
 ) -> float:
     mine = replace(obj(HOST, [Desk().eip(1)]), status=before)
     waiting = finding or unknown(reasons.CHANGE_PENDING, "Route 53 is about to be told.")
-    step = Step(
+    plan = Plan(
         findings=dict.fromkeys(summarise.DEPENDENCE, waiting), action=action, wait=60.0, hostname=HOST
     )
-    status = summarise.compose(mine, step, summarise.verdicts(mine, step), NOW, stuck=False, handled=None)
-    return summarise.patience(mine, status, step, 5.0, among_many=among_many)
+    status = summarise.compose(mine, plan, summarise.verdicts(mine, plan), NOW, stuck=False, handled=None)
+    return summarise.patience(mine, status, plan, 5.0, among_many=among_many)
 
 
 @pytest.mark.parametrize("action", [AddFinalizer(), WRITE])

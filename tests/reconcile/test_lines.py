@@ -10,7 +10,7 @@ from fakes import UID, Desk, mine, obj, verdict
 from mailegress.api.conditions import ACCEPTED
 from mailegress.api.types import MailEgress
 from mailegress.reconcile.claim_index import ClaimIndex, Standing
-from mailegress.reconcile.result import Step
+from mailegress.reconcile.result import Plan
 from mailegress.reconcile.rules import claims
 
 A, B = "a.example.com", "b.example.com"
@@ -26,14 +26,14 @@ def suspended(item: MailEgress) -> MailEgress:
     return replace(item, spec=replace(item.spec, suspend=True))
 
 
-def passed(desk: Desk, item: MailEgress) -> Step:
+def passed(desk: Desk, item: MailEgress) -> Plan:
     """One pass, with the claims taken down as the reconciler does."""
-    step = desk.plan(item)
-    if step.standing is not None:
-        desk.claims.stand(item.meta.uid, step.standing)
-    if step.blocked_on is not None:
-        desk.claims.set_blocked(item.meta.uid, step.blocked_on)
-    return step
+    plan = desk.plan(item)
+    if plan.standing is not None:
+        desk.claims.stand(item.meta.uid, plan.standing)
+    if plan.blocked_on is not None:
+        desk.claims.set_blocked(item.meta.uid, plan.blocked_on)
+    return plan
 
 
 def accepted(desk: Desk, item: MailEgress) -> str:
@@ -105,10 +105,10 @@ def test_nobody_takes_the_place_of_an_older_one_that_was_not_looked_at_yet() -> 
     eip = desk.eip(1)
     desk.claims.put("mail/old", obj(A, [eip], created=OLD))
     new = obj(A, [eip], uid=numbered(2), created=NEW)
-    step = passed(desk, new)
-    assert verdict(step, ACCEPTED).reason == "Progressing"
-    assert step.action is None
-    assert step.wait <= desk.settings.poll_seconds, "it looks again soon"
+    plan = passed(desk, new)
+    assert verdict(plan, ACCEPTED).reason == "Progressing"
+    assert plan.action is None
+    assert plan.wait <= desk.settings.poll_seconds, "it looks again soon"
     desk.claims.stand(UID, Standing(able=False))
     assert accepted(desk, new) == "Accepted"
 

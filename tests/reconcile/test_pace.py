@@ -14,7 +14,7 @@ from mailegress.api.conditions import STALLED, TRUE
 from mailegress.api.types import MailEgress, parse_object
 from mailegress.model.aws import ZoneLook
 from mailegress.reconcile.creation_burst import CreationBurst
-from mailegress.reconcile.executor import Actor
+from mailegress.reconcile.executor import Executor
 from mailegress.reconcile.reconciler import Reconciler
 from mailegress.reconcile.result import NeedRegion, NeedZoneLook, NeedZones
 from mailegress.telemetry.metrics import Metrics
@@ -53,7 +53,7 @@ class Stored:
 async def test_an_object_that_is_stalled_is_not_passed_without_a_pause(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(Actor, "request", lambda *_: None)
+    monkeypatch.setattr(Executor, "request", lambda *_: None)
     desk = Desk()
     eip = desk.eip(1)
     desk.records.put(HOST, [eip.public_ip], mine())
@@ -83,15 +83,15 @@ def lived(desk: Desk, me: MailEgress, until: float) -> list[float]:
     """The moments at which the regions or the zones were read again for this object alone."""
     read: list[float] = []
     while desk.now < until:
-        step = desk.plan(me)
-        due = [n for n in step.needs if isinstance(n, NeedRegion | NeedZones)]
+        plan = desk.plan(me)
+        due = [n for n in plan.needs if isinstance(n, NeedRegion | NeedZones)]
         if due:
             assert all(need.not_before <= desk.now for need in due)
             if not read or read[-1] < desk.now:
                 read.append(desk.now)
             desk.book.at = desk.zones.at = desk.now
-        elif not any(isinstance(n, NeedZoneLook) for n in step.needs):
-            desk.now += max(step.wait, 1.0)
+        elif not any(isinstance(n, NeedZoneLook) for n in plan.needs):
+            desk.now += max(plan.wait, 1.0)
         desk.zones.looked_at = desk.dns.at = desk.dns.public_at = desk.records.at = desk.now
     return read
 

@@ -12,7 +12,7 @@ from mailegress.api.types import MailEgress, parse_object
 from mailegress.model.aws import Absence, Eip, Ptr, RecordSet, Verb
 from mailegress.model.facts import Fact, WritePhase, WriteState
 from mailegress.reconcile import summarise
-from mailegress.reconcile.result import ChangeRecords, NeedPtr, RemoveFinalizer, ResetPtr, SetPtr, Step
+from mailegress.reconcile.result import ChangeRecords, NeedPtr, Plan, RemoveFinalizer, ResetPtr, SetPtr
 
 HOST, NEW = "mta.example.com", "out.example.com"
 
@@ -33,22 +33,22 @@ def edited(me: MailEgress, eips: tuple[Eip, ...], host: str = HOST) -> MailEgres
     return replace(me, spec=spec, meta=replace(me.meta, generation=me.meta.generation + 1))
 
 
-def values(step: Step) -> tuple[str, ...]:
+def values(plan: Plan) -> tuple[str, ...]:
     """The A values that the step would create."""
-    assert isinstance(step.action, ChangeRecords)
+    assert isinstance(plan.action, ChangeRecords)
     return next(
         (
             c.record_set.values
-            for c in step.action.changes
+            for c in plan.action.changes
             if c.verb is Verb.CREATE and c.record_set.type == "A"
         ),
         (),
     )
 
 
-def carry_out(desk: Desk, step: Step) -> None:
+def carry_out(desk: Desk, plan: Plan) -> None:
     """Let the write take effect at once, in Route 53 and DNS, or in EC2."""
-    match step.action:
+    match plan.action:
         case ChangeRecords(zone_id, hostname, changes, _):
             desk.records.apply(zone_id, hostname, changes)
             desk.publish(hostname)
@@ -57,7 +57,7 @@ def carry_out(desk: Desk, step: Step) -> None:
         case ResetPtr(_, allocation_id, _, _):
             desk.set_ptr(desk.book.eips[allocation_id], None)
         case _:
-            raise AssertionError(f"nothing to carry out: {step}")
+            raise AssertionError(f"nothing to carry out: {plan}")
 
 
 def test_a_swap_is_union_then_ptr_then_reset_then_shrink() -> None:
@@ -66,12 +66,12 @@ def test_a_swap_is_union_then_ptr_then_reset_then_shrink() -> None:
     me = edited(converged(desk, old), (new,))
     seen = []
     for _ in range(8):
-        step = desk.plan(me)
-        me = desk.written(me, step)
-        if step.action is None:
+        plan = desk.plan(me)
+        me = desk.written(me, plan)
+        if plan.action is None:
             break
-        seen.append(step.action)
-        carry_out(desk, step)
+        seen.append(plan.action)
+        carry_out(desk, plan)
     kinds = [type(a) for a in seen]
     assert kinds == [ChangeRecords, SetPtr, ResetPtr, ChangeRecords]
     assert desk.records.views[(ZONE.id, HOST)].records[0].values == (new.public_ip,)
@@ -84,27 +84,27 @@ def test_a_rename_makes_before_it_breaks_and_waits_for_receivers() -> None:
     desk = Desk()
     eip = desk.eip(1)
     me = edited(converged(desk, eip), (eip,), NEW)
-    step = desk.plan(me)
-    assert isinstance(step.action, ChangeRecords)
-    assert step.action.hostname == NEW
-    carry_out(desk, step)
-    me = desk.written(me, step)
-    step = desk.plan(me)
-    assert isinstance(step.action, SetPtr)
-    carry_out(desk, step)
-    me = desk.written(me, step)
+    plan = desk.plan(me)
+    assert isinstance(plan.action, ChangeRecords)
+    assert plan.action.hostname == NEW
+    carry_out(desk, plan)
+    me = desk.written(me, plan)
+    plan = desk.plan(me)
+    assert isinstance(plan.action, SetPtr)
+    carry_out(desk, plan)
+    me = desk.written(me, plan)
     me = desk.written(me, desk.plan(me))
-    step = desk.plan(me)
-    assert step.action is None, "receivers may still hold the old PTR"
-    assert step.owed
-    found = summarise.verdicts(me, step)
+    plan = desk.plan(me)
+    assert plan.action is None, "receivers may still hold the old PTR"
+    assert plan.owed
+    found = summarise.verdicts(me, plan)
     assert (found[READY].status, found[READY].reason) == ("True", "RetiringOldName")
     desk.now += desk.settings.ptr_ttl_seconds + 1
     desk.book.at = desk.records.at = desk.dns.at = desk.now
-    step = desk.plan(me)
-    assert isinstance(step.action, ChangeRecords)
-    assert step.action.hostname == HOST
-    assert {(c.verb, c.record_set.type) for c in step.action.changes} == {
+    plan = desk.plan(me)
+    assert isinstance(plan.action, ChangeRecords)
+    assert plan.action.hostname == HOST
+    assert {(c.verb, c.record_set.type) for c in plan.action.changes} == {
         (Verb.DELETE, "A"),
         (Verb.DELETE, "TXT"),
     }
@@ -122,18 +122,18 @@ def test_a_renamed_adopted_record_stays() -> None:
     desk.plan(me)
     desk.now += 1000
     desk.book.at = desk.records.at = desk.dns.at = desk.now
-    step = desk.plan(me)
-    assert isinstance(step.action, ChangeRecords)
-    assert [(c.verb, c.record_set.type) for c in step.action.changes] == [(Verb.DELETE, "TXT")]
+    plan = desk.plan(me)
+    assert isinstance(plan.action, ChangeRecords)
+    assert [(c.verb, c.record_set.type) for c in plan.action.changes] == [(Verb.DELETE, "TXT")]
 
 
 def test_adoption_writes_the_mark_alone() -> None:
     desk = Desk()
     eip = desk.eip(1)
     desk.records.put(HOST, [eip.public_ip], ttl=77)
-    step = desk.plan(obj(HOST, [eip]))
-    assert isinstance(step.action, ChangeRecords)
-    [change] = step.action.changes
+    plan = desk.plan(obj(HOST, [eip]))
+    assert isinstance(plan.action, ChangeRecords)
+    [change] = plan.action.changes
     assert (change.verb, change.record_set.type) == (Verb.CREATE, "TXT")
     assert change.record_set.values[0].startswith('"meg1 a ')
 
@@ -142,18 +142,18 @@ def test_adoption_never_is_a_conflict_and_writes_nothing() -> None:
     desk = Desk()
     eip = desk.eip(1)
     desk.records.put(HOST, [eip.public_ip])
-    step = desk.plan(obj(HOST, [eip], adoption="Never"))
-    assert step.action is None
-    assert verdict(step, FORWARD_READY).reason == "RecordNotAdopted"
+    plan = desk.plan(obj(HOST, [eip], adoption="Never"))
+    assert plan.action is None
+    assert verdict(plan, FORWARD_READY).reason == "RecordNotAdopted"
 
 
 def test_the_first_change_of_an_adopted_set_makes_it_ours() -> None:
     desk = Desk()
     one, two = desk.eip(1), desk.eip(2)
     desk.records.put(HOST, [one.public_ip], mine(adopted=True))
-    step = desk.plan(obj(HOST, [one, two]))
-    assert isinstance(step.action, ChangeRecords)
-    marks = [c.record_set.values[0] for c in step.action.changes if c.record_set.type == "TXT"]
+    plan = desk.plan(obj(HOST, [one, two]))
+    assert isinstance(plan.action, ChangeRecords)
+    marks = [c.record_set.values[0] for c in plan.action.changes if c.record_set.type == "TXT"]
     assert marks[0].startswith('"meg1 a ')
     assert marks[1].startswith('"meg1 c ')
 
@@ -163,9 +163,9 @@ def test_the_origin_of_a_ptr_is_written_down_before_it_is_set_under_an_adopted_r
     eip = desk.eip(1)
     desk.records.put(HOST, [eip.public_ip], mine(adopted=True))
     desk.publish(HOST)
-    step = desk.plan(obj(HOST, [eip]))
-    assert isinstance(step.action, SetPtr)
-    assert step.addresses[0].ptr_origin == "Managed"
+    plan = desk.plan(obj(HOST, [eip]))
+    assert isinstance(plan.action, SetPtr)
+    assert plan.addresses[0].ptr_origin == "Managed"
 
 
 def test_an_adopted_ptr_is_left_on_deletion() -> None:
@@ -177,41 +177,41 @@ def test_an_adopted_ptr_is_left_on_deletion() -> None:
     me = desk.written(me, desk.plan(me))
     assert me.status.addresses[0].ptr_origin == "Adopted"
     gone = replace(me, meta=replace(me.meta, deletion_timestamp="2026-01-02T00:00:00Z", generation=2))
-    step = desk.plan(gone)
-    assert isinstance(step.action, ChangeRecords)
-    assert [c.record_set.type for c in step.action.changes] == ["TXT"]
+    plan = desk.plan(gone)
+    assert isinstance(plan.action, ChangeRecords)
+    assert [c.record_set.type for c in plan.action.changes] == ["TXT"]
 
 
 def test_an_orphan_mark_is_taken_over_only_with_the_wanted_values() -> None:
     desk = Desk()
     eip, other = desk.eip(1), desk.eip(2)
     desk.records.put(HOST, [eip.public_ip], mine(OTHER_UID))
-    step = desk.plan(obj(HOST, [eip]))
-    assert isinstance(step.action, ChangeRecords)
-    assert {c.record_set.type for c in step.action.changes} == {"TXT"}
+    plan = desk.plan(obj(HOST, [eip]))
+    assert isinstance(plan.action, ChangeRecords)
+    assert {c.record_set.type for c in plan.action.changes} == {"TXT"}
     desk = Desk()
     desk.eip(1), desk.eip(2)
     desk.records.put(HOST, [eip.public_ip], mine(OTHER_UID))
-    step = desk.plan(obj(HOST, [other]))
-    assert step.action is None
-    assert verdict(step, FORWARD_READY).reason == "RecordConflict"
+    plan = desk.plan(obj(HOST, [other]))
+    assert plan.action is None
+    assert verdict(plan, FORWARD_READY).reason == "RecordConflict"
 
 
 def test_another_operators_mark_is_a_conflict() -> None:
     desk = Desk()
     eip = desk.eip(1)
     desk.records.put(HOST, [eip.public_ip], mine(OTHER_UID, owner="cluster-b"))
-    step = desk.plan(obj(HOST, [eip]))
-    assert step.action is None
-    assert verdict(step, FORWARD_READY).reason == "RecordConflict"
+    plan = desk.plan(obj(HOST, [eip]))
+    assert plan.action is None
+    assert verdict(plan, FORWARD_READY).reason == "RecordConflict"
 
 
 def test_a_foreign_ptr_keeps_one_address_out_and_the_others_in() -> None:
     desk = Desk()
     good, foreign = desk.eip(1), desk.eip(2, "somebody.example.org")
-    step = desk.plan(obj(HOST, [good, foreign]))
-    assert values(step) == (good.public_ip,)
-    assert verdict(step, REVERSE_READY).reason == "PTRConflict"
+    plan = desk.plan(obj(HOST, [good, foreign]))
+    assert values(plan) == (good.public_ip,)
+    assert verdict(plan, REVERSE_READY).reason == "PTRConflict"
 
 
 def test_a_joined_address_is_healed_and_then_contested() -> None:
@@ -220,14 +220,14 @@ def test_a_joined_address_is_healed_and_then_contested() -> None:
     me = converged(desk, eip)
     for _ in range(desk.settings.heals_per_hour):
         desk.set_ptr(eip, "thief.example.org")
-        step = desk.plan(me)
-        assert isinstance(step.action, SetPtr)
-        assert step.action.heal
+        plan = desk.plan(me)
+        assert isinstance(plan.action, SetPtr)
+        assert plan.action.heal
         desk.memories[UID].heals.setdefault(eip.allocation_id, []).append(desk.now)
-    step = desk.plan(me)
-    assert step.action is None
-    assert verdict(step, REVERSE_READY).reason == "PTRContested"
-    assert step.wait <= 3600
+    plan = desk.plan(me)
+    assert plan.action is None
+    assert verdict(plan, REVERSE_READY).reason == "PTRContested"
+    assert plan.wait <= 3600
 
 
 def test_a_lost_address_leaves_the_record_at_once() -> None:
@@ -251,9 +251,9 @@ def test_a_selector_that_resolves_to_none_holds_its_last_addresses() -> None:
     me = parse_object(body(HOST, [{"instanceID": "i-0123456789abcdef0"}]))
     me = desk.written(me, desk.plan(me))
     desk.book.eips[eip.allocation_id] = replace(desk.book.eips[eip.allocation_id], instance_id="")
-    step = desk.plan(me)
-    assert step.action is None
-    assert verdict(step, FORWARD_READY).reason == "AddressNotFound"
+    plan = desk.plan(me)
+    assert plan.action is None
+    assert verdict(plan, FORWARD_READY).reason == "AddressNotFound"
 
 
 def test_deletion_resets_ptrs_then_removes_records_then_lets_go() -> None:
@@ -263,11 +263,11 @@ def test_deletion_resets_ptrs_then_removes_records_then_lets_go() -> None:
     me = replace(me, meta=replace(me.meta, deletion_timestamp="2026-01-02T00:00:00Z", generation=2))
     seen = []
     for _ in range(4):
-        step = desk.plan(me)
-        seen.append(type(step.action))
-        if isinstance(step.action, RemoveFinalizer):
+        plan = desk.plan(me)
+        seen.append(type(plan.action))
+        if isinstance(plan.action, RemoveFinalizer):
             break
-        carry_out(desk, step)
+        carry_out(desk, plan)
     assert seen == [ResetPtr, ChangeRecords, RemoveFinalizer]
     assert desk.records.views[(ZONE.id, HOST)].records == ()
 
@@ -288,9 +288,9 @@ def test_retain_lets_go_without_a_look() -> None:
     desk.book.at = None
     desk.zones.zones = None
     eip = Eip("eipalloc-00000001", "203.0.113.1", "", REGION)
-    step = desk.plan(obj(HOST, [eip], deleting=True, deletionPolicy="Retain"))
-    assert isinstance(step.action, RemoveFinalizer)
-    assert step.needs == ()
+    plan = desk.plan(obj(HOST, [eip], deleting=True, deletionPolicy="Retain"))
+    assert isinstance(plan.action, RemoveFinalizer)
+    assert plan.needs == ()
 
 
 def test_the_older_object_wins_and_the_loser_is_not_told_who() -> None:
@@ -298,9 +298,9 @@ def test_the_older_object_wins_and_the_loser_is_not_told_who() -> None:
     eip = desk.eip(1)
     other = desk.eip(2)
     desk.take(obj(HOST, [eip], uid=OTHER_UID, created="2025-01-01T00:00:00Z"))
-    step = desk.plan(obj(HOST, [other]))
-    found = verdict(step, ACCEPTED)
-    assert step.action is None
+    plan = desk.plan(obj(HOST, [other]))
+    found = verdict(plan, ACCEPTED)
+    assert plan.action is None
     assert found.reason == "HostnameConflict"
     assert "meg-2" not in found.message
 
@@ -321,13 +321,13 @@ def test_claims_are_not_judged_before_the_marks_are_read() -> None:
     me = converged(desk, eip)
     desk.memories.clear()
     desk.zones.zones = None
-    step = desk.plan(me)
-    assert summarise.verdicts(me, step)[READY].ok
+    plan = desk.plan(me)
+    assert summarise.verdicts(me, plan)[READY].ok
     desk.zones.zones = (ZONE,)
     desk.records.unread.add(HOST)
-    step = desk.plan(me)
-    assert summarise.verdicts(me, step)[READY].ok
-    assert step.action is None
+    plan = desk.plan(me)
+    assert summarise.verdicts(me, plan)[READY].ok
+    assert plan.action is None
 
 
 def test_a_foreign_record_that_took_the_place_of_ours_is_not_overwritten() -> None:
@@ -337,9 +337,9 @@ def test_a_foreign_record_that_took_the_place_of_ours_is_not_overwritten() -> No
     me = converged(desk, eip)
     desk.plan(me)
     desk.records.put(HOST, ["198.51.100.9"])
-    step = desk.plan(me)
-    assert step.action is None
-    assert verdict(step, FORWARD_READY).reason == "RecordConflict"
+    plan = desk.plan(me)
+    assert plan.action is None
+    assert verdict(plan, FORWARD_READY).reason == "RecordConflict"
 
 
 def test_a_deleted_mark_is_restored_as_it_was() -> None:
@@ -348,9 +348,9 @@ def test_a_deleted_mark_is_restored_as_it_was() -> None:
     me = converged(desk, eip)
     desk.plan(me)
     desk.records.put(HOST, [eip.public_ip])
-    step = desk.plan(me)
-    assert isinstance(step.action, ChangeRecords)
-    [change] = step.action.changes
+    plan = desk.plan(me)
+    assert isinstance(plan.action, ChangeRecords)
+    [change] = plan.action.changes
     assert change.record_set.values[0].startswith('"meg1 c ')
 
 
@@ -362,9 +362,9 @@ def test_a_cname_in_the_place_of_our_record_is_a_conflict() -> None:
     desk.records.views[(ZONE.id, HOST)] = replace(
         view, records=(RecordSet(HOST, "CNAME", 60, ("x.example.org",)),)
     )
-    step = desk.plan(me)
-    assert step.action is None
-    assert verdict(step, FORWARD_READY).reason == "RecordConflict"
+    plan = desk.plan(me)
+    assert plan.action is None
+    assert verdict(plan, FORWARD_READY).reason == "RecordConflict"
 
 
 def test_a_ptr_of_ours_is_reset_even_if_the_zone_is_gone() -> None:
@@ -407,8 +407,8 @@ def test_whose_a_ptr_is_stays_written_down_while_nothing_is_read() -> None:
     desk.book.at = None
     me = desk.written(me, desk.plan(me))
     desk.book.at = 0.0
-    step = desk.plan(me)
-    assert [(a.allocation_id, a.ptr_origin) for a in step.addresses] == [
+    plan = desk.plan(me)
+    assert [(a.allocation_id, a.ptr_origin) for a in plan.addresses] == [
         (eip.allocation_id, PtrOrigin.ADOPTED)
     ]
 
@@ -433,25 +433,25 @@ def test_the_ptr_of_an_address_that_no_record_tells_of_is_reset_when_its_success
     desk.eip(1, Ptr(None, HOST, "PENDING"))
     desk.records.put(HOST, (), mine())
     me = edited(me, (new,))
-    step = desk.plan(me)
-    assert [(a.public_ip, a.ptr_origin) for a in step.addresses if a.ptr_origin] == [
+    plan = desk.plan(me)
+    assert [(a.public_ip, a.ptr_origin) for a in plan.addresses if a.ptr_origin] == [
         (old.public_ip, PtrOrigin.MANAGED)
     ], "it stays written down"
-    assert isinstance(step.action, ChangeRecords), "first the new one"
-    me = desk.written(me, step)
+    assert isinstance(plan.action, ChangeRecords), "first the new one"
+    me = desk.written(me, plan)
     desk.records.put(HOST, [new.public_ip], mine())
     desk.publish(HOST)
     desk.set_ptr(old, HOST)
     desk.set_ptr(new, HOST)
-    step = desk.plan(me)
-    assert isinstance(step.action, ResetPtr)
-    assert step.action.allocation_id == old.allocation_id
-    assert summarise.verdicts(me, step)[READY].reason == "RetiringOldName"
-    carry_out(desk, step)
-    me = desk.written(me, step)
-    step = desk.plan(me)
-    assert step.owed == ()
-    assert [a.public_ip for a in step.addresses] == [new.public_ip]
+    plan = desk.plan(me)
+    assert isinstance(plan.action, ResetPtr)
+    assert plan.action.allocation_id == old.allocation_id
+    assert summarise.verdicts(me, plan)[READY].reason == "RetiringOldName"
+    carry_out(desk, plan)
+    me = desk.written(me, plan)
+    plan = desk.plan(me)
+    assert plan.owed == ()
+    assert [a.public_ip for a in plan.addresses] == [new.public_ip]
 
 
 def test_a_ptr_is_read_again_before_it_is_reset() -> None:
@@ -467,15 +467,15 @@ def test_a_ptr_is_read_again_before_it_is_reset() -> None:
     for told in (me, deleted):
         desk.memories.clear()
         read[old.allocation_id] = desk.now - desk.settings.gate_seconds - 1
-        step = desk.plan(told)
-        assert step.action is None or step.action.allocation_id == new.allocation_id
-        assert [n for n in step.needs if isinstance(n, NeedPtr)] == [
+        plan = desk.plan(told)
+        assert plan.action is None or plan.action.allocation_id == new.allocation_id
+        assert [n for n in plan.needs if isinstance(n, NeedPtr)] == [
             NeedPtr(REGION, old.allocation_id, desk.now - desk.settings.gate_seconds)
         ]
         read.clear()
-        step = desk.plan(told)
-        assert isinstance(step.action, ResetPtr)
-        assert step.action.allocation_id == old.allocation_id
+        plan = desk.plan(told)
+        assert isinstance(plan.action, ResetPtr)
+        assert plan.action.allocation_id == old.allocation_id
 
 
 def leaving(desk: Desk) -> tuple[MailEgress, Eip]:
@@ -499,9 +499,9 @@ def test_a_name_that_another_object_took_over_keeps_its_ptr() -> None:
         body(HOST, [{"allocationID": "eipalloc-00000002"}], forward={"management": "Observed"}, generation=2)
     )
     desk.memories.clear()
-    step = desk.plan(replace(observed, status=me.status))
-    assert not isinstance(step.action, ResetPtr)
-    assert not any("203.0.113.1" in text for text in step.owed)
+    plan = desk.plan(replace(observed, status=me.status))
+    assert not isinstance(plan.action, ResetPtr)
+    assert not any("203.0.113.1" in text for text in plan.owed)
 
 
 def test_an_address_stays_written_down_until_its_ptr_write_is_answered() -> None:
@@ -511,6 +511,6 @@ def test_an_address_stays_written_down_until_its_ptr_write_is_answered() -> None
     assert old.public_ip not in [a.public_ip for a in desk.plan(me).addresses]
     for phase in (WritePhase.IN_FLIGHT, WritePhase.UNKNOWN):
         desk.ptrs.states[old.allocation_id] = WriteState(phase, 1.0)
-        step = desk.plan(me)
-        assert old.public_ip in [a.public_ip for a in step.addresses], phase
-        assert old.public_ip not in step.public_ips, "it has no part in the name"
+        plan = desk.plan(me)
+        assert old.public_ip in [a.public_ip for a in plan.addresses], phase
+        assert old.public_ip not in plan.public_ips, "it has no part in the name"

@@ -18,10 +18,10 @@ OLDER, YOUNGER = "2025-01-01T00:00:00Z", "2026-01-01T00:00:00Z"
 
 def planned(desk: Desk, me: MailEgress) -> str:
     """What Accepted says, with the claims taken down as the reconciler does."""
-    step = desk.plan(me)
-    if step.blocked_on is not None:
-        desk.claims.set_blocked(me.meta.uid, step.blocked_on)
-    return verdict(step, ACCEPTED).reason
+    plan = desk.plan(me)
+    if plan.blocked_on is not None:
+        desk.claims.set_blocked(me.meta.uid, plan.blocked_on)
+    return verdict(plan, ACCEPTED).reason
 
 
 def held(desk: Desk, hostname: str, number: int, uid: str) -> None:
@@ -48,9 +48,9 @@ def test_who_lost_a_hostname_is_known_when_its_mark_was_read() -> None:
     desk.take(obj(A, [desk.eip(2)], uid="00000000-0000-4000-8000-000000000003", created=YOUNGER))
     me = obj(B, [eip], uid=OTHER_UID, created=YOUNGER)
     desk.records.unread.add(A)
-    step = desk.plan(me)
-    assert verdict(step, ACCEPTED).reason == "Progressing"
-    assert [n.hostname for n in step.needs if isinstance(n, NeedName)] == [A]
+    plan = desk.plan(me)
+    assert verdict(plan, ACCEPTED).reason == "Progressing"
+    assert [n.hostname for n in plan.needs if isinstance(n, NeedName)] == [A]
     desk.records.unread.clear()
     assert planned(desk, me) == "AddressConflict", "the older one may have its hostname"
 
@@ -109,11 +109,11 @@ def test_a_name_that_receivers_may_hold_keeps_its_old_address() -> None:
     me = replace(me, spec=obj(A, [new]).spec, meta=replace(me.meta, generation=2))
     for now, union in ((10.0, True), (desk.settings.ptr_ttl_seconds + 11.0, False)):
         desk.now = desk.book.at = desk.records.at = desk.dns.at = desk.dns.public_at = now
-        step = desk.plan(me)
-        desk.records.apply(ZONE.id, A, step.action.changes)  # type: ignore[union-attr]
+        plan = desk.plan(me)
+        desk.records.apply(ZONE.id, A, plan.action.changes)  # type: ignore[union-attr]
         values = {v for r in desk.records.views[ZONE.id, A].of_type("A") for v in r.values}
         assert values == ({gone.public_ip, new.public_ip} if union else {new.public_ip})
-        assert not isinstance(step.action, SetPtr)
+        assert not isinstance(plan.action, SetPtr)
 
 
 def test_whoever_was_waited_for_looks_again_when_that_ends() -> None:

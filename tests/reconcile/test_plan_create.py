@@ -28,28 +28,28 @@ def test_nothing_known_asks_and_writes_nothing() -> None:
     desk = Desk()
     desk.book.at = None
     desk.zones.zones = None
-    step = desk.plan(obj(HOST, [desk.eip(1)], finalizer=False))
-    assert step.action is None
-    assert {type(n) for n in step.needs} >= {NeedRegion, NeedZones}
+    plan = desk.plan(obj(HOST, [desk.eip(1)], finalizer=False))
+    assert plan.action is None
+    assert {type(n) for n in plan.needs} >= {NeedRegion, NeedZones}
 
 
 def test_the_finalizer_comes_before_the_first_external_write() -> None:
     desk = Desk()
     eip = desk.eip(1)
     assert desk.plan(obj(HOST, [eip], finalizer=False)).action == AddFinalizer()
-    step = desk.plan(obj(HOST, [eip]))
-    assert isinstance(step.action, ChangeRecords)
+    plan = desk.plan(obj(HOST, [eip]))
+    assert isinstance(plan.action, ChangeRecords)
 
 
 def test_the_claim_is_a_create_of_a_and_txt_in_one_batch() -> None:
     desk = Desk()
-    step = desk.plan(obj(HOST, [desk.eip(1), desk.eip(2)]))
-    assert isinstance(step.action, ChangeRecords)
-    assert [(c.verb, c.record_set.type) for c in step.action.changes] == [
+    plan = desk.plan(obj(HOST, [desk.eip(1), desk.eip(2)]))
+    assert isinstance(plan.action, ChangeRecords)
+    assert [(c.verb, c.record_set.type) for c in plan.action.changes] == [
         (Verb.CREATE, "A"),
         (Verb.CREATE, "TXT"),
     ]
-    assert step.action.changes[0].record_set.values == ("203.0.113.1", "203.0.113.2")
+    assert plan.action.changes[0].record_set.values == ("203.0.113.1", "203.0.113.2")
 
 
 def test_no_ptr_before_insync() -> None:
@@ -59,9 +59,9 @@ def test_no_ptr_before_insync() -> None:
     desk.records.put(HOST, [eip.public_ip], mine())
     desk.publish(HOST)
     desk.writer.states[(ZONE.id, HOST)] = WriteState(WritePhase.APPLIED, 0.0, change_id="C1")
-    step = desk.plan(obj(HOST, [eip]))
-    assert step.action is None
-    assert verdict(step, FORWARD_READY).reason == "ChangePending"
+    plan = desk.plan(obj(HOST, [eip]))
+    assert plan.action is None
+    assert verdict(plan, FORWARD_READY).reason == "ChangePending"
 
 
 GETCHANGE_DENIED = Fault("AccessDenied", "AWS denies route53:GetChange", ErrorKind.WORLD)
@@ -78,18 +78,18 @@ def test_where_getchange_is_denied_the_authorities_stand_for_insync() -> None:
     )
     me = obj(HOST, [eip])
     for _ in range(5):
-        step = desk.plan(me)
-        finding = verdict(step, FORWARD_READY)
+        plan = desk.plan(me)
+        finding = verdict(plan, FORWARD_READY)
         assert (finding.status, finding.reason) == ("False", "AccessDenied")
         assert "route53:GetChange" in finding.message
-        assert step.action is None
+        assert plan.action is None
         desk.now = desk.dns.at = desk.now + 60
     desk.publish(HOST)
-    step = desk.plan(me)
-    assert verdict(step, FORWARD_READY).ok
-    assert isinstance(step.action, SetPtr)
-    assert step.forward is not None
-    assert step.forward.change_id is None
+    plan = desk.plan(me)
+    assert verdict(plan, FORWARD_READY).ok
+    assert isinstance(plan.action, SetPtr)
+    assert plan.forward is not None
+    assert plan.forward.change_id is None
 
 
 def test_where_getchange_is_denied_answers_from_before_the_write_prove_nothing() -> None:
@@ -102,10 +102,10 @@ def test_where_getchange_is_denied_answers_from_before_the_write_prove_nothing()
     desk.writer.states[(ZONE.id, HOST)] = WriteState(
         WritePhase.APPLIED, 10.0, GETCHANGE_DENIED, change_id="C1"
     )
-    step = desk.plan(obj(HOST, [eip]))
-    assert step.action is None
-    assert NeedAuthorities(HOST, 10.0) in step.needs
-    assert verdict(step, FORWARD_READY).reason == "AccessDenied"
+    plan = desk.plan(obj(HOST, [eip]))
+    assert plan.action is None
+    assert NeedAuthorities(HOST, 10.0) in plan.needs
+    assert verdict(plan, FORWARD_READY).reason == "AccessDenied"
 
 
 def test_answers_heard_before_the_write_prove_nothing() -> None:
@@ -117,9 +117,9 @@ def test_answers_heard_before_the_write_prove_nothing() -> None:
     desk.publish(HOST)
     desk.dns.at = 9.0
     desk.writer.states[(ZONE.id, HOST)] = WriteState(WritePhase.INSYNC, 10.0)
-    step = desk.plan(obj(HOST, [eip]))
-    assert step.action is None
-    assert NeedAuthorities(HOST, 10.0) in step.needs
+    plan = desk.plan(obj(HOST, [eip]))
+    assert plan.action is None
+    assert NeedAuthorities(HOST, 10.0) in plan.needs
 
 
 @pytest.mark.parametrize("kind", [k for k in AnswerKind if k is not AnswerKind.ANSWER])
@@ -129,9 +129,9 @@ def test_one_server_that_does_not_confirm_keeps_the_gate_shut(kind: AnswerKind) 
     desk.records.put(HOST, [eip.public_ip], mine())
     desk.publish(HOST)
     desk.dns.kinds["ns-2.example.net"] = kind
-    step = desk.plan(obj(HOST, [eip]))
-    assert step.action is None
-    assert not verdict(step, FORWARD_READY).ok
+    plan = desk.plan(obj(HOST, [eip]))
+    assert plan.action is None
+    assert not verdict(plan, FORWARD_READY).ok
 
 
 def test_an_undelegated_zone_keeps_the_gate_shut() -> None:
@@ -141,9 +141,9 @@ def test_an_undelegated_zone_keeps_the_gate_shut() -> None:
     desk.records.put(HOST, [eip.public_ip], mine())
     desk.publish(HOST)
     desk.zones.servers[ZONE.id] = frozenset({"ns-9.example.net"})
-    step = desk.plan(obj(HOST, [eip]))
-    assert step.action is None
-    assert verdict(step, FORWARD_READY).reason == "ZoneNotDelegated"
+    plan = desk.plan(obj(HOST, [eip]))
+    assert plan.action is None
+    assert verdict(plan, FORWARD_READY).reason == "ZoneNotDelegated"
 
 
 def test_the_ptr_follows_the_proof() -> None:
@@ -151,8 +151,8 @@ def test_the_ptr_follows_the_proof() -> None:
     eip = desk.eip(1)
     desk.records.put(HOST, [eip.public_ip], mine())
     desk.publish(HOST)
-    step = desk.plan(obj(HOST, [eip]))
-    assert step.action == SetPtr("ap-northeast-1", eip.allocation_id, eip.public_ip, HOST)
+    plan = desk.plan(obj(HOST, [eip]))
+    assert plan.action == SetPtr("ap-northeast-1", eip.allocation_id, eip.public_ip, HOST)
 
 
 def test_an_old_proof_does_not_open_the_gate() -> None:
@@ -164,9 +164,9 @@ def test_an_old_proof_does_not_open_the_gate() -> None:
     desk.plan(obj(HOST, [eip]))
     desk.now = 61.0
     desk.book.at = desk.records.at = 61.0
-    step = desk.plan(obj(HOST, [eip]))
-    assert step.action is None
-    assert NeedAuthorities(HOST, 1.0) in step.needs
+    plan = desk.plan(obj(HOST, [eip]))
+    assert plan.action is None
+    assert NeedAuthorities(HOST, 1.0) in plan.needs
 
 
 def test_pending_is_not_settled_and_failed_is_not_pending() -> None:
@@ -205,11 +205,11 @@ def test_everything_right_is_ready_and_quiet() -> None:
     desk.records.put(HOST, [eip.public_ip], mine())
     desk.publish(HOST)
     me = obj(HOST, [eip])
-    step = desk.plan(me)
-    found = summarise.verdicts(me, step)
+    plan = desk.plan(me)
+    found = summarise.verdicts(me, plan)
     assert (found[READY].status, found[READY].reason) == ("True", "Ready")
-    assert step.settled
-    assert step.action is None
+    assert plan.settled
+    assert plan.action is None
 
 
 def test_a_refused_write_is_backed_off() -> None:
@@ -220,10 +220,10 @@ def test_a_refused_write_is_backed_off() -> None:
     fault = Fault("AccessDenied", "route53:ChangeResourceRecordSets is denied.", ErrorKind.WORLD)
     desk.writer.states[(ZONE.id, HOST)] = WriteState(WritePhase.FAILED, 110.0, fault, attempts=3)
     desk.now = desk.book.at = desk.records.at = 120.0
-    step = desk.plan(me)
-    assert step.action is None
-    assert verdict(step, FORWARD_READY).reason == "AccessDenied"
-    assert step.wait == pytest.approx(10.0)
+    plan = desk.plan(me)
+    assert plan.action is None
+    assert verdict(plan, FORWARD_READY).reason == "AccessDenied"
+    assert plan.wait == pytest.approx(10.0)
     desk.now = desk.book.at = desk.records.at = 130.0
     assert isinstance(desk.plan(me).action, ChangeRecords)
 
@@ -246,9 +246,9 @@ def test_an_unknown_outcome_is_read_before_it_is_written_again() -> None:
     desk.records.unread.add(HOST)
     fault = Fault("AWSUnavailable", "No answer.", ErrorKind.TRANSIENT, unknown_outcome=True)
     desk.writer.states[(ZONE.id, HOST)] = WriteState(WritePhase.UNKNOWN, 4.0, fault)
-    step = desk.plan(obj(HOST, [eip]))
-    assert step.action is None
-    assert any(isinstance(n, NeedName) and n.hostname == HOST for n in step.needs)
+    plan = desk.plan(obj(HOST, [eip]))
+    assert plan.action is None
+    assert any(isinstance(n, NeedName) and n.hostname == HOST for n in plan.needs)
 
 
 def test_a_ptr_write_without_an_answer_is_read_first() -> None:

@@ -33,8 +33,8 @@ def test_a_region_that_the_object_does_not_use_ends_none_of_its_conditions(fault
     desk = Desk()
     me = ready(desk, desk.eip(1))
     desk.book.failing[ELSEWHERE] = (fault, 100)
-    step = desk.plan(me)
-    assert all(finding.ok for finding in step.findings.values()), step.findings
+    plan = desk.plan(me)
+    assert all(finding.ok for finding in plan.findings.values()), plan.findings
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f.reason)
@@ -44,10 +44,10 @@ def test_the_region_of_its_address_ends_them_after_three_failures(fault: Fault) 
     desk.book.failing[REGION] = (fault, 2)
     assert verdict(desk.plan(me), REVERSE_READY).ok
     desk.book.failing[REGION] = (fault, 3)
-    step = desk.plan(me)
+    plan = desk.plan(me)
     for condition in (FORWARD_READY, REVERSE_READY, RESOLVED):
-        assert not verdict(step, condition).ok
-    assert verdict(step, REVERSE_READY).reason == fault.reason
+        assert not verdict(plan, condition).ok
+    assert verdict(plan, REVERSE_READY).reason == fault.reason
 
 
 def test_a_region_that_only_the_status_records_counts_too() -> None:

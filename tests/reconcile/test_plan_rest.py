@@ -34,10 +34,10 @@ def test_what_stands_is_not_looked_at_every_minute_after_a_restart() -> None:
     waits = set()
     for number in range(1, 33):
         desk, me = after_a_restart(f"00000000-0000-4000-8000-{number:012}")
-        step = desk.plan(me)
-        assert step.action is None
-        assert step.needs == ()
-        waits.add(round(step.wait))
+        plan = desk.plan(me)
+        assert plan.action is None
+        assert plan.needs == ()
+        waits.add(round(plan.wait))
     tenth = desk.settings.resync_seconds / 10
     assert min(waits) < 3 * tenth, "turns are spread over the whole interval"
     assert max(waits) > 7 * tenth
@@ -55,9 +55,9 @@ def test_what_one_authority_confirmed_rests_until_the_next_turn() -> None:
     desk.now += desk.plan(me).wait
     heard = ServerAnswer("ns-1.example.net", AnswerKind.ANSWER, frozenset({"203.0.113.1"}), 300)
     desk.dns.spot = lambda hostname: Fact(heard, desk.now)  # type: ignore[method-assign]
-    step = desk.plan(me)
-    assert step.needs == ()
-    assert step.wait > 0.85 * desk.settings.resync_seconds, "nothing is looked at again a minute later"
+    plan = desk.plan(me)
+    assert plan.needs == ()
+    assert plan.wait > 0.85 * desk.settings.resync_seconds, "nothing is looked at again a minute later"
 
 
 @pytest.mark.parametrize(
@@ -106,14 +106,14 @@ def test_a_lost_address_leaves_the_record_of_a_suspended_object_and_nothing_else
     assert desk.plan(me).action is None
     del desk.book.eips[lost.allocation_id]
     desk.book.absences[lost.allocation_id] = Absence.LOST
-    step = desk.plan(me)
-    assert isinstance(step.action, ChangeRecords)
-    desk.records.apply(step.action.zone_id, step.action.hostname, step.action.changes)
+    plan = desk.plan(me)
+    assert isinstance(plan.action, ChangeRecords)
+    desk.records.apply(plan.action.zone_id, plan.action.hostname, plan.action.changes)
     (record,) = desk.records.views[ZONE.id, HOST].of_type("A")
     assert (record.values, record.ttl) == ((eip.public_ip,), 300)
-    step = desk.plan(desk.written(me, step))
-    assert step.action is None
-    assert step.suspended
+    plan = desk.plan(desk.written(me, plan))
+    assert plan.action is None
+    assert plan.suspended
 
 
 def test_a_lost_address_beside_a_forged_ownership_record_stays_under_suspend() -> None:

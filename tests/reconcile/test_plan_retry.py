@@ -9,15 +9,15 @@ from mailegress.api.conditions import FORWARD_READY, READY, REVERSE_READY, STALL
 from mailegress.api.types import MailEgress
 from mailegress.model.facts import ErrorKind, Fault, WritePhase, WriteState
 from mailegress.reconcile import summarise
-from mailegress.reconcile.result import ChangeRecords, SetPtr, Step
+from mailegress.reconcile.result import ChangeRecords, Plan, SetPtr
 
 HOST = "mta.example.com"
 DENIED = Fault("AccessDenied", "AWS denies ec2:ModifyAddressAttribute", ErrorKind.WORLD)
 AWAY = Fault("AWSUnavailable", "no answer", ErrorKind.TRANSIENT)
 
 
-def progress(me: MailEgress, step: Step) -> str:
-    return summarise.progress_key(me, step, summarise.verdicts(me, step))
+def progress(me: MailEgress, plan: Plan) -> str:
+    return summarise.progress_key(me, plan, summarise.verdicts(me, plan))
 
 
 @pytest.mark.parametrize("fault", [DENIED, AWAY])
@@ -31,10 +31,10 @@ def test_a_denied_ptr_reads_the_same_at_rest_when_retried_and_under_way(fault: F
     for phase, age in ((WritePhase.FAILED, 0.0), (WritePhase.FAILED, 1000.0), (WritePhase.IN_FLIGHT, 1000.0)):
         desk.now = desk.dns.at = age
         desk.ptrs.states[eip.allocation_id] = WriteState(phase, 0.0, fault, attempts=3)
-        step = desk.plan(me)
-        assert isinstance(step.action, SetPtr) == (phase is WritePhase.FAILED and age > 0)
-        me = desk.written(me, step)
-        told.append((verdict(step, REVERSE_READY).reason, me.status.condition(READY), progress(me, step)))
+        plan = desk.plan(me)
+        assert isinstance(plan.action, SetPtr) == (phase is WritePhase.FAILED and age > 0)
+        me = desk.written(me, plan)
+        told.append((verdict(plan, REVERSE_READY).reason, me.status.condition(READY), progress(me, plan)))
     assert told[0][0] == fault.reason
     assert told[0] == told[1] == told[2]
 
@@ -57,11 +57,11 @@ def test_a_refused_ptr_is_that_addresss_with_awss_words_and_waits_for_the_caches
     ):
         desk.now = desk.dns.at = now
         desk.ptrs.states[refused.allocation_id] = WriteState(phase, 0.0, fault, attempts=1)
-        step = desk.plan(me)
-        assert isinstance(step.action, SetPtr) == due, now
-        finding = verdict(step, REVERSE_READY)
+        plan = desk.plan(me)
+        assert isinstance(plan.action, SetPtr) == due, now
+        finding = verdict(plan, REVERSE_READY)
         seen.add((finding.status, finding.reason, finding.message))
-        assert {a.public_ip: a.reason for a in step.addresses} == {
+        assert {a.public_ip: a.reason for a in plan.addresses} == {
             refused.public_ip: "PTRRejected",
             right.public_ip: None,
         }
@@ -78,10 +78,10 @@ def test_a_denied_record_reads_the_same_at_rest_when_retried_and_under_way() -> 
     for phase, age in ((WritePhase.FAILED, 0.0), (WritePhase.FAILED, 1000.0), (WritePhase.IN_FLIGHT, 1000.0)):
         desk.now = age
         desk.writer.states[(ZONE.id, HOST)] = WriteState(phase, 0.0, DENIED, attempts=3)
-        step = desk.plan(me)
-        assert isinstance(step.action, ChangeRecords) == (phase is WritePhase.FAILED and age > 0)
-        me = desk.written(me, step)
-        told.append((verdict(step, FORWARD_READY).reason, me.status.condition(READY), progress(me, step)))
+        plan = desk.plan(me)
+        assert isinstance(plan.action, ChangeRecords) == (phase is WritePhase.FAILED and age > 0)
+        me = desk.written(me, plan)
+        told.append((verdict(plan, FORWARD_READY).reason, me.status.condition(READY), progress(me, plan)))
     assert told[0][0] == "AccessDenied"
     assert told[0] == told[1] == told[2]
 
@@ -98,9 +98,9 @@ def test_a_ptr_that_may_not_be_adopted_is_not_written_down_as_adopted() -> None:
     eip = desk.eip(1, HOST)
     me = obj(HOST, [eip], adoption="Never")
     for _ in range(3):
-        step = desk.plan(me)
-        assert step.action is None
-        me = desk.written(me, step)
+        plan = desk.plan(me)
+        assert plan.action is None
+        me = desk.written(me, plan)
         ready, stalled = me.status.condition(READY), me.status.condition(STALLED)
         assert ready is not None
         assert stalled is not None
@@ -114,7 +114,7 @@ def test_the_only_address_with_a_foreign_ptr_is_the_cause_whatever_record_stands
         eip = desk.eip(1, "somebody.example.org")
         desk.records.put(HOST, values)
         me = obj(HOST, [eip])
-        step = desk.plan(me)
-        assert step.action is None
-        assert verdict(step, FORWARD_READY).reason == "PTRConflict", values
-        assert desk.written(me, step).status.condition(STALLED) is not None
+        plan = desk.plan(me)
+        assert plan.action is None
+        assert verdict(plan, FORWARD_READY).reason == "PTRConflict", values
+        assert desk.written(me, plan).status.condition(STALLED) is not None

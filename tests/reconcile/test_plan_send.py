@@ -10,7 +10,7 @@ from fakes import ZONE, Desk, mine, obj
 from mailegress.api.types import MailEgress
 from mailegress.model.aws import Absence, Eip, Verb
 from mailegress.model.facts import WritePhase, WriteState
-from mailegress.reconcile.result import ChangeRecords, ResetPtr, SetPtr, Step
+from mailegress.reconcile.result import ChangeRecords, Plan, ResetPtr, SetPtr
 
 HOST = "mta.example.com"
 
@@ -25,10 +25,10 @@ def ready(desk: Desk, *eips: Eip) -> MailEgress:
     return desk.written(me, desk.plan(me))
 
 
-def values(step: Step) -> tuple[str, ...]:
+def values(plan: Plan) -> tuple[str, ...]:
     """The A values that the step would create."""
-    assert isinstance(step.action, ChangeRecords)
-    created = (c.record_set for c in step.action.changes if c.verb is Verb.CREATE)
+    assert isinstance(plan.action, ChangeRecords)
+    created = (c.record_set for c in plan.action.changes if c.verb is Verb.CREATE)
     return next((r.values for r in created if r.type == "A"), ())
 
 
@@ -39,9 +39,9 @@ def test_a_ptr_write_may_be_sent_for_a_minute_after_the_authorities_were_heard()
     desk.records.put(HOST, [eip.public_ip], mine())
     desk.publish(HOST)
     desk.dns.at = 70.0
-    step = desk.plan(obj(HOST, [eip]))
-    assert isinstance(step.action, SetPtr)
-    assert step.action.before == 130.0
+    plan = desk.plan(obj(HOST, [eip]))
+    assert isinstance(plan.action, SetPtr)
+    assert plan.action.before == 130.0
 
 
 def test_a_reset_may_be_sent_for_a_minute_after_the_ptr_was_read() -> None:
@@ -52,9 +52,9 @@ def test_a_reset_may_be_sent_for_a_minute_after_the_ptr_was_read() -> None:
     desk.records.put(HOST, [eip.public_ip], mine())
     me = obj(HOST, [eip], deleting=True)
     desk.observed(me).memory.deleting_at = 0.0
-    step = desk.plan(me)
-    assert isinstance(step.action, ResetPtr)
-    assert step.action.before == 140.0
+    plan = desk.plan(me)
+    assert isinstance(plan.action, ResetPtr)
+    assert plan.action.before == 140.0
 
 
 @pytest.mark.parametrize("phase", [WritePhase.QUEUED, WritePhase.IN_FLIGHT])
@@ -69,8 +69,8 @@ def test_a_waiting_ptr_write_is_taken_back_when_the_authorities_disagree(phase: 
     desk.dns.answers[HOST] = frozenset()
     for at in (5.0, 15.0, 35.0):
         desk.now = desk.dns.at = at
-        step = desk.plan(me)
-    assert step.taken_back == ((eip.region, eip.allocation_id),)
+        plan = desk.plan(me)
+    assert plan.taken_back == ((eip.region, eip.allocation_id),)
 
 
 @pytest.mark.parametrize("phase", [WritePhase.QUEUED, WritePhase.IN_FLIGHT, WritePhase.UNKNOWN])
@@ -86,9 +86,9 @@ def test_an_address_whose_ptr_is_being_set_stays_in_the_record_although_the_spec
     desk.now = 0.5
     if phase is WritePhase.UNKNOWN:
         desk.ptrs.states[dropped.allocation_id] = WriteState(phase, 0.5)
-    step = desk.plan(me)
-    assert step.action is None
-    assert not step.taken_back, "it may be the reset"
+    plan = desk.plan(me)
+    assert plan.action is None
+    assert not plan.taken_back, "it may be the reset"
     desk.ptrs.states.clear()
     assert values(desk.plan(me)) == (kept.public_ip,)
 
@@ -101,11 +101,11 @@ def test_a_lost_address_leaves_a_former_name_before_the_new_one_is_written() -> 
     renamed = replace(me, spec=spec, meta=replace(me.meta, generation=2))
     del desk.book.eips[lost.allocation_id]
     desk.book.absences[lost.allocation_id] = Absence.LOST
-    step = desk.plan(renamed)
-    assert isinstance(step.action, ChangeRecords)
-    assert (step.action.hostname, step.action.urgent) == (HOST, True)
-    assert values(step) == (kept.public_ip,)
-    assert (lost.region, lost.allocation_id) in step.taken_back
+    plan = desk.plan(renamed)
+    assert isinstance(plan.action, ChangeRecords)
+    assert (plan.action.hostname, plan.action.urgent) == (HOST, True)
+    assert values(plan) == (kept.public_ip,)
+    assert (lost.region, lost.allocation_id) in plan.taken_back
 
 
 def test_a_change_that_waits_to_be_sent_is_replaced_when_an_address_is_lost() -> None:
@@ -115,9 +115,9 @@ def test_a_change_that_waits_to_be_sent_is_replaced_when_an_address_is_lost() ->
     del desk.book.eips[lost.allocation_id]
     desk.book.absences[lost.allocation_id] = Absence.LOST
     desk.writer.states[(ZONE.id, HOST)] = WriteState(WritePhase.QUEUED, 0.0)
-    step = desk.plan(me)
-    assert isinstance(step.action, ChangeRecords)
-    assert step.action.urgent
-    assert values(step) == (kept.public_ip,)
+    plan = desk.plan(me)
+    assert isinstance(plan.action, ChangeRecords)
+    assert plan.action.urgent
+    assert values(plan) == (kept.public_ip,)
     desk.writer.states[(ZONE.id, HOST)] = WriteState(WritePhase.QUEUED, 0.0, urgent=True)
     assert desk.plan(me).action is None, "once is enough"

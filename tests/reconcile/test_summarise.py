@@ -13,7 +13,7 @@ from mailegress.api.reasons import ALL_REASONS
 from mailegress.api.status import Condition, Status
 from mailegress.api.types import MailEgress
 from mailegress.reconcile import summarise
-from mailegress.reconcile.result import Finding, Step
+from mailegress.reconcile.result import Finding, Plan
 
 NOW = "2026-11-24T10:00:00Z"
 BEFORE = "2026-11-01T00:00:00Z"
@@ -31,8 +31,8 @@ def findings(draw: st.DrawFn) -> Finding:
 
 
 @st.composite
-def steps(draw: st.DrawFn) -> Step:
-    return Step(
+def steps(draw: st.DrawFn) -> Plan:
+    return Plan(
         findings={kind: draw(findings()) for kind in summarise.DEPENDENCE},
         hostname=HOST,
         suspended=draw(st.booleans()),
@@ -54,14 +54,14 @@ def stored(draw: st.DrawFn) -> Status:
     )
 
 
-def compose(step: Step, before: Status, generation: int, stuck: bool) -> tuple[Status, Status]:
+def compose(plan: Plan, before: Status, generation: int, stuck: bool) -> tuple[Status, Status]:
     me = replace(_object(generation), status=before)
-    found = summarise.verdicts(me, step)
-    status = summarise.compose(me, step, found, NOW, stuck=stuck, handled=None)
+    found = summarise.verdicts(me, plan)
+    status = summarise.compose(me, plan, found, NOW, stuck=stuck, handled=None)
     again = summarise.compose(
         replace(me, status=status),
-        step,
-        summarise.verdicts(replace(me, status=status), step),
+        plan,
+        summarise.verdicts(replace(me, status=status), plan),
         "2027-01-01T00:00:00Z",
         stuck=stuck,
         handled=None,
@@ -77,9 +77,9 @@ cases = given(steps(), stored(), st.integers(1, 4), st.booleans())
 
 
 @cases
-def test_the_shape_at_every_moment(step: Step, before: Status, generation: int, stuck: bool) -> None:
+def test_the_shape_at_every_moment(plan: Plan, before: Status, generation: int, stuck: bool) -> None:
     """Positive conditions always there, Ready first, negative ones only while True and never both, one generation."""
-    status, _ = compose(step, before, generation, stuck)
+    status, _ = compose(plan, before, generation, stuck)
     kinds = [x.type for x in status.conditions]
     assert kinds[:5] == list(c.POSITIVE)
     assert set(kinds[5:]) <= set(c.NEGATIVE)
@@ -90,25 +90,25 @@ def test_the_shape_at_every_moment(step: Step, before: Status, generation: int, 
 
 @cases
 def test_ready_excludes_every_negative_condition(
-    step: Step, before: Status, generation: int, stuck: bool
+    plan: Plan, before: Status, generation: int, stuck: bool
 ) -> None:
-    status, _ = compose(step, before, generation, stuck)
+    status, _ = compose(plan, before, generation, stuck)
     ready = status.condition(c.READY)
     assert ready is not None
     negative = [x for x in status.conditions if x.type in c.NEGATIVE]
     if ready.status == c.TRUE:
         assert negative == []
-    elif not step.suspended:
+    elif not plan.suspended:
         [only] = negative
         assert (only.reason, only.message) == (ready.reason, ready.message)
 
 
 @cases
 def test_ready_means_that_all_it_depends_on_is_true(
-    step: Step, before: Status, generation: int, stuck: bool
+    plan: Plan, before: Status, generation: int, stuck: bool
 ) -> None:
     """And it becomes True only on answers of this very pass, never on what stood before."""
-    status, _ = compose(step, before, generation, stuck)
+    status, _ = compose(plan, before, generation, stuck)
     ready = status.condition(c.READY)
     assert ready is not None
     if ready.status != c.TRUE:
@@ -121,16 +121,16 @@ def test_ready_means_that_all_it_depends_on_is_true(
     previous = before.condition(c.READY)
     was = previous is not None and previous.status == c.TRUE and previous.observed_generation == generation
     if not was:
-        held = [k for k in summarise.DEPENDENCE if not step.findings[k].ok]
-        assert all(k == c.RESOLVED and step.findings[k].reason == "ResolversDisabled" for k in held)
+        held = [k for k in summarise.DEPENDENCE if not plan.findings[k].ok]
+        assert all(k == c.RESOLVED and plan.findings[k].reason == "ResolversDisabled" for k in held)
 
 
 @cases
-def test_the_first_blocker_speaks_for_ready(step: Step, before: Status, generation: int, stuck: bool) -> None:
-    status, _ = compose(step, before, generation, stuck)
+def test_the_first_blocker_speaks_for_ready(plan: Plan, before: Status, generation: int, stuck: bool) -> None:
+    status, _ = compose(plan, before, generation, stuck)
     ready = status.condition(c.READY)
     assert ready is not None
-    if ready.status == c.TRUE or step.suspended:
+    if ready.status == c.TRUE or plan.suspended:
         return
     details = [d for k in summarise.DEPENDENCE if (d := status.condition(k)) is not None]
     blockers = [
@@ -142,9 +142,9 @@ def test_the_first_blocker_speaks_for_ready(step: Step, before: Status, generati
 
 @cases
 def test_time_moves_only_when_a_status_flips(
-    step: Step, before: Status, generation: int, stuck: bool
+    plan: Plan, before: Status, generation: int, stuck: bool
 ) -> None:
-    status, _ = compose(step, before, generation, stuck)
+    status, _ = compose(plan, before, generation, stuck)
     for condition in status.conditions:
         previous = before.condition(condition.type)
         same = previous is not None and previous.status == condition.status
@@ -153,12 +153,12 @@ def test_time_moves_only_when_a_status_flips(
 
 @cases
 def test_an_answerless_reading_ends_nothing_that_stood(
-    step: Step, before: Status, generation: int, stuck: bool
+    plan: Plan, before: Status, generation: int, stuck: bool
 ) -> None:
     """But only for the generation for which it stood."""
-    status, _ = compose(step, before, generation, stuck)
+    status, _ = compose(plan, before, generation, stuck)
     for kind in summarise.DEPENDENCE:
-        finding, previous, now = step.findings[kind], before.condition(kind), status.condition(kind)
+        finding, previous, now = plan.findings[kind], before.condition(kind), status.condition(kind)
         assert now is not None
         if not finding.soft or (
             previous is None
@@ -170,17 +170,17 @@ def test_an_answerless_reading_ends_nothing_that_stood(
 
 @cases
 def test_the_same_findings_twice_write_nothing(
-    step: Step, before: Status, generation: int, stuck: bool
+    plan: Plan, before: Status, generation: int, stuck: bool
 ) -> None:
     """Once written, an unchanged world leaves the status byte for byte as it is."""
-    status, again = compose(step, before, generation, stuck)
-    if all(not f.soft for f in step.findings.values()):
+    status, again = compose(plan, before, generation, stuck)
+    if all(not f.soft for f in plan.findings.values()):
         assert again.to_dict() == status.to_dict()
 
 
 @cases
-def test_garbage_does_not_survive(step: Step, before: Status, generation: int, stuck: bool) -> None:
-    status, _ = compose(step, before, generation, stuck)
+def test_garbage_does_not_survive(plan: Plan, before: Status, generation: int, stuck: bool) -> None:
+    status, _ = compose(plan, before, generation, stuck)
     assert "Injected" not in [x.type for x in status.conditions]
 
 
@@ -189,13 +189,13 @@ def test_stalled_at_once_only_for_what_a_human_must_decide() -> None:
     for reason in ALL_REASONS.values():
         blocked = Finding(c.FALSE, reason.name, "x")
         fine = Finding(c.TRUE, "Ready", "x")
-        step = Step(
+        plan = Plan(
             findings={c.ACCEPTED: blocked, c.FORWARD_READY: fine, c.REVERSE_READY: fine, c.RESOLVED: fine}
         )
-        found = summarise.verdicts(me, step)
-        status = summarise.compose(me, step, found, NOW, stuck=False, handled=None)
+        found = summarise.verdicts(me, plan)
+        status = summarise.compose(me, plan, found, NOW, stuck=False, handled=None)
         assert (status.condition(c.STALLED) is not None) == reason.stalls_at_once, reason.name
-        later = summarise.compose(me, step, found, NOW, stuck=True, handled=None)
+        later = summarise.compose(me, plan, found, NOW, stuck=True, handled=None)
         stalled = later.condition(c.STALLED)
         assert stalled is not None
         assert stalled.reason == reason.name, "after a period without progress, with the same reason"

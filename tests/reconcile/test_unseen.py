@@ -73,17 +73,17 @@ def test_a_deletion_waits_for_a_ptr_that_nobody_can_look_at(how: str) -> None:
     if how == "account":
         desk.book.eips.clear()
     else:
-        step = desk.plan(me)
-        assert isinstance(step.action, ResetPtr), "what can be cleaned up is"
+        plan = desk.plan(me)
+        assert isinstance(plan.action, ResetPtr), "what can be cleaned up is"
         desk.set_ptr(desk.book.eips["eipalloc-00000001"], None)
-    step = desk.plan(me)
-    assert step.action is None, "neither record nor finalizer goes"
-    told = verdict(step, FORWARD_READY)
+    plan = desk.plan(me)
+    assert plan.action is None, "neither record nor finalizer goes"
+    told = verdict(plan, FORWARD_READY)
     assert named in told.message
     if how != "one reading":
         assert told.reason == "DeletionBlocked"
         assert "deletionPolicy" in told.message
-    assert [a.ptr_origin for a in step.addresses if a.public_ip == "203.0.113.2"] == ["Managed"]
+    assert [a.ptr_origin for a in plan.addresses if a.public_ip == "203.0.113.2"] == ["Managed"]
 
 
 @pytest.mark.parametrize("missing", [1, 2])
@@ -100,9 +100,9 @@ def test_a_list_that_lacks_an_address_changes_nothing_before_the_address_was_loo
     for eip in eips[:missing]:
         del desk.book.eips[eip.allocation_id]
         desk.book.absences[eip.allocation_id] = Absence.UNCHECKED
-    step = desk.plan(me)
-    assert step.action is None
-    assert desk.written(me, step).status == me.status
+    plan = desk.plan(me)
+    assert plan.action is None
+    assert desk.written(me, plan).status == me.status
     for eip in eips[:missing]:
         desk.book.absences[eip.allocation_id] = Absence.SUSPECTED
     assert shown(desk, me)[0] == "False"
@@ -135,13 +135,13 @@ def test_a_live_object_is_not_ready_while_a_ptr_that_it_left_cannot_be_looked_at
         # The address that is still named belongs to the other account by now.
         desk.eip(1, HOST, account_id=OTHER_ACCOUNT)
     for _ in range(3):
-        step = desk.plan(me)
-        assert step.action is None, "the record keeps the address"
-        assert [a.ptr_origin for a in step.addresses if a.public_ip == "203.0.113.2"] == ["Managed"]
+        plan = desk.plan(me)
+        assert plan.action is None, "the record keeps the address"
+        assert [a.ptr_origin for a in plan.addresses if a.public_ip == "203.0.113.2"] == ["Managed"]
         status, _, message = shown(desk, me)
         assert status == "False"
         assert named in message
-        me = desk.written(me, step)
+        me = desk.written(me, plan)
 
 
 def test_a_ptr_that_nobody_can_look_at_counts_although_no_record_holds_its_address() -> None:
@@ -152,10 +152,10 @@ def test_a_ptr_that_nobody_can_look_at_counts_although_no_record_holds_its_addre
     desk.records.put(HOST, ["203.0.113.1"], mine())
     desk.publish(HOST)
     out_of_sight(desk, "region")
-    step = desk.plan(me)
-    assert verdict(step, REVERSE_READY).reason == "RegionNotConfigured"
+    plan = desk.plan(me)
+    assert verdict(plan, REVERSE_READY).reason == "RegionNotConfigured"
     assert shown(desk, me)[0] == "False"
-    assert "203.0.113.2" in {a.public_ip for a in step.addresses}
+    assert "203.0.113.2" in {a.public_ip for a in plan.addresses}
 
 
 # ---------------------------------------------------------------- zones
@@ -192,12 +192,12 @@ def test_a_zone_that_the_role_does_not_show_keeps_the_object(look: ZoneLook, rea
     desk.records.put(HOST, ["203.0.113.1"], mine())
     for eip in list(desk.book.eips.values()):
         desk.set_ptr(eip, None)
-    step = desk.plan(gone)
-    assert step.action is None
-    told = verdict(step, FORWARD_READY)
+    plan = desk.plan(gone)
+    assert plan.action is None
+    told = verdict(plan, FORWARD_READY)
     assert told.reason == "DeletionBlocked"
     assert ZONE.id in told.message
-    assert step.zone == me.status.zone
+    assert plan.zone == me.status.zone
 
 
 def test_a_zone_that_was_really_deleted_lets_the_object_go() -> None:
@@ -206,9 +206,9 @@ def test_a_zone_that_was_really_deleted_lets_the_object_go() -> None:
     without_zone(desk, None)
     for eip in list(desk.book.eips.values()):
         desk.set_ptr(eip, None)
-    step = desk.plan(me)
-    assert step.action is None
-    assert NeedZoneLook(ZONE.id, 0.0) in step.needs
+    plan = desk.plan(me)
+    assert plan.action is None
+    assert NeedZoneLook(ZONE.id, 0.0) in plan.needs
     without_zone(desk, ZoneLook(ACCOUNT))
     assert isinstance(desk.plan(me).action, RemoveFinalizer)
 
@@ -236,9 +236,9 @@ def test_a_zone_made_anew_takes_the_place_of_one_that_was_deleted() -> None:
     desk.records.views.pop((ZONE.id, HOST))
     without_zone(desk, ZoneLook(ACCOUNT), Zone("Z2", "example.com", account_id=ACCOUNT))
     desk.zones.servers["Z2"] = desk.zones.servers[ZONE.id]
-    step = desk.plan(me)
-    assert isinstance(step.action, ChangeRecords)
-    assert step.action.zone_id == "Z2"
+    plan = desk.plan(me)
+    assert isinstance(plan.action, ChangeRecords)
+    assert plan.action.zone_id == "Z2"
 
 
 def test_a_list_older_than_the_deletion_does_not_say_that_a_zone_is_missing() -> None:
@@ -248,9 +248,9 @@ def test_a_list_older_than_the_deletion_does_not_say_that_a_zone_is_missing() ->
     desk.now = desk.book.at = desk.records.at = 100.0
     for eip in list(desk.book.eips.values()):
         desk.set_ptr(eip, None)
-    step = desk.plan(me)
-    assert step.action is None
-    assert NeedZones(100.0) in step.needs
+    plan = desk.plan(me)
+    assert plan.action is None
+    assert NeedZones(100.0) in plan.needs
 
 
 @pytest.mark.parametrize("look", [ZoneLook(OTHER_ACCOUNT), ZoneLook(ACCOUNT, denied=DENIED)])
@@ -266,12 +266,12 @@ def test_a_former_name_in_a_zone_out_of_sight_is_not_forgotten(look: ZoneLook) -
     desk.records.views.pop((ZONE.id, HOST))
     desk.records.unread.add(HOST)
     for _ in range(6):
-        step = desk.plan(me)
-        if isinstance(step.action, ChangeRecords):
-            desk.records.apply(step.action.zone_id, step.action.hostname, step.action.changes)
+        plan = desk.plan(me)
+        if isinstance(plan.action, ChangeRecords):
+            desk.records.apply(plan.action.zone_id, plan.action.hostname, plan.action.changes)
             view = desk.records.views["Z9", new]
             desk.dns.answers[new] = frozenset(v for r in view.of_type("A") for v in r.values)
-        me = desk.written(me, step)
+        me = desk.written(me, plan)
         for eip in list(desk.book.eips.values()):
             desk.set_ptr(eip, new)
         assert [(p.zone_id, p.hostname) for p in me.status.former_records] == [(ZONE.id, HOST)]

@@ -13,7 +13,7 @@ from mailegress.model.dns import AnswerKind
 from mailegress.model.facts import ErrorKind, Fault
 from mailegress.reconcile import summarise
 from mailegress.reconcile.reconciler import handled
-from mailegress.reconcile.result import Finding, NeedAuthorities, NeedPublic, NeedSpot, SetPtr, Step
+from mailegress.reconcile.result import Finding, NeedAuthorities, NeedPublic, NeedSpot, Plan, SetPtr
 
 HOST, NEW, THIRD_PARTY = "mta.example.com", "out.example.com", "203.0.113.99"
 SERVERS = [f"ns-{n}.example.net" for n in range(1, 5)]
@@ -62,16 +62,16 @@ def status(me: MailEgress, kind: str) -> str:
     return found.status
 
 
-def reading(desk: Desk, me: MailEgress, seconds: float = 60.0) -> tuple[MailEgress, Step]:
+def reading(desk: Desk, me: MailEgress, seconds: float = 60.0) -> tuple[MailEgress, Plan]:
     """Everything is read once more; the status that follows is stored."""
     desk.now += seconds
     desk.dns.at = desk.dns.public_at = desk.book.at = desk.records.at = desk.now
-    step = desk.plan(me)
-    return desk.written(me, step), step
+    plan = desk.plan(me)
+    return desk.written(me, plan), plan
 
 
-def shown(me: MailEgress, step: Step, kind: str) -> Finding:
-    return summarise.verdicts(me, step)[kind]
+def shown(me: MailEgress, plan: Plan, kind: str) -> Finding:
+    return summarise.verdicts(me, plan)[kind]
 
 
 # ---------------------------------------------------------------- renewed at each check
@@ -102,11 +102,11 @@ def test_a_ptr_lost_after_a_restart_ends_ready_after_the_confirmations() -> None
     for _ in range(desk.settings.confirmations):
         desk.now += 60
         desk.dns.public_at = desk.now
-        step = desk.plan(me)
-        me = desk.written(me, step)
+        plan = desk.plan(me)
+        me = desk.written(me, plan)
         seen.append(status(me, READY))
     assert seen == ["True", "True", "False"]
-    assert verdict(step, RESOLVED).reason == "FCrDNSFail"
+    assert verdict(plan, RESOLVED).reason == "FCrDNSFail"
 
 
 def test_the_check_of_public_dns_has_a_time_of_its_own() -> None:
@@ -135,9 +135,9 @@ def test_a_requested_reconcile_asks_every_authority_and_the_resolvers() -> None:
     assert NeedPublic in kinds
     assert NeedSpot not in kinds
     desk.dns.at = desk.dns.public_at = desk.now
-    step = desk.plan(asked)
-    assert step.needs == () or {type(n) for n in step.needs}.isdisjoint({NeedAuthorities, NeedPublic})
-    assert not any(f.soft for f in step.findings.values())
+    plan = desk.plan(asked)
+    assert plan.needs == () or {type(n) for n in plan.needs}.isdisjoint({NeedAuthorities, NeedPublic})
+    assert not any(f.soft for f in plan.findings.values())
 
 
 def test_a_request_is_answered_when_what_was_read_after_it_is_shown() -> None:
@@ -152,9 +152,9 @@ def test_a_request_is_answered_when_what_was_read_after_it_is_shown() -> None:
         if n > 0:
             desk.dns.at = desk.now
         desk.dns.public_fault, desk.dns.misses, desk.dns.tried_at = unanswered("timeout"), n, desk.now
-        step = desk.plan(asked)
-        answered.append(handled(asked, desk.memories[asked.meta.uid], step))
-        asked = desk.written(asked, step)
+        plan = desk.plan(asked)
+        answered.append(handled(asked, desk.memories[asked.meta.uid], plan))
+        asked = desk.written(asked, plan)
     assert answered == [None, None, None, "now"]
     assert status(asked, RESOLVED) == "Unknown"
 
@@ -176,11 +176,11 @@ def test_resolvers_without_an_answer_end_ready_after_the_confirmations(kind: str
     for misses in (1, 2, 3):
         desk.now += 60
         desk.dns.misses, desk.dns.tried_at = misses, desk.now
-        step = desk.plan(me)
-        me = desk.written(me, step)
+        plan = desk.plan(me)
+        me = desk.written(me, plan)
         seen.append((status(me, RESOLVED), status(me, READY)))
     assert seen == [("True", "True"), ("True", "True"), ("Unknown", "Unknown")]
-    found = verdict(step, RESOLVED)
+    found = verdict(plan, RESOLVED)
     assert found.reason == "ResolversUnreachable"
     assert ("DNSSEC" in found.message) == (kind == "servfail"), found.message
     assert ("port 53" in found.message) == (kind == "timeout"), found.message
@@ -194,9 +194,9 @@ def test_a_new_object_says_that_no_resolver_answers() -> None:
     for misses in (1, 2, 3):
         desk.dns.misses = misses
         desk.dns.tried_at = desk.now
-        step = desk.plan(me)
-        me = desk.written(me, step)
-        reasons.append(shown(me, step, READY).reason)
+        plan = desk.plan(me)
+        me = desk.written(me, plan)
+        reasons.append(shown(me, plan, READY).reason)
         desk.now += 10
     assert reasons[-1] == "ResolversUnreachable"
     assert "ResolversUnreachable" not in reasons[:2]
@@ -219,11 +219,11 @@ def test_one_filtering_resolver_of_three_is_named_and_not_decisive() -> None:
     desk, me = watched()
     desk.dns.kinds[RESOLVERS[1]] = AnswerKind.NXDOMAIN
     for _ in range(desk.settings.confirmations):
-        me, step = reading(desk, me)
-    found = verdict(step, RESOLVED)
+        me, plan = reading(desk, me)
+    found = verdict(plan, RESOLVED)
     assert found.ok
     assert RESOLVERS[1] in found.message
-    assert [n.reason for n in step.notices] == ["ResolversDisagree"]
+    assert [n.reason for n in plan.notices] == ["ResolversDisagree"]
     assert status(me, READY) == "True"
     again = reading(desk, me, desk.settings.public_seconds)[1]
     assert again.notices == (), "it is told once"
@@ -238,8 +238,8 @@ def test_half_of_the_resolvers_are_no_minority(configured: int) -> None:
     for resolver in desk.dns.resolvers[: configured // 2]:
         desk.dns.kinds[resolver] = AnswerKind.NXDOMAIN
     for _ in range(2 * desk.settings.confirmations):
-        me, step = reading(desk, me)
-    assert verdict(step, RESOLVED).reason == "ResolversDisagree"
+        me, plan = reading(desk, me)
+    assert verdict(plan, RESOLVED).reason == "ResolversDisagree"
     assert status(me, READY) == "False"
 
 
@@ -263,13 +263,13 @@ def test_a_ptr_that_comes_and_goes_is_reported_and_never_makes_ready() -> None:
     reasons = []
     for n in range(20):
         desk.dns.names["203.0.113.1"] = () if n % 3 == 0 else (HOST,)
-        me, step = reading(desk, me)
-        reasons.append(shown(me, step, RESOLVED).reason)
+        me, plan = reading(desk, me)
+        reasons.append(shown(me, plan, RESOLVED).reason)
         assert status(me, READY) != "True"
     assert set(reasons[10:]) == {"AnswersVary"}
     desk.dns.names.clear()
     for _ in range(3 * desk.settings.confirmations):
-        me, step = reading(desk, me)
+        me, plan = reading(desk, me)
     assert status(me, READY) == "True", "it ends when the answers stay the same"
 
 
@@ -277,23 +277,23 @@ def test_a_record_whose_answers_rotate_opens_no_gate() -> None:
     desk, me = desk_with(None, observed=True)
     for n in range(20):
         desk.dns.answers[HOST] = frozenset({THIRD_PARTY if n % 2 == 0 else "203.0.113.1"})
-        me, step = reading(desk, me)
-        assert not isinstance(step.action, SetPtr)
-    assert verdict(step, FORWARD_READY).reason == "AnswersVary"
+        me, plan = reading(desk, me)
+        assert not isinstance(plan.action, SetPtr)
+    assert verdict(plan, FORWARD_READY).reason == "AnswersVary"
 
 
 def test_one_reading_of_a_record_that_others_keep_opens_no_gate() -> None:
     """Its first answers may be the wanted ones by chance; the next reading samples it again."""
     desk, me = desk_with(None, observed=True)
-    me, step = reading(desk, me)
-    found = verdict(step, FORWARD_READY)
+    me, plan = reading(desk, me)
+    found = verdict(plan, FORWARD_READY)
     assert (found.status, found.reason) == ("False", "Progressing")
-    assert not isinstance(step.action, SetPtr)
-    assert step.wait <= desk.settings.poll_seconds, "it is read again after one poll"
+    assert not isinstance(plan.action, SetPtr)
+    assert plan.wait <= desk.settings.poll_seconds, "it is read again after one poll"
     desk.now += desk.settings.poll_seconds
     assert NeedAuthorities in {type(n) for n in desk.plan(me).needs}
-    me, step = reading(desk, me, 0)
-    assert isinstance(step.action, SetPtr)
+    me, plan = reading(desk, me, 0)
+    assert isinstance(plan.action, SetPtr)
 
 
 def test_a_record_of_route_53_needs_one_reading() -> None:
@@ -318,8 +318,8 @@ def test_a_reverse_server_that_is_behind_keeps_a_new_object_from_ready(
     desk.dns.pointers = {IP: {X1: (HOST,), X2: behind, X3: (HOST,)}}
     reasons = []
     for _ in range(3 * desk.settings.confirmations):
-        me, step = reading(desk, me)
-        found = verdict(step, RESOLVED)
+        me, plan = reading(desk, me)
+        found = verdict(plan, RESOLVED)
         assert status(me, READY) == "False"
         for text in (X2, IP, said, HOST, "1 of 3"):
             assert text in found.message, found.message
@@ -330,7 +330,7 @@ def test_a_reverse_server_that_is_behind_keeps_a_new_object_from_ready(
     assert "BYOIP" in found.message
     desk.dns.pointers[IP][X2] = (HOST,)
     for _ in range(desk.settings.confirmations):
-        me, step = reading(desk, me)
+        me, plan = reading(desk, me)
     assert status(me, READY) == "True"
 
 
@@ -353,9 +353,9 @@ def test_resolvers_are_named_where_no_reverse_server_has_the_ptr() -> None:
 def test_a_ptr_that_resolvers_only_remember_does_not_make_ready() -> None:
     desk, me = watched()
     desk.dns.pointers = {IP: {X1: (), X2: ()}}
-    me, step = reading(desk, me)
+    me, plan = reading(desk, me)
     assert status(me, READY) == "False"
-    assert "2 of 2" in verdict(step, RESOLVED).message
+    assert "2 of 2" in verdict(plan, RESOLVED).message
 
 
 @pytest.mark.parametrize(
@@ -371,9 +371,9 @@ def test_a_reverse_server_without_an_answer_counts_for_nothing(kind: AnswerKind)
 def test_where_no_reverse_server_answers_resolvers_decide() -> None:
     desk, me = watched()
     desk.dns.pointers = {IP: {X1: AnswerKind.TIMEOUT, X2: AnswerKind.REFUSED}}
-    me, step = reading(desk, me)
+    me, plan = reading(desk, me)
     assert status(me, READY) == "True"
-    assert X1 not in verdict(step, RESOLVED).message
+    assert X1 not in verdict(plan, RESOLVED).message
 
 
 def test_a_reverse_server_that_falls_behind_ends_ready_after_the_confirmations_and_for_good() -> None:
@@ -383,8 +383,8 @@ def test_a_reverse_server_that_falls_behind_ends_ready_after_the_confirmations_a
         # Resolvers ask one server or the other.
         desk.dns.names[IP] = (HOST,) if n % 2 else ()
         desk.dns.pointers = {IP: {X1: (HOST,), X2: ()}}
-        me, step = reading(desk, me)
-        found = verdict(step, RESOLVED)
+        me, plan = reading(desk, me)
+        found = verdict(plan, RESOLVED)
         seen.append(status(me, READY))
     assert seen == ["True"] * 2 + ["False"] * (len(seen) - 2)
     assert found is not None
@@ -395,17 +395,17 @@ def test_a_reverse_server_that_comes_and_goes_is_reported() -> None:
     desk, me = watched()
     for n in range(20):
         desk.dns.pointers = {IP: {X1: (HOST,), X2: (HOST,) if n % 3 else ()}}
-        me, step = reading(desk, me)
+        me, plan = reading(desk, me)
         assert status(me, READY) != "True"
-    assert verdict(step, RESOLVED).reason == "AnswersVary"
+    assert verdict(plan, RESOLVED).reason == "AnswersVary"
 
 
 def test_a_record_that_rotates_over_values_is_reported_although_it_never_matched() -> None:
     desk, me = desk_with(None, observed=True)
     for n in range(8):
         desk.dns.answers[HOST] = frozenset({f"192.0.2.{n % 3}"})
-        me, step = reading(desk, me)
-    assert verdict(step, FORWARD_READY).reason == "AnswersVary"
+        me, plan = reading(desk, me)
+    assert verdict(plan, FORWARD_READY).reason == "AnswersVary"
 
 
 def test_a_slip_does_not_turn_a_lasting_fault_into_answers_that_vary() -> None:
@@ -413,9 +413,9 @@ def test_a_slip_does_not_turn_a_lasting_fault_into_answers_that_vary() -> None:
     right = desk.dns.answers[HOST]
     for wrong in (True, False, True, True, True):
         desk.dns.answers[HOST] = frozenset({THIRD_PARTY}) if wrong else right
-        me, step = reading(desk, me)
+        me, plan = reading(desk, me)
     assert status(me, READY) == "False"
-    assert verdict(step, FORWARD_READY).reason == "AuthoritiesDisagree"
+    assert verdict(plan, FORWARD_READY).reason == "AuthoritiesDisagree"
 
 
 # ---------------------------------------------------------------- Observed: the same hysteresis
@@ -451,10 +451,10 @@ def test_the_ptr_of_a_former_name_is_not_foreign_under_observed() -> None:
         spec=obj(NEW, list(desk.book.eips.values()), forward=OBSERVED).spec,
         meta=replace(me.meta, generation=2),
     )
-    step = desk.plan(renamed)
-    assert verdict(step, FORWARD_READY).reason == "WaitingForForward"
-    assert verdict(step, REVERSE_READY).reason == "WaitingForForward"
-    stored = desk.written(renamed, step)
+    plan = desk.plan(renamed)
+    assert verdict(plan, FORWARD_READY).reason == "WaitingForForward"
+    assert verdict(plan, REVERSE_READY).reason == "WaitingForForward"
+    stored = desk.written(renamed, plan)
     desk.memories.clear()
     assert verdict(desk.plan(stored), REVERSE_READY).reason == "WaitingForForward", "after a restart too"
     desk.set_ptr(next(iter(desk.book.eips.values())), "else.example.org")
@@ -472,16 +472,16 @@ def test_a_lame_server_keeps_the_gate_closed(kind: AnswerKind, observed: bool) -
     desk, me = desk_with(None, observed=observed)
     desk.dns.kinds[SERVERS[2]] = kind
     for _ in range(2 * desk.settings.confirmations):
-        me, step = reading(desk, me)
-        assert not isinstance(step.action, SetPtr)
-    found = verdict(step, FORWARD_READY)
+        me, plan = reading(desk, me)
+        assert not isinstance(plan.action, SetPtr)
+    found = verdict(plan, FORWARD_READY)
     assert found.reason == "LameNameServer"
     assert SERVERS[2] in found.message
     assert SERVERS[0] not in found.message
     desk.dns.kinds.clear()
     for _ in range(2 if observed else 1):
-        me, step = reading(desk, me)
-    assert isinstance(step.action, SetPtr)
+        me, plan = reading(desk, me)
+    assert isinstance(plan.action, SetPtr)
 
 
 @pytest.mark.parametrize("observed", [False, True])
@@ -491,10 +491,10 @@ def test_a_lame_server_takes_nothing_from_a_ready_object(kind: AnswerKind, obser
     desk.dns.kinds[SERVERS[2]] = kind
     notices = []
     for _ in range(3 * desk.settings.confirmations):
-        me, step = reading(desk, me)
-        notices += [n.reason for n in step.notices]
+        me, plan = reading(desk, me)
+        notices += [n.reason for n in plan.notices]
         assert status(me, READY) == "True"
-    found = verdict(step, FORWARD_READY)
+    found = verdict(plan, FORWARD_READY)
     assert found.ok
     assert SERVERS[2] in found.message
     assert notices == ["LameNameServer"]
@@ -505,8 +505,8 @@ def test_a_lame_server_takes_nothing_from_a_ready_object(kind: AnswerKind, obser
         "but asked, for it may be repaired"
     )
     desk.dns.kinds.clear()
-    me, step = reading(desk, me)
-    assert SERVERS[2] not in verdict(step, FORWARD_READY).message
+    me, plan = reading(desk, me)
+    assert SERVERS[2] not in verdict(plan, FORWARD_READY).message
 
 
 @pytest.mark.parametrize("observed", [False, True])
@@ -515,9 +515,9 @@ def test_one_good_server_is_not_enough(observed: bool) -> None:
     for server in SERVERS[1:]:
         desk.dns.kinds[server] = AnswerKind.REFUSED
     for _ in range(desk.settings.confirmations):
-        me, step = reading(desk, me)
+        me, plan = reading(desk, me)
     assert status(me, READY) == "False"
-    assert verdict(step, FORWARD_READY).reason == "LameNameServer"
+    assert verdict(plan, FORWARD_READY).reason == "LameNameServer"
 
 
 # ---------------------------------------------------------------- words
@@ -534,8 +534,8 @@ def test_a_ptr_that_public_dns_does_not_show_has_its_own_remedy(
     desk, me = watched() if new else ready()
     desk.dns.names["203.0.113.1"] = names
     for _ in range(2 * desk.settings.confirmations):
-        me, step = reading(desk, me, 120)
-    found = verdict(step, RESOLVED)
+        me, plan = reading(desk, me, 120)
+    found = verdict(plan, RESOLVED)
     assert (found.status, found.reason) == ("False", "FCrDNSFail")
     assert remedy in found.message, found.message
     assert ("saw the PTR before" in found.message) == (not new and len(names) < 2)

@@ -11,15 +11,15 @@ from mailegress.api.conditions import ACCEPTED, FORWARD_READY
 from mailegress.api.status import Status
 from mailegress.model.aws import Absence, Verb
 from mailegress.model.facts import WritePhase, WriteState
-from mailegress.reconcile.result import ChangeRecords, RemoveFinalizer, Step
+from mailegress.reconcile.result import ChangeRecords, Plan, RemoveFinalizer
 
 HOST, OLD = "mta.example.com", "old.example.com"
 FOREIGN = "192.0.2.77"
 
 
-def touched(step: Step) -> set[str]:
+def touched(plan: Plan) -> set[str]:
     """The types of record sets that the step changes."""
-    action = step.action
+    action = plan.action
     return {c.record_set.type for c in action.changes} if isinstance(action, ChangeRecords) else set()
 
 
@@ -30,30 +30,30 @@ def test_a_forged_ownership_record_changes_no_record() -> None:
     me = desk.written(me, desk.plan(me))
     assert me.status.zone is None, "a status that named the place would confirm the record forged later"
     desk.records.put(HOST, [FOREIGN], mine())
-    step = desk.plan(me)
-    found = verdict(step, FORWARD_READY)
-    assert (step.action, found.reason) == (None, "RecordConflict")
+    plan = desk.plan(me)
+    found = verdict(plan, FORWARD_READY)
+    assert (plan.action, found.reason) == (None, "RecordConflict")
     assert FOREIGN in found.message
     assert "203.0.113.1" in found.message
-    assert desk.written(me, step).status.zone is None
+    assert desk.written(me, plan).status.zone is None
 
 
 @pytest.mark.parametrize("suspend", [False, True])
 def test_the_status_names_the_place_before_the_first_write_only(suspend: bool) -> None:
     desk = Desk()
     me = obj(HOST, [desk.eip(1)], suspend=suspend)
-    step = desk.plan(me)
-    assert (desk.written(me, step).status.zone is None) is suspend
-    assert (touched(step) == {"A", "TXT"}) is not suspend
+    plan = desk.plan(me)
+    assert (desk.written(me, plan).status.zone is None) is suspend
+    assert (touched(plan) == {"A", "TXT"}) is not suspend
 
 
 def test_a_selector_that_resolves_to_nothing_does_not_confirm_a_foreign_record() -> None:
     desk = Desk()
     me = obj(HOST, [replace(desk.eip(1), allocation_id="eipalloc-0dead")])
     desk.records.put(HOST, [FOREIGN], mine())
-    step = desk.plan(me)
-    assert step.action is None
-    assert step.zone is None
+    plan = desk.plan(me)
+    assert plan.action is None
+    assert plan.zone is None
 
 
 def test_what_this_process_wrote_needs_no_status() -> None:
@@ -113,12 +113,12 @@ def test_a_forged_record_at_another_name_is_not_removed() -> None:
     desk.publish(HOST)
     me = obj(HOST, [eip], status=recorded(HOST))
     for desk.now in (0.0, 400.0, 800.0):
-        step = desk.plan(me)
-        assert "A" not in touched(step)
+        plan = desk.plan(me)
+        assert "A" not in touched(plan)
         desk.dns.at = desk.dns.public_at = desk.now
-        if isinstance(step.action, ChangeRecords):
-            desk.records.apply(step.action.zone_id, step.action.hostname, step.action.changes)
-        me = desk.written(me, step)
+        if isinstance(plan.action, ChangeRecords):
+            desk.records.apply(plan.action.zone_id, plan.action.hostname, plan.action.changes)
+        me = desk.written(me, plan)
     left = desk.records.views[ZONE.id, "www.example.com"]
     assert [r.values for r in left.records] == [(FOREIGN,)]
     assert left.mark is None, "the object's turn to remove what it owns at other names came"
@@ -135,8 +135,8 @@ def test_a_forged_record_at_another_name_loses_no_lost_address() -> None:
     desk.records.put(HOST, [eip.public_ip], mine())
     desk.publish(HOST)
     desk.records.put("www.example.com", [FOREIGN, gone.public_ip], mine())
-    step = desk.plan(me)
-    assert "A" not in touched(step), REGION
+    plan = desk.plan(me)
+    assert "A" not in touched(plan), REGION
 
 
 def test_former_records_stay_written_down_until_they_are_gone() -> None:
@@ -147,8 +147,8 @@ def test_former_records_stay_written_down_until_they_are_gone() -> None:
     me = obj(OLD, [eip], status=recorded(OLD))
     me = desk.written(me, desk.plan(me))
     me = replace(me, spec=obj(HOST, [eip]).spec, meta=replace(me.meta, generation=2))
-    step = desk.plan(me)
-    me = desk.written(me, step)
+    plan = desk.plan(me)
+    me = desk.written(me, plan)
     assert [(r.zone_id, r.hostname) for r in me.status.former_records] == [(ZONE.id, OLD)]
     assert me.status.zone is not None
     assert me.status.hostname == HOST
@@ -166,10 +166,10 @@ def test_deletion_leaves_the_record_beside_a_forged_ownership_record() -> None:
     desk = Desk()
     me = obj(HOST, [desk.eip(1)], deleting=True, generation=2)
     desk.records.put(HOST, [FOREIGN], mine())
-    step = desk.plan(me)
-    assert isinstance(step.action, ChangeRecords)
-    assert [(c.verb, c.record_set.type) for c in step.action.changes] == [(Verb.DELETE, "TXT")]
-    desk.records.apply(ZONE.id, HOST, step.action.changes)
+    plan = desk.plan(me)
+    assert isinstance(plan.action, ChangeRecords)
+    assert [(c.verb, c.record_set.type) for c in plan.action.changes] == [(Verb.DELETE, "TXT")]
+    desk.records.apply(ZONE.id, HOST, plan.action.changes)
     assert isinstance(desk.plan(me).action, RemoveFinalizer)
 
 

@@ -16,10 +16,10 @@ from mailegress.reconcile import summarise
 from mailegress.reconcile.result import (
     ChangeRecords,
     NeedAuthorities,
+    Plan,
     RemoveFinalizer,
     ResetPtr,
     SetPtr,
-    Step,
 )
 
 HOST = "mta.example.com"
@@ -28,9 +28,9 @@ OTHER = frozenset({"ns-3.example.net", "ns-4.example.net"})
 DAYS = 172_800
 
 
-def carry_out(desk: Desk, step: Step) -> None:
+def carry_out(desk: Desk, plan: Plan) -> None:
     """Let the write take effect at once; public DNS answers what stands in the new zone."""
-    match step.action:
+    match plan.action:
         case ChangeRecords(zone_id, hostname, changes, _):
             desk.records.apply(zone_id, hostname, changes)
             view = desk.records.get(NEW.id, hostname).value
@@ -41,7 +41,7 @@ def carry_out(desk: Desk, step: Step) -> None:
         case ResetPtr(_, allocation_id, _, _):
             desk.set_ptr(desk.book.eips[allocation_id], None)
         case _:
-            raise AssertionError(f"nothing to carry out: {step}")
+            raise AssertionError(f"nothing to carry out: {plan}")
 
 
 def later(desk: Desk, seconds: float) -> None:
@@ -72,12 +72,12 @@ def act(desk: Desk, me: MailEgress) -> tuple[MailEgress, list[object]]:
     """Plan and carry out until nothing is to be written."""
     done: list[object] = []
     for _ in range(12):
-        step = desk.plan(me)
-        me = desk.written(me, step)
-        if step.action is None:
+        plan = desk.plan(me)
+        me = desk.written(me, plan)
+        if plan.action is None:
             return me, done
-        done.append(step.action)
-        carry_out(desk, step)
+        done.append(plan.action)
+        carry_out(desk, plan)
     raise AssertionError(done)
 
 
@@ -161,10 +161,10 @@ def test_a_restart_counts_anew_from_the_first_reading() -> None:
     later(desk, DAYS - 100)
     desk.memories.clear()
     desk.dns.at = None
-    step = desk.plan(me)
-    assert step.action is None
-    assert any(isinstance(n, NeedAuthorities) for n in step.needs)
-    me = desk.written(me, step)
+    plan = desk.plan(me)
+    assert plan.action is None
+    assert any(isinstance(n, NeedAuthorities) for n in plan.needs)
+    me = desk.written(me, plan)
     assert "until the NS TTL at the parent of the new zone is read" in ready(me)[2]
     assert ready(me)[:2] == ("True", "RetiringOldName")
     later(desk, 200)
@@ -184,9 +184,9 @@ def test_a_parent_that_cannot_be_read_is_named_and_the_record_stays() -> None:
     desk.dns.at, desk.dns.tried_at = -1.0, desk.now
     desk.dns.fault = Fault("AuthoritiesUnreachable", "no root server answers", ErrorKind.TRANSIENT)
     desk.dns.misses = 1
-    step = desk.plan(me)
-    assert step.action is None
-    assert any("is read: no root server answers" in text for text in step.owed)
+    plan = desk.plan(me)
+    assert plan.action is None
+    assert any("is read: no root server answers" in text for text in plan.owed)
 
 
 def test_a_parent_that_turns_back_starts_the_time_anew() -> None:
@@ -284,11 +284,11 @@ def test_a_deletion_takes_the_records_of_both_zones_at_once() -> None:
     later(desk, 1)
     done = []
     for _ in range(6):
-        step = desk.plan(me)
-        done.append(step.action)
-        if isinstance(step.action, RemoveFinalizer):
+        plan = desk.plan(me)
+        done.append(plan.action)
+        if isinstance(plan.action, RemoveFinalizer):
             break
-        carry_out(desk, step)
+        carry_out(desk, plan)
     assert isinstance(done[0], ResetPtr)
     assert isinstance(done[-1], RemoveFinalizer)
     assert held(desk) == held(desk, NEW) == ()
@@ -300,9 +300,9 @@ def test_suspend_keeps_the_former_record_and_the_time_runs_on() -> None:
     me = exchanged(desk, eip)
     me = replace(me, spec=replace(me.spec, suspend=True), meta=replace(me.meta, generation=3))
     later(desk, DAYS)
-    step = desk.plan(me)
-    assert (step.action, step.suspended) == (None, True)
-    assert "retire mta.example.com" in step.held_back
+    plan = desk.plan(me)
+    assert (plan.action, plan.suspended) == (None, True)
+    assert "retire mta.example.com" in plan.held_back
     me = replace(me, spec=replace(me.spec, suspend=False), meta=replace(me.meta, generation=4))
     later(desk, 60)
     _, [gone] = act(desk, me)

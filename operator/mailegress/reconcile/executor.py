@@ -26,27 +26,27 @@ from mailegress.reconcile.result import (
     NeedSweep,
     NeedZoneLook,
     NeedZones,
+    Plan,
     RemoveFinalizer,
     ResetPtr,
     SetPtr,
-    Step,
 )
 from mailegress.telemetry.logs import decision
 
 logger = logging.getLogger("mailegress.reconcile")
 
 
-class Actor:
+class Executor:
     def __init__(self, world: World, kube: Kube, objects: ObjectStore, wake: Wake) -> None:
         self._world = world
         self._kube = kube
         self._objects = objects
         self._wake = wake
 
-    def request(self, key: str, step: Step) -> None:
+    def request(self, key: str, plan: Plan) -> None:
         """Ask for the readings that the plan wants; the key is woken when they are there."""
         world = self._world
-        for need in step.needs:
+        for need in plan.needs:
             match need:
                 case NeedRegion(region, not_before):
                     world.book.request(key, region, not_before)
@@ -72,12 +72,12 @@ class Actor:
                     world.dns.request_server_addresses(key, name, not_before)
                 case NeedPublic(hostname, addresses, not_before):
                     world.dns.request_public(key, hostname, addresses, not_before)
-        for region, allocation_id in step.taken_back:
+        for region, allocation_id in plan.taken_back:
             world.ptrs.take_back(region, allocation_id)
 
-    async def act(self, key: str, obj: MailEgress, step: Step, memory: Memory, now: float) -> None:
+    async def act(self, key: str, obj: MailEgress, plan: Plan, memory: Memory, now: float) -> None:
         """Hand over the one write of this step."""
-        action = step.action
+        action = plan.action
         match action:
             case AddFinalizer():
                 await self._finalizers(obj, lambda present: (*present, FINALIZER))

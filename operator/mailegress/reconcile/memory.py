@@ -12,7 +12,7 @@ from mailegress.model.facts import WritePhase
 from mailegress.model.ownership import Mark
 from mailegress.reconcile import dns_checks
 from mailegress.reconcile.ports import World
-from mailegress.reconcile.result import Step
+from mailegress.reconcile.result import Plan
 from mailegress.reconcile.settings import ReconcileSettings
 
 HOUR = 3600.0
@@ -263,24 +263,24 @@ def _settled(memory: Memory, hostname: str, world: World, now: float) -> None:
     memory.settled = seen
 
 
-def after(memory: Memory, step: Step, now: float) -> None:
+def after(memory: Memory, plan: Plan, now: float) -> None:
     """Pace the questions that were not answered to satisfaction."""
     asked: dict[str, tuple[int, float]] = {}
-    for question, at in step.unsatisfied:
+    for question, at in plan.unsatisfied:
         count, last = memory.asked.get(question, (0, float("-inf")))
         asked[question] = (count + 1, at) if at > last else (count, last)
     memory.asked = asked
-    for question, at, said in step.heard:
+    for question, at, said in plan.heard:
         past = memory.answers.setdefault(question, [])
         if not past or at > past[-1][0]:
             past.append((at, said))
             del past[:-ANSWERS]
-    if step.delegated is not None:
-        memory.delegated = step.delegated
-    memory.used = step.wanted | {
-        (a.region, a.allocation_id) for a in step.addresses if a.region and a.allocation_id
+    if plan.delegated is not None:
+        memory.delegated = plan.delegated
+    memory.used = plan.wanted | {
+        (a.region, a.allocation_id) for a in plan.addresses if a.region and a.allocation_id
     }
-    current = {step.place} if step.place is not None else set()
+    current = {plan.place} if plan.place is not None else set()
     memory.places = frozenset(memory.owned | current)
     for allocation_id, times in list(memory.heals.items()):
         memory.heals[allocation_id] = [t for t in times if t > now - HOUR]

@@ -19,14 +19,14 @@ from mailegress.api.status import Condition, Status
 from mailegress.api.types import MailEgress, parse_meta, parse_object, parse_remains
 from mailegress.api.validation import InvalidObject
 from mailegress.reconcile import memory as remember
-from mailegress.reconcile import summarise
+from mailegress.reconcile import rules, summarise
 from mailegress.reconcile.creation_burst import CreationBurst
-from mailegress.reconcile.executor import Actor
+from mailegress.reconcile.executor import Executor
 from mailegress.reconcile.memory import Memory
 from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.ports import Kube, KubeConflict, KubeError, KubeGone, ObjectStore, Wake, World
-from mailegress.reconcile.result import ChangeRecords, RemoveFinalizer, SetPtr, Step
-from mailegress.reconcile.rules import plan, refuse, targets
+from mailegress.reconcile.result import ChangeRecords, Plan, RemoveFinalizer, SetPtr
+from mailegress.reconcile.rules import targets
 from mailegress.reconcile.settings import ReconcileSettings
 from mailegress.telemetry.condition_counts import ConditionCounts
 from mailegress.telemetry.logs import decision
@@ -63,7 +63,7 @@ class Reconciler:
         self._wake = wake
         self._clock = clock
         self._timestamp = timestamp
-        self._actor = Actor(world, kube, objects, wake)
+        self._executor = Executor(world, kube, objects, wake)
         self._memories: dict[str, Memory] = {}
         self.condition_counts = ConditionCounts(timestamp)
         """What the conditions of all objects say, for the gauges."""
@@ -181,28 +181,28 @@ class Reconciler:
                     self._world.book.forget_absence(entry.region, [entry.allocation_id])
         observed = self._situate(key, obj, memory, now)
         deleting = obj.meta.deletion_timestamp is not None
-        step = plan(observed) if invalid is None or deleting else refuse(observed, str(invalid))
-        remember.after(memory, step, now)
-        if step.blocked_on is not None:
-            for other in self._world.claims.set_blocked(obj.meta.uid, step.blocked_on):
+        plan = rules.plan(observed) if invalid is None or deleting else rules.refuse(observed, str(invalid))
+        remember.after(memory, plan, now)
+        if plan.blocked_on is not None:
+            for other in self._world.claims.set_blocked(obj.meta.uid, plan.blocked_on):
                 self._wake(other)
-        if step.standing is not None:
-            for other in self._world.claims.stand(obj.meta.uid, step.standing):
+        if plan.standing is not None:
+            for other in self._world.claims.stand(obj.meta.uid, plan.standing):
                 self._wake(other)
         self._released(memory, observed)
-        self._actor.request(key, step)
+        self._executor.request(key, plan)
         if (pause := memory.kube_until - now) > 0:
             # Woken by a reading meanwhile: what the API server refused is not tried again before its time.
             return pause
-        if step.deleting and FINALIZER not in obj.meta.finalizers:
+        if plan.deleting and FINALIZER not in obj.meta.finalizers:
             return None
-        if isinstance(step.action, RemoveFinalizer):
+        if isinstance(plan.action, RemoveFinalizer):
             # Told while there still is an object to tell it about.
-            await self._notices(body, step)
-            await self._actor.act(key, obj, step, memory, now)
+            await self._notices(body, plan)
+            await self._executor.act(key, obj, plan, memory, now)
             return None
-        found = summarise.verdicts(obj, step)
-        progress = summarise.progress_key(obj, step, found)
+        found = summarise.verdicts(obj, plan)
+        progress = summarise.progress_key(obj, plan, found)
         if progress != memory.progress:
             memory.progress, memory.progress_at = progress, now
         deadline = memory.progress_at + self._settings.stalled_after_seconds
@@ -211,19 +211,19 @@ class Reconciler:
             memory.hopeless_generation = obj.meta.generation
         status = summarise.compose(
             obj,
-            step,
+            plan,
             found,
             self._timestamp(),
             stuck=now >= deadline,
-            handled=handled(obj, memory, step),
+            handled=handled(obj, memory, plan),
         )
         self._count(obj, memory, status, now)
         if not status.matches(body.get("status")):
-            unsaid = self._unsaid(obj, memory, status, step, now)
-            if unsaid > 0 and step.action is None:
-                return min(step.wait, unsaid, until_stuck)
+            unsaid = self._unsaid(obj, memory, status, plan, now)
+            if unsaid > 0 and plan.action is None:
+                return min(plan.wait, unsaid, until_stuck)
             if unsaid > 0:
-                return await self._act(key, obj, step, memory, now)
+                return await self._act(key, obj, plan, memory, now)
             if (pause := self._quarrel(memory, body, now)) > 0:
                 return pause
             memory.unsaid_since = None
@@ -231,32 +231,32 @@ class Reconciler:
             memory.kube_failures = memory.conflicts = 0
             memory.said = stored.get("status")
             self._objects.seen(stored)
-            self._log(key, obj, status, step)
-            await self._tell(body, obj, status, step)
+            self._log(key, obj, status, plan)
+            await self._tell(body, obj, status, plan)
             # What is written next must name the version that this write made.
             obj = replace(obj, meta=parse_meta(stored))
         else:
             memory.unsaid_since = None
-        if step.action is not None:
-            return await self._act(key, obj, step, memory, now)
-        waits = step.wait
+        if plan.action is not None:
+            return await self._act(key, obj, plan, memory, now)
+        waits = plan.wait
         return waits if found[READY].status == TRUE else min(waits, until_stuck)
 
-    async def _act(self, key: str, obj: MailEgress, step: Step, memory: Memory, now: float) -> float:
-        await self._actor.act(key, obj, step, memory, now)
+    async def _act(self, key: str, obj: MailEgress, plan: Plan, memory: Memory, now: float) -> float:
+        await self._executor.act(key, obj, plan, memory, now)
         memory.conflicts = 0
-        if isinstance(step.action, SetPtr) and step.action.heal:
+        if isinstance(plan.action, SetPtr) and plan.action.heal:
             self._metrics.ptr_healed()
-        if isinstance(step.action, ChangeRecords):
+        if isinstance(plan.action, ChangeRecords):
             self._burst.handed_over(obj.meta.uid)
         return 0.0
 
-    def _unsaid(self, obj: MailEgress, memory: Memory, status: Status, step: Step, now: float) -> float:
+    def _unsaid(self, obj: MailEgress, memory: Memory, status: Status, plan: Plan, now: float) -> float:
         """Seconds for which this status need not be written yet; 0 = now."""
         if memory.unsaid_since is None:
             memory.unsaid_since = now
         quiet = self._settings.quiet_seconds
-        patience = summarise.patience(obj, status, step, quiet, among_many=self._burst.many)
+        patience = summarise.patience(obj, status, plan, quiet, among_many=self._burst.many)
         return memory.unsaid_since + patience - now
 
     def _quarrel(self, memory: Memory, body: Mapping[str, Any], now: float) -> float:
@@ -308,7 +308,7 @@ class Reconciler:
 
     # ------------------------------------------------ telling
 
-    def _log(self, key: str, obj: MailEgress, status: Status, step: Step) -> None:
+    def _log(self, key: str, obj: MailEgress, status: Status, plan: Plan) -> None:
         ready = status.condition(READY)
         before = obj.status.condition(READY)
         if ready is not None and (
@@ -325,7 +325,7 @@ class Reconciler:
             if before is not None and _lost(before, ready, obj):
                 self._metrics.ready_lost(ready.reason)
 
-    async def _tell(self, body: Mapping[str, Any], obj: MailEgress, status: Status, step: Step) -> None:
+    async def _tell(self, body: Mapping[str, Any], obj: MailEgress, status: Status, plan: Plan) -> None:
         """Events on transitions only; the reason is the condition's."""
         for condition in sorted(status.conditions, key=lambda c: c.type == READY):
             before = obj.status.condition(condition.type)
@@ -335,20 +335,20 @@ class Reconciler:
             await self._kube.emit(
                 body, warning=warning, reason=condition.reason, message=condition.message, action="Reconcile"
             )
-        await self._notices(body, step)
+        await self._notices(body, plan)
 
-    async def _notices(self, body: Mapping[str, Any], step: Step) -> None:
-        for notice in step.notices:
+    async def _notices(self, body: Mapping[str, Any], plan: Plan) -> None:
+        for notice in plan.notices:
             await self._kube.emit(
                 body, warning=notice.warning, reason=notice.reason, message=notice.message, action="Reconcile"
             )
 
 
-def handled(obj: MailEgress, memory: Memory, step: Step) -> str | None:
+def handled(obj: MailEgress, memory: Memory, plan: Plan) -> str | None:
     """The request counts as handled when every source was read after it, and what was read is what is shown."""
     if memory.token is None:
         return obj.status.last_handled_reconcile_at
-    read = not step.needs and not any(finding.soft for finding in step.findings.values())
+    read = not plan.needs and not any(finding.soft for finding in plan.findings.values())
     return memory.token if read else obj.status.last_handled_reconcile_at
 
 

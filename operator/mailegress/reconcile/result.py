@@ -230,7 +230,7 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Plan:
     """The outcome of planning: at most one write, the readings wanted, and everything the status says."""
 
     findings: Mapping[str, Finding]

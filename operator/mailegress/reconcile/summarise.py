@@ -24,7 +24,7 @@ from mailegress.api.conditions import (
 from mailegress.api.reasons import ALL_REASONS
 from mailegress.api.status import Condition, PtrOrigin, Status
 from mailegress.api.types import MailEgress
-from mailegress.reconcile.result import AddFinalizer, ChangeRecords, Finding, Step, bad
+from mailegress.reconcile.result import AddFinalizer, ChangeRecords, Finding, Plan, bad
 
 DEPENDENCE = (ACCEPTED, FORWARD_READY, REVERSE_READY, RESOLVED)
 """Ready carries the first blocker in this order."""
@@ -44,16 +44,16 @@ TRANSITIONAL = frozenset(
 """Reasons of a moment: a question without an answer does not keep them."""
 
 
-def verdicts(obj: MailEgress, step: Step) -> dict[str, Finding]:
+def verdicts(obj: MailEgress, plan: Plan) -> dict[str, Finding]:
     """The four detail conditions and Ready, unanswered questions resolved by what stood before."""
     found: dict[str, Finding] = {}
     held = False
     for kind in DEPENDENCE:
-        finding = step.findings[kind]
+        finding = plan.findings[kind]
         kept = _standing(obj, kind, finding)
         held = held or kept is not None
         found[kind] = kept or finding
-    return {READY: _ready(obj, step, found, held), **found}
+    return {READY: _ready(obj, plan, found, held), **found}
 
 
 def _standing(obj: MailEgress, kind: str, finding: Finding) -> Finding | None:
@@ -74,12 +74,12 @@ def _standing(obj: MailEgress, kind: str, finding: Finding) -> Finding | None:
     return Finding(previous.status, previous.reason, previous.message)
 
 
-def _ready(obj: MailEgress, step: Step, found: dict[str, Finding], held: bool) -> Finding:
-    if step.suspended:
+def _ready(obj: MailEgress, plan: Plan, found: dict[str, Finding], held: bool) -> Finding:
+    if plan.suspended:
         blocker = next((found[k] for k in DEPENDENCE if not found[k].ok), None)
         if blocker is not None and blocker.reason == reasons.SUSPENDED.name:
             return Finding(FALSE, blocker.reason, blocker.message)
-        return bad(reasons.SUSPENDED, f"Suspended; would {step.held_back}. {reasons.SUSPENDED.remedy}")
+        return bad(reasons.SUSPENDED, f"Suspended; would {plan.held_back}. {reasons.SUSPENDED.remedy}")
     for kind in DEPENDENCE:
         finding = found[kind]
         if finding.ok:
@@ -99,11 +99,11 @@ def _ready(obj: MailEgress, step: Step, found: dict[str, Finding], held: bool) -
             reasons.PROGRESSING.name,
             "Verifying the A record, the PTRs and what the world sees of them.",
         )
-    if step.owed:
+    if plan.owed:
         return Finding(
-            TRUE, reasons.RETIRING_OLD_NAME.name, f"{obj.spec.hostname} is verified; {step.owed[0]}."
+            TRUE, reasons.RETIRING_OLD_NAME.name, f"{obj.spec.hostname} is verified; {plan.owed[0]}."
         )
-    count = len(step.public_ips)
+    count = len(plan.public_ips)
     addresses = "1 address" if count == 1 else f"{count} addresses"
     return Finding(
         TRUE,
@@ -112,32 +112,32 @@ def _ready(obj: MailEgress, step: Step, found: dict[str, Finding], held: bool) -
     )
 
 
-def progress_key(obj: MailEgress, step: Step, found: dict[str, Finding]) -> str:
+def progress_key(obj: MailEgress, plan: Plan, found: dict[str, Finding]) -> str:
     """Changes whenever something moved; neither messages nor attempts count."""
     parts = [str(obj.meta.generation), *(f"{k}={f.status}/{f.reason}" for k, f in found.items())]
-    parts += [f"{a.public_ip}:{a.ptr}" for a in step.addresses]
+    parts += [f"{a.public_ip}:{a.ptr}" for a in plan.addresses]
     return "|".join(parts)
 
 
 def compose(
-    obj: MailEgress, step: Step, found: dict[str, Finding], now: str, *, stuck: bool, handled: str | None
+    obj: MailEgress, plan: Plan, found: dict[str, Finding], now: str, *, stuck: bool, handled: str | None
 ) -> Status:
     """The whole status. ``now`` is RFC 3339; ``stuck``: nothing moved for the period that a human is given."""
     generation = obj.meta.generation
     kinds: dict[str, Finding] = dict(found)
     ready = found[READY]
-    if ready.status != TRUE and not step.suspended:
+    if ready.status != TRUE and not plan.suspended:
         kinds[STALLED if _stalled(obj, ready, stuck) else RECONCILING] = Finding(
             TRUE, ready.reason, ready.message
         )
     return Status(
         observed_generation=generation,
-        hostname=step.hostname,
-        public_ips=step.public_ips,
-        zone=step.zone,
-        forward=step.forward,
-        former_records=step.former_records,
-        addresses=step.addresses,
+        hostname=plan.hostname,
+        public_ips=plan.public_ips,
+        zone=plan.zone,
+        forward=plan.forward,
+        former_records=plan.former_records,
+        addresses=plan.addresses,
         last_handled_reconcile_at=handled,
         conditions=tuple(
             Condition(kind, f.status, f.reason, f.message, generation, _since(obj, kind, f, now))
@@ -147,7 +147,7 @@ def compose(
 
 
 def patience(
-    obj: MailEgress, status: Status, step: Step, quiet_seconds: float, *, among_many: bool = False
+    obj: MailEgress, status: Status, plan: Plan, quiet_seconds: float, *, among_many: bool = False
 ) -> float:
     """Seconds for which ``status`` may stay unwritten because its reader would not miss it; 0 = write it now.
 
@@ -159,12 +159,12 @@ def patience(
     """
     old, generation = obj.status, obj.meta.generation
     first = among_many and old.observed_generation == -1
-    if step.deleting and _same_words(old, status):
+    if plan.deleting and _same_words(old, status):
         # Of many addresses one after the other loses its PTR: what is said of the step does not change.
         return quiet_seconds
-    if step.action is not None and not (first and isinstance(step.action, AddFinalizer | ChangeRecords)):
+    if plan.action is not None and not (first and isinstance(plan.action, AddFinalizer | ChangeRecords)):
         return 0.0
-    if step.suspended or step.deleting or obj.meta.deletion_timestamp is not None:
+    if plan.suspended or plan.deleting or obj.meta.deletion_timestamp is not None:
         return 0.0
     if (
         old.observed_generation not in (generation, -1)

@@ -85,8 +85,8 @@ SAFETY = (
         "S1",
         "A PTR write that waits is not taken back when its name is given up",
         "reconcile/executor.py",
-        "        for region, allocation_id in step.taken_back:\n",
-        "        for region, allocation_id in step.taken_back[:0]:\n",
+        "        for region, allocation_id in plan.taken_back:\n",
+        "        for region, allocation_id in plan.taken_back[:0]:\n",
         tests=("tests/sim/test_sim_gate.py::test_a_waiting_write_is_taken_back_when_the_name_is_given_up",),
     ),
     # ---------------------------------------------------------------- S2: only what is ours

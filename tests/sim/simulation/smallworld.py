@@ -48,7 +48,7 @@ from mailegress.model.aws import Eip, NameView, Ptr, RecordSet, Verb
 from mailegress.model.dns import ServerAnswer
 from mailegress.model.facts import WritePhase, WriteState
 from mailegress.model.ownership import Mark
-from mailegress.reconcile.result import AddFinalizer, ChangeRecords, RemoveFinalizer, ResetPtr, SetPtr, Step
+from mailegress.reconcile.result import AddFinalizer, ChangeRecords, Plan, RemoveFinalizer, ResetPtr, SetPtr
 from mailegress.reconcile.rules.record_changes import mark_set
 
 # ---------------------------------------------------------------- a state as a planner's desk
@@ -185,15 +185,15 @@ def operate(state: State, index: int) -> State:
     if found is None:
         return state
     desk = desk_of(state)
-    step = desk.plan(found)
+    plan = desk.plan(found)
     memory = desk.memories[found.meta.uid]
     memory.owned = frozenset(desk.observed(found).owned())
-    if isinstance(step.action, RemoveFinalizer):
+    if isinstance(plan.action, RemoveFinalizer):
         check_release(state, found)
         return _gone(state, index)
-    if step.blocked_on is not None:
-        desk.claims.set_blocked(found.meta.uid, step.blocked_on)
-    told = _wordless(desk.written(found, step))
+    if plan.blocked_on is not None:
+        desk.claims.set_blocked(found.meta.uid, plan.blocked_on)
+    told = _wordless(desk.written(found, plan))
     check_status(state, told)
     if (ready := told.status.condition(READY)) is not None and ready.status == TRUE:
         memory.ready_generation = told.meta.generation
@@ -205,7 +205,7 @@ def operate(state: State, index: int) -> State:
         )
     )
     after = replace(_with_object(state, index, told), blocked=blocked)
-    after = _acted(after, index, told, step, desk)
+    after = _acted(after, index, told, plan, desk)
     # (Creating or resetting may have changed what the memory holds of marks.)
     kept = list(after.memories)
     kept[index] = keep(memory)
@@ -218,15 +218,15 @@ def _wordless(told: MailEgress) -> MailEgress:
     return replace(told, status=replace(told.status, conditions=conditions))
 
 
-def _acted(state: State, index: int, told: MailEgress, step: Step, desk: Desk) -> State:
-    match step.action:
+def _acted(state: State, index: int, told: MailEgress, plan: Plan, desk: Desk) -> State:
+    match plan.action:
         case None:
             return state
         case AddFinalizer():
             meta = replace(told.meta, finalizers=(*told.meta.finalizers, FINALIZER))
             return _with_object(state, index, replace(told, meta=meta))
         case ChangeRecords(zone_id, hostname, changes, _):
-            check_change(state, told, hostname, step.action)
+            check_change(state, told, hostname, plan.action)
             kinds = {(c.verb, c.record_set.type) for c in changes}
             if (Verb.DELETE, "TXT") in kinds and (Verb.CREATE, "TXT") not in kinds:
                 desk.memories[told.meta.uid].marks.pop((zone_id, hostname), None)

@@ -21,9 +21,9 @@ from mailegress.reconcile.result import (
     ChangeRecords,
     Finding,
     NeedSweep,
+    Plan,
     ResetPtr,
     SetPtr,
-    Step,
     bad,
     from_fault,
     good,
@@ -49,7 +49,7 @@ from mailegress.reconcile.rules.ptr import Reverse
 from mailegress.reconcile.rules.targets import Targets
 
 
-def plan(observed: Observed) -> Step:
+def plan(observed: Observed) -> Plan:
     """``(spec, observed, owned, memory, now) -> one next action | wait | done | blocked``."""
     obj = observed.obj
     if obj.meta.deletion_timestamp is not None:
@@ -94,10 +94,10 @@ def plan(observed: Observed) -> Step:
     # What was not read yet by this process is no news.
     told = former.unseen if observed.world.zones.get().value is not None else ()
     hidden = tuple(it.finding.message.removesuffix(".") for _, it in told)
-    step = _step(observed, builder, aims, claim, ahead, behind, findings, (*owed, *hidden))
+    plan = _complete(observed, builder, aims, claim, ahead, behind, findings, (*owed, *hidden))
     if held is not None:
-        step = replace(step, forward=obj.status.forward)
-    return replace(step, zone=zone, former_records=former.places)
+        plan = replace(plan, forward=obj.status.forward)
+    return replace(plan, zone=zone, former_records=former.places)
 
 
 def _held(observed: Observed, builder: PlanBuilder) -> unseen.Unseen | None:
@@ -125,11 +125,11 @@ def _tell_unseen(
             findings[REVERSE_READY] = lost.finding
 
 
-def refuse(observed: Observed, why: str) -> Step:
+def refuse(observed: Observed, why: str) -> Plan:
     """The step for an object whose stored spec breaks the rules: nothing is done, and what is known of it is kept."""
     refusal = bad(reasons.INVALID_SPEC, f"{why}. {reasons.INVALID_SPEC.remedy}")
     status = observed.obj.status
-    return Step(
+    return Plan(
         findings={
             ACCEPTED: refusal,
             **dict.fromkeys((FORWARD_READY, REVERSE_READY, RESOLVED), _pending(refusal)),
@@ -205,7 +205,7 @@ def _remember_sweep(observed: Observed, builder: PlanBuilder) -> tuple[str, ...]
     return ("the hosted zones are searched for other names of this object",)
 
 
-def _step(
+def _complete(
     observed: Observed,
     builder: PlanBuilder,
     aims: Targets,
@@ -214,7 +214,7 @@ def _step(
     behind: Reverse,
     findings: dict[str, Finding],
     owed: tuple[str, ...],
-) -> Step:
+) -> Plan:
     s = observed
     action = builder.action
     external = isinstance(action, ChangeRecords | SetPtr | ResetPtr)
@@ -238,7 +238,7 @@ def _step(
     far = bool(builder.blocked_on) and not s.world.claims.near(s.obj.meta.uid)
     if not at_rest and builder.wait == float("inf") and not far:
         wait = min(resync, s.settings.blocked_seconds)
-    return Step(
+    return Plan(
         findings=findings,
         action=action,
         needs=tuple(builder.needs),

@@ -19,9 +19,9 @@ from mailegress.reconcile.result import (
     NeedSweep,
     NeedZones,
     Notice,
+    Plan,
     RemoveFinalizer,
     ResetPtr,
-    Step,
     bad,
     from_fault,
     under_way,
@@ -33,7 +33,7 @@ from mailegress.reconcile.rules.ptr import not_shown, pending_since, read_lately
 from mailegress.reconcile.rules.retire import own_mark, remove, simple_a, writing
 
 
-def plan(observed: Observed) -> Step:
+def plan(observed: Observed) -> Plan:
     """One step of the clean-up, or the finalizer's removal once nothing that is ours can be left."""
     builder = PlanBuilder()
     obj = observed.obj
@@ -276,7 +276,7 @@ def _records(observed: Observed, builder: PlanBuilder) -> Finding | None:
 
 def _step(
     observed: Observed, builder: PlanBuilder, blocker: Finding | None, *, settled: bool = False
-) -> Step:
+) -> Plan:
     status = observed.obj.status
     going = blocker or _reading()
     if going.reason != reasons.DELETING.name:
@@ -284,7 +284,7 @@ def _step(
             reasons.DELETION_BLOCKED,
             f"Deletion waits: {going.message.rstrip('.')}. {reasons.DELETION_BLOCKED.remedy}",
         )
-    return Step(
+    return Plan(
         findings=dict.fromkeys((ACCEPTED, FORWARD_READY, REVERSE_READY, RESOLVED), going),
         action=builder.action,
         needs=tuple(builder.needs),
