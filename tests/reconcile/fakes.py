@@ -1,4 +1,4 @@
-"""A world of plain values behind the ports: what planning may read, set up by hand."""
+"""The views that planning reads, set up by hand from plain values."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from mailegress.reconcile import rules, summarise
 from mailegress.reconcile.claim_index import ClaimIndex, Standing
 from mailegress.reconcile.memory import Memory
 from mailegress.reconcile.observe import Observed
-from mailegress.reconcile.ports import World
+from mailegress.reconcile.ports import Ports, Views
 from mailegress.reconcile.result import Finding, Plan
 from mailegress.reconcile.rules.record_changes import mark_set
 from mailegress.reconcile.settings import ReconcileSettings
@@ -84,31 +84,13 @@ class FakeBook:
         eip = self.eips.get(allocation_id)
         return Fact(eip.ptr, self.at or 0.0, self.refused.get(allocation_id)) if eip is not None else Fact()
 
-    def request(self, key: str, region: str, not_before: float) -> None:
-        raise AssertionError("planning does not ask")
-
-    def request_ptr(self, key: str, region: str, allocation_id: str, not_before: float) -> None:
-        raise AssertionError("planning does not ask")
-
     def watch_absence(self, key: str, region: str, allocation_id: str) -> Absence:
         return self.absences.get(allocation_id, Absence.SUSPECTED)
-
-    def forget_absence(self, region: str, allocation_ids: Iterable[str]) -> None:
-        raise AssertionError("planning does not ask")
 
 
 class FakePtrs:
     def __init__(self) -> None:
         self.states: dict[str, WriteState] = {}
-
-    def set_ptr(self, key: str, region: str, allocation_id: str, hostname: str, before: float) -> None:
-        raise AssertionError("planning does not write")
-
-    def reset_ptr(self, key: str, region: str, allocation_id: str, before: float) -> None:
-        raise AssertionError("planning does not write")
-
-    def take_back(self, region: str, allocation_id: str) -> None:
-        raise AssertionError("planning does not write")
 
     def state(self, region: str, allocation_id: str) -> WriteState | None:
         return self.states.get(allocation_id)
@@ -125,9 +107,6 @@ class FakeZones:
     def get(self) -> Fact[tuple[Zone, ...]]:
         return Fact(self.zones, self.at) if self.zones is not None else Fact()
 
-    def request(self, key: str, not_before: float) -> None:
-        raise AssertionError("planning does not ask")
-
     def name_servers(self, zone_id: str) -> Fact[frozenset[str]]:
         found = self.servers.get(zone_id)
         return Fact(found, 0.0) if found is not None else Fact()
@@ -135,12 +114,6 @@ class FakeZones:
     def look(self, zone_id: str) -> Fact[ZoneLook]:
         found = self.looks.get(zone_id)
         return Fact(found, self.looked_at) if found is not None else Fact()
-
-    def request_look(self, key: str, zone_id: str, not_before: float) -> None:
-        raise AssertionError("planning does not ask")
-
-    def request_name_servers(self, key: str, zone_id: str, not_before: float) -> None:
-        raise AssertionError("planning does not ask")
 
 
 class FakeRecords:
@@ -157,11 +130,6 @@ class FakeRecords:
             return Fact()
         return Fact(self.views.get((zone_id, hostname), NameView(hostname)), self.at)
 
-    def request(
-        self, key: str, zone_id: str, hostname: str, not_before: float, *, patient: bool = False
-    ) -> None:
-        raise AssertionError("planning does not ask")
-
     def marked(self, uid: str) -> Sequence[tuple[str, str]]:
         found = []
         for place, view in self.views.items():
@@ -177,9 +145,6 @@ class FakeRecords:
 
     def all_swept(self) -> Fact[bool]:
         return Fact(True, 0.0) if self.swept else Fact()
-
-    def request_all_swept(self, key: str) -> None:
-        raise AssertionError("planning does not ask")
 
     def put(
         self,
@@ -213,11 +178,6 @@ class FakeRecords:
 class FakeWriter:
     def __init__(self) -> None:
         self.states: dict[tuple[str, str], WriteState] = {}
-
-    def submit(
-        self, key: str, zone_id: str, hostname: str, changes: Sequence[Change], *, urgent: bool = False
-    ) -> None:
-        raise AssertionError("planning does not write")
 
     def state(self, zone_id: str, hostname: str) -> WriteState | None:
         return self.states.get((zone_id, hostname))
@@ -273,28 +233,16 @@ class FakeDns:
             (self.tried_at if self.fault else None) or self.at,
         )
 
-    def request_authorities(self, key: str, hostname: str, not_before: float) -> None:
-        raise AssertionError("planning does not ask")
-
     def spot(self, hostname: str) -> Fact[ServerAnswer]:
         return Fact()
 
-    def request_spot(self, key: str, hostname: str, not_before: float) -> None:
-        raise AssertionError("planning does not ask")
-
     def delegation(self, zone: str) -> Fact[Delegation]:
         return Fact(Delegation(zone, self.servers), 0.0)
-
-    def request_delegation(self, key: str, zone: str, not_before: float) -> None:
-        raise AssertionError("planning does not ask")
 
     def server_addresses(self, name: str) -> Fact[frozenset[str]]:
         if name in self.unknown_servers:
             return Fact()
         return Fact(self.addresses.get(name, frozenset({f"address of {name}"})), 0.0, tried_at=0.0)
-
-    def request_server_addresses(self, key: str, name: str, not_before: float) -> None:
-        raise AssertionError("planning does not ask")
 
     def public(self, hostname: str) -> Fact[ResolverReport]:
         if self.public_at is None:
@@ -325,9 +273,6 @@ class FakeDns:
             for ip, servers in self.pointers.items()
         }
 
-    def request_public(self, key: str, hostname: str, addresses: frozenset[str], not_before: float) -> None:
-        raise AssertionError("planning does not ask")
-
 
 @dataclass
 class Desk:
@@ -347,8 +292,14 @@ class Desk:
         self.dns = FakeDns(self.book)
 
     @property
-    def world(self) -> World:
-        return World(self.book, self.ptrs, self.zones, self.records, self.writer, self.dns, self.claims)
+    def views(self) -> Views:
+        return Views(self.book, self.ptrs, self.zones, self.records, self.writer, self.dns, self.claims)
+
+    @property
+    def ports(self) -> Ports:
+        """For a whole reconcile, by a test that has the commands replaced."""
+        fakes: Any = (self.book, self.ptrs, self.zones, self.records, self.writer, self.dns, self.claims)
+        return Ports(*fakes)
 
     def eip(self, number: int, ptr: Ptr | str | None = None, region: str = REGION, **more: str) -> Eip:
         """203.0.113.<number>, in the account."""
@@ -382,7 +333,7 @@ class Desk:
     def observed(self, obj: MailEgress) -> Observed:
         self.take(obj)
         memory = self.memories.setdefault(obj.meta.uid, remember.new_memory(obj, self.now))
-        remember.observe(memory, obj, self.world, self.now, self.settings)
+        remember.observe(memory, obj, self.views, self.now, self.settings)
         absences = {
             (a.region or "", a.allocation_id or ""): self.book.watch_absence(
                 "", a.region or "", a.allocation_id or ""
@@ -390,7 +341,7 @@ class Desk:
             for a in obj.status.addresses
             if a.allocation_id and a.allocation_id not in self.book.eips
         }
-        return Observed(self.now, obj, memory, self.world, self.settings, absences)
+        return Observed(self.now, obj, memory, self.views, self.settings, absences)
 
     def written(self, obj: MailEgress, plan: Plan) -> MailEgress:
         """The object with the status that this step would write."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
-from fakes import Desk, body
+from fakes import body
 
 from mailegress.api.names import FINALIZER
 from mailegress.api.slim import slim
@@ -42,11 +42,10 @@ class Stored:
 
 
 async def act(stored: Stored, action: Action) -> None:
-    desk = Desk()
     item = parse_object(slim(stored.full))
     anything: Any = stored
     memory = remember.new_memory(item, 0.0)
-    await Executor(desk.world, anything, anything, lambda key: None).act(
+    await Executor(anything, anything, anything, anything, lambda key: None).act(
         "mail/a", item, Plan(findings={}, action=action), memory, 0.0
     )
 

@@ -60,7 +60,7 @@ async def test_an_object_that_is_stalled_is_not_passed_without_a_pause(
     stored = Stored(body(HOST, [{"allocationID": eip.allocation_id}]))
     ports: Any = stored
     reconciler = Reconciler(
-        desk.world, ports, ports, CreationBurst(lambda: desk.now), desk.settings, Metrics(),
+        desk.ports, ports, ports, CreationBurst(lambda: desk.now), desk.settings, Metrics(),
         wake=lambda key: None, clock=lambda: desk.now, timestamp=lambda: "2026-01-01T00:00:00Z",
     )  # fmt: skip
     passes = 0

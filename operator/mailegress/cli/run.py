@@ -34,7 +34,7 @@ from mailegress.kube.transport import LastContact, Transport, connect
 from mailegress.kube.watch import watch
 from mailegress.reconcile.claim_index import ClaimIndex
 from mailegress.reconcile.creation_burst import CreationBurst
-from mailegress.reconcile.ports import KubeError, World
+from mailegress.reconcile.ports import KubeError, Ports
 from mailegress.reconcile.reconciler import Reconciler
 from mailegress.reconcile.settings import ReconcileSettings
 from mailegress.reconcile.write_guard import WriteGuard
@@ -141,7 +141,7 @@ class Operator:
             recorder = EventRecorder(self._kube, clock=self._clock, sleep=self._dependencies.sleep)
             rules = self._rules = parts.reconcile_settings(self._settings, owner)
             self._reconciler = Reconciler(
-                World(aws.addresses, aws.ptrs, aws.zones, aws.records, aws.writer, dns, self._claims),
+                Ports(aws.addresses, aws.ptrs, aws.zones, aws.records, aws.writer, dns, self._claims),
                 Objects(self._store, self._feed),
                 recorder,
                 self._burst,

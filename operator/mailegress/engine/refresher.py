@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mailegress.model.aws import Eip, NameView
-from mailegress.reconcile.ports import AddressBook, Key, Records
+from mailegress.reconcile.ports import Addresses, Key, Records
 
 PREFIX = "//rounds/"
 """No key of an object begins so: those are ``namespace/name``."""
@@ -52,7 +52,7 @@ class Rounds:
 
     def __init__(
         self,
-        book: AddressBook,
+        book: Addresses,
         records: Records,
         objects: Callable[[], Iterable[Watched]],
         wake: Callable[[Key], None],

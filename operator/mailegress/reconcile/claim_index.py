@@ -15,6 +15,7 @@ from bisect import bisect_left, insort
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from mailegress.api.names import FINALIZER
 from mailegress.api.types import EipSelector, MailEgress, Management
@@ -83,6 +84,42 @@ _HEADS = 2
 
 def _hostname_line(hostname: str) -> Line:
     return ("hostname", hostname)
+
+
+class ClaimsView(Protocol):
+    """Who stands in line for what: the part of :class:`ClaimIndex` that rules may read."""
+
+    def standing(self, uid: str) -> Standing | None:
+        """None: its spec has not been looked at by a reconcile yet."""
+
+    def near(self, uid: str) -> bool:
+        """Is it among those that are woken when something becomes free?"""
+
+    def live(self, uid: str) -> bool: ...
+
+    def wants_hostname(self, uid: str, hostname: str) -> bool:
+        """Does this object want it, and is it not going away?"""
+
+    def first_for(self, hostname: str) -> Claimant | None:
+        """Who holds a hostname that has no ownership record."""
+
+    def others_want(self, uid: str, hostname: str) -> bool:
+        """Does any object besides this one want it?"""
+
+    def wants_eip(self, uid: str, eip: Eip) -> bool:
+        """Does this object want it, and is it not going away?"""
+
+    def in_line_for(self, eip: Eip) -> Iterator[Claimant]:
+        """Those that want it, first in line first."""
+
+    def observed_at(self, eip: Eip, hostname: str) -> str | None:
+        """UID of the first in line of those under Observed that want this EIP under this hostname."""
+
+    def leaving_eip(self, eip: Eip, hostname: str) -> Claimant | None:
+        """One under Observed that is on its way out and may still reset the EIP's PTR if it shows this hostname."""
+
+    def in_cycle(self, uid: str, on: frozenset[str]) -> bool | None:
+        """Would waiting for ``on`` wait for ourselves in the end? None: one of them has not been decided yet."""
 
 
 class ClaimIndex:

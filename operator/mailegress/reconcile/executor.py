@@ -10,7 +10,7 @@ from mailegress.api.types import MailEgress, parse_meta
 from mailegress.model.aws import Verb
 from mailegress.model.facts import WritePhase
 from mailegress.reconcile.memory import Memory
-from mailegress.reconcile.ports import Kube, KubeGone, ObjectStore, Wake, World
+from mailegress.reconcile.ports import Kube, KubeGone, ObjectStore, Requests, Wake, Writers
 from mailegress.reconcile.result import (
     AddFinalizer,
     ChangeRecords,
@@ -37,43 +37,46 @@ logger = logging.getLogger("mailegress.reconcile")
 
 
 class Executor:
-    def __init__(self, world: World, kube: Kube, objects: ObjectStore, wake: Wake) -> None:
-        self._world = world
+    def __init__(
+        self, requests: Requests, writers: Writers, kube: Kube, objects: ObjectStore, wake: Wake
+    ) -> None:
+        self._requests = requests
+        self._writers = writers
         self._kube = kube
         self._objects = objects
         self._wake = wake
 
     def request(self, key: str, plan: Plan) -> None:
         """Ask for the readings that the plan wants; the key is woken when they are there."""
-        world = self._world
+        requests = self._requests
         for need in plan.needs:
             match need:
                 case NeedRegion(region, not_before):
-                    world.book.request(key, region, not_before)
+                    requests.addresses.request(key, region, not_before)
                 case NeedPtr(region, allocation_id, not_before):
-                    world.book.request_ptr(key, region, allocation_id, not_before)
+                    requests.addresses.request_ptr(key, region, allocation_id, not_before)
                 case NeedZones(not_before):
-                    world.zones.request(key, not_before)
+                    requests.zones.request(key, not_before)
                 case NeedNameServers(zone_id, not_before):
-                    world.zones.request_name_servers(key, zone_id, not_before)
+                    requests.zones.request_name_servers(key, zone_id, not_before)
                 case NeedZoneLook(zone_id, not_before):
-                    world.zones.request_look(key, zone_id, not_before)
+                    requests.zones.request_look(key, zone_id, not_before)
                 case NeedName(zone_id, hostname, not_before, patient):
-                    world.records.request(key, zone_id, hostname, not_before, patient=patient)
+                    requests.records.request(key, zone_id, hostname, not_before, patient=patient)
                 case NeedSweep():
-                    world.records.request_all_swept(key)
+                    requests.records.request_all_swept(key)
                 case NeedAuthorities(hostname, not_before):
-                    world.dns.request_authorities(key, hostname, not_before)
+                    requests.dns.request_authorities(key, hostname, not_before)
                 case NeedSpot(hostname, not_before):
-                    world.dns.request_spot(key, hostname, not_before)
+                    requests.dns.request_spot(key, hostname, not_before)
                 case NeedDelegation(zone, not_before):
-                    world.dns.request_delegation(key, zone, not_before)
+                    requests.dns.request_delegation(key, zone, not_before)
                 case NeedServerAddresses(name, not_before):
-                    world.dns.request_server_addresses(key, name, not_before)
+                    requests.dns.request_server_addresses(key, name, not_before)
                 case NeedPublic(hostname, addresses, not_before):
-                    world.dns.request_public(key, hostname, addresses, not_before)
+                    requests.dns.request_public(key, hostname, addresses, not_before)
         for region, allocation_id in plan.taken_back:
-            world.ptrs.take_back(region, allocation_id)
+            self._writers.ptrs.take_back(region, allocation_id)
 
     async def act(self, key: str, obj: MailEgress, plan: Plan, memory: Memory, now: float) -> None:
         """Hand over the one write of this step."""
@@ -92,17 +95,17 @@ class Executor:
                     memory.marks.pop((zone_id, hostname), None)
                 if creates_mark:
                     memory.handed.add((zone_id, hostname))
-                self._world.writer.submit(key, zone_id, hostname, changes, urgent=urgent)
+                self._writers.records.submit(key, zone_id, hostname, changes, urgent=urgent)
                 decision(logger, object=key, action=why, outcome="submitted", zone=zone_id, hostname=hostname)
             case SetPtr(region, allocation_id, public_ip, hostname, heal, before):
                 if heal:
                     times = memory.heals.setdefault(allocation_id, [])
-                    last = self._world.ptrs.state(region, allocation_id)
+                    last = self._writers.ptrs.state(region, allocation_id)
                     if times and last is not None and (last.phase is WritePhase.FAILED or last.returned):
                         # Refused by AWS or not sent, not undone by somebody: the same heal once more.
                         times.pop()
                     times.append(now)
-                self._world.ptrs.set_ptr(key, region, allocation_id, hostname, before)
+                self._writers.ptrs.set_ptr(key, region, allocation_id, hostname, before)
                 decision(
                     logger,
                     object=key,
@@ -113,7 +116,7 @@ class Executor:
                     heal=heal,
                 )
             case ResetPtr(region, allocation_id, public_ip, hostname, before):
-                self._world.ptrs.reset_ptr(key, region, allocation_id, before)
+                self._writers.ptrs.reset_ptr(key, region, allocation_id, before)
                 decision(
                     logger,
                     object=key,

@@ -11,7 +11,7 @@ from mailegress.model.dns import Delegated
 from mailegress.model.facts import WritePhase
 from mailegress.model.ownership import Mark
 from mailegress.reconcile import dns_checks
-from mailegress.reconcile.ports import World
+from mailegress.reconcile.ports import Views
 from mailegress.reconcile.result import Plan
 from mailegress.reconcile.settings import ReconcileSettings
 
@@ -146,7 +146,7 @@ def new_memory(obj: MailEgress, now: float) -> Memory:
     )
 
 
-def observe(memory: Memory, obj: MailEgress, world: World, now: float, settings: ReconcileSettings) -> bool:
+def observe(memory: Memory, obj: MailEgress, views: Views, now: float, settings: ReconcileSettings) -> bool:
     """Take in the object and what the shared readings say of it. True if it was edited or deleted while watched."""
     edited = memory.generation not in (-1, obj.meta.generation)
     memory.edited = memory.edited or edited
@@ -174,13 +174,13 @@ def observe(memory: Memory, obj: MailEgress, world: World, now: float, settings:
         memory.nudges.honoured_at = float("-inf")
     if now >= memory.nudges.due(settings.blocked_seconds, settings.resync_seconds):
         _honour(memory, now)
-    for place in world.records.marked(obj.meta.uid):
-        view = world.records.get(*place).value
+    for place in views.records.marked(obj.meta.uid):
+        view = views.records.get(*place).value
         mark = ownership.parse(view.mark.values) if view is not None and view.mark is not None else None
         if mark is not None and mark.uid == obj.meta.uid:
             memory.marks[place] = mark
-    _written(memory, world)
-    _settled(memory, obj.spec.hostname, world, now)
+    _written(memory, views)
+    _settled(memory, obj.spec.hostname, views, now)
     return edited
 
 
@@ -196,40 +196,40 @@ def _honour(memory: Memory, now: float) -> None:
     memory.asked.clear()
 
 
-def _written(memory: Memory, world: World) -> None:
+def _written(memory: Memory, views: Views) -> None:
     """Which ownership records are this process's own writes: taken by Route 53, and still there."""
     for place in tuple(memory.handed):
-        write = world.writer.state(*place)
+        write = views.zone_writes.state(*place)
         if write is not None and write.busy:
             continue
         memory.handed.discard(place)
         if write is not None and write.phase is not WritePhase.FAILED:
             memory.written.setdefault(place, None)
     if None in memory.written.values():
-        accounts = {zone.id: zone.account_id or None for zone in world.zones.get().value or ()}
+        accounts = {zone.id: zone.account_id or None for zone in views.zones.get().value or ()}
         for place, account in memory.written.items():
             memory.written[place] = account or accounts.get(place[0])
     for place in memory.written.keys() - memory.handed:
-        view = world.records.get(*place).value
+        view = views.records.get(*place).value
         mark = ownership.parse(view.mark.values) if view is not None and view.mark is not None else None
         if view is not None and (mark is None or mark.uid != memory.uid):
             del memory.written[place]
 
 
-def pending(memory: Memory, world: World, now: float, stamp: str) -> None:
+def pending(memory: Memory, views: Views, now: float, stamp: str) -> None:
     """Since when AWS has changes of PTRs PENDING. ``stamp``: ``now`` as RFC 3339."""
     found: dict[str, tuple[float, str]] = {}
     for region, allocation_id in memory.used:
-        view = world.book.get(region).value if region in world.book.regions else None
+        view = views.addresses.get(region).value if region in views.addresses.regions else None
         eip = view.eips.get(allocation_id) if view is not None else None
         if eip is not None and eip.ptr.pending:
             found[allocation_id] = memory.pending.get(allocation_id, (now, stamp))
     memory.pending = found
 
 
-def _settled(memory: Memory, hostname: str, world: World, now: float) -> None:
+def _settled(memory: Memory, hostname: str, views: Views, now: float) -> None:
     """Since when each EIP shows which name: as AWS reports it, or as DNS does where AWS has no PTR API."""
-    report = world.dns.public(hostname).value
+    report = views.dns.public(hostname).value
     names = {name for _, name in memory.marks}
     memory.in_dns = {place for place in memory.in_dns if place[1] == hostname}
     if report is not None:
@@ -237,8 +237,8 @@ def _settled(memory: Memory, hostname: str, world: World, now: float) -> None:
             (ip, hostname) for ip in report.addresses if dns_checks.ptr_seen(report, ip, hostname)
         }
     seen: dict[tuple[str, str], float] = {}
-    for region in world.book.regions:
-        view = world.book.get(region).value
+    for region in views.addresses.regions:
+        view = views.addresses.get(region).value
         if view is None:
             continue
         for place in (allocation_id for where, allocation_id in memory.used if where == region):

@@ -14,7 +14,7 @@ from mailegress.api.types import MailEgress
 from mailegress.model.aws import Absence
 from mailegress.model.facts import ErrorKind, WritePhase, WriteState
 from mailegress.reconcile.memory import Memory
-from mailegress.reconcile.ports import World
+from mailegress.reconcile.ports import Views
 from mailegress.reconcile.settings import ReconcileSettings
 
 
@@ -33,12 +33,12 @@ class Trend:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """One object in its world, now (loop time)."""
+    """One object and what is known of it, now (loop time)."""
 
     now: float
     obj: MailEgress
     memory: Memory
-    world: World
+    views: Views
     settings: ReconcileSettings
     absences: Mapping[tuple[str, str], Absence] = field(default_factory=dict)
     """By region and allocation ID, for recorded EIPs that the newest sweep does not show."""
@@ -85,9 +85,9 @@ class Observed:
 
     def owned(self) -> tuple[tuple[str, str], ...]:
         """(zone ID, hostname) where our mark stands, in zones that still exist, in a fixed order."""
-        zones = self.world.zones.get().value or ()
+        zones = self.views.zones.get().value or ()
         ids = {z.id for z in zones}
-        return tuple(sorted(p for p in self.world.records.marked(self.obj.meta.uid) if p[0] in ids))
+        return tuple(sorted(p for p in self.views.records.marked(self.obj.meta.uid) if p[0] in ids))
 
     def stands(self, kind: str) -> bool:
         """Is this condition True for what the object asks for now?"""
@@ -126,14 +126,14 @@ class Observed:
 
     def doubted(self, region: str, allocation_id: str) -> float | None:
         """Since when a PTR write is without an answer and the PTR was not read again; None if it was."""
-        write = self.world.ptrs.state(region, allocation_id)
+        write = self.views.ptr_writes.state(region, allocation_id)
         if write is None or write.phase is not WritePhase.UNKNOWN:
             return None
-        return None if self.world.book.ptr(region, allocation_id).fresh(write.at) else write.at
+        return None if self.views.addresses.ptr(region, allocation_id).fresh(write.at) else write.at
 
     def ptr_under_way(self, region: str, allocation_id: str) -> bool:
         """Is a PTR write waiting, sent, or without a known outcome? What EC2 showed last proves nothing then."""
-        write = self.world.ptrs.state(region, allocation_id)
+        write = self.views.ptr_writes.state(region, allocation_id)
         return (write is not None and write.busy) or self.doubted(region, allocation_id) is not None
 
     def rest(self, since: float, pause: float) -> float:

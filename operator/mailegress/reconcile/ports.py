@@ -1,9 +1,12 @@
-"""The ports of the reconciler.
+"""What the reconciler needs of AWS, DNS and the API server.
 
-Reads are shared: ``x.get(...)`` returns what is known now (a :class:`Fact` with its age) without waiting, and
-``x.request(key, ...)`` asks for a newer reading. Writes are handed over: ``submit`` returns at once. In both cases the
-implementation stores the outcome where ``get``/``state`` find it and then calls the wake-up it was built with for every
-key that asked, so that a worker never waits for a batch, a token, a poll or a look-up.
+Each port has a read-only view and its commands, as separate types. The rules receive :class:`Views` and can change
+nothing. The executor receives :class:`Requests` and :class:`Writers`.
+
+A view returns what is known now (a :class:`Fact` with its age) and never waits. ``request…`` asks for a newer reading,
+and a write is handed over at once. In both cases the implementation stores the outcome where the view finds it, and
+then calls the wake-up that it was built with for every key that asked. So a worker never waits for a batch, a rate
+limit, a poll or a look-up.
 
 ``not_before`` is a loop time: a reading that *began* at or after it satisfies the request; requests for the same thing
 share one reading. A request for something that is being backed off after a failure is served when the back-off ends.
@@ -12,21 +15,23 @@ share one reading. A request for something that is being backed off after a fail
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from mailegress.model.aws import Absence, Change, NameView, Ptr, RegionView, Zone, ZoneLook
 from mailegress.model.dns import AuthorityReport, Delegation, ResolverReport, ServerAnswer
 from mailegress.model.facts import Fact, WriteState
-from mailegress.reconcile.claim_index import ClaimIndex
+from mailegress.reconcile.claim_index import ClaimIndex, ClaimsView
 
 Key = str
 """``namespace/name`` of a MailEgress."""
 
 Wake = Callable[[Key], None]
 
+# ---------------------------------------------------------------- Elastic IPs
 
-class AddressBook(Protocol):
+
+class AddressView(Protocol):
     """EIPs, NAT gateways and PTRs of the configured account, region by region."""
 
     @property
@@ -35,26 +40,41 @@ class AddressBook(Protocol):
 
     def get(self, region: str) -> Fact[RegionView]: ...
 
-    def request(self, key: Key, region: str, not_before: float) -> None:
-        """Sweep the region (DescribeAddresses, paged DescribeAddressesAttribute, NAT gateways)."""
-
-    def request_ptr(self, key: Key, region: str, allocation_id: str, not_before: float) -> None:
-        """Re-read one EIP's PTR; pending ones of a region are polled together."""
-
     def ptr(self, region: str, allocation_id: str) -> Fact[Ptr]:
         """One EIP's PTR with the age of its own reading; no value while a write's outcome is unknown."""
 
-    def watch_absence(self, key: Key, region: str, allocation_id: str) -> Absence:
-        """What is known of an EIP that this CR used and the newest sweep does not show.
 
-        Asking makes the book look twice, filtered, at least ``lost_confirm_seconds`` apart.
-        """
+class AddressRequests(Protocol):
+    def request(self, key: Key, region: str, not_before: float) -> None:
+        """List the region (DescribeAddresses, paged DescribeAddressesAttribute, NAT gateways)."""
+
+    def request_ptr(self, key: Key, region: str, allocation_id: str, not_before: float) -> None:
+        """Read one EIP's PTR again; pending ones of a region are polled together."""
+
+
+class Absences(Protocol):
+    """EIPs that an object used and the newest list does not show. The rule about them is ``rules/loss.py``.
+
+    Commands with an answer: the reconciler calls them before the rules run, and the rules receive the answers.
+    """
+
+    def watch_absence(self, key: Key, region: str, allocation_id: str) -> Absence:
+        """What is known of the missing EIP. Asking starts look-ups for it alone, until its absence is explained."""
 
     def forget_absence(self, region: str, allocation_ids: Iterable[str]) -> None:
-        """The CR that used these was edited or deleted: its owner believes the loss (ends ``MASS`` for them)."""
+        """The object that used these was edited or deleted: its owner confirms the loss (ends ``MASS`` for them)."""
 
 
-class PtrWriter(Protocol):
+class Addresses(AddressView, AddressRequests, Absences, Protocol):
+    """Everything about Elastic IPs except the writes."""
+
+
+class PtrWriteView(Protocol):
+    def state(self, region: str, allocation_id: str) -> WriteState | None:
+        """The newest PTR write to this EIP."""
+
+
+class PtrWriter(PtrWriteView, Protocol):
     """ModifyAddressAttribute and ResetAddressAttribute. Choke points ``ec2.set_ptr`` and ``ec2.reset_ptr``."""
 
     def set_ptr(self, key: Key, region: str, allocation_id: str, hostname: str, before: float) -> None:
@@ -66,39 +86,38 @@ class PtrWriter(Protocol):
     def take_back(self, region: str, allocation_id: str) -> None:
         """Return the write that waits for this EIP, if it was not sent yet."""
 
-    def state(self, region: str, allocation_id: str) -> WriteState | None: ...
+
+# ---------------------------------------------------------------- hosted zones and record sets
 
 
-class Zones(Protocol):
+class ZoneView(Protocol):
     """Hosted zones of the configured account."""
 
     def get(self) -> Fact[tuple[Zone, ...]]: ...
 
-    def request(self, key: Key, not_before: float) -> None: ...
-
     def name_servers(self, zone_id: str) -> Fact[frozenset[str]]:
         """The zone's delegation set (GetHostedZone)."""
 
-    def request_name_servers(self, key: Key, zone_id: str, not_before: float) -> None: ...
-
     def look(self, zone_id: str) -> Fact[ZoneLook]:
-        """Whether a zone that the list does not show is still there (GetHostedZone), and in which account."""
+        """Whether a zone that the list does not show still exists (GetHostedZone), and in which account."""
+
+
+class ZoneRequests(Protocol):
+    def request(self, key: Key, not_before: float) -> None: ...
+
+    def request_name_servers(self, key: Key, zone_id: str, not_before: float) -> None: ...
 
     def request_look(self, key: Key, zone_id: str, not_before: float) -> None: ...
 
 
-class Records(Protocol):
+class Zones(ZoneView, ZoneRequests, Protocol):
+    """Hosted zones: view and requests."""
+
+
+class RecordView(Protocol):
     """Record sets at hostnames and their ownership names."""
 
     def get(self, zone_id: str, hostname: str) -> Fact[NameView]: ...
-
-    def request(
-        self, key: Key, zone_id: str, hostname: str, not_before: float, *, patient: bool = False
-    ) -> None:
-        """A sweep of the zone or a point look-up, whichever costs fewer calls for all that wait.
-
-        ``patient``: the calls of all such requests together are limited, however many there are.
-        """
 
     def marked(self, uid: str) -> Sequence[tuple[str, str]]:
         """``(zone_id, hostname)`` of every name read so far whose ownership TXT carries this CR UID."""
@@ -107,12 +126,31 @@ class Records(Protocol):
         """``(zone_id, view)`` of every reading of this hostname that shows a mark, whatever the zone."""
 
     def all_swept(self) -> Fact[bool]:
-        """Whether every editable public zone was swept since the process started."""
+        """Whether every editable public zone was listed since the process started."""
+
+
+class RecordRequests(Protocol):
+    def request(
+        self, key: Key, zone_id: str, hostname: str, not_before: float, *, patient: bool = False
+    ) -> None:
+        """A list of the zone or a point look-up, whichever costs fewer calls for all that wait.
+
+        ``patient``: the calls of all such requests together are limited, however many there are.
+        """
 
     def request_all_swept(self, key: Key) -> None: ...
 
 
-class ZoneWriter(Protocol):
+class Records(RecordView, RecordRequests, Protocol):
+    """Record sets: view and requests."""
+
+
+class ZoneWriteView(Protocol):
+    def state(self, zone_id: str, hostname: str) -> WriteState | None:
+        """The newest change of this hostname."""
+
+
+class ZoneWriter(ZoneWriteView, Protocol):
     """ChangeResourceRecordSets, batched per hosted zone. Choke point ``route53.change``."""
 
     def submit(
@@ -123,11 +161,12 @@ class ZoneWriter(Protocol):
         ``urgent``: before all others that wait for the zone.
         """
 
-    def state(self, zone_id: str, hostname: str) -> WriteState | None: ...
+
+# ---------------------------------------------------------------- public DNS
 
 
-class Dns(Protocol):
-    """The world's view. Nothing here uses the pod's own resolver."""
+class DnsView(Protocol):
+    """What name servers and public resolvers answer. Nothing here uses the pod's own resolver."""
 
     @property
     def resolvers(self) -> Sequence[str]:
@@ -135,40 +174,92 @@ class Dns(Protocol):
 
     def authorities(self, hostname: str) -> Fact[AuthorityReport]: ...
 
-    def request_authorities(self, key: Key, hostname: str, not_before: float) -> None: ...
-
     def spot(self, hostname: str) -> Fact[ServerAnswer]:
         """One authority's answer, in rotation: the idle drift check."""
 
-    def request_spot(self, key: Key, hostname: str, not_before: float) -> None: ...
-
     def delegation(self, zone: str) -> Fact[Delegation]: ...
-
-    def request_delegation(self, key: Key, zone: str, not_before: float) -> None: ...
 
     def server_addresses(self, name: str) -> Fact[frozenset[str]]:
         """The addresses of a name server, as iterative look-ups find them; empty if it has none."""
 
-    def request_server_addresses(self, key: Key, name: str, not_before: float) -> None: ...
-
     def public(self, hostname: str) -> Fact[ResolverReport]: ...
+
+
+class DnsRequests(Protocol):
+    def request_authorities(self, key: Key, hostname: str, not_before: float) -> None: ...
+
+    def request_spot(self, key: Key, hostname: str, not_before: float) -> None: ...
+
+    def request_delegation(self, key: Key, zone: str, not_before: float) -> None: ...
+
+    def request_server_addresses(self, key: Key, name: str, not_before: float) -> None: ...
 
     def request_public(
         self, key: Key, hostname: str, addresses: frozenset[str], not_before: float
     ) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class World:
-    """The ports; planning only reads from them."""
+class Dns(DnsView, DnsRequests, Protocol):
+    """Public DNS: view and requests."""
 
-    book: AddressBook
+
+# ---------------------------------------------------------------- all of them
+
+
+@dataclass(frozen=True, slots=True)
+class Views:
+    """What the rules may read. Nothing that they reach from here has an effect."""
+
+    addresses: AddressView
+    ptr_writes: PtrWriteView
+    zones: ZoneView
+    records: RecordView
+    zone_writes: ZoneWriteView
+    dns: DnsView
+    claims: ClaimsView
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """The commands that ask for readings."""
+
+    addresses: AddressRequests
+    zones: ZoneRequests
+    records: RecordRequests
+    dns: DnsRequests
+
+
+@dataclass(frozen=True, slots=True)
+class Writers:
+    """The commands that write to AWS."""
+
+    ptrs: PtrWriter
+    records: ZoneWriter
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Every port as it is implemented, and the bundles in which its users receive them."""
+
+    addresses: Addresses
     ptrs: PtrWriter
     zones: Zones
     records: Records
     writer: ZoneWriter
     dns: Dns
     claims: ClaimIndex
+    views: Views = field(init=False)
+    requests: Requests = field(init=False)
+    writers: Writers = field(init=False)
+
+    def __post_init__(self) -> None:
+        views = Views(self.addresses, self.ptrs, self.zones, self.records, self.writer, self.dns, self.claims)
+        object.__setattr__(self, "views", views)
+        object.__setattr__(self, "requests", Requests(self.addresses, self.zones, self.records, self.dns))
+        object.__setattr__(self, "writers", Writers(self.ptrs, self.writer))
+
+
+# ---------------------------------------------------------------- the API server
 
 
 class Kube(Protocol):

@@ -24,7 +24,7 @@ from mailegress.reconcile.creation_burst import CreationBurst
 from mailegress.reconcile.executor import Executor
 from mailegress.reconcile.memory import Memory
 from mailegress.reconcile.observe import Observed
-from mailegress.reconcile.ports import Kube, KubeConflict, KubeError, KubeGone, ObjectStore, Wake, World
+from mailegress.reconcile.ports import Kube, KubeConflict, KubeError, KubeGone, ObjectStore, Ports, Wake
 from mailegress.reconcile.result import ChangeRecords, Plan, RemoveFinalizer, SetPtr
 from mailegress.reconcile.rules import targets
 from mailegress.reconcile.settings import ReconcileSettings
@@ -43,7 +43,7 @@ class Reconciler:
 
     def __init__(
         self,
-        world: World,
+        ports: Ports,
         objects: ObjectStore,
         kube: Kube,
         crowd: CreationBurst,
@@ -54,7 +54,7 @@ class Reconciler:
         clock: Callable[[], float],
         timestamp: Callable[[], str],
     ) -> None:
-        self._world = world
+        self._ports = ports
         self._objects = objects
         self._kube = kube
         self._burst = crowd
@@ -63,7 +63,7 @@ class Reconciler:
         self._wake = wake
         self._clock = clock
         self._timestamp = timestamp
-        self._executor = Executor(world, kube, objects, wake)
+        self._executor = Executor(ports.requests, ports.writers, kube, objects, wake)
         self._memories: dict[str, Memory] = {}
         self.condition_counts = ConditionCounts(timestamp)
         """What the conditions of all objects say, for the gauges."""
@@ -174,20 +174,20 @@ class Reconciler:
         memory = self._memories.get(obj.meta.uid)
         if memory is None:
             memory = self._memories[obj.meta.uid] = remember.new_memory(obj, now)
-        remember.pending(memory, self._world, now, self._timestamp())
-        if remember.observe(memory, obj, self._world, now, self._settings):
+        remember.pending(memory, self._ports.views, now, self._timestamp())
+        if remember.observe(memory, obj, self._ports.views, now, self._settings):
             for entry in obj.status.addresses:
-                if entry.region and entry.region in self._world.book.regions and entry.allocation_id:
-                    self._world.book.forget_absence(entry.region, [entry.allocation_id])
+                if entry.region and entry.region in self._ports.addresses.regions and entry.allocation_id:
+                    self._ports.addresses.forget_absence(entry.region, [entry.allocation_id])
         observed = self._situate(key, obj, memory, now)
         deleting = obj.meta.deletion_timestamp is not None
         plan = rules.plan(observed) if invalid is None or deleting else rules.refuse(observed, str(invalid))
         remember.after(memory, plan, now)
         if plan.blocked_on is not None:
-            for other in self._world.claims.set_blocked(obj.meta.uid, plan.blocked_on):
+            for other in self._ports.claims.set_blocked(obj.meta.uid, plan.blocked_on):
                 self._wake(other)
         if plan.standing is not None:
-            for other in self._world.claims.stand(obj.meta.uid, plan.standing):
+            for other in self._ports.claims.stand(obj.meta.uid, plan.standing):
                 self._wake(other)
         self._released(memory, observed)
         self._executor.request(key, plan)
@@ -274,20 +274,20 @@ class Reconciler:
         return memory.quarrel_at + self._settings.backoff(memory.quarrels - 1) - now
 
     def _situate(self, key: str, obj: MailEgress, memory: Memory, now: float) -> Observed:
-        bare = Observed(now, obj, memory, self._world, self._settings)
+        bare = Observed(now, obj, memory, self._ports.views, self._settings)
         absences = {
-            (a.region or "", a.allocation_id or ""): self._world.book.watch_absence(
+            (a.region or "", a.allocation_id or ""): self._ports.addresses.watch_absence(
                 key, a.region or "", a.allocation_id or ""
             )
             for a in targets.vanished(bare)
         }
-        return Observed(now, obj, memory, self._world, self._settings, absences)
+        return Observed(now, obj, memory, self._ports.views, self._settings, absences)
 
     def _released(self, memory: Memory, observed: Observed) -> None:
         """Somebody may be waiting for a name that is ours no more."""
         owned = frozenset(observed.owned())
         for _, hostname in memory.owned - owned:
-            for other in self._world.claims.next_for(hostname) - {memory.key}:
+            for other in self._ports.claims.next_for(hostname) - {memory.key}:
                 self._wake(other)
         memory.owned = owned
 

@@ -351,7 +351,7 @@ LIVENESS = (
         "A region that fails ends the conditions of objects that do not use it",
         "reconcile/rules/__init__.py",
         "for r in targets.regions(observed)]\n",
-        "for r in observed.world.book.regions]\n",
+        "for r in observed.views.addresses.regions]\n",
         tests=(
             "tests/sim/test_sim_regions.py::"
             "test_a_failing_region_takes_ready_only_from_the_objects_that_use_it",

@@ -79,7 +79,7 @@ RULES = (
         "S10",
         "A PTR write without an answer is repeated without a look",
         "reconcile/observe.py",
-        "        return None if self.world.book.ptr(region, allocation_id).fresh(write.at) else write.at\n",
+        "        return None if self.views.addresses.ptr(region, allocation_id).fresh(write.at) else write.at\n",
         "        return None\n",
         runs=(Run("create-instance", ("ec2.set_ptr", 0, "before", "timeout")),),
     ),

@@ -98,7 +98,7 @@ def _with_ptrs(view: RegionView, ptrs: Mapping[str, Ptr]) -> RegionView:
 
 
 class SharedAddressBook:
-    """Implements the ``AddressBook`` port for the configured account and regions."""
+    """Implements the ``Addresses`` port for the configured account and regions."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._rt = runtime

@@ -92,7 +92,7 @@ def plan(observed: Observed) -> Plan:
     former = unseen.former(observed, builder, (zone.id, obj.spec.hostname) if zone is not None else None)
     _tell_unseen(observed, builder, aims, former, findings)
     # What was not read yet by this process is no news.
-    told = former.unseen if observed.world.zones.get().value is not None else ()
+    told = former.unseen if observed.views.zones.get().value is not None else ()
     hidden = tuple(it.finding.message.removesuffix(".") for _, it in told)
     plan = _complete(observed, builder, aims, claim, ahead, behind, findings, (*owed, *hidden))
     if held is not None:
@@ -150,9 +150,9 @@ def _outage(observed: Observed, ahead: Forward) -> Finding | None:
 
     Only the regions and the record that this object uses count: a region that fails ends nobody else's conditions.
     """
-    facts: list[Fact[Any]] = [observed.world.book.get(r) for r in targets.regions(observed)]
+    facts: list[Fact[Any]] = [observed.views.addresses.get(r) for r in targets.regions(observed)]
     if ahead.zone is not None:
-        facts.append(observed.world.records.get(ahead.zone.id, observed.obj.spec.hostname))
+        facts.append(observed.views.records.get(ahead.zone.id, observed.obj.spec.hostname))
     for fact in facts:
         if fact.fault is not None and fact.misses >= observed.settings.confirmations:
             return replace(from_fault(fact.fault), soft=False)
@@ -176,7 +176,7 @@ def _pending(refusal: Finding) -> Finding:
 
 def _refusal(observed: Observed, aims: Targets) -> Finding | None:
     if aims.outside:
-        regions = ", ".join(observed.world.book.regions)
+        regions = ", ".join(observed.views.addresses.regions)
         return bad(
             reasons.REGION_NOT_CONFIGURED,
             f"Region {', '.join(aims.outside)} is not one of the operator's regions ({regions}). "
@@ -199,7 +199,7 @@ def _remember_sweep(observed: Observed, builder: PlanBuilder) -> tuple[str, ...]
     memory = observed.memory
     if memory.complete or FINALIZER not in observed.obj.meta.finalizers or observed.fits():
         return ()
-    if observed.world.records.all_swept().value:
+    if observed.views.records.all_swept().value:
         return ()
     builder.need(NeedSweep())
     return ("the hosted zones are searched for other names of this object",)
@@ -235,7 +235,7 @@ def _complete(
     resync = s.settings.resync_seconds * (1 - s.settings.resync_jitter * s.spread(1.0))
     wait = min(builder.wait, resync)
     # Whoever is further back in line is not woken by what happens there, and need not look often either.
-    far = bool(builder.blocked_on) and not s.world.claims.near(s.obj.meta.uid)
+    far = bool(builder.blocked_on) and not s.views.claims.near(s.obj.meta.uid)
     if not at_rest and builder.wait == float("inf") and not far:
         wait = min(resync, s.settings.blocked_seconds)
     return Plan(
@@ -384,7 +384,7 @@ def _leaving(
         if old.allocation_id in known:
             continue
         region = old.region or ""
-        if region in s.world.book.regions and s.world.book.get(region).value is None:
+        if region in s.views.addresses.regions and s.views.addresses.get(region).value is None:
             # Whose its PTR is stands nowhere else; what is still wanted is not known yet.
             entries[old.allocation_id] = old
             continue
@@ -420,12 +420,12 @@ def _iprev(observed: Observed, eip: Eip, ahead: Forward, resolved: Finding) -> s
         return Iprev.PASS.value
     if last is not None and resolved.soft and s.stands(RESOLVED):
         return last
-    word = dns_checks.iprev_of(s.world.dns.public(s.obj.spec.hostname).value, eip.public_ip) or last
+    word = dns_checks.iprev_of(s.views.dns.public(s.obj.spec.hostname).value, eip.public_ip) or last
     about = eip.ptr.name == s.obj.spec.hostname
     if word != Iprev.PASS.value or not about or ahead.finding.ok or ahead.finding.soft:
         return word
     return (
-        dns_checks.iprev_at_authorities(s.world.dns.authorities(s.obj.spec.hostname), eip.public_ip) or word
+        dns_checks.iprev_at_authorities(s.views.dns.authorities(s.obj.spec.hostname), eip.public_ip) or word
     )
 
 
@@ -440,7 +440,7 @@ def _last_iprev(observed: Observed, eip: Eip) -> str | None:
 def _old_values(observed: Observed) -> frozenset[str]:
     values: set[str] = set()
     for zone_id, name in observed.owned():
-        view = observed.world.records.get(zone_id, name).value
+        view = observed.views.records.get(zone_id, name).value
         simple = retire.simple_a(view) if view is not None else None
         values |= set(simple.values) if simple else set()
     return frozenset(values)

@@ -75,10 +75,10 @@ def assess(
     zone, hostname = choice.zone, observed.obj.spec.hostname
     if zone is None:
         return Forward(choice.finding or unknown(reasons.PROGRESSING, "Selecting the hosted zone."))
-    fact = observed.world.records.get(zone.id, hostname)
+    fact = observed.views.records.get(zone.id, hostname)
     if fact.fault is not None and fact.fault.reason == reasons.ZONE_NOT_FOUND.name:
         builder.need(NeedZones(fact.tried_at))
-    write = observed.world.writer.state(zone.id, hostname)
+    write = observed.views.zone_writes.state(zone.id, hostname)
     floor = _floor(observed, fact.at)
     if not builder.have(fact, floor, NeedName(zone.id, hostname, floor)) and fact.value is None:
         if fact.fault is not None:
@@ -243,7 +243,7 @@ class _Record:
         if conflict.reason not in (reasons.RECORD_CONFLICT.name, reasons.RECORD_NOT_ADOPTED.name):
             return conflict
         s, zone_id, hostname = self.observed, self.zone.id, self.observed.obj.spec.hostname
-        fact = s.world.records.get(zone_id, hostname)
+        fact = s.views.records.get(zone_id, hostname)
         self.builder.look_again(
             s,
             "record",
@@ -302,7 +302,7 @@ class _Record:
                     f"The TXT record set {ownership_name(hostname)} is not an ownership record of this operator. "
                     f"{reasons.RECORD_CONFLICT.remedy}",
                 )
-            if not s.world.claims.live(mark.uid) and values and values != wanted:
+            if not s.views.claims.live(mark.uid) and values and values != wanted:
                 return bad(
                     reasons.RECORD_CONFLICT,
                     f"{hostname} has the ownership record of a MailEgress that no longer exists, and its A record "
@@ -409,7 +409,7 @@ class _Record:
             if self.write.publishing:
                 return self._with(base, self._pending(f"Route 53 is publishing the A record of {hostname}."))
         if self.choice.servers is None:
-            servers = s.world.zones.name_servers(self.zone.id)
+            servers = s.views.zones.name_servers(self.zone.id)
             if servers.fault is not None:
                 return self._with(base, from_fault(servers.fault))
             return self._with(
@@ -430,7 +430,7 @@ class _Record:
         if not finding.ok and (untold := self._untold(finding)) is not None:
             finding = untold
         self._compare_mark()
-        heard_at = s.world.dns.authorities(hostname).at
+        heard_at = s.views.dns.authorities(hostname).at
         if not finding.ok and heard_at > self.read_at:
             # The world says something else: what Route 53 holds is read again before it is believed any longer.
             self.builder.need(NeedName(self.zone.id, hostname, heard_at))
@@ -459,7 +459,7 @@ class _Record:
         Asking DNS costs AWS nothing; otherwise a deleted ownership record is seen with the next list of the zone only.
         """
         s, hostname = self.observed, self.observed.obj.spec.hostname
-        spot = s.world.dns.spot(hostname)
+        spot = s.views.dns.spot(hostname)
         if spot.value is None or spot.value.mark is None or spot.at <= self.read_at:
             return
         listed = self.view.mark.values if self.view.mark is not None else ()

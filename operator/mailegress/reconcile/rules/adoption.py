@@ -61,7 +61,7 @@ def _former(observed: Observed, eip: Eip, shown: str) -> bool:
 
 def pointed(observed: Observed, targets: Targets) -> bool:
     """Does every wanted address that AWS can give a PTR have the hostname as its PTR?"""
-    hostname, book = observed.obj.spec.hostname, observed.world.book
+    hostname, book = observed.obj.spec.hostname, observed.views.addresses
     for eip in targets.wanted.values():
         view = book.get(eip.region).value
         if (view is None or view.ptr_supported) and not eip.ptr.settled_to(hostname):
@@ -81,11 +81,11 @@ def made_before(observed: Observed, eip: Eip) -> bool:
     Where the mark is ours and somebody took the A away, it is taken to have held the address.
     """
     s = observed
-    for _, view in s.world.records.holder(s.obj.spec.hostname):
+    for _, view in s.views.records.holder(s.obj.spec.hostname):
         mark = ownership.parse(view.mark.values) if view.mark is not None else None
         if mark is None or mark.adopted or not s.settings.mine(mark.owner):
             continue
-        if mark.uid != s.obj.meta.uid and s.world.claims.live(mark.uid):
+        if mark.uid != s.obj.meta.uid and s.views.claims.live(mark.uid):
             continue
         records = view.of_type("A")
         if any(eip.public_ip in r.values for r in records if r.simple):

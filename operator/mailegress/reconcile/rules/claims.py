@@ -61,13 +61,13 @@ def marked_holder(observed: Observed, hostname: str, preferred: str | None = Non
     """UID of the live CR whose mark stands at the name, in whatever zone. By default ours comes first."""
     first = preferred or observed.obj.meta.uid
     holder = None
-    for _, view in observed.world.records.holder(hostname):
+    for _, view in observed.views.records.holder(hostname):
         mark = ownership.parse(view.mark.values) if view.mark is not None else None
         if mark is None or not observed.settings.mine(mark.owner):
             continue
         if mark.uid == first:
             return first
-        if observed.world.claims.live(mark.uid):
+        if observed.views.claims.live(mark.uid):
             holder = mark.uid
     return holder
 
@@ -115,9 +115,9 @@ def _hostname(
     observed: Observed, builder: PlanBuilder, choice: Choice, *, managed: bool
 ) -> tuple[Hold, str | None]:
     me, hostname = observed.obj.meta.uid, observed.obj.spec.hostname
-    claims = observed.world.claims
+    claims = observed.views.claims
     if choice.zone is not None:
-        if observed.world.records.get(choice.zone.id, hostname).value is None:
+        if observed.views.records.get(choice.zone.id, hostname).value is None:
             return Hold.UNKNOWN, None
     elif managed and choice.finding is not None and choice.finding.soft:
         return Hold.UNKNOWN, None
@@ -138,7 +138,7 @@ def _hostname(
 
 
 def _eip(observed: Observed, builder: PlanBuilder, eip: Eip, hostname: Hold) -> tuple[Hold, str | None]:
-    me, claims = observed.obj.meta.uid, observed.world.claims
+    me, claims = observed.obj.meta.uid, observed.views.claims
     shown = eip.ptr.update if eip.ptr.pending and eip.ptr.update else eip.ptr.name
     if hostname is Hold.UNKNOWN and shown == observed.obj.spec.hostname:
         return Hold.UNKNOWN, None
@@ -167,7 +167,7 @@ def _first(observed: Observed, builder: PlanBuilder, eip: Eip, hostname: Hold) -
 
     One that may not could do nothing with it, and would keep it from all others. None: not known yet.
     """
-    me, claims = observed.obj.meta.uid, observed.world.claims
+    me, claims = observed.obj.meta.uid, observed.views.claims
     eldest = None
     for place, claimant in enumerate(claims.in_line_for(eip)):
         standing = claims.standing(claimant.uid)
@@ -194,7 +194,7 @@ def _first(observed: Observed, builder: PlanBuilder, eip: Eip, hostname: Hold) -
 
 def _lost_name(observed: Observed, builder: PlanBuilder, other: Claimant) -> bool | None:
     """Is another object's hostname held by one that wants it too? None: not known yet."""
-    claims = observed.world.claims
+    claims = observed.views.claims
     if not claims.others_want(other.uid, other.hostname):
         return False
     if not _read(observed, builder, other.hostname):
@@ -215,9 +215,9 @@ def _read(observed: Observed, builder: PlanBuilder, hostname: str) -> bool:
 
 def _unread(observed: Observed, hostname: str) -> list[tuple[str, Fault | None]]:
     """The zones in which a mark for this hostname could stand unseen, and why."""
-    zones = [z for z in observed.world.zones.get().value or () if z.editable and is_within(hostname, z.name)]
+    zones = [z for z in observed.views.zones.get().value or () if z.editable and is_within(hostname, z.name)]
     longest = max((len(z.name) for z in zones), default=0)
-    facts = ((z.id, observed.world.records.get(z.id, hostname)) for z in zones if len(z.name) == longest)
+    facts = ((z.id, observed.views.records.get(z.id, hostname)) for z in zones if len(z.name) == longest)
     return [(zone_id, fact.fault) for zone_id, fact in facts if fact.value is None]
 
 
@@ -228,7 +228,7 @@ def _finding(
         return None
     name = observed.obj.spec.hostname
     what = name if hostname in ELSEWHERE else ", ".join(sorted(contested))
-    cycle = observed.world.claims.in_cycle(observed.obj.meta.uid, blockers)
+    cycle = observed.views.claims.in_cycle(observed.obj.meta.uid, blockers)
     if cycle:
         return bad(
             reasons.CLAIM_CYCLE,
@@ -263,7 +263,7 @@ def _unclear(observed: Observed, choice: Choice) -> Finding:
     if choice.zone is None and choice.finding is not None:
         return choice.finding
     if choice.zone is not None:
-        fault = observed.world.records.get(choice.zone.id, hostname).fault
+        fault = observed.views.records.get(choice.zone.id, hostname).fault
         if fault is not None:
             return replace(
                 from_fault(fault, f"Reading {hostname} in zone {choice.zone.id}: "), status=UNKNOWN

@@ -40,7 +40,7 @@ def _explained(observed: Observed, view: NameView) -> bool:
     lost, or was not written yet when the process stopped, gets its records back, at former hostnames too.
     """
     s, hostname = observed, view.hostname
-    rivalled = s.world.claims.others_want(s.obj.meta.uid, hostname)
+    rivalled = s.views.claims.others_want(s.obj.meta.uid, hostname)
     if rivalled and not (s.obj.status.observed_generation == -1 and _first(s, hostname)):
         return False
     own = {a.public_ip for a in s.recorded()} | {
@@ -51,5 +51,5 @@ def _explained(observed: Observed, view: NameView) -> bool:
 
 
 def _first(observed: Observed, hostname: str) -> bool:
-    first = observed.world.claims.first_for(hostname)
+    first = observed.views.claims.first_for(hostname)
     return first is not None and first.uid == observed.obj.meta.uid

@@ -39,7 +39,7 @@ def strays(
         builder.later(s.settings.blocked_seconds)
     known = True
     for name in sorted(foreign | servers):
-        fact = s.world.dns.server_addresses(name)
+        fact = s.views.dns.server_addresses(name)
         tried = max(fact.at, fact.tried_at)
         if not fact.fresh(floor) and tried < floor:
             builder.need(NeedServerAddresses(name, floor))
@@ -56,7 +56,7 @@ def delegated(
     the parent was not read yet.
     """
     before = observed.memory.delegated
-    fact = observed.world.dns.authorities(observed.obj.spec.hostname)
+    fact = observed.views.dns.authorities(observed.obj.spec.hostname)
     report = fact.value
     if report is None:
         return before
@@ -74,7 +74,7 @@ def delegated(
 
 def _addresses(observed: Observed, names: frozenset[str]) -> dict[str, frozenset[str]]:
     """What is known of each; a name whose address cannot be found has none."""
-    return {name: observed.world.dns.server_addresses(name).value or frozenset() for name in names}
+    return {name: observed.views.dns.server_addresses(name).value or frozenset() for name in names}
 
 
 def _odd(

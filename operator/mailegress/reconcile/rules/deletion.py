@@ -83,12 +83,12 @@ def _read(observed: Observed, builder: PlanBuilder) -> Finding | None:
     """Everything that could still be ours must have been read since the deletion was seen."""
     s = observed
     since = s.memory.deleting_at
-    zones = s.world.zones.get()
+    zones = s.views.zones.get()
     if zones.value is None:
         builder.need(NeedZones(s.memory.first_seen))
         return from_fault(zones.fault) if zones.fault else _reading()
     if not (s.memory.complete or s.fits()):
-        swept = s.world.records.all_swept()
+        swept = s.views.records.all_swept()
         if not swept.value:
             builder.need(NeedSweep())
             return from_fault(swept.fault) if swept.fault else _reading()
@@ -101,17 +101,17 @@ def _read(observed: Observed, builder: PlanBuilder) -> Finding | None:
     if s.obj.spec.forward.management is Management.MANAGED:
         places |= {(z.id, hostname) for z in fitting if len(z.name) == longest or z.id in named}
     for zone_id, name in sorted(places):
-        fact = s.world.records.get(zone_id, name)
+        fact = s.views.records.get(zone_id, name)
         if fact.value is None or not fact.fresh(since):
             if blocked := writing(s, builder, zone_id, name):
-                write = s.world.writer.state(zone_id, name)
+                write = s.views.zone_writes.state(zone_id, name)
                 return _reading() if write is not None and write.busy else bad(reasons.DELETING, blocked)
             builder.need(NeedName(zone_id, name, since))
             if fact.fault is not None and fact.fault.reason == reasons.ZONE_NOT_FOUND.name:
                 builder.need(NeedZones(fact.tried_at))
             return from_fault(fact.fault) if fact.fault else _reading()
     for region in _regions(observed):
-        fact_region = s.world.book.get(region)
+        fact_region = s.views.addresses.get(region)
         if not fact_region.fresh(since):
             builder.need(NeedRegion(region, since))
             return from_fault(fact_region.fault) if fact_region.fault else _reading()
@@ -147,7 +147,7 @@ def _earlier(observed: Observed, eip: Eip) -> str:
 
 def _regions(observed: Observed) -> tuple[str, ...]:
     """All regions if addresses are known only from a record, else those of the recorded EIPs."""
-    book = observed.world.book
+    book = observed.views.addresses
     named = {selector.region or book.regions[0] for selector in observed.obj.spec.elastic_ips}
     named |= {a.region for a in observed.recorded() if a.region}
     return tuple(r for r in book.regions if r in named or not observed.memory.complete)
@@ -157,9 +157,9 @@ def _candidates(observed: Observed) -> list[tuple[Eip, str, bool]]:
     """EIPs that may hold one of our names: (EIP, name, ours unless written down otherwise)."""
     s = observed
     found: dict[tuple[str, str], tuple[Eip, str, bool]] = {}
-    views = [v for r in s.world.book.regions if (v := s.world.book.get(r).value) is not None]
+    views = [v for r in s.views.addresses.regions if (v := s.views.addresses.get(r).value) is not None]
     for zone_id, name in s.owned():
-        fact = s.world.records.get(zone_id, name)
+        fact = s.views.records.get(zone_id, name)
         view = fact.value
         mark = own_mark(s, zone_id, view) if view is not None else None
         simple = simple_a(view) if view is not None else None
@@ -196,7 +196,7 @@ def _ptrs(observed: Observed, builder: PlanBuilder) -> Finding | None:
         recorded = s.recorded_for(eip.allocation_id)
         if recorded is not None and recorded.ptr_origin is not None:
             ours = recorded.ptr_origin is PtrOrigin.MANAGED
-        write = s.world.ptrs.state(eip.region, eip.allocation_id)
+        write = s.views.ptr_writes.state(eip.region, eip.allocation_id)
         if write is not None and write.busy:
             blocker = blocker or under_way(write, _resetting(s))
             continue
@@ -232,7 +232,11 @@ def _left(observed: Observed) -> list[Notice]:
     s, hostname = observed, observed.obj.status.hostname or observed.obj.spec.hostname
     left: dict[str, list[str]] = {}
     for entry in s.recorded():
-        view = s.world.book.get(entry.region or "").value if entry.region in s.world.book.regions else None
+        view = (
+            s.views.addresses.get(entry.region or "").value
+            if entry.region in s.views.addresses.regions
+            else None
+        )
         if view is not None and not view.ptr_supported and entry.allocation_id in view.eips:
             left.setdefault(view.region, []).append(entry.public_ip or "")
     return [
@@ -254,21 +258,21 @@ def _records(observed: Observed, builder: PlanBuilder) -> Finding | None:
     blocker: Finding | None = None
     for zone_id, name in s.owned():
         if blocked := writing(s, builder, zone_id, name):
-            write = s.world.writer.state(zone_id, name)
+            write = s.views.zone_writes.state(zone_id, name)
             busy = write is not None and write.busy
             blocker = blocker or under_way(write, _removing(name) if busy else bad(reasons.DELETING, blocked))
             continue
-        view = s.world.records.get(zone_id, name).value
+        view = s.views.records.get(zone_id, name).value
         mark = own_mark(s, zone_id, view) if view is not None else None
         if view is None or mark is None:
             continue
-        blocker = blocker or under_way(s.world.writer.state(zone_id, name), _removing(name))
+        blocker = blocker or under_way(s.views.zone_writes.state(zone_id, name), _removing(name))
         builder.act(ChangeRecords(zone_id, name, remove(view, mark), f"remove {name}"))
     # A claim that is on its way may still land.
     hostname = s.obj.spec.hostname
-    for zone in s.world.zones.get().value or ():
+    for zone in s.views.zones.get().value or ():
         if is_within(hostname, zone.name):
-            write = s.world.writer.state(zone.id, hostname)
+            write = s.views.zone_writes.state(zone.id, hostname)
             if write is not None and write.busy:
                 blocker = blocker or _removing(hostname)
     return blocker
@@ -304,7 +308,7 @@ def _step(
 
 def _given_up(observed: Observed, entry: AddressStatus, eip: Eip) -> bool:
     """Our PTR was seen to be gone: one that appears later is somebody else's."""
-    write = observed.world.ptrs.state(eip.region, eip.allocation_id)
+    write = observed.views.ptr_writes.state(eip.region, eip.allocation_id)
     settled = (write is None or not write.busy) and observed.doubted(eip.region, eip.allocation_id) is None
     return settled and entry.ptr is not None and eip.ptr.settled_to(None)
 
@@ -314,8 +318,8 @@ def _kept(observed: Observed) -> tuple[AddressStatus, ...]:
     kept = []
     for entry in observed.obj.status.addresses:
         view = (
-            observed.world.book.get(entry.region or "").value
-            if entry.region in observed.world.book.regions
+            observed.views.addresses.get(entry.region or "").value
+            if entry.region in observed.views.addresses.regions
             else None
         )
         eip = view.eips.get(entry.allocation_id or "") if view is not None else None

@@ -46,7 +46,7 @@ def assess(observed: Observed, builder: PlanBuilder, targets: Targets, contest: 
     holds = finding.ok
     if holds and entry is not None and entry.reason is not None:
         finding = bad(entry.reason, f"{entry.detail}. {entry.reason.remedy}")
-    report = observed.world.dns.authorities(observed.obj.spec.hostname).value
+    report = observed.views.dns.authorities(observed.obj.spec.hostname).value
     seen: frozenset[str] = frozenset()
     ttl = None
     if report is not None:

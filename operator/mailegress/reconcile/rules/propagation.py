@@ -44,7 +44,7 @@ def prove(
     """
     s, hostname = observed, observed.obj.spec.hostname
     stands = s.stands(FORWARD_READY)
-    reading = s.world.dns.authorities(hostname)
+    reading = s.views.dns.authorities(hostname)
     floor = max(wrote_at, s.memory.token_at if stands else s.edit_floor)
     report = reading.value if reading.fresh(floor) else None
     requested = s.memory.token_at > max(reading.at, reading.tried_at)
@@ -124,7 +124,7 @@ def _spot(
     """In idle times one authority is asked, or all while one of them is known to be lame. What it says against the
     condition is a question to all of them."""
     s, hostname = observed, observed.obj.spec.hostname
-    spot = s.world.dns.spot(hostname)
+    spot = s.views.dns.spot(hostname)
     idle = max(s.now - s.settings.resync_seconds / 2, floor)
     heard_at = reading.at if every else max(spot.at, reading.at)
     turn = s.memory.first_seen + s.spread(s.settings.resync_seconds)

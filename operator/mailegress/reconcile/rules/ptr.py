@@ -102,11 +102,11 @@ def _judge(observed: Observed, builder: PlanBuilder, contest: Claims, forward: F
         builder.look_again(
             observed,
             f"ptr:{eip.allocation_id}",
-            observed.world.book.ptr(*place),
+            observed.views.addresses.ptr(*place),
             lambda due: NeedPtr(*place, due),
         )
         return problem
-    view = observed.world.book.get(eip.region).value
+    view = observed.views.addresses.get(eip.region).value
     if view is not None and not view.ptr_supported:
         return _unsupported(observed, builder, forward, eip)
     if eip.ptr.settled_to(hostname) and observed.doubted(eip.region, eip.allocation_id) is None:
@@ -115,13 +115,13 @@ def _judge(observed: Observed, builder: PlanBuilder, contest: Claims, forward: F
                 reasons.WAITING_FOR_FORWARD,
                 f"{eip.public_ip} has the PTR {hostname}; its A record does not exist yet.",
             )
-        if not observed.converged and not observed.world.book.ptr(eip.region, eip.allocation_id).fresh(
+        if not observed.converged and not observed.views.addresses.ptr(eip.region, eip.allocation_id).fresh(
             observed.edit_floor
         ):
             builder.need(NeedPtr(eip.region, eip.allocation_id, observed.edit_floor))
             return unknown(reasons.PROGRESSING, f"Reading the PTR of {eip.public_ip}.", soft=True)
         return good(reasons.PTR_IN_SYNC, f"{eip.public_ip} has the PTR {hostname}.")
-    write = observed.world.ptrs.state(eip.region, eip.allocation_id)
+    write = observed.views.ptr_writes.state(eip.region, eip.allocation_id)
     if write is not None and write.busy:
         if not joined or not (forward.verified or forward.finding.ok or forward.finding.soft):
             # What justified it does not hold any more; if it was not sent yet, it is not.
@@ -160,7 +160,7 @@ def _unanswered(write: WriteState | None) -> Finding:
 
 def _set(observed: Observed, builder: PlanBuilder, forward: Forward, eip: Eip) -> Finding:
     s, hostname = observed, observed.obj.spec.hostname
-    write = s.world.ptrs.state(eip.region, eip.allocation_id)
+    write = s.views.ptr_writes.state(eip.region, eip.allocation_id)
     if (failed := update_failed(s, builder, eip, write)) is not None:
         return failed
     if write is not None and write.fault is not None:
@@ -181,7 +181,7 @@ def _set(observed: Observed, builder: PlanBuilder, forward: Forward, eip: Eip) -
                 f"times within an hour. {reasons.PTR_CONTESTED.remedy}",
             )
     if not forward.verified:
-        heard = s.world.dns.authorities(hostname)
+        heard = s.views.dns.authorities(hostname)
         stale = s.now - s.settings.gate_seconds
         if forward.complete and max(heard.at, heard.tried_at) < stale:
             builder.need(NeedAuthorities(hostname, stale))
@@ -190,7 +190,7 @@ def _set(observed: Observed, builder: PlanBuilder, forward: Forward, eip: Eip) -
             f"The PTR of {eip.public_ip} is set once every authoritative name server returns it as an address of "
             f"{hostname}.",
         )
-    before = s.world.dns.authorities(hostname).at + s.settings.gate_seconds
+    before = s.views.dns.authorities(hostname).at + s.settings.gate_seconds
     builder.act(SetPtr(eip.region, eip.allocation_id, eip.public_ip, hostname, heal, before))
     if s.obj.spec.suspend:
         return bad(
@@ -225,7 +225,7 @@ def _asking(hostname: str, eip: Eip) -> Finding:
 
 def not_shown(observed: Observed, eip: Eip) -> Finding | None:
     """AWS refuses to show what became of this PTR: nobody knows when its change is done."""
-    fault = observed.world.book.ptr(eip.region, eip.allocation_id).fault
+    fault = observed.views.addresses.ptr(eip.region, eip.allocation_id).fault
     if fault is None or fault.kind is ErrorKind.TRANSIENT:
         return None
     return from_fault(fault, f"AWS does not show whether the PTR of {eip.public_ip} is set: ")
@@ -274,14 +274,14 @@ def _was_right(observed: Observed, eip: Eip) -> bool:
 def _unsupported(observed: Observed, builder: PlanBuilder, forward: Forward, eip: Eip) -> Finding:
     """GovCloud and ISO: AWS Support sets the PTR; it counts when it is seen in DNS."""
     s, hostname = observed, observed.obj.spec.hostname
-    fact = s.world.dns.public(hostname)
+    fact = s.views.dns.public(hostname)
     reading = unknown(
         reasons.PROGRESSING, f"Querying public resolvers for the PTR of {eip.public_ip}.", soft=True
     )
     streak = s.settings.confirmations
     if not forward.finding.ok and forward.finding.soft:
         return reading
-    if forward.finding.ok and s.world.dns.resolvers:
+    if forward.finding.ok and s.views.dns.resolvers:
         addresses = frozenset(forward.wanted)
         asked = max(s.memory.edit_at, s.memory.token_at)
         floor = max(asked, s.now - s.settings.public_seconds)
@@ -314,10 +314,10 @@ def reset(observed: Observed, builder: PlanBuilder, eip: Eip, hostname: str) -> 
     """Take our name off an EIP. None once it is gone (or was never ours to take)."""
     if left_alone(observed, eip) or hostname not in (eip.ptr.name, eip.ptr.update):
         return None
-    view = observed.world.book.get(eip.region).value
+    view = observed.views.addresses.get(eip.region).value
     if view is not None and not view.ptr_supported:
         return None
-    write = observed.world.ptrs.state(eip.region, eip.allocation_id)
+    write = observed.views.ptr_writes.state(eip.region, eip.allocation_id)
     text = f"Resetting the PTR of {eip.public_ip}."
     if write is not None and write.busy:
         return under_way(write, bad(reasons.PTR_PENDING, text))
@@ -344,13 +344,13 @@ def reset(observed: Observed, builder: PlanBuilder, eip: Eip, hostname: str) -> 
 
 def reset_before(observed: Observed, eip: Eip) -> float:
     """Until when a reset may be sent on the newest reading of the PTR."""
-    return observed.world.book.ptr(eip.region, eip.allocation_id).at + observed.settings.gate_seconds
+    return observed.views.addresses.ptr(eip.region, eip.allocation_id).at + observed.settings.gate_seconds
 
 
 def read_lately(observed: Observed, builder: PlanBuilder, eip: Eip) -> bool:
     """Was the PTR read just now? AWS resets it whatever it is, and it may have become somebody else's meanwhile."""
     floor = observed.now - observed.settings.gate_seconds
-    fact = observed.world.book.ptr(eip.region, eip.allocation_id)
+    fact = observed.views.addresses.ptr(eip.region, eip.allocation_id)
     return builder.have(fact, floor, NeedPtr(eip.region, eip.allocation_id, floor))
 
 
@@ -373,7 +373,7 @@ def origin(
     if hostname in (eip.ptr.name, eip.ptr.update):
         if observed.obj.spec.forward.management is Management.MANAGED:
             zone = forward.zone
-            view = observed.world.records.get(zone.id, hostname).value if zone is not None else None
+            view = observed.views.records.get(zone.id, hostname).value if zone is not None else None
             if view is None:
                 return None  # Whose it is stands in the mark, which was not read yet.
             mark = ownership.parse(view.mark.values) if view.mark is not None else None

@@ -50,7 +50,7 @@ _LOST_PTR = (
 def assess(observed: Observed, builder: PlanBuilder, forward: Forward, reverse: Reverse) -> Finding:
     """What independent resolvers see; asked only after the authorities have it (negative caching, RFC 2308)."""
     s, hostname = observed, observed.obj.spec.hostname
-    resolvers = s.world.dns.resolvers
+    resolvers = s.views.dns.resolvers
     if not resolvers:
         return unknown(
             reasons.RESOLVERS_DISABLED, "Public resolvers are disabled; Ready does not depend on them."
@@ -66,10 +66,10 @@ def assess(observed: Observed, builder: PlanBuilder, forward: Forward, reverse: 
             reasons.PENDING, "Public resolvers are queried once the A record and the PTRs match.", soft=soft
         )
     wanted = forward.final
-    fact = s.world.dns.public(hostname)
+    fact = s.views.dns.public(hostname)
     floor = s.memory.token_at
     if not stands:
-        floor = max(floor, reverse.switched_at, s.world.dns.authorities(hostname).at)
+        floor = max(floor, reverse.switched_at, s.views.dns.authorities(hostname).at)
     report = fact.value if fact.fresh(floor) else None
     if report is not None and not wanted <= report.addresses:
         report = None

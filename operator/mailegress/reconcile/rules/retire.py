@@ -33,12 +33,12 @@ def retire(
     managed = observed.obj.spec.forward.management is Management.MANAGED
     current = (forward.zone.id, hostname) if managed and forward.zone is not None else None
     owed: list[str] = []
-    listed = {zone.id for zone in observed.world.zones.get().value or () if zone.editable}
+    listed = {zone.id for zone in observed.views.zones.get().value or () if zone.editable}
     written = {(p.zone_id, p.hostname) for p in unseen.recorded(observed) if p.zone_id in listed}
     for zone_id, name in sorted({*observed.owned(), *written}):
         if (zone_id, name) == current or (managed and current is None and name == hostname):
             continue
-        fact = observed.world.records.get(zone_id, name)
+        fact = observed.views.records.get(zone_id, name)
         if fact.value is None:
             builder.need(NeedName(zone_id, name, observed.memory.first_seen))
             owed.append(f"{name} (zone {zone_id}) is being read")
@@ -60,7 +60,7 @@ def withdraw_lost(observed: Observed, builder: PlanBuilder, targets: Targets) ->
     if not targets.lost:
         return
     for zone_id, name in observed.owned():
-        view = observed.world.records.get(zone_id, name).value
+        view = observed.views.records.get(zone_id, name).value
         mark = own_mark(observed, zone_id, view) if view is not None else None
         if name == current or view is None or mark is None:
             continue
@@ -78,7 +78,7 @@ def keep_equal(observed: Observed, builder: PlanBuilder, targets: Targets, forwa
     if forward.zone is None or not (forward.mine and forward.complete):
         return
     for zone_id, name in s.owned():
-        view = s.world.records.get(zone_id, name).value
+        view = s.views.records.get(zone_id, name).value
         if name != hostname or zone_id == forward.zone.id or view is None:
             continue
         mark, simple = own_mark(s, zone_id, view), simple_a(view)
@@ -110,7 +110,7 @@ def _serves(observed: Observed, view: NameView, mark: Mark) -> bool:
 def _unread(observed: Observed, zone_id: str) -> str:
     """Why the record in a former zone stays while this process has not read the parent."""
     hostname = observed.obj.spec.hostname
-    fault = observed.world.dns.authorities(hostname).fault
+    fault = observed.views.dns.authorities(hostname).fault
     why = f": {fault.message.removesuffix('.')}" if fault is not None else ""
     return f"{hostname} is kept in former zone {zone_id} until the NS TTL at the parent of the new zone is read{why}"
 
@@ -217,7 +217,7 @@ def _retire_one(
         else f"the former record of {name} in zone {zone_id} is being removed"
     )
     if blocked := writing(observed, builder, zone_id, name):
-        write = s.world.writer.state(zone_id, name)
+        write = s.views.zone_writes.state(zone_id, name)
         return going if write is not None and write.busy else blocked
     simple = simple_a(view)
     if lost := _withdraw(observed, builder, targets, zone_id, view, mark):
@@ -237,7 +237,7 @@ def _retire_one(
         if forward.finding.soft:
             # In idle times one server at a time is asked; to give up the old name all must have been.
             floor = max(s.memory.first_seen, s.memory.token_at)
-            builder.have(s.world.dns.authorities(hostname), floor, NeedAuthorities(hostname, floor))
+            builder.have(s.views.dns.authorities(hostname), floor, NeedAuthorities(hostname, floor))
             if held:
                 return _unread(s, zone_id)
         where = f" in zone {zone_id}" if name == hostname else ""
@@ -267,7 +267,7 @@ def _retire_one(
 
 def writing(observed: Observed, builder: PlanBuilder, zone_id: str, name: str) -> str:
     """Text if a write to this name is under way or being backed off, else empty."""
-    write = observed.world.writer.state(zone_id, name)
+    write = observed.views.zone_writes.state(zone_id, name)
     if write is None:
         return ""
     if write.busy:

@@ -51,8 +51,8 @@ class Targets:
 
     def find(self, observed: Observed, public_ip: str) -> Eip | None:
         """The EIP of the account that has this address, wanted or not."""
-        for region in observed.world.book.regions:
-            view = observed.world.book.get(region).value
+        for region in observed.views.addresses.regions:
+            view = observed.views.addresses.get(region).value
             if view is not None and (eip := view.by_ip(public_ip)) is not None:
                 return eip
         return None
@@ -60,7 +60,7 @@ class Targets:
 
 def resolve(observed: Observed, builder: PlanBuilder) -> Targets:
     """Resolve every selector against the newest shared reading of its region."""
-    book, spec = observed.world.book, observed.obj.spec
+    book, spec = observed.views.addresses, observed.obj.spec
     outside = tuple(sorted({s.region for s in spec.elastic_ips if s.region and s.region not in book.regions}))
     entries: list[Entry] = []
     fault: Fault | None = None
@@ -114,7 +114,7 @@ def _unchecked(observed: Observed, label: str, view: RegionView) -> bool:
 
 def look_again(observed: Observed, builder: PlanBuilder, region: str) -> None:
     """Something is missing or still coming: do not wait for the next round to see it."""
-    fact = observed.world.book.get(region)
+    fact = observed.views.addresses.get(region)
     builder.list_again(observed, f"region:{region}", fact, functools.partial(NeedRegion, region))
 
 
@@ -122,14 +122,14 @@ def _idle_reading(observed: Observed, builder: PlanBuilder) -> None:
     # Rounds renew the reading; an object asks by itself only if they fail to.
     floor = max(observed.now - 2 * observed.settings.address_sweep_seconds, observed.request_floor)
     for region in regions(observed):
-        fact = observed.world.book.get(region)
+        fact = observed.views.addresses.get(region)
         if not fact.fresh(floor):
             builder.need(NeedRegion(region, floor))
 
 
 def regions(observed: Observed) -> tuple[str, ...]:
     """The configured regions that this object uses: named in its spec, or recorded in its status."""
-    book = observed.world.book
+    book = observed.views.addresses
     named = {s.region or book.regions[0] for s in observed.obj.spec.elastic_ips}
     named |= {a.region for a in observed.recorded() if a.region}
     return tuple(r for r in book.regions if r in named)
@@ -261,8 +261,8 @@ def vanished(observed: Observed) -> tuple[AddressStatus, ...]:
     gone = []
     for entry in observed.recorded():
         view = (
-            observed.world.book.get(entry.region or "").value
-            if entry.region in observed.world.book.regions
+            observed.views.addresses.get(entry.region or "").value
+            if entry.region in observed.views.addresses.regions
             else None
         )
         if view is None or entry.allocation_id in view.eips:

@@ -43,7 +43,7 @@ def address(observed: Observed, builder: PlanBuilder, entry: AddressStatus) -> U
     """Why a recorded PTR of ours cannot be looked at. None: it can be, or it is gone for good, or it is not ours."""
     if entry.ptr_origin is not PtrOrigin.MANAGED:
         return None
-    book, region = observed.world.book, entry.region or ""
+    book, region = observed.views.addresses, entry.region or ""
     what = f"{entry.public_ip} ({entry.allocation_id})"
     if region not in book.regions:
         return Unseen(
@@ -148,14 +148,14 @@ def place(observed: Observed, builder: PlanBuilder, where: FormerRecord, floor: 
 
     ``floor``: how new the list of zones must be to say that one is missing.
     """
-    zones = observed.world.zones.get()
+    zones = observed.views.zones.get()
     if zones.value is None:
         builder.need(NeedZones(observed.edit_floor))
         reading = unknown(reasons.PROGRESSING, "Reading the hosted zones.", soft=True)
         return Unseen(from_fault(zones.fault) if zones.fault is not None else reading, waits=True)
     if any(zone.id == where.zone_id for zone in zones.value):
         return None
-    view = observed.world.records.get(where.zone_id, where.hostname).value
+    view = observed.views.records.get(where.zone_id, where.hostname).value
     if view is not None and not _marked(observed, view):
         return None
     name = f"hosted zone {where.zone_id}"
@@ -168,7 +168,7 @@ def place(observed: Observed, builder: PlanBuilder, where: FormerRecord, floor: 
     if not zones.fresh(floor):
         builder.need(NeedZones(floor))
         return looking
-    fact = observed.world.zones.look(where.zone_id)
+    fact = observed.views.zones.look(where.zone_id)
     if not fact.fresh(zones.at):
         builder.need(NeedZoneLook(where.zone_id, zones.at))
     found = _verdict(observed, where, fact, looking)
@@ -222,7 +222,7 @@ class Former:
 def former(observed: Observed, builder: PlanBuilder, present: tuple[str, str] | None) -> Former:
     """What is recorded or was written elsewhere than at ``present``, (zone ID, hostname)."""
     s = observed
-    listed = {z.id: z for z in s.world.zones.get().value or ()}
+    listed = {z.id: z for z in s.views.zones.get().value or ()}
     places = {(p.zone_id, p.hostname): p for p in recorded(s)}
     # An ownership record that neither status nor memory knows is not written down: that would confirm a forged one.
     for written, account in s.memory.written.items():
@@ -236,7 +236,7 @@ def former(observed: Observed, builder: PlanBuilder, present: tuple[str, str] | 
         if (zone_id, hostname) == present:
             continue
         if zone_id in listed:
-            view = s.world.records.get(zone_id, hostname).value
+            view = s.views.records.get(zone_id, hostname).value
             if listed[zone_id].editable and (view is None or _marked(s, view)):
                 kept.append(where)
         elif (unseen := place(s, builder, where, s.memory.first_seen)) is not None:

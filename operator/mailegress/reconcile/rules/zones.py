@@ -33,7 +33,7 @@ class Choice:
 def choose(observed: Observed, builder: PlanBuilder) -> Choice:
     """The zone that the spec names, else the longest label-aligned public one; a marked zone stays chosen until its
     successor is delegated."""
-    fact = observed.world.zones.get()
+    fact = observed.views.zones.get()
     if fact.value is None:
         builder.need(NeedZones(observed.shared_floor))
         if fact.fault is not None:
@@ -78,7 +78,7 @@ def choose(observed: Observed, builder: PlanBuilder) -> Choice:
 def _switched(observed: Observed, builder: PlanBuilder, zone: Zone, servers: frozenset[str] | None) -> bool:
     """Does the parent delegate to the zone that the spec names? From the switch on the name is missing until this is
     seen, so it is looked at as often as anything else that somebody else must change."""
-    fact = observed.world.dns.delegation(zone.name)
+    fact = observed.views.dns.delegation(zone.name)
     floor = observed.edit_floor
     if (
         not builder.have(fact, floor, NeedDelegation(zone.name, floor))
@@ -104,7 +104,7 @@ def _with_servers(observed: Observed, builder: PlanBuilder, choice: Choice) -> C
 
 
 def _servers(observed: Observed, builder: PlanBuilder, zone_id: str) -> frozenset[str] | None:
-    fact = observed.world.zones.name_servers(zone_id)
+    fact = observed.views.zones.name_servers(zone_id)
     if fact.value is None:
         builder.need(NeedNameServers(zone_id, observed.memory.first_seen))
     return fact.value
@@ -162,7 +162,7 @@ def _not_editable(zone: Zone) -> Finding:
 def _delegated_twin(observed: Observed, builder: PlanBuilder, twins: list[Zone]) -> Choice:
     """Several public zones of one name: the world asks the one whose delegation set its parent publishes."""
     name = twins[0].name
-    fact = observed.world.dns.delegation(name)
+    fact = observed.views.dns.delegation(name)
     if (
         not builder.have(fact, observed.edit_floor, NeedDelegation(name, observed.edit_floor))
         or fact.value is None
