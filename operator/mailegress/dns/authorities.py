@@ -14,12 +14,17 @@ import dns.reversename
 from mailegress.api.names import ownership_name
 from mailegress.dns.counted_query import Asker, kind_of
 from mailegress.dns.query import DnsTimeout
-from mailegress.dns.replies import Statement, absolute, read_authority, read_text, shown
+from mailegress.dns.replies import Statement, absolute, in_order, read_authority, read_text, shown
 from mailegress.dns.walk import Cut, Walker
 from mailegress.model.dns import AnswerKind, AuthorityReport, Listed, PointerAnswer, ServerAnswer
 
 SERVERS = 16
 """Name servers of one zone that are asked. The rest stand in the report as not asked, so that no such zone passes."""
+
+_OTHERS = 128
+"""Once so many name servers are known that only the zone itself names, its further NS sets add none: they would not be
+asked, and no such zone passes.
+"""
 
 _ADDRESSES = 3
 """Addresses of one name server tried before it counts as silent."""
@@ -172,11 +177,10 @@ class Authorities:
             if s.kind is AnswerKind.ANSWER and not cut.is_root
         ]
         sets = await asyncio.gather(*(self._walker.own_servers(cut, n) for n in positive))
-        own = {n for names in sets for n in names}
-        if not own:
+        if not any(sets):
             return [], {}
-        parents = await self._by_address(cut, [n for n in cut.name_servers[:SERVERS] if n not in own])
-        others_named = sorted(own - set(cut.name_servers))
+        repeated, others_named = await _sorted_out(cut, sets)
+        parents = await self._by_address(cut, [n for n in cut.name_servers[:SERVERS] if n not in repeated])
         beyond = await self._by_address(cut, others_named[:SERVERS])
         asked = (await self._by_address(cut, cut.name_servers[:SERVERS])).values() if beyond else ()
         heard = frozenset[str]().union(*asked)
@@ -207,8 +211,8 @@ class Authorities:
         sets = [s for n in cut.name_servers if (s := self._walker.known_own_servers(cut, n)) is not None]
         if not sets and not cut.is_root:
             sets = [await self._walker.own_servers(cut, cut.name_servers[turn % len(cut.name_servers)])]
-        own = {n for names in sets for n in names}
-        return (*cut.name_servers, *sorted(own - set(cut.name_servers)))[:SERVERS]
+        _, others = await _sorted_out(cut, sets)
+        return (*cut.name_servers, *others)[:SERVERS]
 
     async def _answers(self, survey: _Survey, seen: tuple[dns.name.Name, ...]) -> tuple[ServerAnswer, ...]:
         targets: dict[dns.name.Name, tuple[ServerAnswer, ...]] = {}
@@ -264,6 +268,24 @@ class Authorities:
             self._ask.count("authority", said.kind)
             return label, said
         return label, Statement(failed)
+
+
+async def _sorted_out(
+    cut: Cut, sets: Iterable[tuple[dns.name.Name, ...]]
+) -> tuple[set[dns.name.Name], tuple[dns.name.Name, ...]]:
+    """The names of the parent's set that the zone's own sets repeat, and those that only the zone names, in order.
+
+    Each set can be as long as a reply, so each is compared in a turn of the event loop of its own.
+    """
+    parents = set(cut.name_servers)
+    repeated: set[dns.name.Name] = set()
+    others: set[dns.name.Name] = set()
+    for names in sets:
+        await asyncio.sleep(0)
+        repeated |= parents.intersection(names)
+        if len(others) < _OTHERS:
+            others.update(n for n in names if n not in parents)
+    return repeated, in_order(others)
 
 
 def _endless(alias: dns.name.Name, seen: tuple[dns.name.Name, ...]) -> bool:

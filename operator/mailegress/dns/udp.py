@@ -13,6 +13,7 @@ import dns.rdatatype
 
 from mailegress.dns import budget, wire
 from mailegress.dns.query import DnsTimeout, Server
+from mailegress.dns.turns import Turns
 
 EDNS_PAYLOAD = 1232
 """Octets that pass any path unfragmented (DNS Flag Day 2020)."""
@@ -32,11 +33,11 @@ class UdpQuery:
 
     Every try has its own time limit of ``timeout`` seconds; waiting for a place does not count.
     ``max_queries`` are in flight at once; one that has waited for ``_SLOW`` seconds gives its place away,
-    since silence costs no work and silent servers would otherwise hold up all others; ``max_waiting`` bounds
-    the sockets. A reply counts only if ID, opcode, question and source fit (RFC 5452); anything else on the
+    since silence costs no work and silent servers would otherwise hold up all others. Who asks bounds the
+    questions that wait, and with them the sockets (:mod:`mailegress.dns.counted_query`). A reply counts only if ID, opcode, question and source fit (RFC 5452); anything else on the
     socket is ignored until the time is up. A reply that is too large (see :mod:`mailegress.dns.wire`) is refused
-    unread. Nothing is cached and no resolver configuration of the host is
-    read.
+    unread. One question is sent, or a piece of one reply is read, in each turn of the event loop. Nothing is cached and
+    no resolver configuration of the host is read.
     """
 
     def __init__(
@@ -44,18 +45,17 @@ class UdpQuery:
         *,
         timeout: float = 2.0,
         max_queries: int = 32,
-        max_waiting: int = 256,
         tcp_retry: bool = True,
     ) -> None:
         self._timeout = timeout
         self._tcp_retry = tcp_retry
         self._places = asyncio.Semaphore(max_queries)
-        self._sockets = asyncio.Semaphore(max(max_waiting, max_queries))
+        self._turns = Turns()
 
     async def __call__(
         self, server: Server, name: str, rtype: dns.rdatatype.RdataType, *, recurse: bool
     ) -> dns.message.Message:
-        async with self._sockets, self._place():
+        async with self._place():
             reply = await self._ask(server, name, rtype, recurse, edns=True)
             if reply.rcode() in _NO_EDNS:
                 budget.current().spend()
@@ -83,6 +83,7 @@ class UdpQuery:
     async def _ask(
         self, server: Server, name: str, rtype: dns.rdatatype.RdataType, recurse: bool, *, edns: bool
     ) -> dns.message.Message:
+        await self._turns()
         question = dns.message.make_query(
             name,
             rtype,
@@ -113,7 +114,7 @@ class UdpQuery:
                     if wire.truncated(data):
                         raise _Truncated
                     wire.check_size(server, len(data), data)
-                    reply = await wire.parse(data, question)
+                    reply = await wire.parse(data, question, self._turns)
                     if reply is not None:
                         return reply
             finally:
@@ -122,6 +123,7 @@ class UdpQuery:
 
     async def _over_tcp(self, server: Server, question: dns.message.Message, why: str) -> dns.message.Message:
         budget.current().spend()
+        await self._turns()
         try:
             async with asyncio.timeout(self._timeout):
                 reply = await self._through_stream(server, question)
@@ -142,7 +144,9 @@ class UdpQuery:
             wire.check_size(server, size)
             data = await reader.readexactly(size)
             wire.check_size(server, size, data)
-            return await wire.parse(data, question) if wire.answers(data, question) else None
+            if not wire.answers(data, question):
+                return None
+            return await wire.parse(data, question, self._turns)
         finally:
             writer.transport.abort()
 

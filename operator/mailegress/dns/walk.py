@@ -96,7 +96,7 @@ class Walker:
         self._ask = ask
         self._clock = clock
         self._rng = rng
-        self._cuts: AgingCache[dns.name.Name, Cut | None] = AgingCache(clock, settings.cache_entries)
+        self._cuts: AgingCache[_Folded, Cut | None] = AgingCache(clock, settings.cache_entries)
         self._addresses: AgingCache[dns.name.Name, tuple[str, ...]] = AgingCache(
             clock, settings.cache_entries
         )
@@ -185,22 +185,24 @@ class Walker:
         """Drop what is believed of the way to ``name`` below the top-level domain: the servers disagree with
         it.
         """
+        folded = _fold(name)
         for labels in range(3, len(name) + 1):
-            self._cuts.drop(name.split(labels)[1])
+            self._cuts.drop(folded[-labels:])
         for name_server in cut.name_servers:
             self._addresses.drop(name_server)
             self._own_servers.drop((cut.zone, name_server))
 
     async def _walk(self, name: dns.name.Name, not_before: float, trip: _Trip) -> Path:
         cut = self._root
+        folded = _fold(name)
         for labels in range(2, len(name) + 1):
-            step = name.split(labels)[1]
-            if step == cut.zone or not step.is_subdomain(cut.zone):
+            if labels <= len(cut.zone):
                 continue
-            known = self._cuts.get(step, not_before)
+            known = self._cuts.get(folded[-labels:], not_before)
             if known is not None:
                 cut = known.value or cut
                 continue
+            step = name.split(labels)[1]
             at = self._clock()
             reply = await self._step(cut, step, trip)
             if isinstance(reply, AnswerKind):
@@ -211,12 +213,12 @@ class Walker:
             if referral is not None:
                 cut = self._keep(referral, at)
             else:
-                self._cuts.put(step, None, at, self._settings.delegation_seconds)
+                self._cuts.put(folded[-labels:], None, at, self._settings.delegation_seconds)
         return Path(cut)
 
     def _keep(self, referral: Referral, at: float) -> Cut:
         cut = Cut(referral.zone, referral.name_servers, referral.glue, referral.ttl)
-        self._cuts.put(cut.zone, cut, at, self._seconds(referral.ttl))
+        self._cuts.put(_fold(cut.zone), cut, at, self._seconds(referral.ttl))
         return cut
 
     def _seconds(self, ttl: int) -> float:
@@ -272,7 +274,8 @@ class Walker:
         if cut.is_root:
             return (self._root_servers[name_server],)
         addresses = cut.glue.get(name_server) or await self._resolve(name_server, trip)
-        return tuple(Server(shown(name_server), a, self._settings.authority_port) for a in addresses)
+        label = shown(name_server)
+        return tuple(Server(label, a, self._settings.authority_port) for a in addresses)
 
     async def _resolve(self, name: dns.name.Name, trip: _Trip, not_before: float = NEVER) -> tuple[str, ...]:
         """A name server's addresses, by a walk of their own."""
@@ -309,6 +312,14 @@ class Walker:
                     return said.values, said.ttl
                 break
         raise DnsTimeout(f"the address of name server {shown(name)} cannot be found")
+
+
+_Folded = tuple[bytes, ...]
+
+
+def _fold(name: dns.name.Name) -> _Folded:
+    """The labels in lower case: a key as good as the name, and cheap for each step of a long one."""
+    return tuple(label.lower() for label in name.labels)
 
 
 def _step_kind(reply: dns.message.Message, step: dns.name.Name, zone: dns.name.Name) -> AnswerKind:

@@ -22,7 +22,6 @@ def wire_query(settings: DnsSettings) -> UdpQuery:
     return UdpQuery(
         timeout=settings.timeout_seconds,
         max_queries=settings.max_queries,
-        max_waiting=settings.max_waiting,
         tcp_retry=settings.tcp_retry,
     )
 
