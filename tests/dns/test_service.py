@@ -256,6 +256,25 @@ async def test_no_namespace_holds_all_sockets(asker: Asker, time: VirtualTime, i
     assert all(task.done() for task in asked)
 
 
+async def test_all_namespaces_together_hold_a_bounded_number_of_sockets(
+    asker: Asker, time: VirtualTime, internet: Internet
+) -> None:
+    server = Server("ns1.dns.net", NS["ns1.dns.net"], PORT)
+    internet.moods[server.address] = "silent"
+
+    async def ask(namespace: str) -> None:
+        with contextlib.suppress(DnsTimeout):
+            await Budget(namespace, HOST).run(
+                asker("authority", server, absolute(HOST), dns.rdatatype.A), time.sleep
+            )
+
+    asked = [asyncio.ensure_future(ask(f"n{number % 20}")) for number in range(320)]
+    await time.advance(TRY / 2)
+    assert len(internet.log) == 256
+    await time.advance(10 * TRY)
+    assert all(task.done() for task in asked)
+
+
 async def test_another_namespace_asks_for_itself_whether_a_server_is_silent(
     service: DnsService, time: VirtualTime, internet: Internet
 ) -> None:

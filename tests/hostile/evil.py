@@ -37,6 +37,8 @@ class State:
     """Addresses of name servers (behaviour ``inside``)."""
     truncate: bool = False
     """Over UDP every reply is empty and truncated."""
+    together: float = 0.0
+    """Seconds after the first question at which all replies over UDP are sent at once."""
     fresh: int = 0
     asked: list[tuple[str, str, str, str]] = field(default_factory=list)
     """Address, transport, name, type."""
@@ -97,8 +99,10 @@ def huge(kind: str) -> Behaviour:
             return led
         question = _question(query)
         body = state.kept.setdefault(kind, _body(kind, state.size))
-        counts = {"a": (state.size, 0), "txt": (1, 0), "options": (0, 1)}[kind]
-        head = struct.pack("!HHHHHH", query.id, 0x8400, 1, counts[0], 0, counts[1])
+        counts = {
+            "a": (state.size, 0, 0), "txt": (1, 0, 0), "names": (0, state.size, 0), "options": (0, 0, 1)
+        }[kind]  # fmt: skip
+        head = struct.pack("!HHHHHH", query.id, 0x8400, 1, *counts)
         return (head + question + body)[: 65_507 if transport == "udp" else 65_535]
 
     return reply
@@ -117,6 +121,10 @@ def _body(kind: str, size: int) -> bytes:
         )
     if kind == "txt":
         return struct.pack("!HHHIH", 0xC00C, 16, 1, 60, size) + b"\0" * size
+    if kind == "names":
+        # Each with an owner and a target of its own; all but the first label of both are the question's.
+        own = [bytes([1, i, 0xC0, 0x0E]) for i in range(size)]
+        return b"".join(name + struct.pack("!HHIH", 2, 1, 60, len(name)) + name for name in own)
     return struct.pack("!BHHIH", 0, 41, 1232, 0, 4 * size) + struct.pack("!HH", 65001, 0) * size
 
 
@@ -202,6 +210,22 @@ def long_glue(state: State, query: dns.message.Message, address: str, transport:
     return struct.pack("!HHHHHH", query.id, 0x8000, 1, 0, state.size, state.size) + question + servers + glue
 
 
+def many_own(state: State, query: dns.message.Message, address: str, transport: str) -> bytes | None:
+    """Each name server names ``size`` others with long names for its zone, which no other names."""
+    if address == PORT_HOLDER or query.question[0].rdtype != dns.rdatatype.NS:
+        return many_servers(state, query, address, transport)
+    if query.question[0].name.to_text().lower() != "evil.test.":
+        return authoritative(query)
+    question = _question(query)
+    rest = struct.pack("!H", 0xC000 | 12 + len(question) + 12 + 6)
+    server = b"%02x" % int(address.rpartition(".")[2])
+    body = b""
+    for i in range(state.size):
+        target = b"\x05" + server + b"%03d" % i + (rest if body else bytes(LONG.to_wire() or b""))
+        body += struct.pack("!HHHIH", 0xC00C, 2, 1, 60, len(target)) + target
+    return struct.pack("!HHHHHH", query.id, 0x8400, 1, state.size, 0, 0) + question + body
+
+
 def silent(state: State, query: dns.message.Message, address: str, transport: str) -> bytes | None:
     """Every name below ``dead`` is delegated to servers that do not answer; ``evil.test`` works."""
     labels = query.question[0].name.labels
@@ -254,25 +278,41 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "no-edns": no_edns,
     "large": large,
     "long-glue": long_glue,
+    "many-own": many_own,
     "silent": silent,
     "inside": inside,
     "many-addresses": huge("a"),
+    "many-names": huge("names"),
     "many-strings": huge("txt"),
     "many-options": huge("options"),
 }
 
 
 class _Udp(asyncio.DatagramProtocol):
-    def __init__(self, answer: Callable[[bytes, str, str], bytes | None], address: str) -> None:
-        self._answer, self._address = answer, address
+    def __init__(
+        self, answer: Callable[[bytes, str, str], bytes | None], address: str, together: float
+    ) -> None:
+        self._answer, self._address, self._together = answer, address, together
+        self._held: list[tuple[bytes, Any]] = []
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
 
     def datagram_received(self, data: bytes, addr: Any) -> None:
         wire = self._answer(data, self._address, "udp")
-        if wire is not None:
+        if wire is None:
+            return
+        if not self._together:
             self._transport.sendto(wire, addr)
+            return
+        if not self._held:
+            asyncio.get_running_loop().call_later(self._together, self._send_held)
+        self._held.append((wire, addr))
+
+    def _send_held(self) -> None:
+        for wire, addr in self._held:
+            self._transport.sendto(wire, addr)
+        self._held.clear()
 
 
 async def _serve(pipe: Connection, behaviour: str, state: State, addresses: list[str]) -> None:
@@ -306,7 +346,7 @@ async def _serve(pipe: Connection, behaviour: str, state: State, addresses: list
         if address != addresses[0]:
             await asyncio.start_server(stream(address), address, port)
         await loop.create_datagram_endpoint(
-            lambda address=address: _Udp(answer, address),  # type: ignore[misc]
+            lambda address=address: _Udp(answer, address, state.together),  # type: ignore[misc]
             local_addr=(address, port),
         )
     pipe.send(port)
@@ -337,13 +377,14 @@ class Evil:
         size: int = 0,
         truncate: bool = False,
         inside: tuple[str, ...] = (),
+        together: float = 0.0,
     ) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         addresses = [PORT_HOLDER, SILENT, *(address_of(i) for i in range(servers))]
         self._process = context.Process(
             target=_main,
-            args=(theirs, behaviour, State(servers, size, inside, truncate), addresses),
+            args=(theirs, behaviour, State(servers, size, inside, truncate, together), addresses),
             daemon=True,
         )
         self._process.start()

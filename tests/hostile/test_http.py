@@ -24,8 +24,6 @@ LAG = 0.1
 """Seconds by which the loop may be late."""
 KUBELET = 5.0
 """Seconds after which the kubelet counts a probe as failed (deploy/base)."""
-ATTEMPTS = 3
-"""A busy machine delays the loop, too; a missing bound delays it each time."""
 
 
 def _half_open(port: int, count: int, ready: object, until: object) -> None:
@@ -66,7 +64,9 @@ class Slow:
 
     def __call__(self) -> float:
         self.read += 1
-        time.sleep(0.02)
+        until = time.thread_time() + 0.02
+        while time.thread_time() < until:
+            pass
         return float(self.read)
 
 
@@ -109,14 +109,11 @@ async def test_half_open_connections_and_scrapers_do_not_delay_the_loop(
     try:
         with strangers(server.port) as ready:
             assert await asyncio.to_thread(ready.wait, 60)  # type: ignore[attr-defined]
-            for _ in range(ATTEMPTS):
-                loop_lag.worst, longest, slow.read = 0.0, 0.0, 0
-                began = time.monotonic()
-                for _ in range(PROBES):
-                    longest = max(longest, await probe(server.port))
-                spent = time.monotonic() - began
-                if loop_lag.worst <= LAG:
-                    break
+            loop_lag.worst, longest, slow.read = 0.0, 0.0, 0
+            began = time.monotonic()
+            for _ in range(PROBES):
+                longest = max(longest, await probe(server.port))
+            spent = time.monotonic() - began
         bound(
             "HTTP: loop lag in seconds, 900 half-open connections and 30 scrapers",
             limit=LAG,

@@ -159,19 +159,18 @@ async def test_large_but_honest_zones_are_read(servers: int, truncate: bool) -> 
     assert len(fact.value.answers) == 9 * servers
 
 
-@pytest.mark.parametrize(("behaviour", "size"), [("long-glue", 100), ("many-addresses", 230)])
+@pytest.mark.parametrize(
+    ("behaviour", "size"), [("long-glue", 100), ("many-addresses", 230), ("many-own", 150)]
+)
 async def test_whole_readings_do_not_delay_the_loop(
     behaviour: str, size: int, bound: Bound, loop_lag: LoopLag
 ) -> None:
     """Four at once, as one namespace may have: what follows the parsing is bounded, too."""
     hostnames = [f"h{i}.{'a.' * 100}x.evil.test" for i in range(4)]
     with Evil(behaviour, servers=16, size=size, truncate=True) as evil:
-        for _ in range(3):
-            async with client(evil) as ours:
-                loop_lag.worst = 0.0
-                await asyncio.gather(*(ours.read(name, f"evil/{i}") for i, name in enumerate(hostnames)))
-            if loop_lag.worst <= LAG:
-                break
+        async with client(evil) as ours:
+            loop_lag.worst = 0.0
+            await asyncio.gather(*(ours.read(name, f"evil/{i}") for i, name in enumerate(hostnames)))
         asked = len(evil.asked())
 
     assert asked > 100

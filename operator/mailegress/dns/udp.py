@@ -33,11 +33,11 @@ class UdpQuery:
 
     Every try has its own time limit of ``timeout`` seconds; waiting for a place does not count.
     ``max_queries`` are in flight at once; one that has waited for ``_SLOW`` seconds gives its place away,
-    since silence costs no work and silent servers would otherwise hold up all others. Who asks bounds the
-    questions that wait, and with them the sockets (:mod:`mailegress.dns.counted_query`). A reply counts only if ID, opcode, question and source fit (RFC 5452); anything else on the
-    socket is ignored until the time is up. A reply that is too large (see :mod:`mailegress.dns.wire`) is refused
-    unread. One question is sent, or a piece of one reply is read, in each turn of the event loop. Nothing is cached and
-    no resolver configuration of the host is read.
+    since silence costs no work and silent servers would otherwise hold up all others. How many wait, and with them
+    the sockets, is bounded by who asks (:mod:`mailegress.dns.counted_query`). A reply counts only if ID, opcode,
+    question and source fit (RFC 5452); anything else on the socket is ignored until the time is up. A reply that is too
+    large (see :mod:`mailegress.dns.wire`) is refused unread. One question is sent, or a piece of one reply is read, in
+    each turn of the event loop. Nothing is cached and no resolver configuration of the host is read.
     """
 
     def __init__(
