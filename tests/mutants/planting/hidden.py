@@ -18,9 +18,9 @@ HIDDEN = (
         "left-region-is-clean",
         "S4",
         "An address in a region that is not configured any more leaves the A record with the edit",
-        "reconcile/rules/a_record.py",
-        "            if eip is None and unseen.holding(self.observed, self.builder, ip) is not None:\n",
-        "            if eip is None and not ip:\n",
+        "reconcile/rules/leaving.py",
+        "        if eip is None and unseen.holding(observed, builder, ip) is not None:\n",
+        "        if eip is None and not ip:\n",
         tests=(
             "tests/reconcile/test_unseen.py"
             "::test_a_live_object_is_not_ready_while_a_ptr_that_it_left_cannot_be_looked_at",

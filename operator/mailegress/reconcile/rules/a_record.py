@@ -26,10 +26,11 @@ from mailegress.reconcile.result import (
     unknown,
 )
 from mailegress.reconcile.rules import unseen
-from mailegress.reconcile.rules.adoption import left_alone, nobody_joins, pointed, ptr_problem
+from mailegress.reconcile.rules.adoption import nobody_joins, pointed, ptr_problem
 from mailegress.reconcile.rules.claims import Claims, Hold
 from mailegress.reconcile.rules.confirmation import recorded_places, vouched
 from mailegress.reconcile.rules.delegation import delegated
+from mailegress.reconcile.rules.leaving import Leaving, leaving
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
 from mailegress.reconcile.rules.propagation import prove
 from mailegress.reconcile.rules.record_changes import mark_set, swap
@@ -122,7 +123,8 @@ class _Record:
         marked = mark is not None and mark.uid == s.obj.meta.uid and s.settings.mine(mark.owner)
         mine = marked and (simple is None or vouched(s, self.zone.id, self.view))
         final = self._final(values, mine)
-        wanted = final | self._leaving(values, final, mine)
+        old = self._leaving(values - final, mine)
+        wanted = final | old.stay
         base = Forward(
             finding=unknown(reasons.PROGRESSING, "Preparing the A record."),
             values=values,
@@ -152,12 +154,15 @@ class _Record:
         if conflict is not None:
             return self._with(base, self._blocked(conflict))
         changes, why = self._changes(simple, mark, mine, values, frozenset(wanted))
+        if old.reading is not None and not self.targets.lost:
+            # One change, not two: what it takes out is known in a moment.
+            return self._with(base, under_way(self.write, old.reading))
         if changes:
             base = replace(base, held=base.held or not s.obj.spec.suspend)
             return self._with(base, self._propose(changes, why, wanted))
         if not wanted and not values:
             return self._with(base, nobody_joins(s, self.targets, self.contest))
-        return self._settled(base)
+        return self._settled(base, old)
 
     @staticmethod
     def _with(base: Forward, finding: Finding, *, complete: bool = False, verified: bool = False) -> Forward:
@@ -201,34 +206,11 @@ class _Record:
         """Addresses in our record that no EIP of the account explains."""
         return {ip for ip in values if self.targets.find(self.observed, ip) is None}
 
-    def _leaving(self, values: frozenset[str], final: set[str], mine: bool) -> set[str]:
-        """Old addresses whose PTR shows the hostname, did so a moment ago, or may do so soon (make before break)."""
+    def _leaving(self, addresses: frozenset[str], mine: bool) -> Leaving:
         if not mine:
-            return set()
+            return Leaving()
         hostname = self.observed.obj.spec.hostname
-        stay = set()
-        for ip in values - final - self.targets.lost:
-            eip = self.targets.find(self.observed, ip)
-            if eip is None and unseen.holding(self.observed, self.builder, ip) is not None:
-                # Its PTR may show the hostname still: nobody can look.
-                stay.add(ip)
-            if eip is None or left_alone(self.observed, eip):
-                continue
-            under_way = self.observed.ptr_under_way(eip.region, eip.allocation_id)
-            if under_way or hostname in (eip.ptr.name, eip.ptr.update):
-                stay.add(ip)
-            elif cached := self._cached_for(eip):
-                self.builder.later(cached)
-                stay.add(ip)
-        return stay
-
-    def _cached_for(self, eip: Eip) -> float:
-        """Seconds for which receivers may still hold the hostname, if another name of ours has taken its place."""
-        s, shown = self.observed, eip.ptr.name
-        if shown is None or shown not in s.own_names():
-            return 0.0
-        switched = s.memory.settled.get((eip.allocation_id, shown), s.now)
-        return max(switched + s.settings.ptr_ttl_seconds - s.now, 0.0)
+        return leaving(self.observed, self.builder, self.targets, addresses - self.targets.lost, hostname)
 
     def joins(self, eip: Eip, joined: frozenset[str]) -> bool:
         """A foreign PTR keeps an EIP from joining; once joined its PTR is healed instead."""
@@ -396,7 +378,7 @@ class _Record:
 
     # ------------------------------------------------ proof by DNS
 
-    def _settled(self, base: Forward) -> Forward:
+    def _settled(self, base: Forward, old: Leaving) -> Forward:
         s, hostname = self.observed, self.observed.obj.spec.hostname
         wrote_at = NEVER
         # A write without an answer counts: it may have been the one that made the record what it is.
@@ -441,7 +423,7 @@ class _Record:
             elif entry is not None and entry.reason is not None:
                 # Before what is under way: an address that nothing replaces does not leave until this is mended.
                 finding = bad(entry.reason, f"{entry.detail}. {entry.reason.remedy}")
-            elif (hidden := self._hidden(base.values - base.final)) is not None:
+            elif (hidden := old.refused or self._hidden(base.values - base.final)) is not None:
                 finding = hidden
             elif base.values != base.final:
                 finding = bad(

@@ -7,7 +7,7 @@ from mailegress.api.conditions import ACCEPTED, FORWARD_READY, RESOLVED, REVERSE
 from mailegress.api.names import FINALIZER, is_within
 from mailegress.api.status import AddressStatus, PtrOrigin
 from mailegress.api.types import DeletionPolicy, Management
-from mailegress.model.aws import Eip
+from mailegress.model.aws import Eip, NameView
 from mailegress.reconcile import dns_checks
 from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import (
@@ -28,8 +28,9 @@ from mailegress.reconcile.result import (
 )
 from mailegress.reconcile.rules import unseen
 from mailegress.reconcile.rules.claims import marked_holder
+from mailegress.reconcile.rules.leaving import read_lately, reset_before, unread
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
-from mailegress.reconcile.rules.ptr import not_shown, pending_since, read_lately, reset_before, update_failed
+from mailegress.reconcile.rules.ptr import not_shown, pending_since, update_failed
 from mailegress.reconcile.rules.retire import own_mark, remove, simple_a, writing
 
 
@@ -267,6 +268,9 @@ def _records(observed: Observed, builder: PlanBuilder) -> Finding | None:
         if view is None or mark is None:
             continue
         blocker = blocker or under_way(s.views.zone_writes.state(zone_id, name), _removing(name))
+        if not mark.adopted and (why := _unread(s, builder, view)) is not None:
+            blocker = blocker if why.waits else why.finding
+            continue
         builder.act(ChangeRecords(zone_id, name, remove(view, mark), f"remove {name}"))
     # A claim that is on its way may still land.
     hostname = s.obj.spec.hostname
@@ -276,6 +280,17 @@ def _records(observed: Observed, builder: PlanBuilder) -> Finding | None:
             if write is not None and write.busy:
                 blocker = blocker or _removing(hostname)
     return blocker
+
+
+def _unread(observed: Observed, builder: PlanBuilder, view: NameView) -> unseen.Unseen | None:
+    """Why a record stays: the PTR of one of its addresses was not read just now."""
+    book, simple = observed.views.addresses, simple_a(view)
+    regions = [found for region in book.regions if (found := book.get(region).value) is not None]
+    for address in simple.values if simple is not None else ():
+        eip = next((e for region in regions if (e := region.by_ip(address)) is not None), None)
+        if eip is not None and (why := unread(observed, builder, eip)) is not None:
+            return why
+    return None
 
 
 def _step(

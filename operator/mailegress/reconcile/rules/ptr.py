@@ -28,6 +28,7 @@ from mailegress.reconcile.result import (
 from mailegress.reconcile.rules.a_record import Forward
 from mailegress.reconcile.rules.adoption import left_alone, made_before, ptr_problem
 from mailegress.reconcile.rules.claims import Claims, Hold
+from mailegress.reconcile.rules.leaving import read_lately, reset_before
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
 from mailegress.reconcile.rules.targets import Targets
 
@@ -340,18 +341,6 @@ def reset(observed: Observed, builder: PlanBuilder, eip: Eip, hostname: str) -> 
             ResetPtr(eip.region, eip.allocation_id, eip.public_ip, hostname, reset_before(observed, eip))
         )
     return under_way(write, bad(reasons.PTR_PENDING, text))
-
-
-def reset_before(observed: Observed, eip: Eip) -> float:
-    """Until when a reset may be sent on the newest reading of the PTR."""
-    return observed.views.addresses.ptr(eip.region, eip.allocation_id).at + observed.settings.gate_seconds
-
-
-def read_lately(observed: Observed, builder: PlanBuilder, eip: Eip) -> bool:
-    """Was the PTR read just now? AWS resets it whatever it is, and it may have become somebody else's meanwhile."""
-    floor = observed.now - observed.settings.gate_seconds
-    fact = observed.views.addresses.ptr(eip.region, eip.allocation_id)
-    return builder.have(fact, floor, NeedPtr(eip.region, eip.allocation_id, floor))
 
 
 def origin(

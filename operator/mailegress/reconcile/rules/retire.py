@@ -16,6 +16,7 @@ from mailegress.reconcile.rules import unseen
 from mailegress.reconcile.rules.a_record import Forward
 from mailegress.reconcile.rules.claims import marked_holder
 from mailegress.reconcile.rules.confirmation import vouched
+from mailegress.reconcile.rules.leaving import leaving, unread
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
 from mailegress.reconcile.rules.ptr import Reverse, reset
 from mailegress.reconcile.rules.record_changes import mark_set, swap
@@ -84,20 +85,15 @@ def keep_equal(observed: Observed, builder: PlanBuilder, targets: Targets, forwa
         mark, simple = own_mark(s, zone_id, view), simple_a(view)
         if mark is None or simple is None or mark.adopted or writing(s, builder, zone_id, name):
             continue
-        values = forward.values | {ip for ip in simple.values if _shows(s, builder, targets, ip)}
-        values -= targets.lost
+        gone = set(simple.values) - forward.values - targets.lost
+        old = leaving(s, builder, targets, gone, hostname)
+        if old.reading is not None:
+            continue
+        values = (forward.values | old.stay) - targets.lost
         if values and values != set(simple.values):
             before, after = dns_checks.listing(simple.values), dns_checks.listing(values)
             why = f"change A from {before} to {after} in former zone {zone_id}"
             builder.act(ChangeRecords(zone_id, name, changed(s, view, simple, mark, values), why))
-
-
-def _shows(observed: Observed, builder: PlanBuilder, targets: Targets, address: str) -> bool:
-    """Does the PTR of an address show the hostname, or can nobody look?"""
-    eip = targets.find(observed, address)
-    if eip is None:
-        return unseen.holding(observed, builder, address) is not None
-    return observed.obj.spec.hostname in (eip.ptr.name, eip.ptr.update)
 
 
 def _serves(observed: Observed, view: NameView, mark: Mark) -> bool:
@@ -261,6 +257,10 @@ def _retire_one(
                 return f"{name} is kept while receivers may cache the old PTR"
     if held and (text := _waits(s, builder, zone_id, forward)):
         return text
+    for address in sorted(simple.values) if simple is not None and not mark.adopted else ():
+        eip = targets.find(s, address)
+        if eip is not None and (why := unread(s, builder, eip)) is not None:
+            return going if why.waits else f"{name} stays: {why.finding.message.removesuffix('.')}"
     builder.act(ChangeRecords(zone_id, name, remove(view, mark), f"retire {name}"))
     return going
 
