@@ -92,7 +92,7 @@ test-hostile: $(STAMP) ## every bound against hostile peers, in at most 10 minut
 .PHONY: fuzz
 MINUTES ?= 10
 fuzz: $(STAMP) ## random deeds, faults and crashes in virtual time: make fuzz MINUTES=30 (SEED=n repeats a round)
-	@PYTHONPATH=tests/sim:tests/reconcile:operator:. $(PY) -m simulation.fuzz $(MINUTES) $(SEED)
+	@$(PY) -m tests.support.simulation.fuzz $(MINUTES) $(SEED)
 
 .PHONY: bench
 bench: $(STAMP) controlplane ## measure against the floor that AWS's quotas set; about 1 hour; writes bench/results.json

@@ -353,5 +353,4 @@ def main(arguments: Sequence[str] | None = None, root: Path = REPO) -> int:
 
 
 if __name__ == "__main__":
-    sys.path[:0] = [str(REPO / "operator")]
     sys.exit(main())

@@ -7,6 +7,7 @@ of them was not found. ``test_sim.py play STORY [FAULT] [hasty]`` tells one run'
 what the calm stories are known to do; ``table`` prints the planted bugs as ``docs/guarantees.md`` shows them.
 """
 
+# ruff: noqa: E402
 from __future__ import annotations
 
 import ast
@@ -23,13 +24,17 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build"
-sys.path[:0] = [str(ROOT / part) for part in ("tests/mutants", "tests/sim", "operator", ".")]
+if __name__ == "__main__" and not __package__:
+    # Started as a file: only `python -m` in the repository's folder finds the tests' packages.
+    os.chdir(ROOT)
+    os.execv(sys.executable, [sys.executable, "-m", "scripts.test_sim", *sys.argv[1:]])
 
-from planting.catalogue import INVARIANTS, MUTANTS  # noqa: E402
-from planting.garden import Verdict, kill  # noqa: E402
-from planting.mutant import Mutant  # noqa: E402
-from rich.console import Console  # noqa: E402
-from rich.table import Table  # noqa: E402
+from rich.console import Console
+from rich.table import Table
+
+from tests.support.mutants.catalogue import INVARIANTS, MUTANTS
+from tests.support.mutants.mutant import Mutant
+from tests.support.mutants.runner import Verdict, kill
 
 ELSEWHERE = ("test_sim_apiserver.py", "test_sim_golden.py")
 """Suites that have one form only, which ``make test`` runs."""
@@ -167,9 +172,9 @@ def _told(mutant: Mutant, killed_by: str) -> dict[str, str]:
 
 def play(story: str, fault: str, *, hasty: bool) -> int:
     """One run's time line. ``fault``: as a failure names it, ``crash after route53.change#0``; empty for none."""
-    from simulation import runs
-    from simulation.faults import Plan
-    from simulation.harness import Violation
+    from tests.support.simulation import runs
+    from tests.support.simulation.faults import Plan
+    from tests.support.simulation.harness import Violation
 
     plan = None
     if fault:
@@ -197,7 +202,7 @@ def play(story: str, fault: str, *, hasty: bool) -> int:
 
 def renew_effects() -> int:
     """Write down what each calm story does to records and PTRs."""
-    from simulation import runs
+    from tests.support.simulation import runs
 
     known = {name: runs.effects(runs.play(scenario)) for name, scenario in runs.SCENARIOS.items()}
     runs.EFFECTS.write_text(json.dumps(known, indent=1) + "\n")
@@ -207,7 +212,7 @@ def renew_effects() -> int:
 
 def known_stories() -> list[str]:
     """The names of the simulator's stories."""
-    return list(json.loads((ROOT / "tests/sim/simulation/effects.json").read_text()))
+    return list(json.loads((ROOT / "tests/support/simulation/effects.json").read_text()))
 
 
 def planted_table() -> str:

@@ -9,7 +9,7 @@ import pytest
 from mailegress.aws.api import AwsError
 from mailegress.aws.settings import AwsSettings
 from mailegress.model.aws import Absence, NatAddress, NatGateway, Ptr
-from tests.aws.aws_world import REGION, FakeAws, World, build, error, now, play
+from tests.support.aws_world import REGION, FakeAws, World, build, error, now, play
 
 ATTRIBUTE = "DescribeAddressesAttribute"
 

@@ -23,7 +23,7 @@ from mailegress.reconcile.write_guard import OpenGuard
 from mailegress.telemetry.metrics import Metrics
 from sandbox.aws.client import SandboxAws
 from sandbox.aws.local import ServedAws
-from tests.aws.aws_world import a, claim, mark
+from tests.support.aws_world import a, claim, mark
 
 REGION = "ap-northeast-1"
 OTHER = "222222222222"

@@ -9,7 +9,7 @@ import pytest
 from mailegress.aio.fair_queue import FairQueue
 from mailegress.aio.tasks import Tasks
 from mailegress.aws.rate_limit import Bucket, Pace, Priority
-from tests.aws.aws_world import now, play
+from tests.support.aws_world import now, play
 
 
 def bucket(rate: float = 4.0, burst: float = 1.0) -> tuple[Bucket, Tasks]:

@@ -16,7 +16,7 @@ from mailegress.model.aws import Zone
 from mailegress.model.facts import WritePhase
 from mailegress.reconcile.write_guard import OpenGuard
 from mailegress.telemetry.metrics import Metrics
-from tests.aws.aws_world import REGION, FakeAws, World, a, build, claim, error, now, play
+from tests.support.aws_world import REGION, FakeAws, World, a, build, claim, error, now, play
 
 
 def test_the_zone_list_is_read_once_for_all_and_again_only_on_request() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mailegress.model.aws import Ptr
 from mailegress.model.facts import WritePhase
-from tests.aws.aws_world import REGION, FakeAws, World, build, error, now, play
+from tests.support.aws_world import REGION, FakeAws, World, build, error, now, play
 
 
 def with_eips(number: int) -> FakeAws:

@@ -13,7 +13,7 @@ from mailegress.model.aws import Change, NameView, RecordSet, Verb, Zone
 from mailegress.model.facts import WritePhase
 from mailegress.model.ownership import Mark
 from mailegress.reconcile.rules.record_changes import mark_set
-from tests.aws.aws_world import UID, FakeAws, World, a, build, claim, error, mark, now, play
+from tests.support.aws_world import UID, FakeAws, World, a, build, claim, error, mark, now, play
 
 LIST = "ListResourceRecordSets"
 

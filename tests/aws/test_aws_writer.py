@@ -11,7 +11,7 @@ from mailegress.aws.api import AwsError
 from mailegress.aws.settings import AwsSettings
 from mailegress.model.aws import Change, Verb
 from mailegress.model.facts import ErrorKind, WritePhase
-from tests.aws.aws_world import REGION, FakeAws, World, a, build, claim, error, mark, now, play
+from tests.support.aws_world import REGION, FakeAws, World, a, build, claim, error, mark, now, play
 
 CHANGE = "ChangeResourceRecordSets"
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tests.aws.aws_world import World, build, claim, now, play
+from tests.support.aws_world import World, build, claim, now, play
 
 CHANGE = "ChangeResourceRecordSets"
 

@@ -12,7 +12,7 @@ from mailegress.dns.authorities import Authorities
 from mailegress.dns.counted_query import Asker
 from mailegress.dns.resolvers import Resolvers
 from mailegress.dns.walk import Walker
-from tests.dns.fake_internet import PORT, RESOLVERS, ROOTS, Internet, VirtualTime
+from tests.support.internet import PORT, RESOLVERS, ROOTS, Internet, VirtualTime
 
 TEST_RANGES = (ipaddress.ip_network("192.0.2.0/24"), ipaddress.ip_network("2001:db8::/32"))
 """Of the name servers in these tests."""

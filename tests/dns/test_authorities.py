@@ -8,7 +8,7 @@ from mailegress.dns.authorities import Authorities
 from mailegress.dns.replies import absolute
 from mailegress.model.dns import AnswerKind, AuthorityReport, Listed, ServerAnswer
 from tests.dns.conftest import NS, CountingMetrics
-from tests.dns.fake_internet import Internet, VirtualTime
+from tests.support.internet import Internet, VirtualTime
 
 GOOD = frozenset({"203.0.113.5"})
 

@@ -7,7 +7,7 @@ import pytest
 from mailegress.dns.replies import absolute
 from mailegress.dns.resolvers import Resolvers
 from mailegress.model.dns import AnswerKind, Iprev, IprevResult, ResolverAnswer
-from tests.dns.fake_internet import RESOLVERS, Internet, VirtualTime, Zone
+from tests.support.internet import RESOLVERS, Internet, VirtualTime, Zone
 
 IP = "203.0.113.5"
 PTR = "5.113.0.203.in-addr.arpa"

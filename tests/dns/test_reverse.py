@@ -11,7 +11,7 @@ from mailegress.dns.authorities import Authorities
 from mailegress.dns.budget import QUESTIONS
 from mailegress.dns.reverse import SECONDS, ReverseZones
 from mailegress.model.dns import AnswerKind, PointerAnswer
-from tests.dns.fake_internet import RESOLVERS, Internet, VirtualTime, Zone, absolute
+from tests.support.internet import RESOLVERS, Internet, VirtualTime, Zone, absolute
 
 HOST = "mta.example.com"
 IP = "203.0.113.5"

@@ -19,7 +19,7 @@ from mailegress.dns.replies import absolute
 from mailegress.model.dns import AnswerKind, Iprev
 from mailegress.model.facts import ErrorKind, Fact
 from tests.dns.conftest import NS, CountingMetrics
-from tests.dns.fake_internet import PORT, RESOLVERS, ROOTS, TRY, Internet, VirtualTime
+from tests.support.internet import PORT, RESOLVERS, ROOTS, TRY, Internet, VirtualTime
 
 HOST = "mta.example.com"
 IP = frozenset({"203.0.113.5"})

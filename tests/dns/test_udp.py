@@ -18,7 +18,7 @@ import pytest
 from mailegress.dns import udp
 from mailegress.dns.query import DnsTimeout, Server
 from mailegress.dns.udp import UdpQuery
-from tests.dns.skip import skipping
+from tests.support.skip import skipping
 
 Reply = Callable[[dns.message.Message], list[bytes]]
 

@@ -11,7 +11,7 @@ from mailegress.dns.replies import absolute, shown
 from mailegress.dns.walk import Walker, WalkIntercepted
 from mailegress.model.dns import AnswerKind
 from tests.dns.conftest import NS
-from tests.dns.fake_internet import ROOTS, Internet, VirtualTime
+from tests.support.internet import ROOTS, Internet, VirtualTime
 
 NAMES = tuple(sorted(NS))
 

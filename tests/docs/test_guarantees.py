@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 
 from scripts import test_sim
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "mutants"))
-from planting.catalogue import INVARIANTS, MUTANTS
+from tests.support.mutants.catalogue import INVARIANTS, MUTANTS
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/guarantees.md").read_text()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.virtual import run_virtually
+from tests.support.virtual_loop import run_virtually
 
 
 @pytest.fixture

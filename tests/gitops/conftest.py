@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,12 +9,8 @@ from typing import Any
 import pytest
 
 from sandbox.controlplane import ControlPlane, find_or_build
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "reconcile"))
-sys.path.insert(0, str(Path(__file__).parent))
-
-from live import Live
-from situations import ALL
+from tests.support.gitops.live import Live
+from tests.support.gitops.situations import ALL
 
 ROOT = Path(__file__).parents[2]
 

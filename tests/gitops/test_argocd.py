@@ -7,22 +7,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import argo
 import pytest
 import yaml
-from generate import action_testdata, config_map, health_test, testdata
-from gotool import ask
-from live import Live
-from scene import HOST
-from situations import ALL
 
 from sandbox.controlplane import ControlPlane
+from tests.support.gitops import argo
+from tests.support.gitops.generate import action_testdata, config_map, health_test, testdata
+from tests.support.gitops.gotool import ask
+from tests.support.gitops.live import Live
+from tests.support.gitops.scene import HOST
+from tests.support.gitops.situations import ALL
 
 Json = dict[str, Any]
 ACTIONS = argo.ARGOCD / "actions"
 HEALTH_TESTS = yaml.safe_load((argo.ARGOCD / "health_test.yaml").read_text())["tests"]
 ACTION_TESTS = yaml.safe_load((ACTIONS / "action_test.yaml").read_text())
-REWRITE = "run: python tests/gitops/generate.py"
+REWRITE = "run: python -m tests.support.gitops.generate"
 
 
 def load(path: Path) -> Json:

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 import yaml
-from gotool import crds
 from kubernetes import client as k8s
-from live import Live
 
 from mailegress import __version__
 from mailegress.api.names import FINALIZER
 from sandbox.controlplane import ControlPlane, KubectlError
 from sandbox.tools import tool
+from tests.support.gitops.gotool import crds
+from tests.support.gitops.live import Live
 
 Json = dict[str, Any]
 ROOT = Path(__file__).parents[2]

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import argo
 import pytest
-from generate import DOCS, docs_with_table
-from gotool import ask
-from scene import Paper
-from situations import ALL, Situation, Verdict
 
 from sandbox.controlplane import ControlPlane
+from tests.support.gitops import argo
+from tests.support.gitops.generate import DOCS, docs_with_table
+from tests.support.gitops.gotool import ask
+from tests.support.gitops.scene import Paper
+from tests.support.gitops.situations import ALL, Situation, Verdict
 
 Json = dict[str, Any]
 
@@ -125,4 +125,4 @@ def test_the_table_in_the_docs_is_this_one(
     lived: Mapping[str, Json], kstatus: Mapping[str, Json], plane: ControlPlane
 ) -> None:
     rows = {s.name: (kstatus[s.name]["status"], argo.health(lived[s.name])["status"]) for s in ALL}
-    assert DOCS.read_text() == docs_with_table(rows), "run: python tests/gitops/generate.py"
+    assert DOCS.read_text() == docs_with_table(rows), "run: python -m tests.support.gitops.generate"

@@ -12,8 +12,8 @@ import pytest
 from mailegress.dns.public import is_public
 from mailegress.model.dns import AnswerKind
 from tests.hostile.conftest import FULL, Bound
-from tests.hostile.evil import Evil
 from tests.hostile.test_readings import client
+from tests.support.hostile_dns import Evil
 
 # IANA IPv4 and IPv6 Special-Purpose Address Registries, all blocks, and multicast.
 REGISTRY_V4 = [

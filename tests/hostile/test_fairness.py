@@ -24,7 +24,7 @@ from sandbox.cloud import Cloud
 from sandbox.local import FAST
 from sandbox.operator import OperatorProcess
 from tests.hostile.conftest import FULL, Bound, kubeconfig
-from tests.kube.fake_api import FakeApi, Object
+from tests.support.fake_api import FakeApi, Object
 
 OBJECTS = 400
 """With silent name servers, in one namespace."""

@@ -18,7 +18,7 @@ from aiohttp.test_utils import TestServer
 from sandbox.cloud import Cloud
 from sandbox.operator import REPO, OperatorProcess
 from tests.hostile.conftest import FULL, Bound, kubeconfig
-from tests.kube.fake_api import FakeApi
+from tests.support.fake_api import FakeApi
 
 OBJECTS = 2000 if FULL else 200
 CHANGED = OBJECTS // 4

@@ -17,7 +17,7 @@ from mailegress.model.dns import AnswerKind, AuthorityReport
 from mailegress.model.facts import Fact
 from tests.dns.conftest import CountingMetrics
 from tests.hostile.conftest import FULL, Bound, LoopLag
-from tests.hostile.evil import SILENT, Evil
+from tests.support.hostile_dns import SILENT, Evil
 
 QUESTIONS = 200
 LAG = 0.25

@@ -17,7 +17,7 @@ from mailegress.dns.query import ReplyTooLarge, Server
 from mailegress.dns.turns import Turns
 from mailegress.dns.udp import UdpQuery
 from tests.hostile.conftest import Bound, LoopLag
-from tests.hostile.evil import BEHAVIOURS, LONG, Evil, State, address_of
+from tests.support.hostile_dns import BEHAVIOURS, LONG, Evil, State, address_of
 
 LAG = 0.25
 """Seconds by which the loop may be late."""

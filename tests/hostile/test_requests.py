@@ -5,18 +5,12 @@ The whole operator runs in the simulation, in virtual time. More about storms: `
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "sim"))
-
-from simulation.harness import Sim, simulate
-from simulation.scenarios import HOST
-from simulation.storms import WINDOW, Meter, Storm, edits, requests
-
 from tests.hostile.conftest import FULL, Bound
+from tests.support.simulation.harness import Sim, simulate
+from tests.support.simulation.scenarios import HOST
+from tests.support.simulation.storms import WINDOW, Meter, Storm, edits, requests
 
 WINDOWS = 6 if FULL else 2
 """Of ten minutes each, without the storm and in it."""

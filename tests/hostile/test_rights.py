@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
 import uuid
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(1, str(Path(__file__).parents[1] / "reconcile"))
-
-from fakes import ACCOUNT, OTHER_UID, ZONE, Desk, mine, obj, recorded
 
 from mailegress.aws.route53.record_index import RecordStore
 from mailegress.model.aws import NameView
@@ -23,6 +17,7 @@ from sandbox.aws.local import LocalAws
 from sandbox.aws.model import AwsFault
 from sandbox.cloud import OPERATOR_ARN, OPERATOR_KEY, OPERATOR_USER
 from sandbox.shipped import ZONE_POLICY, fill
+from tests.support.planner import ACCOUNT, OTHER_UID, ZONE, Desk, mine, obj, recorded
 
 HOST, FOREIGN = "mta.example.com", "192.0.2.77"
 Bound = Callable[..., None]

@@ -6,24 +6,19 @@ It runs in the simulation, in virtual time; what the claims cost is measured in 
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "sim"))
-
-from simulation.harness import Sim, simulate
-from simulation.scenarios import HOST
 
 from mailegress.reconcile.claim_index import ClaimIndex
 from mailegress.reconcile.reconciler import Reconciler
 from mailegress.reconcile.rules import claims
 from tests.hostile.conftest import FULL, Bound
+from tests.support.simulation.harness import Sim, simulate
+from tests.support.simulation.scenarios import HOST
 
 RIVALS = 400
 MANY = 4000 if FULL else RIVALS

@@ -10,8 +10,8 @@ import pytest
 from aiohttp.test_utils import TestServer
 
 from mailegress.kube.transport import Transport
-from tests.engine.virtual import run_virtually
-from tests.kube.fake_api import FakeApi
+from tests.support.fake_api import FakeApi
+from tests.support.virtual_loop import run_virtually
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from mailegress.kube.client import ClientSettings, KubeClient, KubeNoAnswer, Kub
 from mailegress.kube.transport import LastContact, Transport
 from mailegress.reconcile.ports import KubeConflict, KubeError, KubeGone
 from mailegress.telemetry.metrics import Metrics
-from tests.kube.fake_api import Fault
+from tests.support.fake_api import Fault
 
 
 class Naps:

@@ -28,7 +28,7 @@ from mailegress.kube.credentials import (
 )
 from mailegress.kube.proxies import from_environment
 from mailegress.kube.transport import connect
-from tests.kube.fake_api import FakeApi, Fault
+from tests.support.fake_api import FakeApi, Fault
 
 
 def _write(path: Path, cluster: dict[str, Any], user: dict[str, Any]) -> Path:

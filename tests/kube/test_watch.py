@@ -18,7 +18,7 @@ from kopf._cogs.aiokits import aiotasks
 from mailegress.api.names import FINALIZER
 from mailegress.kube.transport import LastContact, Transport
 from mailegress.kube.watch import WatchEnded, WatchSettings, quiet_kopf, watch
-from tests.kube.fake_api import Fault
+from tests.support.fake_api import Fault
 
 SHORT = WatchSettings(
     server_timeout=20,

@@ -6,11 +6,12 @@ import json
 from dataclasses import replace
 
 import pytest
-from planting.catalogue import INVARIANTS, MUTANTS
-from planting.garden import Red, judge, kill
-from planting.mutant import ROOT, Mutant, Outdated, Run
 
-KNOWN = json.loads((ROOT / "tests/sim/simulation/effects.json").read_text())
+from tests.support.mutants.catalogue import INVARIANTS, MUTANTS
+from tests.support.mutants.mutant import ROOT, Mutant, Outdated, Run
+from tests.support.mutants.runner import Red, judge, kill
+
+KNOWN = json.loads((ROOT / "tests/support/simulation/effects.json").read_text())
 """Every story of the simulator has its entry there."""
 HARMLESS = Mutant(
     "harmless", "S11", "Nothing changes", "reconcile/settings.py", "def backoff(", "def backoff(  ",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from planting.catalogue import INVARIANTS, MUTANTS
-from planting.garden import Verdict
 
 from scripts import test_sim as driver
+from tests.support.mutants.catalogue import INVARIANTS, MUTANTS
+from tests.support.mutants.runner import Verdict
 
 POINTS = {"route53.change", "ec2.set_ptr"}
 ALL_FOUND = [Verdict(m, "somebody") for m in MUTANTS]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -12,14 +10,10 @@ from sandbox.controlplane import ControlPlane, find_or_build
 from sandbox.local import Sandbox, prepare
 from sandbox.tools import tool
 from sandbox.waiting import wait_until
-
-sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parents[1] / "stories"))
-
-from exposition import Exposition
-from kit import Story
-from living import Lived, scrape
-from running import Run, run
+from tests.support.observability.exposition import Exposition
+from tests.support.observability.living import Lived, scrape
+from tests.support.observability.running import Run, run
+from tests.support.stories.story import Story
 
 SCALE = 1 / 60
 

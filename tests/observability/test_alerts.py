@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 import yaml
-from exposition import Exposition
-from promql import selectors
-from running import Run
 
 from mailegress.aws import errors
+from tests.support.observability.exposition import Exposition
+from tests.support.observability.promql import selectors
+from tests.support.observability.running import Run
 
 ROOT = Path(__file__).parents[2]
 ALERTS = ROOT / "deploy" / "observability" / "alerts.yaml"

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 import yaml
-from exposition import Exposition
-from running import Run
+
+from tests.support.observability.exposition import Exposition
+from tests.support.observability.running import Run
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "observability"
 BOARD: dict[str, Any] = json.loads((FOLDER / "dashboard.json").read_text())

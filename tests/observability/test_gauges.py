@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from living import Lived, scrape
+from tests.support.observability.living import Lived, scrape
 
 
 def test_an_object_that_is_stuck_and_one_that_is_ready_are_counted(lived: Lived) -> None:

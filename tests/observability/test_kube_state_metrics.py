@@ -15,13 +15,13 @@ from urllib.request import ProxyHandler, build_opener
 
 import pytest
 import yaml
-from living import Lived
 from prometheus_client.parser import text_string_to_metric_families
 
 from sandbox.controlplane import ControlPlane
 from sandbox.tools.cache import Cache
 from sandbox.tools.gotool import GoModule, GoTool, build
 from sandbox.waiting import wait_until
+from tests.support.observability.living import Lived
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "observability"
 CONFIG = FOLDER / "kube-state-metrics.yaml"

@@ -9,10 +9,11 @@ from pathlib import Path
 import jmespath
 import pytest
 import yaml
-from exposition import Exposition
-from living import Lived
-from promql import selectors
-from running import Run, run
+
+from tests.support.observability.exposition import Exposition
+from tests.support.observability.living import Lived
+from tests.support.observability.promql import selectors
+from tests.support.observability.running import Run, run
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = [DOCS / "observability.md", *sorted((DOCS / "runbooks").glob("*.md"))]

@@ -6,22 +6,14 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from sandbox.controlplane import ControlPlane, find_or_build
 from sandbox.local import prepare
-
-# The stories' user, client and patience serve here too, and so does what the simulation asks of an API server.
-sys.path.insert(0, str(Path(__file__).parents[1] / "sim"))
-sys.path.insert(0, str(Path(__file__).parents[1] / "stories"))
-sys.path.insert(0, str(Path(__file__).parent))
-
-from figures import Figures
-from replicas import Replicas, replicas
+from tests.support.process.figures import Figures
+from tests.support.process.replicas import Replicas, replicas
 
 SECONDS = "MAILEGRESS_PROCESS_SECONDS"
 if SECONDS not in os.environ:

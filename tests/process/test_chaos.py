@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from kit import GROUP, PLURAL, VERSION, Meg, manifest
-from replicas import Replicas, patiently
-
 from sandbox.aws.client import EipInfo, ZoneInfo
+from tests.support.process.replicas import Replicas, patiently
+from tests.support.stories.story import GROUP, PLURAL, VERSION, Meg, manifest
 
 SECONDS = float(os.environ.get("MAILEGRESS_PROCESS_SECONDS", "0"))
 SEED = int(os.environ.get("MAILEGRESS_PROCESS_SEED") or random.SystemRandom().randrange(10**6))

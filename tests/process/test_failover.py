@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from kit import GROUP, PLURAL, VERSION
-from replicas import NAMES, Replicas
+from tests.support.process.replicas import NAMES, Replicas
+from tests.support.stories.story import GROUP, PLURAL, VERSION
 
 A, B = NAMES[:2]
 

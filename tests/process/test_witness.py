@@ -9,12 +9,12 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from kit import record_change
-from witness import Witness
 
 from sandbox.aws.client import EipInfo
 from sandbox.aws.model import Settings
 from sandbox.cloud import ACCESS_KEY, REGION, Cloud
+from tests.support.process.witness import Witness
+from tests.support.stories.story import record_change
 
 HOST = "mta.example.com"
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from fakes import SERVERS, ZONE, Desk, mine, obj, verdict
 
 from mailegress.api.conditions import FORWARD_READY
 from mailegress.api.types import MailEgress
 from mailegress.model.aws import Zone
 from mailegress.model.dns import AnswerKind, Listed
 from mailegress.reconcile.result import Finding, NeedDelegation, NeedServerAddresses, Plan, SetPtr
+from tests.support.planner import SERVERS, ZONE, Desk, mine, obj, verdict
 
 HOST = "mta.example.com"
 WHITE = frozenset({"ns1.example.com", "ns2.example.com"})

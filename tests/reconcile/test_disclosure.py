@@ -9,12 +9,12 @@ import json
 from dataclasses import replace
 
 import pytest
-from fakes import ACCOUNT, OTHER_UID, ZONE, Desk, body, mine, obj, verdict
 
 from mailegress.api.conditions import ACCEPTED, FORWARD_READY
 from mailegress.api.status import AddressStatus, PtrOrigin
 from mailegress.api.types import MailEgress, parse_object
 from mailegress.model.aws import Eip, NatAddress, NatGateway, Zone
+from tests.support.planner import ACCOUNT, OTHER_UID, ZONE, Desk, body, mine, obj, verdict
 
 HOST, THEIRS = "mta.example.com", "theirs.example.com"
 OLDER = "2025-01-01T00:00:00Z"

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
-from fakes import body
 
 from mailegress.api.names import FINALIZER
 from mailegress.api.slim import slim
@@ -14,6 +13,7 @@ from mailegress.api.types import parse_object
 from mailegress.reconcile import memory as remember
 from mailegress.reconcile.executor import Executor
 from mailegress.reconcile.result import Action, AddFinalizer, Plan, RemoveFinalizer
+from tests.support.planner import body
 
 OTHERS = ["example.com/first", "example.com/second"]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from fakes import Desk, obj
 
 from mailegress.api import reasons
 from mailegress.api.status import Status, initial_status
 from mailegress.reconcile import summarise
 from mailegress.reconcile.creation_burst import MANY, CreationBurst
 from mailegress.reconcile.result import Action, AddFinalizer, ChangeRecords, Finding, Plan, SetPtr, unknown
+from tests.support.planner import Desk, obj
 
 HOST = "mta.example.com"
 

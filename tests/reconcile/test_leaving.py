@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from fakes import REGION, UID, ZONE, Desk, mine, obj, recorded, verdict
 
 from mailegress.api.conditions import FORWARD_READY
 from mailegress.api.types import MailEgress
 from mailegress.model.aws import Absence, Eip, Ptr
 from mailegress.model.facts import ErrorKind, Fact, Fault
 from mailegress.reconcile.result import ChangeRecords, NeedPtr, Plan, RemoveFinalizer
+from tests.support.planner import REGION, UID, ZONE, Desk, mine, obj, recorded, verdict
 
 HOST, NEW = "mta.example.com", "out.example.com"
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from fakes import UID, Desk, mine, obj, verdict
 
 from mailegress.api.conditions import ACCEPTED
 from mailegress.api.types import MailEgress
 from mailegress.reconcile.claim_index import ClaimIndex, Standing
 from mailegress.reconcile.result import Plan
 from mailegress.reconcile.rules import claims
+from tests.support.planner import UID, Desk, mine, obj, verdict
 
 A, B = "a.example.com", "b.example.com"
 OLD, NEW = "2025-01-01T00:00:00Z", "2026-01-01T00:00:00Z"

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import pairwise
 
-from fakes import UID, Desk, obj
-
 from mailegress.api.types import MailEgress
+from tests.support.planner import UID, Desk, obj
 
 HOST = "mta.example.com"
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from fakes import ACCOUNT, ZONE, Desk, body, mine, obj
 
 from mailegress.api.conditions import STALLED, TRUE
 from mailegress.api.types import MailEgress, parse_object
@@ -18,6 +17,7 @@ from mailegress.reconcile.executor import Executor
 from mailegress.reconcile.reconciler import Reconciler
 from mailegress.reconcile.result import NeedRegion, NeedZoneLook, NeedZones
 from mailegress.telemetry.metrics import Metrics
+from tests.support.planner import ACCOUNT, ZONE, Desk, body, mine, obj
 
 HOST = "mta.example.com"
 KEY = "mail/meg-1"

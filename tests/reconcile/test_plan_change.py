@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fakes import OTHER_UID, REGION, UID, ZONE, Desk, body, mine, obj, recorded, verdict
-
 from mailegress.api.conditions import ACCEPTED, FORWARD_READY, READY, REVERSE_READY
 from mailegress.api.status import PtrOrigin
 from mailegress.api.types import MailEgress, parse_object
@@ -13,6 +11,7 @@ from mailegress.model.aws import Absence, Eip, Ptr, RecordSet, Verb
 from mailegress.model.facts import Fact, WritePhase, WriteState
 from mailegress.reconcile import summarise
 from mailegress.reconcile.result import ChangeRecords, NeedPtr, Plan, RemoveFinalizer, ResetPtr, SetPtr
+from tests.support.planner import OTHER_UID, REGION, UID, ZONE, Desk, body, mine, obj, recorded, verdict
 
 HOST, NEW = "mta.example.com", "out.example.com"
 

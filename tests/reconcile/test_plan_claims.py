@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fakes import OTHER_UID, UID, ZONE, Desk, mine, obj, verdict
-
 from mailegress.api.conditions import ACCEPTED
 from mailegress.api.types import MailEgress
 from mailegress.model.aws import NameView
 from mailegress.model.facts import ErrorKind, Fact, Fault
 from mailegress.reconcile.result import NeedName, SetPtr
+from tests.support.planner import OTHER_UID, UID, ZONE, Desk, mine, obj, verdict
 
 A, B = "a.example.com", "b.example.com"
 OLDER, YOUNGER = "2025-01-01T00:00:00Z", "2026-01-01T00:00:00Z"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from fakes import ZONE, Desk, mine, obj, verdict
 
 from mailegress.api.conditions import FORWARD_READY, READY, REVERSE_READY
 from mailegress.model.aws import Ptr, Verb
@@ -19,6 +18,7 @@ from mailegress.reconcile.result import (
     NeedZones,
     SetPtr,
 )
+from tests.support.planner import ZONE, Desk, mine, obj, verdict
 
 HOST = "mta.example.com"
 

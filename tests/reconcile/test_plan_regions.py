@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from fakes import REGION, Desk, body, mine, obj, verdict
 
 from mailegress.api.conditions import FORWARD_READY, RESOLVED, REVERSE_READY
 from mailegress.api.types import MailEgress, parse_object
 from mailegress.model.aws import Eip
 from mailegress.model.facts import ErrorKind, Fault
+from tests.support.planner import REGION, Desk, body, mine, obj, verdict
 
 HOST = "mta.example.com"
 ELSEWHERE = "eu-west-1"

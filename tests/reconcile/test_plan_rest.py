@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from fakes import ZONE, Desk, mine, obj, recorded
 
 from mailegress.api.types import MailEgress
 from mailegress.model.aws import Absence
 from mailegress.model.dns import AnswerKind, ServerAnswer
 from mailegress.model.facts import ErrorKind, Fact, Fault, WritePhase, WriteState
 from mailegress.reconcile.result import ChangeRecords, NeedSpot
+from tests.support.planner import ZONE, Desk, mine, obj, recorded
 
 HOST = "mta.example.com"
 

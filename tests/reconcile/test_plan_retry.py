@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from fakes import ZONE, Desk, mine, obj, verdict
 
 from mailegress.api.conditions import FORWARD_READY, READY, REVERSE_READY, STALLED
 from mailegress.api.types import MailEgress
 from mailegress.model.facts import ErrorKind, Fault, WritePhase, WriteState
 from mailegress.reconcile import summarise
 from mailegress.reconcile.result import ChangeRecords, Plan, SetPtr
+from tests.support.planner import ZONE, Desk, mine, obj, verdict
 
 HOST = "mta.example.com"
 DENIED = Fault("AccessDenied", "AWS denies ec2:ModifyAddressAttribute", ErrorKind.WORLD)

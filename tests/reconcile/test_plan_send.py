@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from fakes import ZONE, Desk, mine, obj
 
 from mailegress.api.types import MailEgress
 from mailegress.model.aws import Absence, Eip, Verb
 from mailegress.model.facts import WritePhase, WriteState
 from mailegress.reconcile.result import ChangeRecords, Plan, ResetPtr, SetPtr
+from tests.support.planner import ZONE, Desk, mine, obj
 
 HOST = "mta.example.com"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fakes import Desk, obj
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +13,7 @@ from mailegress.api.status import Condition, Status
 from mailegress.api.types import MailEgress
 from mailegress.reconcile import summarise
 from mailegress.reconcile.result import Finding, Plan
+from tests.support.planner import Desk, obj
 
 NOW = "2026-11-24T10:00:00Z"
 BEFORE = "2026-11-01T00:00:00Z"

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from fakes import ACCOUNT, REGION, ZONE, Desk, body, mine, verdict
 
 from mailegress.api.conditions import FORWARD_READY, READY, REVERSE_READY
 from mailegress.api.types import MailEgress, parse_object
@@ -14,6 +13,7 @@ from mailegress.model.aws import Absence, NatAddress, NatGateway, Zone, ZoneLook
 from mailegress.model.facts import ErrorKind, Fault, WritePhase, WriteState
 from mailegress.reconcile import summarise
 from mailegress.reconcile.result import ChangeRecords, NeedZoneLook, NeedZones, RemoveFinalizer, ResetPtr
+from tests.support.planner import ACCOUNT, REGION, ZONE, Desk, body, mine, verdict
 
 HOST = "mta.example.com"
 OTHER_ACCOUNT = "444455556666"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from fakes import ZONE, Desk, mine, obj, verdict
 
 from mailegress.api.conditions import FORWARD_READY, READY, RESOLVED, REVERSE_READY
 from mailegress.api.types import MailEgress
@@ -14,6 +13,7 @@ from mailegress.model.facts import ErrorKind, Fault
 from mailegress.reconcile import summarise
 from mailegress.reconcile.reconciler import handled
 from mailegress.reconcile.result import Finding, NeedAuthorities, NeedPublic, NeedSpot, Plan, SetPtr
+from tests.support.planner import ZONE, Desk, mine, obj, verdict
 
 HOST, NEW, THIRD_PARTY = "mta.example.com", "out.example.com", "203.0.113.99"
 SERVERS = [f"ns-{n}.example.net" for n in range(1, 5)]

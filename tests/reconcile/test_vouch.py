@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from fakes import OTHER_UID, REGION, ZONE, Desk, mine, obj, recorded, verdict
 
 from mailegress.api.conditions import ACCEPTED, FORWARD_READY
 from mailegress.api.status import Status
 from mailegress.model.aws import Absence, Verb
 from mailegress.model.facts import WritePhase, WriteState
 from mailegress.reconcile.result import ChangeRecords, Plan, RemoveFinalizer
+from tests.support.planner import OTHER_UID, REGION, ZONE, Desk, mine, obj, recorded, verdict
 
 HOST, OLD = "mta.example.com", "old.example.com"
 FOREIGN = "192.0.2.77"

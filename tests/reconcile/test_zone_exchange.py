@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from fakes import UID, ZONE, Desk, mine, obj, recorded
 
 from mailegress.api.conditions import READY
 from mailegress.api.types import MailEgress
@@ -21,6 +20,7 @@ from mailegress.reconcile.result import (
     ResetPtr,
     SetPtr,
 )
+from tests.support.planner import UID, ZONE, Desk, mine, obj, recorded
 
 HOST = "mta.example.com"
 NEW = Zone("Z2", "example.com", account_id=ZONE.account_id)

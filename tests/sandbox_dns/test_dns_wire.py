@@ -20,7 +20,7 @@ import pytest_asyncio
 from sandbox.dns.dig_shim import complete, find_dig, parse
 from sandbox.dns.knobs import Knob
 from sandbox.dns.service import SandboxDns
-from tests.dns.skip import skipping
+from tests.support.skip import skipping
 
 NS1, RECURSOR = "127.0.53.11", "127.0.53.101"
 

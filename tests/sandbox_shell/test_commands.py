@@ -9,9 +9,9 @@ import subprocess
 from typing import IO
 
 import pytest
-from shell_commands import Commands
 
 from sandbox.seed import INSTANCE_EIPS, NAT_EIPS
+from tests.support.shell_commands import Commands
 
 
 def test_the_command_gets_the_world_and_gives_its_status(commands: Commands) -> None:

@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 
 import pytest
-from shell_commands import Commands
 
 from sandbox.demo import DemoError, Result, Transition, fail, manifest_text, transitions
+from tests.support.shell_commands import Commands
 
 
 def test_the_demo_shows_the_way_from_unknown_to_ready_to_gone(commands: Commands, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Makes the package ``simulation`` importable for the tests beside it, and says which of them run when.
+"""Which of these tests run when.
 
 ``MAILEGRESS_SIM`` unset: the stories under single faults and the API server's troubles. ``quick`` or ``full``: also the
 stateful fuzz, pairs of faults, the small world, the soak and the stories of the remaining promises; ``full`` plays more
@@ -6,12 +6,6 @@ of each.
 """
 
 import os
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent))
-# The planner's desk of plain values, which the small world is built on.
-sys.path.insert(1, str(Path(__file__).parents[1] / "reconcile"))
 
 LONG = (
     "test_sim_machine.py",

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from simulation.apiserver import Fault
-from simulation.harness import NAMESPACE, Sim, simulate
-from simulation.scenarios import HOST, OTHER
 
 from mailegress.api.names import FINALIZER
+from tests.support.simulation.apiserver import Fault
+from tests.support.simulation.harness import NAMESPACE, Sim, simulate
+from tests.support.simulation.scenarios import HOST, OTHER
 
 Trouble = Callable[[Sim], None]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
-from simulation.harness import Sim, simulate
-from simulation.scenarios import HOST, OTHER
-from simulation.storms import EVERY, handled, requests, touch
+from tests.support.simulation.harness import Sim, simulate
+from tests.support.simulation.scenarios import HOST, OTHER
+from tests.support.simulation.storms import EVERY, handled, requests, touch
 
 
 def test_a_request_is_honoured_at_once_and_the_next_one_a_minute_later() -> None:

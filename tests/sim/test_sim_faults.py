@@ -14,13 +14,14 @@ import os
 from collections.abc import Iterable
 
 import pytest
-from simulation import record
-from simulation.faults import Plan
-from simulation.harness import Violation
-from simulation.record import recording
-from simulation.runs import calm, faults, play_faulted
-from simulation.scenarios import SCENARIOS
-from simulation.trace import once_more
+
+from tests.support.simulation import record
+from tests.support.simulation.faults import Plan
+from tests.support.simulation.harness import Violation
+from tests.support.simulation.record import recording
+from tests.support.simulation.runs import calm, faults, play_faulted
+from tests.support.simulation.scenarios import SCENARIOS
+from tests.support.simulation.trace import once_more
 
 SHARE = {"quick": 40, "full": 6}
 """Of the faults beyond one for each choke point, side and class, every so-manieth is played."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from simulation.harness import Sim, simulate
-from simulation.scenarios import HOST, OTHER
-
 from sandbox.dns.knobs import Knob
+from tests.support.simulation.harness import Sim, simulate
+from tests.support.simulation.scenarios import HOST, OTHER
 
 GATE = 60.0
 """Seconds for which the answers of the authorities open the gate."""

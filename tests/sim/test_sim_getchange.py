@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from simulation.apiwire import Object
-from simulation.harness import Sim, simulate
-from simulation.scenarios import HOST
+
+from tests.support.simulation.apiwire import Object
+from tests.support.simulation.harness import Sim, simulate
+from tests.support.simulation.scenarios import HOST
 
 FAULTS: dict[str, dict[str, Any]] = {
     "AccessDenied": {"effect": "error", "code": "AccessDenied", "status": 403},

@@ -7,13 +7,13 @@ import random
 from typing import Any
 
 import pytest
-from simulation.apicases import CASES
-from simulation.apiplay import GOLDEN, differences, play
-from simulation.apiserver import SERVER, ApiServer, now_from
-from simulation.loop import run_virtually
-from simulation.world import START
 
 from mailegress.kube.transport import Transport
+from tests.support.simulation.apicases import CASES
+from tests.support.simulation.apiplay import GOLDEN, differences, play
+from tests.support.simulation.apiserver import SERVER, ApiServer, now_from
+from tests.support.simulation.loop import run_virtually
+from tests.support.simulation.world import START
 
 
 class Double:

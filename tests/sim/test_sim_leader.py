@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
-from simulation.harness import Process, Sim, simulate
-from simulation.owners import Owners
-from simulation.record import Record, recording
-from simulation.scenarios import HOST, OTHER
+
+from tests.support.simulation.harness import Process, Sim, simulate
+from tests.support.simulation.owners import Owners
+from tests.support.simulation.record import Record, recording
+from tests.support.simulation.scenarios import HOST, OTHER
 
 LED = {"leader_elect": "on"}
 DURATION, DEADLINE, RETRY = 15.0, 10.0, 2.4

@@ -9,8 +9,9 @@ import os
 
 from hypothesis import HealthCheck, Phase, Verbosity, settings
 from hypothesis.stateful import run_state_machine_as_test
-from simulation.machine import MailWorld
-from simulation.record import recording
+
+from tests.support.simulation.machine import MailWorld
+from tests.support.simulation.record import recording
 
 EXAMPLES = {"quick": 40, "full": 400}
 STEPS = 30

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from simulation.faults import Plan
-from simulation.harness import NAMESPACE, Sim, simulate
-from simulation.scenarios import HOST, OTHER
 
 from mailegress.model import ownership
 from mailegress.model.ownership import Mark
+from tests.support.simulation.faults import Plan
+from tests.support.simulation.harness import NAMESPACE, Sim, simulate
+from tests.support.simulation.scenarios import HOST, OTHER
 
 FOREIGN = "192.0.2.77"
 

@@ -11,10 +11,11 @@ import os
 import random
 
 import pytest
-from simulation.faults import Plan
-from simulation.harness import Violation
-from simulation.record import recording
-from simulation.runs import faults, play_faulted
+
+from tests.support.simulation.faults import Plan
+from tests.support.simulation.harness import Violation
+from tests.support.simulation.record import recording
+from tests.support.simulation.runs import faults, play_faulted
 
 SHORT = ("create-instance", "delete", "delete-midway", "adopt", "observed", "rename", "eip-swap")
 COUNTS = {"quick": 10, "full": 100}

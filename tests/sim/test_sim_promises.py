@@ -7,12 +7,12 @@ import logging
 
 import pytest
 from prometheus_client import generate_latest
-from simulation.apiwire import Object
-from simulation.harness import Sim, simulate
-from simulation.record import recording
-from simulation.scenarios import HOST
 
 from mailegress.telemetry.logs import JsonFormatter, TextFormatter
+from tests.support.simulation.apiwire import Object
+from tests.support.simulation.harness import Sim, simulate
+from tests.support.simulation.record import recording
+from tests.support.simulation.scenarios import HOST
 
 TOKEN = "IQoJb3JpZ2luX2VjE" + "Ab3/x+9" * 30
 KEY = "ASIAQ3EGRNXLE7EXAMPL"

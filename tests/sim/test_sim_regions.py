@@ -6,11 +6,12 @@ import itertools
 from typing import Any
 
 import pytest
-from simulation.apiwire import Object
-from simulation.facts import ready_of
-from simulation.harness import NAMESPACE, Sim, simulate
-from simulation.scenarios import HOST, OTHER
-from simulation.world import REGION
+
+from tests.support.simulation.apiwire import Object
+from tests.support.simulation.facts import ready_of
+from tests.support.simulation.harness import NAMESPACE, Sim, simulate
+from tests.support.simulation.scenarios import HOST, OTHER
+from tests.support.simulation.world import REGION
 
 ELSEWHERE = "eu-west-1"
 EFFECTS: dict[str, dict[str, Any]] = {

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from simulation.faults import Plan
-from simulation.machine import MailWorld
-from simulation.runs import play_faulted
+from tests.support.simulation.faults import Plan
+from tests.support.simulation.machine import MailWorld
+from tests.support.simulation.runs import play_faulted
 
 
 def test_an_address_that_nothing_replaces_is_not_told_as_progress() -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from simulation.harness import Sim, simulate
-from simulation.scenarios import HOST
 
 from sandbox.dns.journal import Journal
 from sandbox.dns.knobs import Knob
+from tests.support.simulation.harness import Sim, simulate
+from tests.support.simulation.scenarios import HOST
 
 POLL = 5.0
 """--dns-poll-seconds."""

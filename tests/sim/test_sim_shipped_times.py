@@ -11,8 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from simulation.harness import Sim, simulate
-from simulation.scenarios import HOST
+
+from tests.support.simulation.harness import Sim, simulate
+from tests.support.simulation.scenarios import HOST
 
 BLOCKED = 60.0
 """--blocked-seconds."""

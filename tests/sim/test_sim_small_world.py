@@ -6,9 +6,10 @@ import os
 from dataclasses import replace
 
 import pytest
-from simulation.record import recording
-from simulation.smallstate import SPECS, Spec
-from simulation.smallworld import Walk, rested
+
+from tests.support.simulation.record import recording
+from tests.support.simulation.smallstate import SPECS, Spec
+from tests.support.simulation.smallworld import Walk, rested
 
 STARTS: dict[str, tuple[tuple[Spec, ...], int, int]] = {
     "nothing": ((), 1, 1),

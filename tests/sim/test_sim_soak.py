@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 
 import pytest
-from simulation.harness import Sim, simulate
-from simulation.record import recording
-from simulation.soak import DAY, Soak, soak
+
+from tests.support.simulation.harness import Sim, simulate
+from tests.support.simulation.record import recording
+from tests.support.simulation.soak import DAY, Soak, soak
 
 FORMS = {"quick": [(20, 0.5, "600")], "full": [(100, 30.0, "3600"), (1000, 3.0, "3600")]}
 """Objects, virtual days, seconds between two looks at an object that is right (the default is 600: a soak of that many

@@ -9,12 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from simulation import runs
-from simulation.faults import Plan
-from simulation.harness import Sim, Violation, simulate
-from simulation.runs import play_faulted
-from simulation.scenarios import HOST
-from simulation.trace import once_more
+
+from tests.support.simulation import runs
+from tests.support.simulation.faults import Plan
+from tests.support.simulation.harness import Sim, Violation, simulate
+from tests.support.simulation.runs import play_faulted
+from tests.support.simulation.scenarios import HOST
+from tests.support.simulation.trace import once_more
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from simulation.apiwire import Object
-from simulation.harness import Sim, simulate
-from simulation.scenarios import HOST
+from tests.support.simulation.apiwire import Object
+from tests.support.simulation.harness import Sim, simulate
+from tests.support.simulation.scenarios import HOST
 
 
 def told(sim: Sim) -> list[str]:

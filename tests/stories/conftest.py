@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +12,7 @@ import pytest
 from sandbox.controlplane import ControlPlane, find_or_build
 from sandbox.local import Sandbox, prepare
 from scripts.rights_check import Rights
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from kit import Story
+from tests.support.stories.story import Story
 
 SCALE = 1 / 60
 """INSYNC after half a second, a PTR after one or two."""

@@ -4,7 +4,8 @@ found; their TTL too."""
 from __future__ import annotations
 
 import pytest
-from kit import Story
+
+from tests.support.stories.story import Story
 
 HOST = "mta.example.com"
 

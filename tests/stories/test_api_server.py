@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from kit import Meg, Story
-from order import WRITES
 
 from sandbox.operator import OperatorProcess
+from tests.support.stories.order import WRITES
+from tests.support.stories.story import Meg, Story
 
 
 def keep_running(story: Story, operator: OperatorProcess) -> None:

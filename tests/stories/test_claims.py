@@ -7,11 +7,11 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from history import condition, watched
-from kit import Meg, Story
 from kubernetes import client as k8s
 
 from sandbox.aws.client import EipInfo
+from tests.support.stories.history import condition, watched
+from tests.support.stories.story import Meg, Story
 
 H1, H2, H3 = "mta1.example.com", "mta2.example.com", "mta3.example.com"
 TENANT = "another-tenant-of-this-cluster"

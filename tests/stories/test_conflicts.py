@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from history import condition, watched
-from kit import Meg, Story, record_change
+
+from tests.support.stories.history import condition, watched
+from tests.support.stories.story import Meg, Story, record_change
 
 HOST = "mta.example.com"
 MARK = f"_mailegress.{HOST}"

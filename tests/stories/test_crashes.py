@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from kit import Story
-from order import WRITES, never_broken
+
+from tests.support.stories.order import WRITES, never_broken
+from tests.support.stories.story import Story
 
 HOST = "mta.example.com"
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from kit import Meg, Story
 
 from sandbox.aws.client import ZoneInfo
+from tests.support.stories.story import Meg, Story
 
 HOST = "mta.example.com"
 APEX = "example.com"

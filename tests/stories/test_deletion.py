@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kit import Story
+from tests.support.stories.story import Story
 
 HOST = "mta.example.com"
 QUIET = "3600"

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from history import watched
-from kit import Meg, Story, ZoneInfo
+
+from tests.support.stories.history import watched
+from tests.support.stories.story import Meg, Story, ZoneInfo
 
 HOST = "mta.example.com"
 STRANGER = "203.0.113.99"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from kit import Meg, Story
-from order import attempts, last_call, writes
 
 from sandbox.aws.client import EipInfo, ZoneInfo
+from tests.support.stories.order import attempts, last_call, writes
+from tests.support.stories.story import Meg, Story
 
 HOST, MARK = "mta.example.com", "_mailegress.mta.example.com"
 STRANGER = "192.0.2.250"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 
-import order
 import pytest
-from film import filmed
-from kit import Story
-from order import last_call
+
+from tests.support.stories import order
+from tests.support.stories.order import last_call
+from tests.support.stories.story import Story
+from tests.support.stories.watch_recorder import filmed
 
 STALL = "3"
 

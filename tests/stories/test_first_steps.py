@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kit import Story
+from tests.support.stories.story import Story
 
 
 def test_a_mail_egress_becomes_ready_and_leaves_no_trace(story: Story) -> None:

@@ -6,8 +6,9 @@ import json
 from typing import Any
 
 import yaml
-from history import check_every, condition, watched
-from kit import Meg, Story, manifest
+
+from tests.support.stories.history import check_every, condition, watched
+from tests.support.stories.story import Meg, Story, manifest
 
 HOST, HOST2 = "mta.example.com", "mta2.example.com"
 MANAGERS = ("kubectl", "argocd-controller", "kustomize-controller")

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
-from kit import GROUP, PLURAL, VERSION, Meg, Story
 from kubernetes import client as k8s
 
 from sandbox.local import CRDS
+from tests.support.stories.story import GROUP, PLURAL, VERSION, Meg, Story
 
 NASTY = "\x1b[31mred\x1b[0m\r\nsecond line\t\x07\u202egnp.exe\u200b\u2028 " + "lang " * 20_000
 MESSAGE = 1024

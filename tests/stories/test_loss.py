@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from kit import Meg, Story
-from order import attempts, last_call, never_broken, writes
-
 from sandbox.aws.client import EipInfo
 from sandbox.cloud import REGION
+from tests.support.stories.order import attempts, last_call, never_broken, writes
+from tests.support.stories.story import Meg, Story
 
 HOST = "mta.example.com"
 STRANGER = "222222222222"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from kit import Story
-from order import WRITES, last_call
+
+from tests.support.stories.order import WRITES, last_call
+from tests.support.stories.story import Story
 
 READS = {
     "ChangeResourceRecordSets": ("ListResourceRecordSets",),

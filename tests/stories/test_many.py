@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from kit import GROUP, PLURAL, VERSION, Meg, Story
 from kubernetes import client as k8s
-from order import last_call
 
 from sandbox.aws.client import EipInfo
 from sandbox.waiting import wait_until
+from tests.support.stories.order import last_call
+from tests.support.stories.story import GROUP, PLURAL, VERSION, Meg, Story
 
 CROWD = 200
 PATIENCE = 240.0

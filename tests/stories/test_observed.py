@@ -3,9 +3,8 @@ operator's work."""
 
 from __future__ import annotations
 
-from kit import Story
-
 from sandbox.aws.client import EipInfo
+from tests.support.stories.story import Story
 
 ZONE, HOST = "example.net", "mta.example.net"
 OBSERVED = {"management": "Observed"}

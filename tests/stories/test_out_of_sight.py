@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 
 import pytest
-from kit import Meg, Story
-from order import last_call, writes
+
+from tests.support.stories.order import last_call, writes
+from tests.support.stories.story import Meg, Story
 
 HOST = "mta.example.com"
 MARK = f"_mailegress.{HOST}"

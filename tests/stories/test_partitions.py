@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from history import watched
-from kit import Story
+
+from tests.support.stories.history import watched
+from tests.support.stories.story import Story
 
 HOST = "mta.example.com"
 ZONES, ADDRESSES = "222233334444", "333344445555"

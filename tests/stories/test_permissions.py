@@ -5,10 +5,10 @@ from __future__ import annotations
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from kit import Story, record_change
 
 from sandbox.cloud import OPERATOR_KEY, REGION
 from sandbox.shipped import TAGGED_POLICY
+from tests.support.stories.story import Story, record_change
 
 HOST = "mta.example.com"
 

@@ -9,11 +9,11 @@ import time
 from typing import Any
 
 import pytest
-from kit import GROUP, PLURAL, Story
 
 from sandbox.cloud import OPERATOR_USER
 from sandbox.local import CRDS
 from sandbox.operator import OperatorProcess
+from tests.support.stories.story import GROUP, PLURAL, Story
 
 
 def stop_seconds(operator: OperatorProcess) -> float:

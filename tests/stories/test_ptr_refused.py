@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from kit import Story
+from tests.support.stories.story import Story
 
 TTL = {"ttlSeconds": 5}
 WORDS = "The domain name mta.example.com does not map to 203.0.113.1 in our view of the world"

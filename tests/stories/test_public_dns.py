@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from history import watched
-from kit import Story
-from test_dns_gate import HOST, clear, knob, queries
-from test_observed import HOST as OTHER_HOST
-from test_observed import OBSERVED, ZONE, other_dns
+
+from tests.stories.test_dns_gate import HOST, clear, knob, queries
+from tests.stories.test_observed import HOST as OTHER_HOST
+from tests.stories.test_observed import OBSERVED, ZONE, other_dns
+from tests.support.stories.history import watched
+from tests.support.stories.story import Story
 
 RECURSORS = ("recursor-1", "recursor-2")
 

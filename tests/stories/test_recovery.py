@@ -8,8 +8,9 @@ import uuid
 from typing import Any
 
 import pytest
-from kit import GROUP, PLURAL, VERSION, Meg, Story
-from order import attempts, last_call, never_broken, writes
+
+from tests.support.stories.order import attempts, last_call, never_broken, writes
+from tests.support.stories.story import GROUP, PLURAL, VERSION, Meg, Story
 
 H1, H2 = "mta1.example.com", "mta2.example.com"
 MARK = "_mailegress."

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from kit import Story
-from order import last_call, never_broken, only, writes
+from tests.support.stories.order import last_call, never_broken, only, writes
+from tests.support.stories.story import Story
 
 H1, H2, H3 = "mta1.example.com", "mta2.example.com", "mta3.example.com"
 MARK = "_mailegress."

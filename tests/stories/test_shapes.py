@@ -3,9 +3,8 @@ in one region or two."""
 
 from __future__ import annotations
 
-from kit import Meg, Story
-
 from sandbox.aws.client import EipInfo, ZoneInfo
+from tests.support.stories.story import Meg, Story
 
 HOST = "mta.example.com"
 ELSEWHERE = "us-east-1"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kit import Meg, Story
+from tests.support.stories.story import Meg, Story
 
 HOST, OTHER = "mta.example.com", "mx2.example.com"
 

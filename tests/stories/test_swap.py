@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from kit import Story
-from order import last_call, never_broken, only, writes
-
 from sandbox.aws.client import EipInfo
+from tests.support.stories.order import last_call, never_broken, only, writes
+from tests.support.stories.story import Story
 
 HOST, OTHER = "mta.example.com", "mta2.example.com"
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from kit import Meg, Story
-from order import never_broken
+from tests.support.stories.order import never_broken
+from tests.support.stories.story import Meg, Story
 
 
 def settle(story: Story, megs: list[Meg]) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from kit import Story
-from order import last_call, never_broken, only, writes
-
 from sandbox.aws.client import ZoneInfo
+from tests.support.stories.order import last_call, never_broken, only, writes
+from tests.support.stories.story import Story
 
 HOST, MARK = "mta.example.com", "_mailegress.mta.example.com"
 

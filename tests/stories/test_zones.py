@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from kit import Meg, Story
+
+from tests.support.stories.story import Meg, Story
 
 HOST = "mta.example.com"
 OWN = "111122223333"

@@ -1,0 +1,14 @@
+"""What tests share. A directory of tests keeps to itself what only its ``conftest.py`` needs.
+
+``planner``        the planner over plain values, without I/O
+``aws_world``      AWS's replies for the adapter's tests
+``fake_api``       an API server over HTTP, for faults that a real one shows rarely
+``internet``       a scripted DNS; ``hostile_dns`` is one that attacks; ``skip`` puts a running clock forward
+``virtual_loop``   an event loop whose clock jumps to the next timer
+``simulation``     the whole operator over AWS, DNS and an API server in virtual time
+``mutants``        the planted bugs and what plants them
+``stories``        a user, the order of writes and the history of a story over a real API server
+``process``        replicas as processes and the record of what they did
+``observability``  reading metrics, rules and dashboards
+``gitops``         every situation of an object, and what Argo CD and kstatus make of it
+"""

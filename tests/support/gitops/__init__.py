@@ -1,0 +1,1 @@
+"""Every situation of an object, and what GitOps tools make of it."""

@@ -1,0 +1,416 @@
+"""Every situation of a MailEgress that a GitOps tool may meet, and what each tool has to make of it.
+
+``passes``: a rollout goes on; ``waits``: it holds until something changes; ``fails``: it ends, for a human is needed.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mailegress.aws.api import AwsError, Service
+from mailegress.aws.errors import classify
+from mailegress.model.aws import Absence
+from mailegress.model.dns import AnswerKind
+from mailegress.model.facts import Fact, Fault, WritePhase, WriteState
+from mailegress.reconcile.result import SetPtr
+from tests.support.gitops.scene import HOST, NEW_HOST, Scene
+from tests.support.planner import OTHER_UID, ZONE, mine, obj
+
+OLDER = "2020-01-01T00:00:00Z"
+
+
+class Verdict(enum.StrEnum):
+    PASSES = "passes"
+    WAITS = "waits"
+    FAILS = "fails"
+
+
+@dataclass(frozen=True)
+class Situation:
+    """``name`` is a file name; ``reason`` that of Ready."""
+
+    name: str
+    told: str
+    reason: str
+    verdict: Verdict
+    deleting: bool
+    suspended: bool
+    enter: Callable[[Scene], None]
+
+
+ALL: list[Situation] = []
+
+
+def situation(
+    told: str, reason: str, verdict: Verdict, *, deleting: bool = False, suspended: bool = False
+) -> Callable[[Callable[[Scene], None]], Callable[[Scene], None]]:
+    def add(enter: Callable[[Scene], None]) -> Callable[[Scene], None]:
+        name = enter.__name__.replace("_", "-")
+        ALL.append(Situation(name, told, reason, verdict, deleting, suspended, enter))
+        return enter
+
+    return add
+
+
+def denied(operation: str = "ListHostedZones", service: Service = Service.ROUTE53) -> Fault:
+    return classify(
+        AwsError(
+            service,
+            operation,
+            "AccessDenied",
+            "User is not authorized to perform this action because no identity-based policy allows it",
+            403,
+        )
+    )
+
+
+def throttled() -> Fault:
+    return classify(AwsError(Service.EC2, "DescribeAddresses", "RequestLimitExceeded", "Rate exceeded.", 503))
+
+
+# ---------------------------------------------------------------- on the way up
+
+
+@situation("applied, no operator has looked", "Pending", Verdict.WAITS)
+def never_seen(s: Scene) -> None:
+    s.apply(s.desk.eip(1), finalizer=False)
+
+
+@situation("first look, nothing read yet", "Progressing", Verdict.WAITS)
+def first_look(s: Scene) -> None:
+    s.apply(s.desk.eip(1), finalizer=False)
+    s.desk.book.at = None
+    s.desk.zones.zones = None
+    s.look()
+
+
+@situation("the A record is being created", "ChangePending", Verdict.WAITS)
+def record_under_way(s: Scene) -> None:
+    s.apply(s.desk.eip(1))
+    s.look()
+
+
+@situation("Route 53 publishes the A record", "ChangePending", Verdict.WAITS)
+def change_pending(s: Scene) -> None:
+    eip = s.desk.eip(1)
+    s.apply(eip)
+    s.has_record(eip)
+    s.desk.writer.states[(ZONE.id, HOST)] = WriteState(WritePhase.APPLIED, 0.0, change_id="C1")
+    s.look()
+
+
+@situation("one name server still lags", "AuthoritiesDisagree", Verdict.WAITS)
+def authorities_disagree(s: Scene) -> None:
+    eip = s.desk.eip(1)
+    s.apply(eip)
+    s.has_record(eip)
+    s.desk.dns.kinds["ns-2.example.net"] = AnswerKind.NXDOMAIN
+    s.look()
+
+
+@situation("AWS carries the PTR out", "PTRPending", Verdict.WAITS)
+def ptr_pending(s: Scene) -> None:
+    eip = s.desk.eip(1)
+    s.apply(eip)
+    s.has_record(eip)
+    s.pending_ptr(eip)
+    s.look()
+
+
+@situation("public resolvers do not see it yet", "NotPropagated", Verdict.WAITS)
+def not_propagated(s: Scene) -> None:
+    eip = s.desk.eip(1)
+    s.apply(eip)
+    s.is_right(eip)
+    for resolver in s.desk.dns.resolvers:
+        s.desk.dns.kinds[resolver] = AnswerKind.NXDOMAIN
+    s.look()
+
+
+@situation("management Observed, the A record is not written yet", "WaitingForForward", Verdict.WAITS)
+def observed_waiting(s: Scene) -> None:
+    s.apply(s.desk.eip(1), forward={"management": "Observed"})
+    s.look()
+
+
+# ---------------------------------------------------------------- right
+
+
+@situation("all is right", "Ready", Verdict.PASSES)
+def ready(s: Scene) -> None:
+    s.ready()
+
+
+@situation("all is right, three addresses", "Ready", Verdict.PASSES)
+def ready_three_addresses(s: Scene) -> None:
+    s.ready(3)
+
+
+@situation("all is right, the operator asks no public resolvers", "Ready", Verdict.PASSES)
+def ready_without_resolvers(s: Scene) -> None:
+    s.desk.dns.resolvers = ()
+    s.ready()
+
+
+@situation("all is right, management Observed", "Ready", Verdict.PASSES)
+def observed_ready(s: Scene) -> None:
+    eip = s.desk.eip(1, HOST)
+    s.apply(eip, forward={"management": "Observed"})
+    s.desk.dns.answers[HOST] = frozenset({eip.public_ip})
+    s.look()
+    # A record that others keep is read twice.
+    s.desk.now = s.desk.dns.at = s.desk.dns.public_at = 5.0
+    s.look()
+
+
+@situation("the new name is right, the old one is being cleared away", "RetiringOldName", Verdict.PASSES)
+def retiring_old_name(s: Scene) -> None:
+    s.ready()
+    s.edit(hostname=NEW_HOST)
+    s.advance()
+
+
+@situation("all is right, AWS throttles the operator", "Ready", Verdict.PASSES)
+def ready_while_throttled(s: Scene) -> None:
+    s.ready()
+    view = s.desk.book.get("ap-northeast-1").value
+    s.desk.book.get = lambda region: Fact(view, 0.0, throttled(), 1, 1.0)  # type: ignore[method-assign]
+    s.look()
+
+
+@situation("all is right, a new look was asked for", "Ready", Verdict.PASSES)
+def ready_look_requested(s: Scene) -> None:
+    s.ready()
+    s.request_look()
+
+
+# ---------------------------------------------------------------- an edit
+
+
+@situation("edited while Ready, not looked at since", "Ready", Verdict.WAITS)
+def edited_not_seen(s: Scene) -> None:
+    s.ready()
+    s.edit(hostname=NEW_HOST)
+
+
+@situation("edited while Ready, the new name is being made", "ChangePending", Verdict.WAITS)
+def rename_under_way(s: Scene) -> None:
+    s.ready()
+    s.edit(hostname=NEW_HOST)
+    s.look()
+
+
+@situation("status wiped by hand, not looked at since", "", Verdict.WAITS)
+def status_wiped(s: Scene) -> None:
+    s.ready()
+    s.store({"observedGeneration": -1, "conditions": []})
+
+
+# ---------------------------------------------------------------- waits for the world
+
+
+@situation("no hosted zone for the name", "ZoneNotFound", Verdict.WAITS)
+def zone_missing(s: Scene) -> None:
+    s.desk.zones.zones = ()
+    s.apply(s.desk.eip(1))
+    s.look()
+
+
+@situation("no hosted zone for the name, for 30 minutes", "ZoneNotFound", Verdict.FAILS)
+def zone_missing_for_long(s: Scene) -> None:
+    zone_missing(s)
+    s.look(stuck=True)
+
+
+@situation("the Elastic IP does not exist", "AddressNotFound", Verdict.WAITS)
+def address_missing(s: Scene) -> None:
+    eip = s.desk.eip(1)
+    s.apply(eip)
+    del s.desk.book.eips[eip.allocation_id]
+    s.desk.book.absences[eip.allocation_id] = Absence.LOST
+    s.look()
+
+
+@situation("AWS denies the operator a call", "AccessDenied", Verdict.WAITS)
+def access_denied(s: Scene) -> None:
+    s.apply(s.desk.eip(1))
+    s.desk.zones.get = lambda: Fact(fault=denied(), misses=1, tried_at=0.0)  # type: ignore[method-assign]
+    s.look()
+
+
+@situation("AWS denies the operator a call, for 30 minutes", "AccessDenied", Verdict.FAILS)
+def access_denied_for_long(s: Scene) -> None:
+    access_denied(s)
+    s.look(stuck=True)
+
+
+@situation("AWS denies the PTR, the A record stands", "AccessDenied", Verdict.WAITS)
+def ptr_denied(s: Scene) -> None:
+    eip = s.desk.eip(1)
+    s.apply(eip)
+    s.has_record(eip)
+    assert isinstance(s.look().action, SetPtr)
+    fault = denied("ModifyAddressAttribute", Service.EC2)
+    s.desk.ptrs.states[eip.allocation_id] = WriteState(WritePhase.FAILED, 0.0, fault, attempts=1)
+    s.look()
+
+
+@situation("half of the account's addresses vanished at once", "MassLossSuspected", Verdict.WAITS)
+def mass_loss(s: Scene) -> None:
+    [eip] = s.ready()
+    del s.desk.book.eips[eip.allocation_id]
+    s.desk.book.absences[eip.allocation_id] = Absence.MASS
+    s.look()
+
+
+@situation("one of two addresses was released", "AddressLost", Verdict.WAITS)
+def address_lost(s: Scene) -> None:
+    _, eip = s.ready(2)
+    del s.desk.book.eips[eip.allocation_id]
+    s.desk.book.absences[eip.allocation_id] = Absence.LOST
+    s.advance()
+
+
+@situation("another object is about to give the name back", "WaitingForRelease", Verdict.WAITS)
+def waiting_for_release(s: Scene) -> None:
+    s.desk.take(obj("other.example.com", [s.desk.eip(2)], uid=OTHER_UID, created=OLDER))
+    eip = s.desk.eip(1)
+    s.apply(eip)
+    s.desk.records.put(HOST, [eip.public_ip], mine(OTHER_UID))
+    s.look()
+
+
+# ---------------------------------------------------------------- a human is needed
+
+
+@situation("a record of somebody else stands at the name", "RecordConflict", Verdict.FAILS)
+def foreign_record(s: Scene) -> None:
+    s.apply(s.desk.eip(1))
+    s.foreign_record()
+    s.look()
+
+
+@situation("somebody replaced the A record of a Ready object", "RecordConflict", Verdict.FAILS)
+def drift(s: Scene) -> None:
+    s.ready()
+    s.foreign_record()
+    s.look()
+
+
+@situation("another MailEgress holds the hostname", "HostnameConflict", Verdict.FAILS)
+def hostname_conflict(s: Scene) -> None:
+    s.desk.take(obj(HOST, [s.desk.eip(2)], uid=OTHER_UID, created=OLDER))
+    s.apply(s.desk.eip(1))
+    s.look()
+
+
+@situation("another MailEgress holds the address", "AddressConflict", Verdict.FAILS)
+def address_conflict(s: Scene) -> None:
+    eip = s.desk.eip(1)
+    s.desk.take(obj("other.example.com", [eip], uid=OTHER_UID, created=OLDER))
+    s.apply(eip)
+    s.look()
+
+
+@situation("the address has a PTR of somebody else", "PTRConflict", Verdict.FAILS)
+def foreign_ptr(s: Scene) -> None:
+    s.apply(s.desk.eip(1, "mail.example.net"))
+    s.look()
+
+
+@situation("the right record is there, adoption is Never", "RecordNotAdopted", Verdict.FAILS)
+def not_adopted(s: Scene) -> None:
+    eip = s.desk.eip(1)
+    s.apply(eip, adoption="Never")
+    s.desk.records.put(HOST, [eip.public_ip])
+    s.desk.publish(HOST)
+    s.look()
+
+
+@situation("GovCloud: only AWS Support can set the PTR", "ReverseUnsupported", Verdict.FAILS)
+def reverse_unsupported(s: Scene) -> None:
+    eip = s.desk.eip(1)
+    s.desk.book.supported = False
+    s.apply(eip)
+    s.has_record(eip)
+    s.look()
+
+
+@situation("restored from a lost cluster whose owner ID is not accepted", "RecordConflict", Verdict.FAILS)
+def owner_not_accepted(s: Scene) -> None:
+    eip = s.desk.eip(1, HOST)
+    # Even so it is not the PTR that is in the way: somebody who resets it, as PTRNotAdopted advises, stops the mail.
+    s.apply(eip, adoption="Never")
+    s.desk.records.put(HOST, [eip.public_ip], mine(OTHER_UID, owner="cluster-b"))
+    s.look()
+
+
+# ---------------------------------------------------------------- suspended
+
+
+@situation("suspended, all is right", "Ready", Verdict.PASSES, suspended=True)
+def suspended_ready(s: Scene) -> None:
+    s.ready()
+    s.edit(suspend=True)
+    s.look()
+
+
+@situation("suspended before anything was written", "Suspended", Verdict.WAITS, suspended=True)
+def suspended_new(s: Scene) -> None:
+    s.apply(s.desk.eip(1), finalizer=False, suspend=True)
+    s.look()
+
+
+@situation("suspended, then edited", "Suspended", Verdict.WAITS, suspended=True)
+def suspended_edited(s: Scene) -> None:
+    s.ready()
+    s.edit(suspend=True, hostname=NEW_HOST)
+    s.look()
+
+
+@situation("suspended, the hosted zone is missing", "ZoneNotFound", Verdict.WAITS, suspended=True)
+def suspended_zone_missing(s: Scene) -> None:
+    s.desk.zones.zones = ()
+    s.apply(s.desk.eip(1), suspend=True)
+    s.look()
+
+
+@situation("suspended, a record of somebody else", "RecordConflict", Verdict.FAILS, suspended=True)
+def suspended_foreign_record(s: Scene) -> None:
+    s.apply(s.desk.eip(1), suspend=True)
+    s.foreign_record()
+    s.look()
+
+
+# ---------------------------------------------------------------- going
+
+
+@situation("deleted while Ready, not looked at since", "Ready", Verdict.WAITS, deleting=True)
+def deleted_not_seen(s: Scene) -> None:
+    s.ready()
+    s.delete()
+
+
+@situation("deleted, the PTR is being reset", "Deleting", Verdict.WAITS, deleting=True)
+def deleting(s: Scene) -> None:
+    s.ready()
+    s.delete()
+    s.look()
+
+
+@situation("deleted, AWS denies the clean-up", "DeletionBlocked", Verdict.WAITS, deleting=True)
+def deletion_blocked(s: Scene) -> None:
+    s.ready()
+    s.delete()
+    s.desk.zones.get = lambda: Fact(fault=denied(), misses=1, tried_at=0.0)  # type: ignore[method-assign]
+    s.look()
+
+
+@situation(
+    "deleted, AWS denies the clean-up, for 30 minutes", "DeletionBlocked", Verdict.WAITS, deleting=True
+)
+def deletion_blocked_for_long(s: Scene) -> None:
+    deletion_blocked(s)
+    s.look(stuck=True)

@@ -1,0 +1,1 @@
+"""Bugs that are planted in copies of the code, and who must find them."""

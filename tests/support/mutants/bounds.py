@@ -1,0 +1,158 @@
+"""Bugs that let one tenant or a stranger cost all others the operator (E8), or touch what is another's (S2)."""
+
+from __future__ import annotations
+
+from tests.support.mutants.mutant import Mutant
+
+BOUNDS = (
+    Mutant(
+        "keeps-every-annotation",
+        "E8",
+        "Every annotation of every object is kept in memory",
+        "api/slim.py",
+        '        kept["annotations"] = {RECONCILE_ANNOTATION: requested[:RECONCILE_REQUEST_LENGTH]}\n',
+        '        kept["annotations"] = dict(annotations)\n',
+        tests=(
+            "tests/kube/test_pages.py::test_a_slim_copy_has_our_own_finalizer_and_annotation_and_a_count",
+        ),
+    ),
+    Mutant(
+        "list-held-whole",
+        "E8",
+        "A page of a list is parsed when all of it is there",
+        "kube/pages.py",
+        "        if len(self._text) < self._worthwhile and not last:\n",
+        "        if not last:\n",
+        tests=("tests/kube/test_pages.py::test_a_page_is_never_held_whole",),
+    ),
+    Mutant(
+        "exposition-for-each-scraper",
+        "E8",
+        "Every scraper has all metrics read for itself",
+        "cli/http.py",
+        "        if now >= at + EXPOSITION_SECONDS:\n",
+        "        if now >= at:\n",
+        tests=("tests/cli/test_http.py::test_one_exposition_serves_everybody_for_a_second",),
+    ),
+    Mutant(
+        "connections-without-number",
+        "E8",
+        "Any number of connections to the port of probes and metrics stay open",
+        "cli/http.py",
+        "        if len(self._deadlines) >= MOST_CONNECTIONS:\n",
+        "        if len(self._deadlines) >= 10 * MOST_CONNECTIONS:\n",
+        tests=("tests/hostile/test_http.py::test_no_more_connections_than_the_bound_stay_open",),
+    ),
+    Mutant(
+        "flood-drops-others-events",
+        "E8",
+        "A flood of Events in one namespace drops those of another",
+        "kube/event_recorder.py",
+        "        namespace = max(self._waiting, key=lambda name: len(self._waiting[name]))\n",
+        "        namespace = min(self._waiting, key=lambda name: len(self._waiting[name]))\n",
+        tests=(
+            "tests/kube/test_courier.py::"
+            "test_a_flood_in_one_namespace_neither_delays_nor_drops_events_of_another",
+        ),
+    ),
+    Mutant(
+        "foreign-finalizers-dropped",
+        "S2",
+        "The finalizers of others go when the operator's own is put on",
+        "reconcile/executor.py",
+        "        if meta.foreign_finalizers:\n",
+        "        if meta.foreign_finalizers > 100:\n",
+        tests=(
+            "tests/reconcile/test_finalizers.py::test_the_finalizers_of_others_are_read_before_the_list_is_replaced",
+        ),
+    ),
+    Mutant(
+        "asleep-but-first",
+        "E4",
+        "A suspended object keeps by its age what it does not use",
+        "reconcile/claim_index.py",
+        "standing.holds or (standing.able and not claimant.suspended)",
+        "standing.holds or standing.able",
+        tests=("tests/reconcile/test_lines.py::test_a_suspended_object_holds_nothing_by_its_age",),
+    ),
+    Mutant(
+        "nothing-resolved-but-first",
+        "E4",
+        "An object without any address keeps a hostname by its age",
+        "reconcile/rules/claims.py",
+        "    return Standing(holds, bool(targets.wanted) and not hopeless, ",
+        "    return Standing(holds, not hopeless, ",
+        tests=(
+            "tests/reconcile/test_lines.py::"
+            "test_an_object_whose_selectors_resolve_to_nothing_holds_nothing_by_its_age",
+        ),
+    ),
+    Mutant(
+        "hopeless-but-first",
+        "E4",
+        "A hopeless object keeps an address by its age",
+        "reconcile/rules/claims.py",
+        "    return Standing(holds, bool(targets.wanted) and not hopeless, ",
+        "    return Standing(holds, bool(targets.wanted), ",
+        tests=(
+            "tests/reconcile/test_lines.py::"
+            "test_a_hopeless_object_holds_nothing_by_its_age_until_it_is_edited",
+        ),
+    ),
+    Mutant(
+        "suspension-lets-go",
+        "S9",
+        "A suspended object under Observed loses the name that its PTR shows",
+        "reconcile/rules/claims.py",
+        "    holds = spec.hostname in shown if is_observed else ",
+        "    holds = not is_observed and ",
+        tests=(
+            "tests/reconcile/test_lines.py::test_a_suspended_object_under_observed_keeps_what_its_ptr_shows",
+        ),
+    ),
+    Mutant(
+        "all-rivals-woken",
+        "E8",
+        "An edit wakes every rival",
+        "reconcile/claim_index.py",
+        "for place in self._lines.get(line, ())[:_HEADS]}",
+        "for place in self._lines.get(line, ())}",
+        tests=(
+            "tests/reconcile/test_lines.py::"
+            "test_an_edit_wakes_the_first_two_in_line_whatever_the_number_of_rivals",
+        ),
+    ),
+    Mutant(
+        "far-back-looks-often",
+        "E8",
+        "Whoever is further back in line looks again every minute",
+        "reconcile/rules/__init__.py",
+        "    far = bool(builder.blocked_on) and ",
+        "    far = False and ",
+        tests=(
+            "tests/reconcile/test_lines.py::"
+            "test_who_is_further_back_in_line_looks_seldom_and_does_not_wait_for_the_release",
+        ),
+    ),
+    Mutant(
+        "whole-line-looked-at",
+        "E8",
+        "Each of those that lost a hostname looks at all that want the address",
+        "reconcile/rules/claims.py",
+        "place == _LOOKED_AT",
+        "place < 0",
+        tests=(
+            "tests/reconcile/test_lines.py::"
+            "test_a_crowd_without_its_hostname_does_not_look_at_all_that_want_the_address",
+        ),
+    ),
+    Mutant(
+        "every-nudge-honoured",
+        "S11",
+        "Every edit and every request makes new readings and ends pauses",
+        "reconcile/memory.py",
+        "    if now >= memory.nudges.due(settings.blocked_seconds, settings.resync_seconds):\n",
+        "    if memory.nudges.pending:\n",
+        tests=("tests/reconcile/test_nudges.py::test_edits_and_requests_are_honoured_at_most_once_a_minute",),
+    ),
+)

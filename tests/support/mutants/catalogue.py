@@ -1,0 +1,16 @@
+"""All planted bugs, and the promises that each of them breaks one of."""
+
+from __future__ import annotations
+
+from tests.support.mutants.bounds import BOUNDS
+from tests.support.mutants.dnsbounds import DNS_BOUNDS
+from tests.support.mutants.hidden import HIDDEN
+from tests.support.mutants.liveness import LIVENESS
+from tests.support.mutants.mutant import Mutant
+from tests.support.mutants.rules import RULES
+from tests.support.mutants.safety import SAFETY
+
+INVARIANTS = (*(f"S{n}" for n in range(1, 14)), *(f"E{n}" for n in range(1, 10)))
+"""As ``docs/guarantees.md`` states them."""
+
+MUTANTS: tuple[Mutant, ...] = (*SAFETY, *HIDDEN, *RULES, *LIVENESS, *BOUNDS, *DNS_BOUNDS)

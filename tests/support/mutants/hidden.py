@@ -1,0 +1,74 @@
+"""Bugs that take what is out of sight for gone (S4, S5, S8)."""
+
+from __future__ import annotations
+
+from tests.support.mutants.mutant import Mutant, Run
+
+HIDDEN = (
+    Mutant(
+        "missing-region-is-clean",
+        "S5",
+        "A PTR in a region that is not configured any more counts as reset",
+        "reconcile/rules/unseen.py",
+        "    if region not in book.regions:\n",
+        "    if region not in book.regions:\n        return None\n    if not region:\n",
+        runs=(Run("region-vanishes"),),
+    ),
+    Mutant(
+        "left-region-is-clean",
+        "S4",
+        "An address in a region that is not configured any more leaves the A record with the edit",
+        "reconcile/rules/leaving.py",
+        "        if eip is None and unseen.holding(observed, builder, ip) is not None:\n",
+        "        if eip is None and not ip:\n",
+        tests=(
+            "tests/reconcile/test_unseen.py"
+            "::test_a_live_object_is_not_ready_while_a_ptr_that_it_left_cannot_be_looked_at",
+        ),
+    ),
+    Mutant(
+        "other-account-is-clean",
+        "S5",
+        "What the credentials of another account do not show counts as released",
+        "reconcile/rules/unseen.py",
+        "    if entry.account_id not in (None, view.account_id):\n",
+        "    if entry.account_id not in (None, view.account_id):\n        return None\n    if not view.account_id:\n",
+        runs=(Run("ec2-account-changes"),),
+    ),
+    Mutant(
+        "one-look-is-enough",
+        "S5",
+        "An address that one reading lacks counts as released when its object is deleted",
+        "reconcile/rules/unseen.py",
+        "    if absence is Absence.LOST:\n",
+        "    if absence is not Absence.MASS:\n",
+        runs=(Run("eip-hidden"),),
+    ),
+    Mutant(
+        "no-such-zone-is-gone",
+        "S8",
+        "A hosted zone that another account does not have counts as deleted",
+        "reconcile/rules/unseen.py",
+        "    if account not in (None, look.account_id):\n",
+        "    if account is None:\n",
+        runs=(Run("zone-account-changes"),),
+    ),
+    Mutant(
+        "unlisted-zone-is-gone",
+        "S8",
+        "A hosted zone that the list does not show counts as deleted",
+        "reconcile/rules/unseen.py",
+        "    if any(zone.id == where.zone_id for zone in zones.value):\n",
+        "    if zones.value is not None:\n",
+        runs=(Run("zone-account-changes"),),
+    ),
+    Mutant(
+        "deleted-zone-holds-for-ever",
+        "E5",
+        "An object whose hosted zone was deleted is never let go of",
+        "reconcile/rules/unseen.py",
+        "    if account is None:\n        return Unseen(\n",
+        "    if account is not None:\n        return Unseen(\n",
+        runs=(Run("zone-deleted"),),
+    ),
+)

@@ -1,0 +1,1 @@
+"""Metrics, rules and dashboards as Prometheus and Grafana read them."""

@@ -1,0 +1,392 @@
+"""The invariants, looked at whenever something happens. Each message begins with the invariant's name."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from mailegress.api.names import OWNERSHIP_LABEL
+from mailegress.aws.settings import AwsSettings
+from mailegress.model.ownership import Mark
+from sandbox.aws.model.eip import Eip
+from sandbox.aws.service import Call
+from tests.support.simulation.apiwire import Object
+from tests.support.simulation.facts import Batch, as_list, bare, mark_of, name_of, ready_of, targets
+from tests.support.simulation.ledger import GATE
+from tests.support.simulation.statuschecks import StatusChecks
+from tests.support.simulation.world import WRITES
+
+PTR_TTL = 300.0
+"""How long receivers may hold a PTR."""
+PUBLISHING = (12.1, 16.1, 20.1, 24.1, 30.1, 31.0)
+"""Seconds after a change batch at which one more name server has it (see the AWS model), looked at each time."""
+
+
+def _age(body: Object) -> tuple[str, str]:
+    """Oldest first."""
+    return body["metadata"]["creationTimestamp"], body["metadata"]["uid"]
+
+
+def _wants(body: Object, eip: Eip) -> bool:
+    """A live object that names this very EIP, in its region or in none."""
+    here = [s for s in body["spec"]["elasticIPs"] if s.get("region", eip.region) == eip.region]
+    named = {s.get("allocationID") or s.get("publicIP") for s in here}
+    return "deletionTimestamp" not in body["metadata"] and bool(named & {eip.allocation_id, eip.public_ip})
+
+
+@dataclass
+class Checks(StatusChecks):
+    """All of them; hears of calls and of writes to the API server."""
+
+    def __post_init__(self) -> None:
+        calls, api = self.world.calls, self.api
+        calls.sent, calls.before, calls.after = self._on_sent, self._before, self._after
+        calls.unknown, calls.read, calls.question = self._on_unknown, self._on_read, self._on_question
+        calls.forced = self._on_forced
+        api.on_status, api.on_finalizers = self._on_status, self._on_finalizers
+
+    # ------------------------------------------------------------ calls
+
+    def _on_sent(self, call: Call) -> None:
+        settings = AwsSettings()
+        self.reads += call.operation not in WRITES
+        self._sent_at[id(call)] = self.world.clock()
+        kinds = []
+        if call.service == "route53":
+            kinds.append(("route53", settings.route53_rate + settings.route53_burst))
+        if call.operation in ("ModifyAddressAttribute", "ResetAddressAttribute"):
+            kinds.append(("ec2-writes", settings.ec2_write_rate + settings.ec2_write_burst))
+        now = self.world.clock()
+        for kind, most in kinds:
+            recent = self._rate.setdefault(kind, deque())
+            recent.append(now)
+            while recent[0] <= now - 1.0:
+                recent.popleft()
+            if len(recent) > most:
+                self.violated("S11", f"{len(recent)} {kind} calls within a second, {most:g} are allowed")
+
+    def _on_forced(self, address: str, name: str | None) -> None:
+        """An outsider's PTR is not the operator's, unless it is the same."""
+        ours = self._set.get(address)
+        if name is not None and (ours is None or name != ours[0]):
+            self._set.pop(address, None)
+            self._strange.setdefault(address, set()).add(name)
+
+    def _on_unknown(self, call: Call) -> None:
+        for target in targets(call):
+            self._unknown[target] = self.world.clock()
+
+    def _on_read(self, call: Call, began: float) -> None:
+        if call.operation == "ListResourceRecordSets":
+            self._read[str(call.params["HostedZoneId"])] = began
+            self._known("zone", str(call.params["HostedZoneId"]), began)
+        elif call.operation == "DescribeAddressesAttribute":
+            self._read[call.region] = began
+            for allocation in call.params.get("AllocationIds") or [
+                e.allocation_id for e in self.world.all_eips() if e.region == call.region
+            ]:
+                self._known("eip", allocation, began)
+
+    def _known(self, kind: str, target: str, began: float) -> None:
+        for place, at in list(self._unknown.items()):
+            if place[0] == kind and place[1].split(" ")[0] == target and began >= at:
+                del self._unknown[place]
+
+    def _on_question(self, server: str, name: str, rtype: str, began: float) -> None:
+        self._asked.setdefault((name, rtype), {})[server] = began
+
+    def _before(self, call: Call) -> None:
+        self._sent += 1
+        # What another operator had sent before is no second write.
+        sent = self._sent_at.pop(id(call))
+        for target in targets(call):
+            if target in self._unknown and self._unknown[target] <= sent:
+                self.violated(
+                    "S10", f"{call.operation} again for {target} without reading what became of the last"
+                )
+        if call.operation == "ChangeResourceRecordSets":
+            self._pending = list(self._batches(call))
+            for batch in self._pending:
+                self._check_batch_order(batch)
+        else:
+            self._before_ptr(call)
+        self._continuity()
+
+    def _after(self, call: Call) -> None:
+        now = self.world.clock()
+        if call.operation == "ChangeResourceRecordSets":
+            for batch in self._pending:
+                self._check_ownership(batch)
+                self._claimed.add(batch.hostname)
+                if "A" in batch.deletes or "A" in batch.creates:
+                    self._wrote[batch.hostname] = now
+            self._pending = []
+            loop = asyncio.get_running_loop()
+            for delay in PUBLISHING:
+                loop.call_later(delay, self._continuity)
+        else:
+            eip = self.world.model.eip(str(call.params["AllocationId"]))
+            self._wrote[eip.public_ip] = now
+            if call.operation == "ModifyAddressAttribute":
+                name = str(call.params["DomainName"]).rstrip(".")
+                holder = self._holder(name)
+                uid = holder["metadata"]["uid"] if holder else ""
+                self._set[eip.public_ip] = (name, uid)
+                self.applied["set", eip.public_ip, name] += 1
+            else:
+                ours = self._set.pop(eip.public_ip, None)
+                if ours is not None:
+                    self._giving[eip.public_ip] = ours
+                self._shown.pop(eip.public_ip, None)
+                self.applied["reset", eip.public_ip] += 1
+            if eip.update is not None:
+                delay = eip.update.settles - self.world.model.now()
+                asyncio.get_running_loop().call_later(delay + 0.01, self._continuity)
+
+    # ------------------------------------------------------------ S1, S2 for PTRs, S8
+
+    def _before_ptr(self, call: Call) -> None:
+        try:
+            eip = self.world.model.eip(str(call.params["AllocationId"]))
+        except KeyError:
+            return
+        shown = name_of(eip)
+        if call.operation == "ResetAddressAttribute":
+            ours = self._set.get(eip.public_ip) or self._giving.get(eip.public_ip)
+            if (ours is None or ours[0] != shown) and not self._touched(eip.public_ip):
+                self.violated(
+                    "S2",
+                    f"reset of the PTR {shown} of {eip.public_ip}, which the operator did not set ({ours})",
+                )
+            self._finalized(self._uid_of_ptr(eip), f"reset of {eip.public_ip}")
+            owner = self.api.by_uid(self._uid_of_ptr(eip) or "")
+            for body in self.api.objects.values():
+                now = ready_of(body)
+                relies = body["spec"]["hostname"] == shown and eip.public_ip in body["status"].get(
+                    "publicIPs", []
+                )
+                if relies and now is not None and now["status"] == "True":
+                    who = body["metadata"]["name"]
+                    self.violated("S3", f"the PTR {shown} of {eip.public_ip} is reset while {who} is Ready")
+            if owner is not None and owner["spec"]["hostname"] == shown:
+                self._check_successors(owner, eip)
+            return
+        name = str(call.params["DomainName"]).rstrip(".")
+        self._check_gate(eip, name)
+        if shown not in (None, name) and eip.public_ip not in self._set and eip.public_ip not in self._joined:
+            self.violated(
+                "S2", f"PTR {shown} of {eip.public_ip} is overwritten with {name} although it is foreign"
+            )
+        holder = self._holder(name)
+        if holder is None:
+            if not self._touched(name):
+                self.violated("S8", f"PTR {name} is set for no live object")
+        else:
+            self._finalized(holder["metadata"]["uid"], f"PTR {name} of {eip.public_ip}")
+        mark = self._mark_at(shown) if shown not in (None, name) else None
+        loser = self.api.by_uid(mark.uid) if mark is not None else None
+        if (
+            loser is not None
+            and loser is not holder
+            and _wants(loser, eip)
+            and not self._touched(eip.public_ip)
+        ):
+            whose = loser["metadata"]["name"]
+            self.violated("S9", f"the PTR {shown} of {eip.public_ip} is taken from {whose}, which wants it")
+
+    def _check_successors(self, owner: Object, leaving: Eip) -> None:
+        """S4: an address gives its PTR up only once those that take its place have theirs."""
+        if "deletionTimestamp" in owner["metadata"]:
+            return
+        for eip in self.world.all_eips():
+            if (
+                _wants(owner, eip)
+                and not self._touched(eip.public_ip)
+                and bare(eip.ptr) != owner["spec"]["hostname"]
+            ):
+                self.violated(
+                    "S4",
+                    f"the PTR of {leaving.public_ip} is reset while that of {eip.public_ip} is {bare(eip.ptr)}",
+                )
+
+    def _check_gate(self, eip: Eip, name: str) -> None:
+        """S1: every authoritative server answers, with exactly the set that was written, and the EIP is in it."""
+        answers = self.world.authorities(name)
+        holder = self._holder(name)
+        observed = (
+            holder is not None and (holder["spec"].get("forward") or {}).get("management") == "Observed"
+        )
+        zone = self.world.zone_of(name)
+        stored = self.world.record(zone, name, "A") if zone is not None else None
+        wanted = frozenset(stored[1]) if stored is not None else frozenset()
+        for server, values in answers.items():
+            if values is None:
+                if self._ailing(server, GATE):
+                    continue
+                self.violated("S1", f"PTR {name} of {eip.public_ip} although {server} does not answer")
+            elif eip.public_ip not in values or (
+                not observed and values != wanted and not self._touched(name)
+            ):
+                self.violated(
+                    "S1",
+                    f"PTR {name} of {eip.public_ip}, but {server} answers {as_list(values)}, written {as_list(wanted)}",
+                )
+
+    # ------------------------------------------------------------ S2, S4, S5, S9 for records
+
+    def _batches(self, call: Call) -> Iterable[Batch]:
+        zone = self.world.model.zone(str(call.params["HostedZoneId"]))
+        parts: dict[str, tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]] = {}
+        for change in call.params["ChangeBatch"]["Changes"]:
+            record = change["ResourceRecordSet"]
+            hostname = record["Name"].rstrip(".").removeprefix(f"{OWNERSHIP_LABEL}.")
+            deletes, creates = parts.setdefault(hostname, ({}, {}))
+            values = tuple(sorted(v["Value"] for v in record["ResourceRecords"]))
+            if change["Action"] not in ("CREATE", "DELETE"):
+                self.violated("S2", f"{change['Action']} of {record['Name']} {record['Type']}")
+            (creates if change["Action"] == "CREATE" else deletes)[record["Type"]] = values
+        for hostname, (deletes, creates) in parts.items():
+            before = self.world.record(zone, hostname, "A")
+            mark = mark_of(self.world.mark(zone, hostname))
+            yield Batch(
+                zone, hostname, deletes, creates, mark, frozenset(before[1]) if before else frozenset()
+            )
+
+    def _check_batch_order(self, batch: Batch) -> None:
+        """S4, S5: an address leaves the record only after its PTR."""
+        gone = frozenset(batch.deletes.get("A", ())) - frozenset(batch.creates.get("A", ()))
+        for address in sorted(gone):
+            ours = self._set.get(address) or self._giving.get(address)
+            eip = self.world.model.network.by_ip.get(address)
+            if eip is None or ours is None or ours[0] != batch.hostname:
+                continue
+            eip = self.world.model.eip(address)
+            if bare(eip.ptr) == batch.hostname or (eip.update and bare(eip.update.value) == batch.hostname):
+                self.violated(
+                    "S4" if "A" in batch.creates else "S5",
+                    f"{address} leaves the A record of {batch.hostname} while its PTR is {name_of(eip)}",
+                )
+
+    def _check_ownership(self, batch: Batch) -> None:
+        """S2, S9: what took effect concerned our own things only."""
+        name = batch.hostname
+        for rtype in batch.deletes:
+            self.applied["DELETE", rtype, name] += 1
+        for rtype in batch.creates:
+            self.applied["CREATE", rtype, name] += 1
+        if set(batch.deletes) | set(batch.creates) > {"A", "TXT"}:
+            self.violated("S2", f"other types than A and TXT at {name}")
+        created = mark_of(*batch.creates.get("TXT", ()))
+        mark = batch.mark
+        if (
+            "A" in batch.deletes
+            and (mark is None or mark.uid not in self.api.ever)
+            and not self._touched(name)
+        ):
+            self.violated("S2", f"A of {name} is changed or deleted without a mark of ours beside it")
+        if "A" in batch.deletes and "A" not in batch.creates and mark is not None and mark.adopted:
+            self.violated("S2", f"the adopted A of {name} is deleted")
+        if "A" in batch.creates and created is None and (mark is None or "TXT" in batch.deletes):
+            self.violated("S2", f"A of {name} is created without a mark")
+        if "TXT" in batch.deletes and mark is None and not self._touched(name):
+            self.violated("S2", f"a foreign TXT at {name} is deleted")
+        if (
+            created is not None
+            and mark is not None
+            and created.uid != mark.uid
+            and self.api.by_uid(mark.uid) is not None
+        ):
+            self.violated("S9", f"{name} is taken over from a live object")
+        if created is not None:
+            self._finalized(created.uid, f"a claim on {name}")
+        if created is not None and mark is not None and created.uid != mark.uid:
+            # Taken over from an object that is gone: with the name go its PTRs.
+            for address, (ptr, uid) in list(self._set.items()):
+                if ptr == name and uid == mark.uid:
+                    self._set[address] = (ptr, created.uid)
+        owner = self.api.by_uid(created.uid) if created is not None else None
+        if (
+            owner is not None
+            and mark is None
+            and batch.values
+            and name not in self._claimed
+            and owner["spec"].get("adoption") == "Never"
+        ):
+            self.violated("S2", f"the A of {name} is adopted although the object says Never")
+        values = frozenset(batch.creates.get("A", ()))
+        ours = {n for n, u in self._set.values() if created is not None and u == created.uid} | {name}
+        ours |= {
+            n
+            for n in self._names()
+            if created is not None and (m := self._mark_at(n)) and m.uid == created.uid
+        }
+        for address in sorted(values - batch.values - self._joined):
+            eip = self.world.model.network.by_ip.get(address)
+            if eip is None:
+                # (Released a moment ago: what was read was true.)
+                if not self._touched(address):
+                    self.violated("S2", f"{address}, which is no EIP of anybody, joins {name}")
+            elif name_of(eip) is not None and name_of(eip) not in ours and not self._touched(address):
+                self.violated("S2", f"{address} with the foreign PTR {name_of(eip)} joins {name}")
+            else:
+                self._check_rivals(created, eip, name)
+        self._joined |= values
+
+    def _without_age(self, body: Object) -> bool:
+        """Holds nothing by age: suspended (or so a moment ago, for all that the operator knew), or hopeless."""
+        meta, seen = body["metadata"], (body.get("status") or {}).get("observedGeneration")
+        if body["spec"].get("suspend") or 1 < meta["generation"] != seen:
+            return True
+        return (meta["uid"], meta["generation"]) in self._hopeless
+
+    def _check_rivals(self, mark: Mark | None, eip: Eip, name: str) -> None:
+        """S9: an address that an older object wants as well does not join the record of a younger one."""
+        owner = self.api.by_uid(mark.uid) if mark is not None else None
+        if owner is None:
+            return
+        for other in self.api.objects.values():
+            if other["metadata"]["uid"] in self.api.lapsed:
+                # It came back from a backup: nobody could know of it at that moment.
+                continue
+            if _wants(other, eip) and _age(other) < _age(owner) and not self._without_age(other):
+                self.violated(
+                    "S9",
+                    f"{eip.public_ip} joins {name} although {other['metadata']['name']} is older and wants it",
+                )
+
+    # ------------------------------------------------------------ S3
+
+    def _continuity(self) -> None:
+        """S3: every name that receivers may hold for an address of ours is answered with the address."""
+        now = self.world.clock()
+        for eip in self.world.all_eips():
+            address = eip.public_ip
+            current = self.world.ptr(eip)
+            shown = self._shown.setdefault(address, {})
+            if current is not None and not (eip.update is not None and eip.update.value is None):
+                # (A name that is being given up is not promised to anybody any more.)
+                shown[current] = now
+            ours = self._set.get(address)
+            if ours is None or self._touched(address):
+                continue
+            names = {current} if current is not None else set()
+            if current == ours[0]:
+                names |= {n for n, at in shown.items() if now - at < PTR_TTL}
+            # A stranger's name was never promised to anybody.
+            names -= self._strange.get(address, set()) - {ours[0]}
+            owner = self.api.by_uid(ours[1])
+            if owner is None or "deletionTimestamp" in owner["metadata"]:
+                continue
+            for name in sorted(names):
+                if self._touched(name):
+                    continue
+                for server, values in self.world.authorities(name).items():
+                    if values is None and server in self.world.ailing:
+                        continue
+                    if values is None or address not in values:
+                        self.violated(
+                            "S3",
+                            f"receivers may see the PTR {name} of {address}, but {server} answers {as_list(values)}",
+                        )

@@ -1,0 +1,134 @@
+"""What the checks remember of what happened, and the questions that several of them ask."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from mailegress.api.names import FINALIZER
+from mailegress.model.ownership import Mark
+from sandbox.aws.model.eip import Eip
+from tests.support.simulation.apiserver import ApiServer
+from tests.support.simulation.apiwire import Object
+from tests.support.simulation.facts import Batch, mark_of
+from tests.support.simulation.world import World
+
+GATE = 60.0
+"""Age at which the authorities' agreement no longer opens the gate to a PTR write."""
+RE_LOOK = 700.0
+"""Age of readings from which a status that somebody threw away may be written anew."""
+OUTSIDE_GRACE = 1800.0
+"""How long after an outsider's act a broken promise may be the outsider's."""
+
+
+@dataclass
+class Ledger:
+    world: World
+    api: ApiServer
+    note: Callable[..., None]
+    violations: list[str] = field(default_factory=list)
+    applied: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    """What took effect: (CREATE or DELETE, type, name), (set, address, name), (reset, address)."""
+    reads: int = 0
+    """Requests to AWS that write nothing."""
+    _sent: int = 0
+    _status_writes: int = 0
+    _finalizer_writes: int = 0
+    _rate: dict[str, deque[float]] = field(default_factory=dict)
+    _unknown: dict[tuple[str, str], float] = field(default_factory=dict)
+    _sent_at: dict[int, float] = field(default_factory=dict)
+    """When each call that is under way was sent, by its identity."""
+    """Write target -> when its caller was left without an answer."""
+    _set: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Address -> (name, UID) of a PTR that the operator set and nobody replaced."""
+    _claimed: set[str] = field(default_factory=set)
+    """Hostnames that any change batch was about."""
+    _giving: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """The same of a PTR that was last being reset: a second operator may ask for that once more."""
+    _strange: dict[str, set[str]] = field(default_factory=dict)
+    """PTR names that outsiders set, by address."""
+    _shown: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Address -> name -> when its PTR was last seen to be that."""
+    _joined: set[str] = field(default_factory=set)
+    _hopeless: set[tuple[str, int]] = field(default_factory=set)
+    """UID and generation of objects that were Stalled, and not for another object's sake."""
+    _wrote: dict[str, float] = field(default_factory=dict)
+    """Hostname or address -> the last write's time."""
+    _asked: dict[tuple[str, str], dict[str, float]] = field(default_factory=dict)
+    """(name, type) -> server -> when the last answered question began."""
+    _read: dict[str, float] = field(default_factory=dict)
+    """Zone ID or region -> when the last answered read began."""
+    _pending: list[Batch] = field(default_factory=list)
+    _released: dict[str, float] = field(default_factory=dict)
+    """Hostname -> when its object was seen deleted."""
+
+    def violated(self, invariant: str, text: str) -> None:
+        line = f"{invariant} violated at {self.world.clock():.3f}: {text}"
+        if line not in self.violations:
+            self.violations.append(line)
+            self.note("VIOLATED", line)
+
+    def writes(self) -> tuple[int, int, int, int]:
+        """AWS writes sent, status writes, finalizer writes, Events."""
+        return self._sent, self._status_writes, self._finalizer_writes, len(self.api.events)
+
+    @property
+    def sent(self) -> int:
+        """Writes sent to AWS."""
+        return self._sent
+
+    def restarted(self) -> None:
+        """S11 is each process's promise: what the one before it sent in its last second is not its doing."""
+        self._rate.clear()
+
+    def inherit(self, address: str, name: str, uid: str) -> None:
+        """An earlier operator set this PTR for that object."""
+        self._set[address] = (name, uid)
+
+    def ours(self) -> dict[str, tuple[str, str]]:
+        """Address -> (name, UID) of every PTR that the operator set and nobody replaced."""
+        return dict(self._set)
+
+    def _ailing(self, server: str, within: float) -> bool:
+        """Whether a server fell silent so lately that an answer of before may still count."""
+        since = self.world.ailing.get(server)
+        return since is not None and self.world.clock() - since < within
+
+    def _touched(self, what: str) -> bool:
+        at = self.world.touched.get(what)
+        return at is not None and self.world.clock() - at < OUTSIDE_GRACE
+
+    def _finalized(self, uid: str | None, what: str) -> None:
+        """S8: the finalizer stands before any external write."""
+        found = self.api.by_uid(uid) if uid else None
+        if uid in self.api.lapsed:
+            # The cluster went back in time: what the operator had made sure of was undone behind its back.
+            return
+        if found is None:
+            self.violated("S8", f"{what} for an object that is not there")
+        elif FINALIZER not in (found["metadata"].get("finalizers") or []):
+            self.violated("S8", f"{what} without the finalizer")
+
+    def _uid_of_ptr(self, eip: Eip) -> str | None:
+        ours = self._set.get(eip.public_ip) or self._giving.get(eip.public_ip)
+        return ours[1] if ours else None
+
+    def _holder(self, hostname: str) -> Object | None:
+        """The live object whose mark stands at the name, else the oldest one that wants it."""
+        zone = self.world.zone_of(hostname)
+        mark = mark_of(self.world.mark(zone, hostname)) if zone is not None else None
+        if mark is not None and (found := self.api.by_uid(mark.uid)) is not None:
+            return found
+        wanting = [o for o in self.api.objects.values() if o["spec"]["hostname"] == hostname]
+        return min(
+            wanting, key=lambda o: (o["metadata"]["creationTimestamp"], o["metadata"]["uid"]), default=None
+        )
+
+    def _names(self) -> set[str]:
+        """Every hostname that any object ever wanted."""
+        return {o["spec"]["hostname"] for o in self.api.ever.values()} | self._claimed
+
+    def _mark_at(self, hostname: str) -> Mark | None:
+        zone = self.world.zone_of(hostname)
+        return mark_of(self.world.mark(zone, hostname)) if zone is not None else None

@@ -1,0 +1,115 @@
+"""The values that the small world is made of: hashable, so that equal states are one."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from mailegress.api.types import MailEgress
+from mailegress.reconcile.memory import Memory
+from tests.support.planner import OTHER_UID, UID, FakeDns
+
+HOSTS = ("a.example.com", "b.example.com")
+UIDS = (UID, OTHER_UID)
+CREATED = ("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z")
+NUMBERS = (1, 2)
+SERVERS = tuple(sorted(FakeDns(None).servers))  # type: ignore[arg-type]
+NOW = 0.0
+LONG = -4000.0
+"""Before every interval that planning waits for."""
+MOST_ASKED = 3
+"""Readings in a row that did not satisfy; more change nothing but the pace."""
+
+Spec = tuple[int, tuple[int, ...]]
+"""Hostname and EIPs, by their numbers."""
+SPECS: tuple[Spec, ...] = tuple((h, e) for h in (0, 1) for e in ((0,), (1,), (0, 1)))
+
+
+class Broken(AssertionError):
+    """An invariant is broken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """One hostname: its record set and mark as stored, what each server answers, whether a change is on its way."""
+
+    values: frozenset[str] = frozenset()
+    mark: str = ""
+    """UID of the owner."""
+    adopted: bool = False
+    served: tuple[frozenset[str], ...] = (frozenset(),) * len(SERVERS)
+    pending: bool = False
+    """The operator waits for INSYNC of a change that it remembers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reverse:
+    """One EIP's PTR."""
+
+    name: str | None = None
+    pending: bool = False
+    update: str | None = None
+    setter: str = ""
+    """UID of the object that it was set for."""
+    cached: frozenset[str] = frozenset()
+    """Names that receivers may still hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    names: tuple[Name, ...] = (Name(), Name())
+    ptrs: tuple[Reverse, ...] = (Reverse(), Reverse())
+    objects: tuple[MailEgress | None, ...] = (None, None)
+    unborn: frozenset[int] = frozenset((0, 1))
+    memories: tuple[Any, ...] = (None, None)
+    blocked: tuple[Any, ...] = ()
+    deeds: int = 0
+    """Left to the user."""
+    crashes: int = 0
+
+
+# ---------------------------------------------------------------- memory to values and back
+
+
+def frozen(value: Any) -> Any:
+    """A hashable equal of what a memory holds."""
+    if isinstance(value, dict):
+        return ("dict", frozenset((k, frozen(v)) for k, v in value.items()))
+    if isinstance(value, list):
+        return ("list", tuple(value))
+    return ("set", frozenset(value)) if isinstance(value, set) else value
+
+
+def thawed(value: Any) -> Any:
+    if isinstance(value, tuple) and value and value[0] == "dict":
+        return {k: thawed(v) for k, v in value[1]}
+    if isinstance(value, tuple) and value and value[0] == "list":
+        return list(value[1])
+    return set(value[1]) if isinstance(value, tuple) and value and value[0] == "set" else value
+
+
+def keep(memory: Memory) -> Any:
+    """A memory as a value. Its times become 'now' and 'long ago'; the user is never too quick."""
+    memory.first_seen = memory.progress_at = NOW
+    memory.asked = {q: (min(count, MOST_ASKED), min(at, -1.0)) for q, (count, at) in memory.asked.items()}
+    names = (f.name for f in dataclasses.fields(Memory) if f.name != "nudges")
+    return tuple((name, frozen(getattr(memory, name))) for name in names)
+
+
+def recall(kept: Any) -> Memory:
+    return Memory(**{name: thawed(value) for name, value in kept})
+
+
+def aged(kept: Any) -> Any:
+    """The same after a long time."""
+    if kept is None:
+        return None
+    memory = recall(kept)
+    memory.settled = dict.fromkeys(memory.settled, LONG)
+    memory.asked = {q: (count, LONG) for q, (count, _) in memory.asked.items()}
+    memory.heals.clear()
+    memory.generation_at = memory.edit_at = LONG
+    if memory.deleting_at != float("-inf"):
+        memory.deleting_at = LONG
+    return keep(memory)
