@@ -77,6 +77,10 @@ test-sim-quick: $(STAMP) ## the same in 5 minutes, with every story and every pl
 sim-story: $(STAMP) ## one simulated run's time line: make sim-story STORY=rename FAULT='crash after route53.change\#0'
 	@$(PY) scripts/test_sim.py play "$(STORY)" "$(value FAULT)" "$(if $(HASTY),hasty)"
 
+.PHONY: planted-bug
+planted-bug: $(STAMP) ## plant one bug in a copy and see which test finds it: make planted-bug BUG=upsert
+	@$(PY) scripts/test_sim.py bug $(BUG)
+
 .PHONY: test-process
 test-process: $(STAMP) controlplane ## ten minutes of kills, stops and restarts under edits; writes build/process.json
 	@MAILEGRESS_PROCESS_SECONDS=600 $(PY) -m pytest tests/process --timeout=3600

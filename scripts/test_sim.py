@@ -4,7 +4,8 @@
 takes at most fifteen and plays more faults, pairs, fuzz and virtual days. Either fails if a promise was broken, if a
 choke point of the operator was not met both before and after its effect, if an invariant has no planted bug, or if one
 of them was not found. ``test_sim.py play STORY [FAULT] [hasty]`` tells one run's whole time line; ``effects`` renews
-what the calm stories are known to do; ``table`` prints the planted bugs as ``docs/guarantees.md`` shows them.
+what the calm stories are known to do; ``table`` prints the planted bugs as ``docs/guarantees.md`` shows them;
+``bug ID...`` plants single bugs and shows who finds them.
 """
 
 # ruff: noqa: E402
@@ -225,6 +226,22 @@ def planted_table() -> str:
     return "\n".join(rows)
 
 
+def try_bugs(names: Sequence[str]) -> int:
+    """Plant these bugs only. 1 if one was not found, 2 if a name is unknown."""
+    known = {mutant.id: mutant for mutant in MUTANTS}
+    if unknown := [name for name in names if name not in known]:
+        print(
+            f"no planted bug has the ID {', '.join(unknown)}; docs/guarantees.md lists them", file=sys.stderr
+        )
+        return 2
+    verdicts = kill([known[name] for name in names], workers=1)
+    for verdict in verdicts:
+        print(f"{verdict.mutant.invariant} {verdict.mutant.id}: {verdict.mutant.title}")
+        print(f"  found by: {verdict.killed_by or 'NOBODY'}")
+        print("".join(f"  | {line.splitlines()[0]}\n" for line in verdict.said[:5]), end="")
+    return 0 if all(verdict.killed_by for verdict in verdicts) else 1
+
+
 def main(arguments: Sequence[str]) -> int:
     match list(arguments):
         case ["quick" | "full" as form]:
@@ -232,6 +249,8 @@ def main(arguments: Sequence[str]) -> int:
         case ["play", story, *rest]:
             fault = next((text for text in rest if text not in ("", "hasty")), "")
             return play(story, fault, hasty="hasty" in rest)
+        case ["bug", *names] if names:
+            return try_bugs(names)
         case ["table"]:
             print(planted_table())
             return 0

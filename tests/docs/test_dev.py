@@ -1,0 +1,61 @@
+"""The pages for developers name files and tests that exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "operator" / "mailegress"
+PAGES = sorted((ROOT / "docs" / "dev").glob("*.md"))
+_CODE = re.compile(r"`([^`\n]+)`")
+_FILE = re.compile(r"[\w./-]+\.(?:py|md|yaml|yml|json|toml)")
+_FENCE = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
+_NODE = re.compile(r"(tests/[\w/]+\.py)::(\w+)")
+
+
+def paths(text: str) -> set[str]:
+    """What stands in code style and is a path: it ends like a file, or its first part is a known directory."""
+    words = {word for span in _CODE.findall(_FENCE.sub("", text)) for word in span.partition("::")[0].split()}
+    return {word for word in words if _FILE.fullmatch(word) or is_below_a_directory(word)}
+
+
+def is_below_a_directory(word: str) -> bool:
+    first, slash, _ = word.partition("/")
+    return bool(slash and first) and any((base / first).is_dir() for base in (ROOT, PACKAGE))
+
+
+def exists(path: str) -> bool:
+    """Paths are those of the repository, or begin with a package of the operator."""
+    return any((base / path).exists() for base in (ROOT, PACKAGE))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_path_that_is_named_exists(page: Path) -> None:
+    named = paths(page.read_text())
+    assert sorted(path for path in named if not exists(path)) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_test_that_is_named_exists(page: Path) -> None:
+    nodes = _NODE.findall(page.read_text())
+    assert [
+        f"{path}::{name}" for path, name in nodes if f"def {name}(" not in (ROOT / path).read_text()
+    ] == []
+
+
+def test_a_path_that_does_not_exist_would_be_noticed() -> None:
+    named = paths(
+        "`reconcile/rules/no_such.py` `README.md` `make test` `tests/nowhere/`\n```sh\n`a/b.py`\n```\n"
+    )
+    assert named == {"reconcile/rules/no_such.py", "README.md", "tests/nowhere/"}
+    assert [path for path in sorted(named) if not exists(path)] == [
+        "reconcile/rules/no_such.py",
+        "tests/nowhere/",
+    ]
+
+
+def test_the_pages_name_files() -> None:
+    assert len({path for page in PAGES for path in paths(page.read_text())}) > 20
