@@ -140,11 +140,11 @@ def test_conditions_come_in_order_and_once() -> None:
 
 
 def test_empty_fields_are_left_out() -> None:
-    assert Status().to_dict() == {"observedGeneration": -1}
+    assert Status().to_dict() == {"observedGeneration": -1, "display": {"ptr": "unknown"}}
     empty = Status(
         3, "", (), ZoneStatus("", ""), ForwardStatus(), (FormerRecord("", ""),), (AddressStatus(""),), "", ()
     )
-    assert empty.to_dict() == {"observedGeneration": 3}
+    assert empty.to_dict() == {"observedGeneration": 3, "display": {"ptr": "unknown"}}
     assert ForwardStatus(ttl_seconds=0).to_dict() == {"ttlSeconds": 0}
 
 

@@ -65,7 +65,7 @@ def test_an_object_nobody_looked_at_is_unknown(api: ControlPlane, namespace: str
     assert parse_object(body).status == initial_status()
     header, row = table(api, namespace)
     assert header == ["NAME", "HOSTNAME", "ADDRESSES", "A", "PTR", "READY", "REASON", "AGE"]
-    assert row[:6] == ["outbound", "mta.example.com", "Unknown", "Unknown", "Unknown", "Pending"]
+    assert row[:6] == ["outbound", "mta.example.com", "Unknown", "unknown", "Unknown", "Pending"]
 
 
 def test_nobody_takes_it_for_ready(api: ControlPlane, namespace: str) -> None:
@@ -136,7 +136,7 @@ def test_a_ready_object_shows_its_values_in_columns(api: ControlPlane, namespace
     assert parse_object(body).status == ready
     api.kubectl("wait", "meg/outbound", "-n", namespace, "--for=condition=Ready", "--timeout=1s")
     narrow = table(api, namespace)[1]
-    assert narrow[2:7] == ['["203.0.113.10","203.0.113.11"]', "True", "True", "True", "Ready"]
+    assert narrow[2:7] == ["203.0.113.10,203.0.113.11", "True", "set", "True", "Ready"]
     header, wide = table(api, namespace, "-o", "wide")
     assert header[8:] == ["ACCEPTED", "RESOLVED", "ZONE", "SUSPEND", "MESSAGE"]
     assert wide[8:] == ["True", "True", "example.com", "false", "All is right."]

@@ -23,6 +23,7 @@ FORMER_RECORDS: Final = 64
 # During a change of addresses the record holds old and new ones together.
 FORWARD_VALUES: Final = 2 * ADDRESSES
 STATUS_NAME_LENGTH: Final = 255
+DISPLAY_ADDRESSES_LENGTH: Final = 64
 SELECTOR_LENGTH: Final = 160
 ATTACHED_TO_LENGTH: Final = 128
 WORD_LENGTH: Final = 16

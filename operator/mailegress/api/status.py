@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from mailegress.api import conditions, limits, reasons
+from mailegress.api.display import addresses_column, ptr_column
 from mailegress.api.text import clean_text
 
 Json = dict[str, object]
@@ -251,6 +252,7 @@ class Status:
                 }
             )
         )
+        stored.update(_compact({"display": _display(stored)}))
         return stored
 
     def matches(self, stored: object) -> bool:
@@ -357,6 +359,19 @@ def _cut(text: str | None, limit: int) -> str | None:
 def _cut_all(texts: Iterable[str], items: int) -> list[str]:
     cleaned = (clean_text(text, limits.IDENTIFIER_LENGTH) for text in texts)
     return [text for text in cleaned if text][:items]
+
+
+def _display(stored: Mapping[str, object]) -> Json:
+    """Return the columns of `kubectl get`, from the cleaned fields of a status."""
+    public_ips = _strings(stored, "publicIPs")
+    entries = map(_mapping, _list(stored, "addresses"))
+    pointers = [(_string(e, "ptr"), _string(e, "iprev")) for e in entries if e.get("publicIP") in public_ips]
+    return _compact(
+        {
+            "addresses": clean_text(addresses_column(public_ips), limits.DISPLAY_ADDRESSES_LENGTH),
+            "ptr": ptr_column(_string(stored, "hostname"), pointers),
+        }
+    )
 
 
 def _compact(fields: Mapping[str, object]) -> Json:
