@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from mailegress.api.conditions import READY, TRUE
 from mailegress.api.reasons import CHANGE_REJECTED, READY_REASON
 from mailegress.api.status import AddressStatus
-from mailegress.api.types import MailEgress
+from mailegress.api.types import MailEgress, Management
 from mailegress.model.aws import Absence
 from mailegress.model.facts import ErrorKind, WritePhase, WriteState
 from mailegress.reconcile.memory import Memory
@@ -42,6 +42,15 @@ class Observed:
     settings: ReconcileSettings
     absences: Mapping[tuple[str, str], Absence] = field(default_factory=dict)
     """By region and allocation ID, for recorded EIPs that the newest sweep does not show."""
+
+    @property
+    def deleting(self) -> bool:
+        return self.obj.meta.deletion_timestamp is not None
+
+    @property
+    def managed(self) -> bool:
+        """Does this operator write the A record? Under Observed it only waits for it."""
+        return self.obj.spec.forward.management is Management.MANAGED
 
     @property
     def edit_floor(self) -> float:

@@ -26,7 +26,7 @@ from mailegress.reconcile.memory import Memory
 from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.ports import Kube, KubeConflict, KubeError, KubeGone, ObjectStore, Ports, Wake
 from mailegress.reconcile.result import ChangeRecords, Plan, RemoveFinalizer, SetPtr
-from mailegress.reconcile.rules import targets
+from mailegress.reconcile.rules import loss
 from mailegress.reconcile.settings import ReconcileSettings
 from mailegress.telemetry.condition_counts import ConditionCounts
 from mailegress.telemetry.logs import decision
@@ -279,7 +279,7 @@ class Reconciler:
             (a.region or "", a.allocation_id or ""): self._ports.addresses.watch_absence(
                 key, a.region or "", a.allocation_id or ""
             )
-            for a in targets.vanished(bare)
+            for a in loss.vanished(bare)
         }
         return Observed(now, obj, memory, self._ports.views, self._settings, absences)
 

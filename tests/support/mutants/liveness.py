@@ -88,7 +88,7 @@ LIVENESS = (
         "edge-triggered-cleanup",
         "E2",
         "After a restart nothing is looked for that the spec does not name",
-        "reconcile/rules/__init__.py",
+        "reconcile/rules/retire.py",
         "    builder.need(NeedSweep())\n    return",
         "    return ()\n    return",
         tests=(
@@ -120,7 +120,7 @@ LIVENESS = (
         "restart-forgets-iprev",
         "E3",
         "A new process takes out of the status what it has not read yet",
-        "reconcile/rules/__init__.py",
+        "reconcile/rules/status_fields.py",
         "    return recorded.iprev if recorded is not None and same and unchanged else None\n",
         "    return None\n",
         runs=(Run("create-instance"),),
@@ -273,9 +273,9 @@ LIVENESS = (
         "finalizer-stays-off",
         "E7",
         "A finalizer that somebody took off is not put back",
-        "reconcile/rules/__init__.py",
-        "    elif FINALIZER not in s.obj.meta.finalizers and (external or s.owned()):\n",
-        "    elif FINALIZER not in s.obj.meta.finalizers and external:\n",
+        "reconcile/rules/finalizer.py",
+        "    if not present(observed) and (action is not None or observed.owned()):\n",
+        "    if not present(observed) and action is not None:\n",
         tests=("tests/sim/test_sim_apiserver.py::test_finalizer_and_status_that_somebody_removed_come_back",),
     ),
     Mutant(
@@ -350,7 +350,7 @@ LIVENESS = (
         "E8",
         "A region that fails ends the conditions of objects that do not use it",
         "reconcile/rules/__init__.py",
-        "for r in targets.regions(observed)]\n",
+        "for r in targets_rule.regions(observed)]\n",
         "for r in observed.views.addresses.regions]\n",
         tests=(
             "tests/sim/test_sim_regions.py::"

@@ -10,9 +10,9 @@ RULES = (
         "finalizer-after-write",
         "S8",
         "The finalizer comes only once something is owned",
-        "reconcile/rules/__init__.py",
-        "    elif FINALIZER not in s.obj.meta.finalizers and (external or s.owned()):\n",
-        "    elif FINALIZER not in s.obj.meta.finalizers and s.owned():\n",
+        "reconcile/rules/finalizer.py",
+        "    if not present(observed) and (action is not None or observed.owned()):\n",
+        "    if not present(observed) and observed.owned():\n",
         runs=(Run("create-instance"),),
     ),
     Mutant(
@@ -228,9 +228,9 @@ RULES = (
         "loser-sees-the-address",
         "S12",
         "An object that lost the claim on an address is shown its account, allocation, attachment and PTR",
-        "reconcile/rules/__init__.py",
-        "        if (other := _not_held(s, claim, entry, eip)) is not None:\n",
-        "        if (other := _not_held(s, claim, entry, eip)) is not None and other.allocation_id:\n",
+        "reconcile/rules/status_fields.py",
+        "        if (other := _not_held(s, claims, entry, eip)) is not None:\n",
+        "        if (other := _not_held(s, claims, entry, eip)) is not None and other.allocation_id:\n",
         tests=(
             "tests/reconcile/test_disclosure.py::"
             "test_the_loser_of_an_address_sees_its_own_selector_and_the_reason_only",

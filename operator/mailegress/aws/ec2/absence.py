@@ -1,7 +1,7 @@
-"""EIPs that a sweep does not show any more: lost, or is it us?
+"""Look-ups of Elastic IPs that a list does not show any more.
 
-A released address soon belongs to a stranger, so our A record must let go of it; but an account that seems empty is
-more likely a wrong credential than a mass release, and believing it would take every record down.
+When such an EIP counts as lost, and when a mass loss is suspected instead, is decided in
+``mailegress.reconcile.rules.loss``.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from mailegress.aws.runtime import Runtime
 from mailegress.model.aws import Absence, RegionView
 from mailegress.model.facts import NEVER
 from mailegress.reconcile.ports import Key
+from mailegress.reconcile.rules.loss import confirmed, is_mass_loss
 
 _FILTER_VALUES = 200
 """Values in one filter ("Filtering using the CLI and API", EC2 User Guide)."""
@@ -126,7 +127,7 @@ class AbsenceWatch:
         settings = self._rt.settings
         gone = {a for a in known if a not in view.eips} - self._acknowledged
         gone -= {a for a, missing in self._missing.items() if missing.lost}
-        if len(gone) <= settings.mass_count or len(gone) <= settings.mass_share * len(known):
+        if not is_mass_loss(len(gone), len(known), count=settings.mass_count, share=settings.mass_share):
             return
         fresh, self._mass = gone - self._mass, self._mass | gone
         for allocation_id in fresh & self._missing.keys():
@@ -198,7 +199,7 @@ class AbsenceWatch:
             missing.first, missing.due = None, began + confirm
         elif missing.first is None:
             missing.first, missing.due = began, began + confirm
-        elif began - missing.first >= confirm:
+        elif confirmed(missing.first, began, confirm):
             missing.lost = True
             missing.due = NEVER
             for key in missing.keys:

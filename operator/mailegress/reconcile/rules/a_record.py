@@ -25,7 +25,7 @@ from mailegress.reconcile.result import (
     under_way,
     unknown,
 )
-from mailegress.reconcile.rules import unseen
+from mailegress.reconcile.rules import suspend, unseen
 from mailegress.reconcile.rules.adoption import nobody_joins, pointed, ptr_problem
 from mailegress.reconcile.rules.claims import Claims, Hold
 from mailegress.reconcile.rules.confirmation import recorded_places, vouched
@@ -372,8 +372,8 @@ class _Record:
         urgent = bool(self.targets.lost)
         action = ChangeRecords(self.zone.id, s.obj.spec.hostname, changes, why, urgent)
         self.builder.act(action)
-        if s.obj.spec.suspend:
-            return bad(reasons.SUSPENDED, f"Suspended; would {in_words(action)}. {reasons.SUSPENDED.remedy}")
+        if (suspended := suspend.instead(s, in_words(action))) is not None:
+            return suspended
         return under_way(self.write, self._writing(wanted))
 
     # ------------------------------------------------ proof by DNS

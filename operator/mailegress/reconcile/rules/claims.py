@@ -72,11 +72,9 @@ def marked_holder(observed: Observed, hostname: str, preferred: str | None = Non
     return holder
 
 
-def decide(
-    observed: Observed, builder: PlanBuilder, targets: Targets, choice: Choice, *, managed: bool
-) -> Claims:
+def decide(observed: Observed, builder: PlanBuilder, targets: Targets, choice: Choice) -> Claims:
     """Decide every claim of this object. Other objects are never named: they may be another tenant's."""
-    hostname_hold, holder = _hostname(observed, builder, choice, managed=managed)
+    hostname_hold, holder = _hostname(observed, builder, choice)
     blockers = {holder} if hostname_hold in ELSEWHERE and holder else set()
     holds: dict[str, Hold] = {}
     contested: dict[str, Hold] = {}
@@ -111,15 +109,13 @@ def _standing(observed: Observed, targets: Targets, hostname: Hold) -> Standing 
     return Standing(holds, bool(targets.wanted) and not hopeless, hostname is not Hold.LOST)
 
 
-def _hostname(
-    observed: Observed, builder: PlanBuilder, choice: Choice, *, managed: bool
-) -> tuple[Hold, str | None]:
+def _hostname(observed: Observed, builder: PlanBuilder, choice: Choice) -> tuple[Hold, str | None]:
     me, hostname = observed.obj.meta.uid, observed.obj.spec.hostname
     claims = observed.views.claims
     if choice.zone is not None:
         if observed.views.records.get(choice.zone.id, hostname).value is None:
             return Hold.UNKNOWN, None
-    elif managed and choice.finding is not None and choice.finding.soft:
+    elif observed.managed and choice.finding is not None and choice.finding.soft:
         return Hold.UNKNOWN, None
     holder = marked_holder(observed, hostname)
     if holder is None:

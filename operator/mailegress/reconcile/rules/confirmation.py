@@ -7,7 +7,11 @@ it, a second fact that only the operator can write must agree: the object's stat
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from mailegress.model import ownership
 from mailegress.model.aws import NameView
+from mailegress.model.ownership import Mark
 from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.rules import targets
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
@@ -53,3 +57,11 @@ def _explained(observed: Observed, view: NameView) -> bool:
 def _first(observed: Observed, hostname: str) -> bool:
     first = observed.views.claims.first_for(hostname)
     return first is not None and first.uid == observed.obj.meta.uid
+
+
+def own_mark(observed: Observed, zone_id: str, view: NameView) -> Mark | None:
+    """Our ownership record. One that nothing confirms is treated as adopted: the A record beside it stays."""
+    mark = ownership.parse(view.mark.values) if view.mark is not None else None
+    if mark is None or mark.uid != observed.obj.meta.uid or not observed.settings.mine(mark.owner):
+        return None
+    return mark if vouched(observed, zone_id, view) else replace(mark, adopted=True)

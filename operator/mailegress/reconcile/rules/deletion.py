@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from mailegress.api import reasons
 from mailegress.api.conditions import ACCEPTED, FORWARD_READY, RESOLVED, REVERSE_READY
-from mailegress.api.names import FINALIZER, is_within
-from mailegress.api.status import AddressStatus, PtrOrigin
+from mailegress.api.names import is_within
+from mailegress.api.status import PtrOrigin
 from mailegress.api.types import DeletionPolicy, Management
 from mailegress.model.aws import Eip, NameView
 from mailegress.reconcile import dns_checks
@@ -26,27 +26,28 @@ from mailegress.reconcile.result import (
     from_fault,
     under_way,
 )
-from mailegress.reconcile.rules import unseen
+from mailegress.reconcile.rules import finalizer, status_fields, unseen
 from mailegress.reconcile.rules.claims import marked_holder
+from mailegress.reconcile.rules.confirmation import own_mark
 from mailegress.reconcile.rules.leaving import read_lately, reset_before, unread
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
 from mailegress.reconcile.rules.ptr import not_shown, pending_since, update_failed
-from mailegress.reconcile.rules.retire import own_mark, remove, simple_a, writing
+from mailegress.reconcile.rules.record_changes import remove, simple_a, writing
 
 
 def plan(observed: Observed) -> Plan:
     """One step of the clean-up, or the finalizer's removal once nothing that is ours can be left."""
     builder = PlanBuilder()
     obj = observed.obj
-    if FINALIZER not in obj.meta.finalizers:
+    if not finalizer.present(observed):
         return _step(observed, builder, None, settled=True)
     if obj.spec.deletion_policy is DeletionPolicy.RETAIN:
-        builder.act(RemoveFinalizer("deletionPolicy is Retain: DNS records and PTRs are left in place"))
+        finalizer.remove(builder, "deletionPolicy is Retain: DNS records and PTRs are left in place")
         return _step(observed, builder, None)
     blocker = _clean(observed, builder)
     if blocker is None:
         builder.notices.extend(_left(observed))
-        builder.act(RemoveFinalizer("nothing of this object is left"))
+        finalizer.remove(builder, "nothing of this object is left")
     return _step(observed, builder, blocker)
 
 
@@ -309,7 +310,7 @@ def _step(
         needs=tuple(builder.needs),
         wait=min(builder.wait, observed.settings.blocked_seconds),
         hostname=status.hostname or observed.obj.spec.hostname,
-        addresses=_kept(observed),
+        addresses=status_fields.of_deleting(observed),
         public_ips=status.public_ips,
         zone=status.zone,
         forward=status.forward,
@@ -319,40 +320,3 @@ def _step(
         settled=settled,
         unsatisfied=tuple(builder.unsatisfied.items()),
     )
-
-
-def _given_up(observed: Observed, entry: AddressStatus, eip: Eip) -> bool:
-    """Our PTR was seen to be gone: one that appears later is somebody else's."""
-    write = observed.views.ptr_writes.state(eip.region, eip.allocation_id)
-    settled = (write is None or not write.busy) and observed.doubted(eip.region, eip.allocation_id) is None
-    return settled and entry.ptr is not None and eip.ptr.settled_to(None)
-
-
-def _kept(observed: Observed) -> tuple[AddressStatus, ...]:
-    """Origins stay written down until the end; what AWS shows now replaces what it showed."""
-    kept = []
-    for entry in observed.obj.status.addresses:
-        view = (
-            observed.views.addresses.get(entry.region or "").value
-            if entry.region in observed.views.addresses.regions
-            else None
-        )
-        eip = view.eips.get(entry.allocation_id or "") if view is not None else None
-        if eip is None:
-            kept.append(entry)
-        else:
-            kept.append(
-                AddressStatus(
-                    entry.selector,
-                    eip.public_ip,
-                    eip.allocation_id,
-                    eip.account_id,
-                    eip.region,
-                    eip.attached_to or None,
-                    eip.ptr.name,
-                    None if _given_up(observed, entry, eip) else entry.ptr_origin,
-                    None,
-                    None,
-                )
-            )
-    return tuple(kept)

@@ -25,6 +25,7 @@ from mailegress.reconcile.result import (
     under_way,
     unknown,
 )
+from mailegress.reconcile.rules import suspend
 from mailegress.reconcile.rules.a_record import Forward
 from mailegress.reconcile.rules.adoption import left_alone, made_before, ptr_problem
 from mailegress.reconcile.rules.claims import Claims, Hold
@@ -193,11 +194,9 @@ def _set(observed: Observed, builder: PlanBuilder, forward: Forward, eip: Eip) -
         )
     before = s.views.dns.authorities(hostname).at + s.settings.gate_seconds
     builder.act(SetPtr(eip.region, eip.allocation_id, eip.public_ip, hostname, heal, before))
-    if s.obj.spec.suspend:
-        return bad(
-            reasons.SUSPENDED,
-            f"Suspended; would set the PTR of {eip.public_ip} from {shown} to {hostname}. {reasons.SUSPENDED.remedy}",
-        )
+    would = f"set the PTR of {eip.public_ip} from {shown} to {hostname}"
+    if (suspended := suspend.instead(s, would)) is not None:
+        return suspended
     return _under_way(write, hostname, eip)
 
 

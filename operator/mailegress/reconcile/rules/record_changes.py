@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from mailegress.api.names import ownership_name
 from mailegress.model import ownership
-from mailegress.model.aws import Change, RecordSet, Verb
+from mailegress.model.aws import Change, NameView, RecordSet, Verb
 from mailegress.model.ownership import Mark
+from mailegress.reconcile.observe import Observed
+from mailegress.reconcile.rules.plan_builder import PlanBuilder
 
 MARK_TTL = 300
 
@@ -18,3 +20,51 @@ def swap(old: RecordSet | None, new: RecordSet) -> list[Change]:
     """DELETE of the exact stored set and CREATE of the new one: compare-and-swap in one atomic batch."""
     removal = [Change(Verb.DELETE, old)] if old is not None else []
     return [*removal, Change(Verb.CREATE, new)]
+
+
+def simple_a(view: NameView) -> RecordSet | None:
+    return next((r for r in view.of_type("A") if r.simple), None)
+
+
+def remove(view: NameView, mark: Mark, *, keep_record: bool = False) -> tuple[Change, ...]:
+    """DELETE of exactly what is stored: A and TXT if we created the A, else the TXT alone (adopted stays as found)."""
+    changes: list[Change] = []
+    simple = simple_a(view)
+    if simple is not None and not mark.adopted and not keep_record:
+        changes.append(Change(Verb.DELETE, simple))
+    if view.mark is not None:
+        changes.append(Change(Verb.DELETE, view.mark))
+    return tuple(changes)
+
+
+def without(
+    observed: Observed, view: NameView, simple: RecordSet, mark: Mark, lost: frozenset[str]
+) -> tuple[Change, ...]:
+    """The record without lost addresses; an adopted record that would end up empty is left alone."""
+    rest = frozenset(simple.values) - lost
+    if not rest:
+        return () if mark.adopted else remove(view, mark)
+    return changed(observed, view, simple, mark, rest)
+
+
+def changed(
+    observed: Observed, view: NameView, simple: RecordSet, mark: Mark, values: frozenset[str]
+) -> tuple[Change, ...]:
+    """The record with other values, which makes it ours."""
+    target = RecordSet(simple.name, "A", simple.ttl, tuple(sorted(values)))
+    ours = mark_set(view.hostname, Mark(False, observed.settings.owner_id, mark.uid))
+    return (*swap(simple, target), *swap(view.mark, ours))
+
+
+def writing(observed: Observed, builder: PlanBuilder, zone_id: str, name: str) -> str:
+    """Text if a write to this name is under way or being backed off, else empty."""
+    write = observed.views.zone_writes.state(zone_id, name)
+    if write is None:
+        return ""
+    if write.busy:
+        return f"{name} is being written"
+    rest = observed.rest_of(write)
+    if rest and write.fault is not None:
+        builder.later(rest)
+        return f"{name}: {write.fault.message}"
+    return ""

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from mailegress.api.names import FINALIZER
 from mailegress.api.status import PtrOrigin
 from mailegress.api.types import Management
-from mailegress.model import ownership
-from mailegress.model.aws import Change, Eip, NameView, RecordSet, Verb
+from mailegress.model.aws import Eip, NameView
 from mailegress.model.ownership import Mark
 from mailegress.reconcile import dns_checks
 from mailegress.reconcile.observe import Observed
-from mailegress.reconcile.result import ChangeRecords, NeedAuthorities, NeedName
+from mailegress.reconcile.result import ChangeRecords, NeedAuthorities, NeedName, NeedSweep
 from mailegress.reconcile.rules import unseen
 from mailegress.reconcile.rules.a_record import Forward
 from mailegress.reconcile.rules.claims import marked_holder
-from mailegress.reconcile.rules.confirmation import vouched
+from mailegress.reconcile.rules.confirmation import own_mark, vouched
 from mailegress.reconcile.rules.leaving import leaving, unread
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
 from mailegress.reconcile.rules.ptr import Reverse, reset
-from mailegress.reconcile.rules.record_changes import mark_set, swap
+from mailegress.reconcile.rules.record_changes import changed, remove, simple_a, without, writing
 from mailegress.reconcile.rules.targets import Targets
 
 
@@ -186,14 +184,6 @@ def points_here(observed: Observed, eip: Eip) -> bool:
     return s.ptr_under_way(eip.region, eip.allocation_id)
 
 
-def own_mark(observed: Observed, zone_id: str, view: NameView) -> Mark | None:
-    """Our ownership record. One that nothing confirms is treated as adopted: the A record beside it stays."""
-    mark = ownership.parse(view.mark.values) if view.mark is not None else None
-    if mark is None or mark.uid != observed.obj.meta.uid or not observed.settings.mine(mark.owner):
-        return None
-    return mark if vouched(observed, zone_id, view) else replace(mark, adopted=True)
-
-
 def _retire_one(
     observed: Observed,
     builder: PlanBuilder,
@@ -265,49 +255,15 @@ def _retire_one(
     return going
 
 
-def writing(observed: Observed, builder: PlanBuilder, zone_id: str, name: str) -> str:
-    """Text if a write to this name is under way or being backed off, else empty."""
-    write = observed.views.zone_writes.state(zone_id, name)
-    if write is None:
-        return ""
-    if write.busy:
-        return f"{name} is being written"
-    rest = observed.rest_of(write)
-    if rest and write.fault is not None:
-        builder.later(rest)
-        return f"{name}: {write.fault.message}"
-    return ""
+def search(observed: Observed, builder: PlanBuilder) -> tuple[str, ...]:
+    """An object that may own more than its spec names, and whose past this process did not see, costs one sweep.
 
-
-def simple_a(view: NameView) -> RecordSet | None:
-    return next((r for r in view.of_type("A") if r.simple), None)
-
-
-def remove(view: NameView, mark: Mark, *, keep_record: bool = False) -> tuple[Change, ...]:
-    """DELETE of exactly what is stored: A and TXT if we created the A, else the TXT alone (adopted stays as found)."""
-    changes: list[Change] = []
-    simple = simple_a(view)
-    if simple is not None and not mark.adopted and not keep_record:
-        changes.append(Change(Verb.DELETE, simple))
-    if view.mark is not None:
-        changes.append(Change(Verb.DELETE, view.mark))
-    return tuple(changes)
-
-
-def without(
-    observed: Observed, view: NameView, simple: RecordSet, mark: Mark, lost: frozenset[str]
-) -> tuple[Change, ...]:
-    """The record without lost addresses; an adopted record that would end up empty is left alone."""
-    rest = frozenset(simple.values) - lost
-    if not rest:
-        return () if mark.adopted else remove(view, mark)
-    return changed(observed, view, simple, mark, rest)
-
-
-def changed(
-    observed: Observed, view: NameView, simple: RecordSet, mark: Mark, values: frozenset[str]
-) -> tuple[Change, ...]:
-    """The record with other values, which makes it ours."""
-    target = RecordSet(simple.name, "A", simple.ttl, tuple(sorted(values)))
-    ours = mark_set(view.hostname, Mark(False, observed.settings.owner_id, mark.uid))
-    return (*swap(simple, target), *swap(view.mark, ours))
+    Until then its status must not say that nothing is owed: the next process would believe it.
+    """
+    memory = observed.memory
+    if memory.complete or FINALIZER not in observed.obj.meta.finalizers or observed.fits():
+        return ()
+    if observed.views.records.all_swept().value:
+        return ()
+    builder.need(NeedSweep())
+    return ("the hosted zones are searched for other names of this object",)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from mailegress.api import reasons
 from mailegress.api.reasons import Reason
-from mailegress.api.status import AddressStatus
-from mailegress.api.types import EipSelector, Management, SelectorKind
-from mailegress.model.aws import Absence, Eip, RegionView
+from mailegress.api.types import EipSelector, SelectorKind
+from mailegress.model.aws import Eip, RegionView
 from mailegress.model.facts import Fault
 from mailegress.reconcile.observe import Observed
-from mailegress.reconcile.result import NeedRegion
+from mailegress.reconcile.result import Finding, NeedRegion, bad
+from mailegress.reconcile.rules import loss
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
 
 
@@ -78,7 +78,7 @@ def resolve(observed: Observed, builder: PlanBuilder) -> Targets:
             entries.append(Entry(str(selector), region))
             continue
         found = _match(selector, fact.value)
-        if _unchecked(observed, str(selector), fact.value):
+        if loss.unchecked(observed, str(selector), fact.value):
             # One list may lack a page: what it does not show is looked up before anything is said of it.
             known = False
             entries.append(Entry(str(selector), region))
@@ -99,17 +99,8 @@ def resolve(observed: Observed, builder: PlanBuilder) -> Targets:
     _idle_reading(observed, builder)
     unique = {e.eip.allocation_id: e.eip for e in entries if e.eip is not None}
     wanted = dict(sorted(unique.items(), key=lambda item: _numeric(item[1].public_ip)))
-    lost, mass = _losses(observed)
+    lost, mass = loss.losses(observed)
     return Targets(tuple(entries), wanted, known, lost, mass, fault, outside)
-
-
-def _unchecked(observed: Observed, label: str, view: RegionView) -> bool:
-    """Is an address that the selector had missing from the newest list, and not looked up yet?"""
-    return any(
-        observed.absences.get((view.region, a.allocation_id or "")) is Absence.UNCHECKED
-        for a in observed.recorded()
-        if a.selector == label and a.region == view.region and a.allocation_id not in view.eips
-    )
 
 
 def look_again(observed: Observed, builder: PlanBuilder, region: str) -> None:
@@ -200,7 +191,10 @@ def _held(observed: Observed, selector: EipSelector, view: RegionView, found: _M
     detail = (
         found.detail or f"{label} resolves to no Elastic IP in the operator's account, region {view.region}"
     )
-    missing = _missing(observed, label, view)
+    missing = [
+        Entry(label, view.region, reason=it.reason, detail=it.detail, gone=it.allocation_ids)
+        for it in loss.explain(observed, label, view)
+    ]
     held = [
         Entry(label, view.region, view.eips[a.allocation_id], held=True, reason=reason, detail=detail)
         for a in last
@@ -209,64 +203,19 @@ def _held(observed: Observed, selector: EipSelector, view: RegionView, found: _M
     return [*missing, *held] or [Entry(label, view.region, reason=reason, detail=detail)]
 
 
-def _missing(observed: Observed, label: str, view: RegionView) -> list[Entry]:
-    """What is to be said of a selector's recorded EIPs that are lost, or whose loss is not believed."""
-    hostname = observed.obj.spec.hostname
-    is_observed = observed.obj.spec.forward.management is Management.OBSERVED
-    found: dict[Reason, list[AddressStatus]] = {}
-    for entry in observed.recorded():
-        if entry.selector != label or entry.allocation_id in view.eips:
-            continue
-        absence = observed.absences.get((entry.region or "", entry.allocation_id or ""))
-        if absence is Absence.MASS:
-            found.setdefault(reasons.MASS_LOSS_SUSPECTED, []).append(entry)
-        elif absence is Absence.LOST or entry.reason == reasons.ADDRESS_LOST.name:
-            # Once lost it is said until it returns, also while a restarted process looks twice again.
-            found.setdefault(reasons.ADDRESS_LOST, []).append(entry)
-    said = {
-        reasons.MASS_LOSS_SUSPECTED: f"missing from account {view.account_id}, region {view.region}, together with so "
-        "many others that a fault is likelier than a release; nothing is removed",
-        reasons.ADDRESS_LOST: f"no longer in account {view.account_id}, region {view.region}, and may have been "
-        + (
-            f"reassigned: remove it from the A record of {hostname}"
-            if is_observed
-            else f"reassigned; it is removed from the A record of {hostname}"
-        ),
-    }
-    return [
-        Entry(
-            label,
-            view.region,
-            reason=reason,
-            detail=f"{', '.join(f'{a.public_ip} ({a.allocation_id})' for a in entries)} is {said[reason]}",
-            gone=tuple(a.allocation_id for a in entries if a.allocation_id),
+def refusal(observed: Observed, targets: Targets) -> Finding | None:
+    """Why the selectors cannot be served at all, whatever AWS says."""
+    if targets.outside:
+        regions = ", ".join(observed.views.addresses.regions)
+        return bad(
+            reasons.REGION_NOT_CONFIGURED,
+            f"Region {', '.join(targets.outside)} is not one of the operator's regions ({regions}). "
+            f"{reasons.REGION_NOT_CONFIGURED.remedy}",
         )
-        for reason, entries in found.items()
-    ]
-
-
-def _losses(observed: Observed) -> tuple[frozenset[str], bool]:
-    lost: set[str] = set()
-    mass = False
-    for entry in observed.recorded():
-        absence = observed.absences.get((entry.region or "", entry.allocation_id or ""))
-        if absence is Absence.LOST and entry.public_ip:
-            lost.add(entry.public_ip)
-        mass = mass or absence is Absence.MASS
-    return frozenset(lost), mass
-
-
-def vanished(observed: Observed) -> tuple[AddressStatus, ...]:
-    """Recorded EIPs of the same account that the newest reading of their region does not show."""
-    gone = []
-    for entry in observed.recorded():
-        view = (
-            observed.views.addresses.get(entry.region or "").value
-            if entry.region in observed.views.addresses.regions
-            else None
+    if len(targets.wanted) > observed.settings.max_addresses:
+        return bad(
+            reasons.TOO_MANY_ADDRESSES,
+            f"The selectors resolve to {len(targets.wanted)} Elastic IPs, at most {observed.settings.max_addresses} "
+            f"share one name. {reasons.TOO_MANY_ADDRESSES.remedy}",
         )
-        if view is None or entry.allocation_id in view.eips:
-            continue
-        if entry.account_id in (None, view.account_id):
-            gone.append(entry)
-    return tuple(gone)
+    return None

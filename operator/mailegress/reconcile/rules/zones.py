@@ -17,6 +17,7 @@ from mailegress.reconcile.result import (
     from_fault,
     unknown,
 )
+from mailegress.reconcile.rules import unseen
 from mailegress.reconcile.rules.delegation import strays
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
 
@@ -28,9 +29,23 @@ class Choice:
     """Why there is none, or what must happen before the wanted one is used."""
     servers: frozenset[str] | None = None
     """The chosen zone's delegation set, once known."""
+    unseen: bool = False
+    """The zone that holds the record cannot be read: the status keeps what it says about it."""
 
 
 def choose(observed: Observed, builder: PlanBuilder) -> Choice:
+    """The zone under Managed. While the zone that holds the record cannot be read, no other takes its place."""
+    if not observed.managed:
+        return Choice()
+    place = unseen.current(observed)
+    if place is not None and observed.obj.spec.forward.hosted_zone_id in (None, place.zone_id):
+        hidden = unseen.place(observed, builder, place, observed.memory.first_seen)
+        if hidden is not None:
+            return Choice(finding=hidden.finding, unseen=True)
+    return _choose(observed, builder)
+
+
+def _choose(observed: Observed, builder: PlanBuilder) -> Choice:
     """The zone that the spec names, else the longest label-aligned public one; a marked zone stays chosen until its
     successor is delegated."""
     fact = observed.views.zones.get()

@@ -1,0 +1,313 @@
+"""What the status shows besides the conditions: addresses, public IPs, the zone, the record, former records.
+
+Nothing here decides about a write. An address that another object may hold is shown by its selector only (S12). What is
+recorded about the PTRs and former records of this object stays until it is known to be gone: the cleanup depends on it
+(S8). Where this process has no reading yet, the field stays as it was stored (E3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mailegress.api import reasons
+from mailegress.api.conditions import RESOLVED
+from mailegress.api.status import AddressStatus, ForwardStatus, ZoneStatus
+from mailegress.api.types import Management
+from mailegress.model.aws import Eip
+from mailegress.model.dns import Iprev
+from mailegress.reconcile import dns_checks
+from mailegress.reconcile.observe import Observed
+from mailegress.reconcile.result import Finding
+from mailegress.reconcile.rules import loss, unseen
+from mailegress.reconcile.rules.a_record import Forward
+from mailegress.reconcile.rules.claims import ELSEWHERE, Claims, Hold
+from mailegress.reconcile.rules.plan_builder import PlanBuilder
+from mailegress.reconcile.rules.ptr import Reverse, origin
+from mailegress.reconcile.rules.record_changes import simple_a
+from mailegress.reconcile.rules.retire import points_here
+from mailegress.reconcile.rules.targets import Entry, Targets
+from mailegress.reconcile.rules.zones import Choice
+
+
+@dataclass(frozen=True, slots=True)
+class StatusFields:
+    addresses: tuple[AddressStatus, ...]
+    public_ips: tuple[str, ...]
+    zone: ZoneStatus | None
+    forward: ForwardStatus | None
+    former: unseen.Former
+
+
+def of_live(
+    observed: Observed,
+    builder: PlanBuilder,
+    targets: Targets,
+    claims: Claims,
+    choice: Choice,
+    record: Forward,
+    ptrs: Reverse,
+    resolved: Finding,
+) -> StatusFields:
+    """The fields of an object that is not being deleted."""
+    s, status = observed, observed.obj.status
+    zone = status.zone if choice.unseen else _zone(s, record)
+    place = (zone.id, s.obj.spec.hostname) if zone is not None else None
+    former = unseen.former(s, builder, place)
+    addresses = _addresses(s, builder, targets, claims, record, ptrs, resolved)
+    leaving = _leaving(s, builder, addresses, targets, record)
+    # An address that is only cleaned up after has no part in the name any more.
+    shown = [a for a in leaving if a.public_ip in record.values or not record.known]
+    return StatusFields(
+        addresses=(*addresses, *leaving),
+        public_ips=tuple(dict.fromkeys(a.public_ip for a in (*addresses, *shown) if a.public_ip)),
+        zone=zone,
+        forward=status.forward if choice.unseen else _forward(s, claims, record),
+        former=former,
+    )
+
+
+def as_stored(observed: Observed) -> StatusFields:
+    """The fields of an object that is not looked at: as they were stored."""
+    status = observed.obj.status
+    return StatusFields(
+        status.addresses, status.public_ips, status.zone, status.forward, unseen.Former(status.former_records)
+    )
+
+
+def _zone(observed: Observed, record: Forward) -> ZoneStatus | None:
+    """The zone of the object's own record. Not that of a record which is another's: see ``vouch``."""
+    spec, status = observed.obj.spec, observed.obj.status
+    if record.zone is not None and record.known:
+        return unseen.zone_status(record.zone, status.zone) if record.held else None
+    same = status.zone is not None and status.hostname == spec.hostname
+    if record.zone is not None:
+        return status.zone if same and status.zone is not None and status.zone.id == record.zone.id else None
+    managed = spec.forward.management is Management.MANAGED
+    # Not chosen yet by this process: what is written down stands until it is.
+    return status.zone if managed and record.finding.soft and same else None
+
+
+def _forward(observed: Observed, claims: Claims, record: Forward) -> ForwardStatus | None:
+    if claims.hostname in ELSEWHERE:
+        return None
+    if not record.values and record.change_id is None and record.finding.soft:
+        return observed.obj.status.forward
+    if not record.values and record.change_id is None:
+        return None
+    ordered = sorted(record.values, key=lambda ip: tuple(int(p) for p in ip.split(".")))
+    return ForwardStatus(tuple(ordered), record.ttl, record.change_id)
+
+
+def _addresses(
+    observed: Observed,
+    builder: PlanBuilder,
+    targets: Targets,
+    claims: Claims,
+    record: Forward,
+    ptrs: Reverse,
+    resolved: Finding,
+) -> tuple[AddressStatus, ...]:
+    """One entry for every EIP that the spec names, and for every selector that resolved to none."""
+    s = observed
+    entries: dict[str, AddressStatus] = {}
+    for entry in targets.entries:
+        eip = entry.eip
+        if eip is None:
+            recorded = [
+                a
+                for a in s.obj.status.addresses
+                if a.selector == entry.selector and (not entry.gone or a.allocation_id in entry.gone)
+            ]
+            keep = recorded if entry.reason is None else [a for a in recorded if a.allocation_id]
+            for old in keep:
+                entries.setdefault(
+                    old.allocation_id or old.selector,
+                    _replaced(old, entry.reason.name if entry.reason else old.reason),
+                )
+            if not keep:
+                missing = entry.reason.name if entry.reason else reasons.PENDING.name
+                entries.setdefault(
+                    entry.selector, AddressStatus(entry.selector, region=entry.region, reason=missing)
+                )
+            continue
+        if (other := _not_held(s, claims, entry, eip)) is not None:
+            entries.setdefault(other.allocation_id or other.selector, other)
+            continue
+        finding = ptrs.by_eip.get(eip.allocation_id)
+        reason = entry.reason.name if entry.reason else _reason(s, eip, finding)
+        entries.setdefault(
+            eip.allocation_id,
+            AddressStatus(
+                entry.selector,
+                eip.public_ip,
+                eip.allocation_id,
+                eip.account_id,
+                eip.region,
+                eip.attached_to or None,
+                eip.ptr.name,
+                origin(s, builder, claims, record, eip),
+                _iprev(s, eip, record, resolved),
+                reason,
+            ),
+        )
+    return tuple(entries.values())
+
+
+def _not_held(observed: Observed, claims: Claims, entry: Entry, eip: Eip) -> AddressStatus | None:
+    """What is shown of an address that another object may hold: the selector and the reason, no detail of the address.
+
+    What this object wrote down about its own PTR stays: its clean-up depends on it. None: this object holds it.
+    """
+    hold = claims.eips.get(eip.allocation_id, Hold.UNKNOWN)
+    if hold is Hold.MINE:
+        return None
+    reason = {Hold.LOST: reasons.ADDRESS_CONFLICT, Hold.RELEASE: reasons.WAITING_FOR_RELEASE}.get(
+        hold, reasons.PENDING
+    )
+    old = observed.recorded_for(eip.allocation_id)
+    if old is not None and old.ptr_origin is not None:
+        return _replaced(old, old.reason if hold is Hold.UNKNOWN else reason.name, ptr=eip.ptr.name)
+    if hold is Hold.UNKNOWN:
+        # A new process has not decided yet; what was shown of the selector stands until it has.
+        shown = old or next(
+            (
+                a
+                for a in observed.obj.status.addresses
+                if a.selector == entry.selector and not a.allocation_id
+            ),
+            None,
+        )
+        if shown is not None:
+            return shown
+    return AddressStatus(entry.selector, region=entry.region, reason=reason.name)
+
+
+def _leaving(
+    observed: Observed,
+    builder: PlanBuilder,
+    named: tuple[AddressStatus, ...],
+    targets: Targets,
+    record: Forward,
+) -> tuple[AddressStatus, ...]:
+    """One entry for every old EIP that is still ours to tidy up after."""
+    s = observed
+    entries: dict[str | None, AddressStatus] = {}
+    known = {a.allocation_id for a in named}
+    tidy = record.values | _old_values(s)
+    vanished = {a.allocation_id for a in loss.vanished(s)}
+    for old in s.recorded():
+        if old.allocation_id in known:
+            continue
+        region = old.region or ""
+        if region in s.views.addresses.regions and s.views.addresses.get(region).value is None:
+            # Whose its PTR is stands nowhere else; what is still wanted is not known yet.
+            entries[old.allocation_id] = old
+            continue
+        eip = targets.find(s, old.public_ip or "")
+        ours = eip is not None and points_here(s, eip)
+        if (hidden := unseen.address(s, builder, old)) is not None:
+            entries[old.allocation_id] = _replaced(old, hidden.finding.reason)
+            continue
+        if (
+            (old.allocation_id in vanished and old.public_ip not in targets.lost)
+            or old.public_ip in tidy
+            or ours
+        ):
+            entries[old.allocation_id] = _replaced(
+                old, reasons.PROGRESSING.name, ptr=eip.ptr.name if eip else old.ptr
+            )
+    return tuple(entries.values())
+
+
+def _reason(observed: Observed, eip: Eip, finding: Finding | None) -> str | None:
+    """Why an EIP is not right; a question without an answer changes nothing of what was said of this generation."""
+    if finding is None or finding.ok:
+        return None
+    recorded = observed.recorded_for(eip.allocation_id)
+    current = observed.obj.status.observed_generation == observed.obj.meta.generation
+    return recorded.reason if finding.soft and recorded is not None and current else finding.reason
+
+
+def _iprev(observed: Observed, eip: Eip, record: Forward, resolved: Finding) -> str | None:
+    """The RFC 8601 word for an address. It moves with the conditions: a single odd answer does not change it."""
+    s, last = observed, _last_iprev(observed, eip)
+    if resolved.ok:
+        return Iprev.PASS.value
+    if last is not None and resolved.soft and s.stands(RESOLVED):
+        return last
+    word = dns_checks.iprev_of(s.views.dns.public(s.obj.spec.hostname).value, eip.public_ip) or last
+    about = eip.ptr.name == s.obj.spec.hostname
+    if word != Iprev.PASS.value or not about or record.finding.ok or record.finding.soft:
+        return word
+    return (
+        dns_checks.iprev_at_authorities(s.views.dns.authorities(s.obj.spec.hostname), eip.public_ip) or word
+    )
+
+
+def _last_iprev(observed: Observed, eip: Eip) -> str | None:
+    """What public resolvers said before this process asked them, if it was about the same PTR."""
+    recorded = observed.recorded_for(eip.allocation_id)
+    same = recorded is not None and recorded.ptr == eip.ptr.name
+    unchanged = observed.obj.status.hostname == observed.obj.spec.hostname
+    return recorded.iprev if recorded is not None and same and unchanged else None
+
+
+def _old_values(observed: Observed) -> frozenset[str]:
+    values: set[str] = set()
+    for zone_id, name in observed.owned():
+        view = observed.views.records.get(zone_id, name).value
+        simple = simple_a(view) if view is not None else None
+        values |= set(simple.values) if simple else set()
+    return frozenset(values)
+
+
+def _replaced(old: AddressStatus, reason: str | None, ptr: str | None = None) -> AddressStatus:
+    return AddressStatus(
+        old.selector,
+        old.public_ip,
+        old.allocation_id,
+        old.account_id,
+        old.region,
+        old.attached_to,
+        ptr if ptr is not None else old.ptr,
+        old.ptr_origin,
+        old.iprev,
+        reason,
+    )
+
+
+def of_deleting(observed: Observed) -> tuple[AddressStatus, ...]:
+    """Origins stay written down until the end; what AWS shows now replaces what it showed."""
+    kept = []
+    for entry in observed.obj.status.addresses:
+        view = (
+            observed.views.addresses.get(entry.region or "").value
+            if entry.region in observed.views.addresses.regions
+            else None
+        )
+        eip = view.eips.get(entry.allocation_id or "") if view is not None else None
+        if eip is None:
+            kept.append(entry)
+        else:
+            kept.append(
+                AddressStatus(
+                    entry.selector,
+                    eip.public_ip,
+                    eip.allocation_id,
+                    eip.account_id,
+                    eip.region,
+                    eip.attached_to or None,
+                    eip.ptr.name,
+                    None if _given_up(observed, entry, eip) else entry.ptr_origin,
+                    None,
+                    None,
+                )
+            )
+    return tuple(kept)
+
+
+def _given_up(observed: Observed, entry: AddressStatus, eip: Eip) -> bool:
+    """Our PTR was seen to be gone: one that appears later is somebody else's."""
+    write = observed.views.ptr_writes.state(eip.region, eip.allocation_id)
+    settled = (write is None or not write.busy) and observed.doubted(eip.region, eip.allocation_id) is None
+    return settled and entry.ptr is not None and eip.ptr.settled_to(None)
