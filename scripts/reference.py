@@ -240,21 +240,23 @@ async def _metrics() -> str:
     from mailegress.api.status import initial_status
     from mailegress.aws.api import AwsApi
     from mailegress.aws.wiring import build_aws
-    from mailegress.cli import parts
+    from mailegress.cli import layer_settings
     from mailegress.cli.loading import load_settings
-    from mailegress.cli.run import Operator
-    from mailegress.kube.transport import Transport
+    from mailegress.cli.observability import register_gauges
+    from mailegress.engine.controller import Controller
+    from mailegress.engine.workers import WorkerSettings
+    from mailegress.kube.transport import LastContact
     from mailegress.reconcile.write_guard import OpenGuard
     from mailegress.telemetry.condition_counts import ConditionCounts
+    from mailegress.telemetry.metrics import Metrics
 
     configured = load_settings({"regions": "eu-west-1"}, {})
     # Nothing is started, so that nothing is asked of AWS or of the API server.
-    operator = Operator(configured, cast(Transport, None))
-    made = operator._metrics
+    made = Metrics()
     clock = asyncio.get_running_loop().time
     aws = build_aws(
         cast(AwsApi, None),
-        parts.aws_settings(configured),
+        layer_settings.aws_settings(configured),
         lambda key: None,
         made,
         OpenGuard(),
@@ -263,7 +265,9 @@ async def _metrics() -> str:
     )
     census = ConditionCounts(lambda: PENDING_TIME)
     census.put("", initial_status())
-    operator._gauges(aws, census)
+    register_gauges(
+        made, Controller(clock, WorkerSettings()), LastContact(clock), aws, census, lambda owner: False
+    )
     # A labelled metric shows its labels once it is used.
     made.reconcile("ok", 0.1)
     made.aws_call("ec2", "DescribeAddresses", "OK", 0.1)

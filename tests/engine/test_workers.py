@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from mailegress.engine.queue import KeyedQueue
-from mailegress.engine.workers import Process, Workers, WorkerSettings
+from mailegress.engine.workers import Workers, WorkerSettings
 from mailegress.telemetry.logs import JsonFormatter
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
@@ -22,10 +22,10 @@ def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
-def _crew(process: Process, **options: Any) -> tuple[KeyedQueue, Workers]:
+def _crew(**options: Any) -> tuple[KeyedQueue, Workers]:
     clock = asyncio.get_running_loop().time
     queue = KeyedQueue(clock)
-    return queue, Workers(queue, process, clock=clock, settings=WorkerSettings(**options))
+    return queue, Workers(queue, clock=clock, settings=WorkerSettings(**options))
 
 
 def test_the_returned_delay_is_the_time_to_the_next_pass(virtually: Run) -> None:
@@ -36,8 +36,8 @@ def test_the_returned_delay_is_the_time_to_the_next_pass(virtually: Run) -> None
             passes.append(_now())
             return 600 if len(passes) < 3 else None
 
-        queue, workers = _crew(process, count=2)
-        workers.start()
+        queue, workers = _crew(count=2)
+        workers.start(process)
         queue.add("ns/a")
         await asyncio.sleep(5000)
         assert passes == [0, 600, 1200]
@@ -63,8 +63,8 @@ def test_an_object_that_always_fails_backs_off_to_five_minutes_and_delays_no_oth
             good.append(_now())
             return 10
 
-        queue, workers = _crew(process, count=1)
-        workers.start()
+        queue, workers = _crew(count=1)
+        workers.start(process)
         queue.add("ns/bad")
         queue.add("ns/good")
         await asyncio.sleep(2000)
@@ -107,8 +107,8 @@ def test_a_long_traceback_keeps_its_end_and_every_line_carries_the_object(
             deep(90)
             return None
 
-        queue, workers = _crew(process, count=1)
-        workers.start()
+        queue, workers = _crew(count=1)
+        workers.start(process)
         queue.add("mail/outbound")
         await asyncio.sleep(2)
         await workers.stop(1)
@@ -133,8 +133,8 @@ def test_success_forgets_the_back_off(virtually: Run) -> None:
                 raise RuntimeError(str(len(passes)))
             return 100 if len(passes) == 3 else None
 
-        queue, workers = _crew(process, count=1)
-        workers.start()
+        queue, workers = _crew(count=1)
+        workers.start(process)
         queue.add("ns/a")
         await asyncio.sleep(1000)
         assert passes == [0, 1, 3, 103, 104]
@@ -157,8 +157,8 @@ def test_a_pass_whose_awaited_future_is_cancelled_does_not_kill_the_worker(virtu
                 await future
             return None
 
-        queue, workers = _crew(process, count=1)
-        workers.start()
+        queue, workers = _crew(count=1)
+        workers.start(process)
         queue.add("ns/a")
         await asyncio.sleep(10)
         assert passes == 2
@@ -170,28 +170,18 @@ def test_a_pass_whose_awaited_future_is_cancelled_does_not_kill_the_worker(virtu
 
 def test_a_pass_that_hangs_is_cut_off_and_shows_meanwhile(virtually: Run) -> None:
     async def story() -> None:
-        failures: list[str] = []
-
         async def process(key: str) -> float | None:
             await asyncio.Event().wait()
             return None
 
-        clock = asyncio.get_running_loop().time
-        queue = KeyedQueue(clock)
-        workers = Workers(
-            queue,
-            process,
-            clock=clock,
-            settings=WorkerSettings(count=1, pass_timeout=50),
-            on_failure=lambda key, error: failures.append(f"{key} {type(error).__name__}"),
-        )
-        workers.start()
+        queue, workers = _crew(count=1, pass_timeout=50)
+        workers.start(process)
         queue.add("ns/a")
         await asyncio.sleep(40)
         assert workers.longest_pass() == 40
         assert workers.quiet_seconds() == 40
         await asyncio.sleep(10.5)
-        assert failures == ["ns/a TimeoutError"]
+        assert workers.in_trouble() == 1
         assert workers.longest_pass() == 0
         await workers.stop(1)
 
@@ -207,8 +197,8 @@ def test_stopping_waits_for_the_running_passes_but_takes_no_new_work(virtually: 
             finished.append(key)
             return None
 
-        queue, workers = _crew(process, count=2)
-        workers.start()
+        queue, workers = _crew(count=2)
+        workers.start(process)
         for name in "abcd":
             queue.add(f"ns/{name}")
         await asyncio.sleep(1)
@@ -232,8 +222,8 @@ def test_stopping_cancels_what_does_not_end_in_time(virtually: Run) -> None:
                 raise
             return None
 
-        queue, workers = _crew(process, count=2)
-        workers.start()
+        queue, workers = _crew(count=2)
+        workers.start(process)
         queue.add("ns/a")
         await asyncio.sleep(1)
         assert await workers.stop(4) == 1

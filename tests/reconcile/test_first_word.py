@@ -8,8 +8,9 @@ import pytest
 
 from mailegress.api import reasons
 from mailegress.api.status import Status, initial_status
+from mailegress.engine.burst import CreationBurst
 from mailegress.reconcile import summarise
-from mailegress.reconcile.creation_burst import MANY, CreationBurst
+from mailegress.reconcile.ports import MANY
 from mailegress.reconcile.result import Action, AddFinalizer, ChangeRecords, Finding, Plan, SetPtr, unknown
 from tests.support.planner import Desk, obj
 
@@ -72,7 +73,7 @@ def test_as_many_as_came_in_the_last_second_are_expected_to_follow(
     crowd: CreationBurst, clock: Clock
 ) -> None:
     for number in range(MANY):
-        crowd.seen(str(number), said=False)
+        crowd.seen(str(number), reported=False)
         crowd.handed_over(str(number))
     assert crowd.many, "each was served at once, and more are being applied"
     clock.now = 1.0
@@ -82,22 +83,22 @@ def test_as_many_as_came_in_the_last_second_are_expected_to_follow(
 def test_a_new_object_belongs_to_the_crowd_until_its_change_is_handed_over(
     crowd: CreationBurst, clock: Clock
 ) -> None:
-    crowd.seen("a", said=False)
-    crowd.seen("b", said=False)
+    crowd.seen("a", reported=False)
+    crowd.seen("b", reported=False)
     clock.now = 2.0
     assert len(crowd) == 2
     crowd.handed_over("a")
-    crowd.seen("a", said=False)
+    crowd.seen("a", reported=False)
     assert len(crowd) == 1, "its own finalizer's echo does not bring it back"
-    crowd.seen("b", said=True)
+    crowd.seen("b", reported=True)
     assert len(crowd) == 0
 
 
 def test_an_object_that_comes_again_is_on_its_way_again(crowd: CreationBurst, clock: Clock) -> None:
-    crowd.seen("a", said=False)
+    crowd.seen("a", reported=False)
     crowd.handed_over("a")
-    crowd.seen("a", said=True)
-    crowd.seen("a", said=False)
+    crowd.seen("a", reported=True)
+    crowd.seen("a", reported=False)
     clock.now = 2.0
     assert len(crowd) == 1, "edited later"
     crowd.gone("a")
@@ -108,15 +109,15 @@ def test_handing_over_what_is_not_on_its_way_is_remembered_by_nobody(
     crowd: CreationBurst, clock: Clock
 ) -> None:
     crowd.handed_over("a")
-    crowd.seen("a", said=False)
+    crowd.seen("a", reported=False)
     clock.now = 2.0
     assert len(crowd) == 1
 
 
 def test_a_few_are_no_crowd(crowd: CreationBurst, clock: Clock) -> None:
     for number in range(MANY - 1):
-        crowd.seen(str(number), said=False)
+        crowd.seen(str(number), reported=False)
     clock.now = 2.0
     assert not crowd.many
-    crowd.seen("one more", said=False)
+    crowd.seen("one more", reported=False)
     assert crowd.many

@@ -11,8 +11,8 @@ import pytest
 
 from mailegress.api.conditions import STALLED, TRUE
 from mailegress.api.types import MailEgress, parse_object
+from mailegress.engine.burst import CreationBurst
 from mailegress.model.aws import ZoneLook
-from mailegress.reconcile.creation_burst import CreationBurst
 from mailegress.reconcile.executor import Executor
 from mailegress.reconcile.reconciler import Reconciler
 from mailegress.reconcile.result import NeedRegion, NeedZoneLook, NeedZones

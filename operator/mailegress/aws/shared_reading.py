@@ -30,7 +30,9 @@ class Reading(Generic[T]):
         self._name = name
         self._read = read
         self._done = done
-        self._waiting: dict[Key, float] = {}
+        self._waiting: dict[Key | None, float] = {}
+        """None: the listener for all of them (:meth:`refresh`)."""
+        self._refreshed: Callable[[], None] = _nobody
         self._signal = runtime.signal()
         self._backoff = runtime.backoff()
         self._not_until = NEVER
@@ -38,8 +40,19 @@ class Reading(Generic[T]):
 
     def request(self, key: Key, not_before: float) -> None:
         """Wake ``key`` once there is a reading that began at or after ``not_before``, or a reading failed."""
+        self._request(key, not_before)
+
+    def listen(self, refreshed: Callable[[], None]) -> None:
+        """Call ``refreshed`` after each :meth:`refresh`."""
+        self._refreshed = refreshed
+
+    def refresh(self, not_before: float) -> None:
+        """As :meth:`request`, for the listener."""
+        self._request(None, not_before)
+
+    def _request(self, key: Key | None, not_before: float) -> None:
         if self.fact.fresh(not_before):
-            self._rt.wake(key)
+            self._tell(key)
             return
         self._waiting[key] = max(not_before, self._waiting.get(key, NEVER))
         self._signal.set()
@@ -91,4 +104,14 @@ class Reading(Generic[T]):
         if self._done is not None:
             self._done()
         for key in served:
+            self._tell(key)
+
+    def _tell(self, key: Key | None) -> None:
+        if key is None:
+            self._refreshed()
+        else:
             self._rt.wake(key)
+
+
+def _nobody() -> None:
+    """No listener."""

@@ -6,15 +6,16 @@ import asyncio
 import contextlib
 import os
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
+from mailegress.aio.tasks import Clock, Sleep
 from mailegress.aws.api import AwsApi
 from mailegress.aws.sdk.client import BotoApi
-from mailegress.cli import parts
+from mailegress.cli import layer_settings
 from mailegress.cli.http import Check, HttpServer
 from mailegress.cli.memory_release import Tidy
 from mailegress.cli.settings import Settings
@@ -36,7 +37,7 @@ class Probes(Protocol):
 
 def boto_api(settings: Settings, metrics: Metrics) -> AbstractContextManager[AwsApi]:
     """AWS over the network. As whom and where it is called is logged at the start."""
-    api = BotoApi(parts.boto_settings(settings), metrics)
+    api = BotoApi(layer_settings.boto_settings(settings), metrics)
     api.introduce()
     return contextlib.closing(api)
 
@@ -72,15 +73,19 @@ def _identity() -> str:
     return os.environ.get("POD_NAME") or f"{os.uname().nodename}-{os.getpid()}"
 
 
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()
+
+
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """A simulation replaces all of them. ``clock``: monotonic seconds, None = the event loop's."""
+    """A simulation replaces all of them. ``clock``: monotonic seconds."""
 
     aws: Callable[[Settings, Metrics], AbstractContextManager[AwsApi]] = boto_api
     query: Callable[[DnsSettings], DnsQuery] = wire_query
     probes: Callable[[Settings, Metrics, Check, Check], Probes] = http_probes
-    clock: Callable[[], float] | None = None
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    clock: Clock = _loop_time
+    sleep: Sleep = asyncio.sleep
     wall: Callable[[], datetime] = lambda: datetime.now(UTC)
     rng: random.Random = field(default_factory=random.Random)
     guard: WriteGuard = field(default_factory=OpenGuard)

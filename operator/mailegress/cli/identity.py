@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from mailegress.aws.api import AwsError
 from mailegress.aws.errors import classify
 from mailegress.aws.sdk.client import BotoApi
-from mailegress.cli import parts
+from mailegress.cli import layer_settings
 from mailegress.cli.settings import Settings
 from mailegress.telemetry.metrics import Metrics
 
@@ -20,7 +20,7 @@ PATIENCE = 3.0
 def identity_lines(settings: Settings) -> Iterator[str]:
     """A line for each endpoint and each identity. What is not known is said with its cause."""
     boto = dataclasses.replace(
-        parts.boto_settings(settings), connect_timeout=PATIENCE, read_timeout=PATIENCE, threads=1
+        layer_settings.boto_settings(settings), connect_timeout=PATIENCE, read_timeout=PATIENCE, threads=1
     )
     with contextlib.closing(BotoApi(boto, Metrics())) as api:
         try:

@@ -13,7 +13,9 @@ import signal
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
+
+from mailegress.reconcile.ports import KubeError
 
 _log = logging.getLogger(__name__)
 
@@ -24,6 +26,13 @@ _HARD_SECONDS = 0.8
 """After shutdown_seconds and this, the process is gone, whatever still runs: 4.8 s with the default of 4."""
 
 
+T = TypeVar("T")
+
+
+class Stopped(Exception):
+    """Told to stop before the start was complete."""
+
+
 class Stop(asyncio.Event):
     """Set when the process was told to end."""
 
@@ -31,6 +40,35 @@ class Stop(asyncio.Event):
         super().__init__()
         self.reclaim: Callable[[], None] = lambda: None
         """Install our signal handlers (again): a library may have put its own in their place."""
+
+
+async def patiently(stop: asyncio.Event, call: Callable[[], Awaitable[T]]) -> T:
+    """Try a call to the API server until it succeeds. Raises :class:`Stopped` once ``stop`` is set."""
+    delay = 1.0
+    while True:
+        try:
+            return await call()
+        except KubeError as error:
+            _log.warning("the API server is not ready for us error=%s retry_in_s=%g", error, delay)
+        try:
+            async with asyncio.timeout(delay):
+                await stop.wait()
+            raise Stopped
+        except TimeoutError:
+            delay = min(delay * 2, 15.0)
+
+
+async def until(stop: asyncio.Event, work: Awaitable[object]) -> None:
+    """Run something endless until ``stop``; its own failure is raised."""
+    task = asyncio.ensure_future(work)
+    stopping = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()
+    finally:
+        for pending in (task, stopping):
+            pending.cancel()
 
 
 async def supervise(

@@ -1,21 +1,41 @@
-"""Idle rounds: shared readings are renewed on a clock, and only those are woken whose part of the world changed.
+"""Rounds: shared readings are refreshed at fixed intervals, and only the objects whose part has changed are woken.
 
-Left to the objects, every one of them would ask by itself when its reading grows old, and each for its own name: ten
-thousand point look-ups where one sweep does. A round asks for everything in one breath, so that the layers below see
-what a sweep would save.
+If every object asked when its own reading grows old, ten thousand objects would cost ten thousand look-ups where one
+list is enough. A round asks for everything at once, so that the layers below can choose the list.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from mailegress.model.aws import Eip, NameView
-from mailegress.reconcile.ports import Addresses, Key, Records
+from mailegress.model.aws import Eip, NameView, RegionView
+from mailegress.model.facts import Fact
+from mailegress.reconcile.ports import Key
 
-PREFIX = "//rounds/"
-"""No key of an object begins so: those are ``namespace/name``."""
+
+class RegionReadings(Protocol):
+    """The addresses of each region, with a subscription of its own for the rounds."""
+
+    @property
+    def regions(self) -> Sequence[str]: ...
+
+    def get(self, region: str) -> Fact[RegionView]: ...
+
+    def refresh(self, region: str, not_before: float) -> None: ...
+
+    def listen(self, refreshed: Callable[[str], None]) -> None: ...
+
+
+class NameReadings(Protocol):
+    """The record sets at each hostname, with a subscription of its own for the rounds."""
+
+    def get(self, zone_id: str, hostname: str) -> Fact[NameView]: ...
+
+    def refresh(self, zone_id: str, hostname: str, not_before: float) -> None: ...
+
+    def listen(self, refreshed: Callable[[str, str], None]) -> None: ...
 
 
 class Watched(Protocol):
@@ -48,12 +68,12 @@ class RoundSettings:
 
 
 class Rounds:
-    """``wake`` wakes objects; :meth:`woken` must be told of the wake-ups of keys that begin with ``PREFIX``."""
+    """``wake`` wakes objects."""
 
     def __init__(
         self,
-        book: Addresses,
-        records: Records,
+        book: RegionReadings,
+        records: NameReadings,
         objects: Callable[[], Iterable[Watched]],
         wake: Callable[[Key], None],
         settings: RoundSettings,
@@ -70,6 +90,8 @@ class Rounds:
         self._sleep = sleep
         self._eips: dict[str, dict[str, Eip]] = {}
         self._views: dict[tuple[str, str], NameView] = {}
+        book.listen(self._compare_region)
+        records.listen(self._compare_name)
 
     async def run(self) -> None:
         """For ever."""
@@ -85,15 +107,6 @@ class Rounds:
                 records = now + self._settings.records
                 self._ask_records(now)
 
-    def woken(self, key: Key) -> None:
-        """A reading that a round asked for is there."""
-        kind, _, name = key.removeprefix(PREFIX).partition("/")
-        if kind == "region":
-            self._compare_region(name)
-        else:
-            zone, _, hostname = name.partition("/")
-            self._compare_name(zone, hostname)
-
     # ------------------------------------------------ inside
 
     def _ask_addresses(self, now: float) -> None:
@@ -101,14 +114,14 @@ class Rounds:
             view = self._book.get(region).value
             if view is not None:
                 self._eips[region] = dict(view.eips)
-                self._book.request(f"{PREFIX}region/{region}", region, now - self._settings.slack)
+                self._book.refresh(region, now - self._settings.slack)
 
     def _ask_records(self, now: float) -> None:
         for zone_id, hostname in {place for item in self._objects() for place in item.places}:
             view = self._records.get(zone_id, hostname).value
             if view is not None:
                 self._views[zone_id, hostname] = view
-                self._records.request(f"{PREFIX}name/{zone_id}/{hostname}", zone_id, hostname, now)
+                self._records.refresh(zone_id, hostname, now)
 
     def _compare_region(self, region: str) -> None:
         before, view = self._eips.pop(region, None), self._book.get(region).value

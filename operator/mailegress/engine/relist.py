@@ -1,7 +1,7 @@
-"""Full lists of our own: one before the workers start, then one an hour, and one when the watch raises a doubt.
+"""The operator's own full lists: one before the workers start, then one an hour, and one when the watch raises a doubt.
 
-kopf does not tell its handlers when its list ends, and a claim must not be judged before every rival is
-known. And a watch never tells of a deletion that happened while nobody watched.
+kopf does not tell its handlers when its list ends, and a claim must not be decided before every rival is known. And a
+watch never reports a deletion that happened while it was down.
 """
 
 from __future__ import annotations
@@ -13,9 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass
 from typing import Any
 
-from mailegress.engine.feed import Feed
-from mailegress.engine.queue import Priority
-from mailegress.engine.store import Store, object_key
+from mailegress.engine.controller import Controller
 from mailegress.reconcile.ports import KubeError
 
 _log = logging.getLogger(__name__)
@@ -40,32 +38,28 @@ class Relister:
     def __init__(
         self,
         pages: Pages,
-        store: Store,
-        feed: Feed,
+        controller: Controller,
         *,
         sleep: Callable[[float], Awaitable[None]],
         rng: random.Random,
         settings: RelistSettings | None = None,
     ) -> None:
         self._pages = pages
-        self._store = store
-        self._feed = feed
+        self._controller = controller
         self._sleep = sleep
         self._rng = rng
         self._settings = settings or RelistSettings()
 
     async def once(self) -> int:
-        """List everything, take in what is news, remove what is absent; how many objects there are.
+        """List everything, take in what is new, remove what is absent; how many objects there are.
 
         Raises :class:`KubeError`; then nothing is removed.
         """
-        since = self._store.mark()
+        since = self._controller.mark()
         listed: set[str] = set()
         async for page in self._pages():
-            for body in page:
-                listed.add(object_key(body))
-                self._feed.seen(body, Priority.RESYNC, since)
-        self._feed.prune(listed, since)
+            listed |= self._controller.on_page(page, since)
+        self._controller.on_list(listed, since)
         return len(listed)
 
     async def run(self) -> None:
@@ -86,15 +80,15 @@ class Relister:
 
     async def _pause(self, delay: float) -> None:
         """Until it is time, or a while after a doubt: many may come at once."""
-        waits = [asyncio.ensure_future(w) for w in (self._sleep(delay), self._feed.doubt.wait())]
+        waits = [asyncio.ensure_future(w) for w in (self._sleep(delay), self._controller.doubt.wait())]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for wait in waits:
                 wait.cancel()
-        if self._feed.doubt.is_set():
+        if self._controller.doubt.is_set():
             await self._sleep(self._settings.retry)
-            self._feed.doubt.clear()
+            self._controller.doubt.clear()
 
     def _next(self) -> float:
         return self._settings.interval * (1 + self._settings.jitter * self._rng.random())

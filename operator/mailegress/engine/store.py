@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from mailegress.api.names import API_VERSION, KIND, normalise_name
 from mailegress.api.slim import slim
@@ -60,30 +60,23 @@ class Stored:
         return len(self._payload)
 
 
+class Update(NamedTuple):
+    """The store took in a version that it did not have."""
+
+    new: Stored
+    replaced: Stored | None
+    """Another object that had the same ``namespace/name`` until now, and is gone."""
+
+
 class Store:
-    """All objects by ``namespace/name``, with indexes by UID and by hostname wanted.
+    """All objects by ``namespace/name``, with indexes by UID and by hostname wanted."""
 
-    The callbacks are called synchronously, after the store has changed:
-    ``on_changed(new, old)`` for every newer version (``old`` is None for a new object), ``on_removed(old)``
-    when an object is gone, however that was learnt, and ``on_replaced(old)`` before ``on_changed`` when
-    another object took the name.
-    """
-
-    def __init__(
-        self,
-        *,
-        on_changed: Callable[[Stored, Stored | None], None] | None = None,
-        on_removed: Callable[[Stored], None] | None = None,
-        on_replaced: Callable[[Stored], None] | None = None,
-    ) -> None:
+    def __init__(self) -> None:
         self._objects: dict[str, Stored] = {}
         self._uids: dict[str, str] = {}
         self._hostnames: dict[str, dict[str, None]] = {}
         self._gone: OrderedDict[str, int] = OrderedDict()
         self._serial = 0
-        self._on_changed = on_changed
-        self._on_removed = on_removed
-        self._on_replaced = on_replaced
 
     # ------------------------------------------------------------ reading
 
@@ -110,11 +103,11 @@ class Store:
     # ------------------------------------------------------------ changing
 
     def mark(self) -> int:
-        """A point in the store's own history; see :meth:`prune`."""
+        """A point in the store's own history; see :meth:`absent`."""
         return self._serial
 
-    def upsert(self, body: Mapping[str, Any], since: int | None = None) -> bool:
-        """Take in a version of an object. False if a newer or the same one is known, or if the object is
+    def upsert(self, body: Mapping[str, Any], since: int | None = None) -> Update | None:
+        """Take in a version of an object. None if a newer or the same one is known, or if the object is
         known to be gone.
 
         ``since``: it comes from a full list, begun at this :meth:`mark`. Nothing that was heard before can be newer
@@ -133,10 +126,10 @@ class Store:
             if known or since is None or old.seen > since:
                 if old.uid == meta["uid"]:
                     old.seen = self._serial
-                return False
+                return None
         if (buried := self._gone.get(meta["uid"])) is not None:
             if since is None or buried > since:
-                return False
+                return None
             del self._gone[meta["uid"]]
         new = Stored(body, self._serial)
         replaced = old is not None and old.uid != new.uid
@@ -147,11 +140,7 @@ class Store:
         self._objects[key] = new
         self._uids[new.uid] = key
         self._hostnames.setdefault(new.hostname, {})[key] = None
-        if old is not None and replaced and self._on_replaced is not None:
-            self._on_replaced(old)
-        if self._on_changed is not None:
-            self._on_changed(new, None if replaced else old)
-        return True
+        return Update(new, old if replaced else None)
 
     def ahead(self, body: Mapping[str, Any]) -> bool:
         """Is a newer version of this very object known?"""
@@ -164,28 +153,28 @@ class Store:
             and not newer(version, known.resource_version)
         )
 
-    def delete(self, key: str, uid: str | None = None) -> bool:
-        """The object is gone. With a ``uid``, only that object: its successor under the same name stays."""
+    def delete(self, key: str, uid: str | None = None) -> Stored | None:
+        """The object is gone; what was known of it is returned, None if nothing was.
+
+        With a ``uid``, only that object: its successor under the same name stays.
+        """
         if uid is not None:
             self._bury(uid)
         old = self._objects.get(key)
         if old is None or (uid is not None and old.uid != uid):
-            return False
+            return None
         self._bury(old.uid)
         del self._objects[key]
         self._unindex(old)
-        if self._on_removed is not None:
-            self._on_removed(old)
-        return True
+        return old
 
-    def prune(self, listed: Collection[str], since: int) -> list[str]:
-        """Remove what a full list did not show: deletions that no watch event told of.
+    def absent(self, listed: Collection[str], since: int) -> list[str]:
+        """The keys of the objects that a full list did not show: deletions that no watch event reported.
 
-        ``since`` is the :meth:`mark` from before the list began. Whatever was heard of later may be younger
-        than the list and stays. The keys removed come back.
+        ``since`` is the :meth:`mark` from before the list began. An object that was seen later may be younger
+        than the list, so it counts as present.
         """
-        absent = [key for key, item in self._objects.items() if key not in listed and item.seen <= since]
-        return [key for key in absent if self.delete(key)]
+        return [key for key, item in self._objects.items() if key not in listed and item.seen <= since]
 
     # ------------------------------------------------------------ inside
 

@@ -51,29 +51,25 @@ class Workers:
     def __init__(
         self,
         queue: KeyedQueue,
-        process: Process,
         *,
         clock: Callable[[], float],
         settings: WorkerSettings | None = None,
-        on_failure: Callable[[str, BaseException], None] | None = None,
     ) -> None:
         self._queue = queue
-        self._process = process
         self._clock = clock
         self._settings = settings or WorkerSettings()
-        self._on_failure = on_failure
         self._tasks: list[asyncio.Task[None]] = []
         self._running: dict[str, float] = {}
         self._troubles: dict[str, _Trouble] = {}
         self._beat = clock()
         self._stopping = False
 
-    def start(self) -> None:
+    def start(self, process: Process) -> None:
         """Begin to take work. A second call does nothing."""
         if not self._tasks and not self._stopping:
             self._beat = self._clock()
             self._tasks = [
-                asyncio.create_task(self._work(), name=f"worker-{number}")
+                asyncio.create_task(self._work(process), name=f"worker-{number}")
                 for number in range(self._settings.count)
             ]
 
@@ -117,7 +113,7 @@ class Workers:
 
     # ------------------------------------------------------------ inside
 
-    async def _work(self) -> None:
+    async def _work(self, process: Process) -> None:
         while True:
             try:
                 key = await self._queue.take()
@@ -125,7 +121,7 @@ class Workers:
                 return
             self._beat = self._running[key] = self._clock()
             try:
-                self._requeue(key, await self._one_pass(key))
+                self._requeue(key, await self._one_pass(process, key))
             finally:
                 self._running.pop(key, None)
                 self._beat = self._clock()
@@ -133,10 +129,10 @@ class Workers:
             # A pass that needs nothing never suspends: thousands of them in a row would stall the loop.
             await asyncio.sleep(0)
 
-    async def _one_pass(self, key: str) -> float | None:
+    async def _one_pass(self, process: Process, key: str) -> float | None:
         try:
             async with asyncio.timeout(self._settings.pass_timeout):
-                delay = await self._process(key)
+                delay = await process(key)
         except asyncio.CancelledError as error:
             # Somebody cancelled what the pass awaited, not this worker: the worker must survive it.
             task = asyncio.current_task()
@@ -171,6 +167,4 @@ class Workers:
             name = type(error).__name__
             fields = about(object=key, error=name, attempt=trouble.failures, retry_in_s=delay)
             _log.warning("pass failed again", extra=fields)
-        if self._on_failure is not None:
-            self._on_failure(key, error)
         return delay

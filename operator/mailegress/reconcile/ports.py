@@ -262,6 +262,21 @@ class Ports:
 # ---------------------------------------------------------------- the API server
 
 
+MANY = 10
+"""So many new objects at once are a burst: a Git commit, a restored cluster."""
+
+
+class Burst(Protocol):
+    """New objects that have not had their first change yet."""
+
+    @property
+    def many(self) -> bool:
+        """Are there :data:`MANY` or more?"""
+
+    def handed_over(self, uid: str) -> None:
+        """The object's change waits for its batch."""
+
+
 class Kube(Protocol):
     """What passes ask of the API server. Choke points ``kube.status``, ``kube.finalizer`` and ``kube.event``.
 

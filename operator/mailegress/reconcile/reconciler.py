@@ -20,11 +20,19 @@ from mailegress.api.types import MailEgress, parse_meta, parse_object, parse_rem
 from mailegress.api.validation import InvalidObject
 from mailegress.reconcile import memory as remember
 from mailegress.reconcile import rules, summarise
-from mailegress.reconcile.creation_burst import CreationBurst
 from mailegress.reconcile.executor import Executor
 from mailegress.reconcile.memory import Memory
 from mailegress.reconcile.observe import Observed
-from mailegress.reconcile.ports import Kube, KubeConflict, KubeError, KubeGone, ObjectStore, Ports, Wake
+from mailegress.reconcile.ports import (
+    Burst,
+    Kube,
+    KubeConflict,
+    KubeError,
+    KubeGone,
+    ObjectStore,
+    Ports,
+    Wake,
+)
 from mailegress.reconcile.result import ChangeRecords, Plan, RemoveFinalizer, SetPtr
 from mailegress.reconcile.rules import loss
 from mailegress.reconcile.settings import ReconcileSettings
@@ -46,7 +54,7 @@ class Reconciler:
         ports: Ports,
         objects: ObjectStore,
         kube: Kube,
-        crowd: CreationBurst,
+        burst: Burst,
         settings: ReconcileSettings,
         metrics: Metrics,
         *,
@@ -57,7 +65,7 @@ class Reconciler:
         self._ports = ports
         self._objects = objects
         self._kube = kube
-        self._burst = crowd
+        self._burst = burst
         self._settings = settings
         self._metrics = metrics
         self._wake = wake

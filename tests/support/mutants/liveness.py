@@ -41,8 +41,8 @@ LIVENESS = (
         "E1",
         "What no watch told is not found by the periodic list",
         "engine/store.py",
-        "        return [key for key in absent if self.delete(key)]\n",
-        "        return [] if absent else absent\n",
+        "        return [key for key, item in self._objects.items() if key not in listed and item.seen <= since]\n",
+        "        return []\n",
         tests=(
             "tests/sim/test_sim_apiserver.py::test_a_deletion_that_no_watch_told_is_found_by_the_periodic_list",
         ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mailegress.aws.api import RenewsCredentials
@@ -146,6 +146,15 @@ class SharedAddressBook:
         return self._regions[region].absence.watch(key, allocation_id)
 
     # ---------------------------------------------------------------- beyond the port
+
+    def listen(self, refreshed: Callable[[str], None]) -> None:
+        """Call ``refreshed(region)`` after each :meth:`refresh`."""
+        for name, region in self._regions.items():
+            region.reading.listen(functools.partial(refreshed, name))
+
+    def refresh(self, region: str, not_before: float) -> None:
+        """As :meth:`request`, for the listener."""
+        self._regions[region].reading.refresh(not_before)
 
     def ptr(self, region: str, allocation_id: str) -> Fact[Ptr]:
         """One PTR with the age of its own reading, which can be younger than the region's.

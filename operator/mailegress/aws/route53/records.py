@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from mailegress.aio.tasks import Signal
@@ -26,7 +26,8 @@ class _Lane:
 
     signal: Signal
     backoff: Backoff
-    waiting: dict[str, dict[Key, float]] = field(default_factory=dict)
+    waiting: dict[str, dict[Key | None, float]] = field(default_factory=dict)
+    """None: the listener for all of them (:meth:`RecordCache.refresh`)."""
     patient: set[str] = field(default_factory=set)
     """Those of the waiting names for which nobody is in a hurry."""
     sweep_wanted: bool = False
@@ -54,6 +55,7 @@ class RecordCache:
         self._all_waiting: dict[Key, None] = {}
         self._relook_at = NEVER
         """When the next call may be spent on names for which nobody is in a hurry."""
+        self._refreshed: Callable[[str, str], None] = _nobody
         zones.listen(self._continue_all)
 
     # ---------------------------------------------------------------- the port
@@ -68,9 +70,14 @@ class RecordCache:
     def request(
         self, key: Key, zone_id: str, hostname: str, not_before: float, *, patient: bool = False
     ) -> None:
+        self._request(key, zone_id, hostname, not_before, patient=patient)
+
+    def _request(
+        self, key: Key | None, zone_id: str, hostname: str, not_before: float, *, patient: bool
+    ) -> None:
         self._store.want(hostname)
         if self.get(zone_id, hostname).fresh(not_before):
-            self._rt.wake(key)
+            self._tell(zone_id, [] if key is None else [key], [hostname] if key is None else [])
             return
         lane = self._lane(zone_id)
         if not patient:
@@ -111,6 +118,22 @@ class RecordCache:
             self._zones.request(key, NEVER)
         else:
             self._continue_all()
+
+    # ---------------------------------------------------------------- beyond the port
+
+    def listen(self, refreshed: Callable[[str, str], None]) -> None:
+        """Call ``refreshed(zone_id, hostname)`` after each :meth:`refresh`."""
+        self._refreshed = refreshed
+
+    def refresh(self, zone_id: str, hostname: str, not_before: float) -> None:
+        """As :meth:`request`, for the listener."""
+        self._request(None, zone_id, hostname, not_before, patient=False)
+
+    def _tell(self, zone_id: str, served: Iterable[Key], refreshed: Iterable[str]) -> None:
+        for key in served:
+            self._rt.wake(key)
+        for hostname in refreshed:
+            self._refreshed(zone_id, hostname)
 
     # ---------------------------------------------------------------- the writer's side
 
@@ -208,7 +231,8 @@ class RecordCache:
 
     def _serve(self, zone_id: str, lane: _Lane) -> None:
         """Wake everybody whose reading is there by now."""
-        woken: dict[Key, None] = {}
+        served: dict[Key, None] = {}
+        refreshed: list[str] = []
         for hostname in list(lane.waiting):
             view, at = self._store.get(zone_id, hostname)
             if view is None:
@@ -216,31 +240,37 @@ class RecordCache:
             keys = lane.waiting[hostname]
             for key in [k for k, not_before in keys.items() if not_before <= at]:
                 del keys[key]
-                woken[key] = None
+                if key is None:
+                    refreshed.append(hostname)
+                else:
+                    served[key] = None
             if not keys:
                 del lane.waiting[hostname]
                 lane.patient.discard(hostname)
             miss = self._misses.get((zone_id, hostname))
             if miss is not None and at > miss.tried_at:
                 del self._misses[zone_id, hostname]
-        for key in woken:
-            self._rt.wake(key)
+        self._tell(zone_id, served, refreshed)
 
     def _failed(self, zone_id: str, lane: _Lane, asked: list[str], error: AwsError, began: float) -> None:
         lane.fault = classify(error)
         lane.not_until = self._rt.clock() + lane.backoff.next()
-        woken: dict[Key, None] = {}
+        served: dict[Key, None] = {}
+        refreshed: list[str] = []
         for hostname in asked:
             known = self._misses.get((zone_id, hostname))
             self._misses[zone_id, hostname] = _Miss(lane.fault, 1 + (known.misses if known else 0), began)
-            woken.update(dict.fromkeys(lane.waiting.pop(hostname, {})))
+            for key in lane.waiting.pop(hostname, {}):
+                if key is None:
+                    refreshed.append(hostname)
+                else:
+                    served[key] = None
             lane.patient.discard(hostname)
         if lane.sweep_wanted:
             lane.sweep_wanted = False
-            woken.update(self._all_waiting)
+            served.update(self._all_waiting)
             self._all_waiting = {}
-        for key in woken:
-            self._rt.wake(key)
+        self._tell(zone_id, served, refreshed)
 
     def _sweep_is_cheaper(self, zone_id: str, lane: _Lane, asked: list[str]) -> bool:
         settings = self._rt.settings
@@ -307,6 +337,10 @@ class RecordCache:
             page, _ = await self._page(zone_id, RecordCursor(mark_name, "TXT"), 1, priority)
             mark = next((r for r in page if r.name == mark_name and r.type == "TXT"), None)
         self._store.put(zone_id, NameView(hostname, tuple(records), mark), began)
+
+
+def _nobody(zone_id: str, hostname: str) -> None:
+    """No listener."""
 
 
 def _is_past_mark(name: str, hostname: str) -> bool:

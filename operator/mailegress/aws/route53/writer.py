@@ -16,8 +16,7 @@ from mailegress.aws.route53.records import RecordCache
 from mailegress.aws.runtime import Runtime
 from mailegress.model.aws import Change
 from mailegress.model.facts import NEVER, Fault, WritePhase, WriteState
-from mailegress.reconcile.creation_burst import MANY
-from mailegress.reconcile.ports import Key
+from mailegress.reconcile.ports import MANY, Key
 from mailegress.reconcile.write_guard import ROUTE53_CHANGE
 
 _HOPELESS = 7

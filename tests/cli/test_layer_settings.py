@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mailegress.aws.settings import AwsSettings, BotoSettings, RoleSettings
-from mailegress.cli import parts
+from mailegress.cli import layer_settings
 from mailegress.cli.settings import Settings
 from mailegress.dns.settings import DnsSettings
 from mailegress.engine.relist import RelistSettings
@@ -29,8 +29,8 @@ def different(settings: Settings) -> Settings:
 
 def test_without_settings_the_aws_and_dns_layers_keep_their_defaults() -> None:
     settings = Settings(regions=("us-east-1",))
-    assert parts.aws_settings(settings) == AwsSettings()
-    assert parts.dns_settings(settings) == DnsSettings()
+    assert layer_settings.aws_settings(settings) == AwsSettings()
+    assert layer_settings.dns_settings(settings) == DnsSettings()
 
 
 @pytest.mark.parametrize(
@@ -71,9 +71,10 @@ def test_a_changed_number_reaches_its_layers_and_no_other(name: str, layers: str
     plain = Settings(regions=("us-east-1",))
     changed = dataclasses.replace(plain, **{name: getattr(different(plain), name)})
     moved = {
-        "aws": parts.aws_settings(plain) != parts.aws_settings(changed),
-        "dns": parts.dns_settings(plain) != parts.dns_settings(changed),
-        "reconcile": parts.reconcile_settings(plain, "me") != parts.reconcile_settings(changed, "me"),
+        "aws": layer_settings.aws_settings(plain) != layer_settings.aws_settings(changed),
+        "dns": layer_settings.dns_settings(plain) != layer_settings.dns_settings(changed),
+        "reconcile": layer_settings.reconcile_settings(plain, "me")
+        != layer_settings.reconcile_settings(changed, "me"),
     }
     assert [layer for layer, is_moved in moved.items() if is_moved] == layers.split()
 
@@ -81,21 +82,23 @@ def test_a_changed_number_reaches_its_layers_and_no_other(name: str, layers: str
 def test_every_setting_has_one_default() -> None:
     """What a layer takes when it is told nothing is what the flags say."""
     plain = Settings(regions=("us-east-1",))
-    assert parts.reconcile_settings(plain, "me") == ReconcileSettings("me")
-    assert parts.dns_settings(plain) == DnsSettings()
-    assert parts.aws_settings(plain) == AwsSettings(regions=plain.regions)
-    assert parts.boto_settings(plain) == BotoSettings(region="us-east-1")
+    assert layer_settings.reconcile_settings(plain, "me") == ReconcileSettings("me")
+    assert layer_settings.dns_settings(plain) == DnsSettings()
+    assert layer_settings.aws_settings(plain) == AwsSettings(regions=plain.regions)
+    assert layer_settings.boto_settings(plain) == BotoSettings(region="us-east-1")
     assert WorkerSettings().count == plain.workers
     assert RelistSettings().interval == plain.relist_seconds
 
 
 def test_the_pace_of_dns_does_not_change_how_long_a_status_is_held_back() -> None:
     plain = Settings(regions=("us-east-1",), dns_poll_seconds=30.0)
-    assert parts.reconcile_settings(plain, "me").quiet_seconds == 5.0
+    assert layer_settings.reconcile_settings(plain, "me").quiet_seconds == 5.0
 
 
 def test_polls_keep_their_growth_from_a_shorter_first_pause() -> None:
-    aws = parts.aws_settings(Settings(regions=("us-east-1",), insync_poll_seconds=0.2, ptr_poll_seconds=0.2))
+    aws = layer_settings.aws_settings(
+        Settings(regions=("us-east-1",), insync_poll_seconds=0.2, ptr_poll_seconds=0.2)
+    )
     assert aws.change_polls == pytest.approx(tuple(pause / 10 for pause in AwsSettings().change_polls))
     assert aws.ptr_polls == pytest.approx(tuple(pause / 10 for pause in AwsSettings().ptr_polls))
     assert aws.ptr_poll_spacing <= 0.2
@@ -103,7 +106,7 @@ def test_polls_keep_their_growth_from_a_shorter_first_pause() -> None:
 
 def test_each_service_gets_its_own_role_and_the_default_region() -> None:
     arn = "arn:aws:iam::111122223333:role/"
-    boto = parts.boto_settings(
+    boto = layer_settings.boto_settings(
         Settings(
             regions=("ap-northeast-1", "eu-west-1"),
             zone_role_arn=arn + "zone",
@@ -117,7 +120,7 @@ def test_each_service_gets_its_own_role_and_the_default_region() -> None:
 
 
 def test_a_dns_test_bed_can_be_pointed_at() -> None:
-    dns = parts.dns_settings(
+    dns = layer_settings.dns_settings(
         Settings(
             regions=("us-east-1",),
             dns_roots=(("127.0.0.1", 5301), ("::1", 5302)),
@@ -133,7 +136,7 @@ def test_a_dns_test_bed_can_be_pointed_at() -> None:
 
 def test_ownership_reaches_the_reconciler() -> None:
     settings = Settings(regions=("us-east-1",), accept_owner_ids=("old",))
-    made = parts.reconcile_settings(settings, "me")
+    made = layer_settings.reconcile_settings(settings, "me")
     assert made.mine("me")
     assert made.mine("old")
     assert not made.mine("other")

@@ -1,18 +1,18 @@
-"""New objects that are on their way to their first change: while they are many, they are served together."""
+"""New objects that have not had their first change yet: while they are many, they are served together."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
 
-MANY = 10
-"""So many at once are a crowd: a Git commit, a restored cluster."""
+from mailegress.reconcile.ports import MANY
+
 _RECENT = 1.0
-"""As many as came in the last second are expected to come in the next one."""
+"""Seconds: as many objects as came in this time are expected to come in the next."""
 
 
 class CreationBurst:
-    """By UID. An object belongs to it from its first version until its change is handed over or its status is said.
+    """By UID. An object belongs to it from its first version until its change is handed over or its status is written.
 
     ``clock``: monotonic seconds.
     """
@@ -24,7 +24,7 @@ class CreationBurst:
         self._arrivals: deque[float] = deque()
 
     def __len__(self) -> int:
-        """Those on their way, and those that can be expected to follow."""
+        """Those that wait for their first change, and those that can be expected to follow."""
         since = self._clock() - _RECENT
         while self._arrivals and self._arrivals[0] <= since:
             self._arrivals.popleft()
@@ -34,16 +34,16 @@ class CreationBurst:
     def many(self) -> bool:
         return len(self) >= MANY
 
-    def seen(self, uid: str, *, said: bool) -> None:
-        """A version of an object; ``said``: its status is about its generation."""
-        if said:
+    def seen(self, uid: str, *, reported: bool) -> None:
+        """A version of an object; ``reported``: its status is about its generation."""
+        if reported:
             self.gone(uid)
         elif uid not in self._handed and uid not in self._coming:
             self._coming.add(uid)
             self._arrivals.append(self._clock())
 
     def handed_over(self, uid: str) -> None:
-        """Its change waits for its batch: nobody waits for the object any more."""
+        """Its change waits for its batch: the batch no longer waits for the object."""
         if uid in self._coming:
             self._coming.remove(uid)
             self._handed.add(uid)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 
 from mailegress.aws.settings import AwsSettings, BotoSettings, RoleSettings
@@ -79,3 +80,8 @@ def reconcile_settings(settings: Settings, owner_id: str) -> ReconcileSettings:
         retry_max_seconds=settings.retry_max_seconds,
         blocked_seconds=settings.blocked_seconds,
     )
+
+
+def derived_owner(namespace_uid: str) -> str:
+    """The default ``--owner-id``: 12 hexadecimal digits of a hash of the UID of namespace kube-system."""
+    return hashlib.sha256(namespace_uid.encode()).hexdigest()[:12]

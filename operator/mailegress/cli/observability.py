@@ -1,0 +1,97 @@
+"""What the process shows of itself: its probes and its gauges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mailegress.aws.wiring import Aws
+from mailegress.engine.controller import Controller
+from mailegress.kube.transport import LastContact
+from mailegress.telemetry.condition_counts import ConditionCounts
+from mailegress.telemetry.metrics import Metrics
+
+HUNG_SECONDS = 180.0
+"""A reconcile waits only for the API server; one that lasts this long means that the process hangs."""
+
+
+class Health:
+    """The answers of ``/livez`` and ``/readyz``: why not; empty = healthy."""
+
+    def __init__(self, controller: Controller) -> None:
+        self._controller = controller
+
+    def live(self) -> list[str]:
+        longest = self._controller.workers.longest_pass()
+        return [f"a pass has been running for {longest:.0f} s"] if longest > HUNG_SECONDS else []
+
+    def ready(self) -> list[str]:
+        return [] if self._controller.listed else ["the first list of MailEgresses is not complete"]
+
+
+def register_gauges(
+    metrics: Metrics,
+    controller: Controller,
+    contact: LastContact,
+    aws: Aws,
+    condition_counts: ConditionCounts,
+    mine: Callable[[str], bool],
+) -> None:
+    """``mine``: whether an owner ID is this installation's."""
+
+    def orphans() -> float:
+        # Until all objects are listed, every record would be one.
+        return float(aws.records.orphans(controller.claims.live, mine)) if controller.listed else 0.0
+
+    metrics.gauge(
+        "mailegress_queue_depth",
+        "MailEgresses waiting for a worker.",
+        lambda: float(controller.queue.depth()),
+    )
+    metrics.gauge(
+        "mailegress_queue_oldest_age_seconds",
+        "Seconds for which the oldest waiting MailEgress has waited.",
+        controller.queue.oldest_age,
+    )
+    metrics.gauge(
+        "mailegress_last_sign_of_life_seconds",
+        "Seconds since the last contact with the API server.",
+        contact.age,
+    )
+    metrics.gauge(
+        "mailegress_leader",
+        "1 while this replica is active: it holds the Lease, or --leader-elect is off.",
+        lambda: float(controller.workers.alive()),
+    )
+    metrics.gauge(
+        "mailegress_known_objects",
+        "MailEgresses known from lists and the watch.",
+        lambda: float(len(controller.store)),
+    )
+    metrics.gauge_by(
+        "mailegress_objects", "MailEgresses by reason of Ready.", "reason", condition_counts.by_reason
+    )
+    metrics.gauge_by_all(
+        "mailegress_conditions",
+        "Conditions of MailEgresses by type, status and reason.",
+        ("condition", "status", "reason"),
+        condition_counts.by_condition,
+    )
+    metrics.gauge_by(
+        "mailegress_not_ready_seconds",
+        "Longest time in seconds that any MailEgress has not been Ready, by reason of Ready.",
+        "reason",
+        condition_counts.not_ready_seconds,
+    )
+    metrics.gauge(
+        "mailegress_dangling_addresses",
+        "Addresses in A records whose Elastic IP is lost.",
+        condition_counts.dangling,
+    )
+    metrics.gauge(
+        "mailegress_orphaned_records",
+        "Ownership records of this operator without a MailEgress, in the hosted zones that were read.",
+        orphans,
+    )
+    metrics.gauge_by(
+        "mailegress_aws_state", "Writes due, rates and waits of the AWS layer.", "what", aws.gauges
+    )
