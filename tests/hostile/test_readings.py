@@ -166,7 +166,9 @@ async def test_whole_readings_do_not_delay_the_loop(
     behaviour: str, size: int, bound: Bound, loop_lag: LoopLag
 ) -> None:
     """Four at once, as one namespace may have: what follows the parsing is bounded, too."""
-    hostnames = [f"h{i}.{'a.' * 100}x.evil.test" for i in range(4)]
+    # What leads to a long name would leave none of the budget for the name servers' own sets.
+    long = "" if behaviour == "many-own" else "a." * 100 + "x."
+    hostnames = [f"h{i}.{long}evil.test" for i in range(4)]
     with Evil(behaviour, servers=16, size=size, truncate=True) as evil:
         async with client(evil) as ours:
             loop_lag.worst = 0.0

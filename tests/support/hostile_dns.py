@@ -221,7 +221,7 @@ def many_own(state: State, query: dns.message.Message, address: str, transport: 
     server = b"%02x" % int(address.rpartition(".")[2])
     body = b""
     for i in range(state.size):
-        target = b"\x05" + server + b"%03d" % i + (rest if body else bytes(LONG.to_wire() or b""))
+        target = b"\x05" + server + b"%03d" % i + (rest if body else bytes(LONG.to_wire() or b"")[6:])
         body += struct.pack("!HHHIH", 0xC00C, 2, 1, 60, len(target)) + target
     return struct.pack("!HHHHHH", query.id, 0x8400, 1, state.size, 0, 0) + question + body
 

@@ -31,7 +31,7 @@ _NO_EDNS = frozenset({dns.rcode.FORMERR, dns.rcode.NOTIMP, dns.rcode.BADVERS})
 class UdpQuery:
     """The :class:`~mailegress.dns.query.DnsQuery` of the real world.
 
-    Every try has its own time limit of ``timeout`` seconds; waiting for a place does not count.
+    Every try has its own time limit of ``timeout`` seconds; waiting for a place, and reading the reply, do not count.
     ``max_queries`` are in flight at once; one that has waited for ``_SLOW`` seconds gives its place away,
     since silence costs no work and silent servers would otherwise hold up all others. How many wait, and with them
     the sockets, is bounded by who asks (:mod:`mailegress.dns.counted_query`). A reply counts only if ID, opcode,
@@ -101,24 +101,26 @@ class UdpQuery:
             return await self._over_tcp(server, question, "no answer over UDP")
 
     async def _over_udp(self, server: Server, question: dns.message.Message) -> dns.message.Message:
-        async with asyncio.timeout(self._timeout):
-            loop = asyncio.get_running_loop()
-            # Connected: the kernel drops what comes from elsewhere.
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._timeout
+        # Connected: the kernel drops what comes from elsewhere.
+        async with asyncio.timeout_at(deadline):
             transport, receiver = await loop.create_datagram_endpoint(
                 lambda: _Receiver(question), remote_addr=(server.address, server.port)
             )
-            try:
-                transport.sendto(wire.encode(question))
-                for _ in range(_CANDIDATES):
+        try:
+            transport.sendto(wire.encode(question))
+            for _ in range(_CANDIDATES):
+                async with asyncio.timeout_at(deadline):
                     data = await receiver.next()
-                    if wire.truncated(data):
-                        raise _Truncated
-                    wire.check_size(server, len(data), data)
-                    reply = await wire.parse(data, question, self._turns)
-                    if reply is not None:
-                        return reply
-            finally:
-                transport.close()
+                if wire.truncated(data):
+                    raise _Truncated
+                wire.check_size(server, len(data), data)
+                reply = await wire.parse(data, question, self._turns)
+                if reply is not None:
+                    return reply
+        finally:
+            transport.close()
         raise TimeoutError
 
     async def _over_tcp(self, server: Server, question: dns.message.Message, why: str) -> dns.message.Message:
@@ -126,27 +128,23 @@ class UdpQuery:
         await self._turns()
         try:
             async with asyncio.timeout(self._timeout):
-                reply = await self._through_stream(server, question)
+                data = await self._through_stream(server, question)
         except (OSError, EOFError, TimeoutError) as error:
             raise DnsTimeout(f"{server}: {why}, nor over TCP") from error
+        wire.check_size(server, len(data), data)
+        reply = await wire.parse(data, question, self._turns) if wire.answers(data, question) else None
         if reply is None:
             raise DnsTimeout(f"{server}: {why}, and the reply over TCP cannot be read")
         return reply
 
-    async def _through_stream(
-        self, server: Server, question: dns.message.Message
-    ) -> dns.message.Message | None:
+    async def _through_stream(self, server: Server, question: dns.message.Message) -> bytes:
         reader, writer = await asyncio.open_connection(server.address, server.port)
         try:
             sent = wire.encode(question)
             writer.write(len(sent).to_bytes(2, "big") + sent)
             size = int.from_bytes(await reader.readexactly(2), "big")
             wire.check_size(server, size)
-            data = await reader.readexactly(size)
-            wire.check_size(server, size, data)
-            if not wire.answers(data, question):
-                return None
-            return await wire.parse(data, question, self._turns)
+            return await reader.readexactly(size)
         finally:
             writer.transport.abort()
 
