@@ -9,7 +9,7 @@ import pytest
 from mailegress.api.conditions import FORWARD_READY
 from mailegress.api.types import MailEgress
 from mailegress.model.aws import Absence, Eip, Ptr
-from mailegress.model.facts import ErrorKind, Fact, Fault
+from mailegress.model.facts import ErrorKind, Fact, Fault, WritePhase, WriteState
 from mailegress.reconcile.result import ChangeRecords, NeedPtr, Plan, RemoveFinalizer
 from tests.support.planner import REGION, UID, ZONE, Desk, mine, obj, recorded, verdict
 
@@ -182,6 +182,32 @@ def test_a_former_record_goes_on_a_new_reading_of_the_ptrs_only() -> None:
     assert isinstance(step.action, ChangeRecords)
     assert step.action.hostname == HOST
     assert step.owed == told
+
+
+@pytest.mark.parametrize("phase", [WritePhase.QUEUED, WritePhase.IN_FLIGHT, WritePhase.UNKNOWN])
+def test_a_former_record_stays_while_a_ptr_of_one_of_its_addresses_is_being_written(phase: WritePhase) -> None:
+    desk = Desk()
+    eip, dropped = desk.eip(1, NEW), desk.eip(2)
+    desk.records.put(NEW, [eip.public_ip], mine())
+    desk.records.put(HOST, [eip.public_ip, dropped.public_ip], mine())
+    desk.publish(NEW)
+    me = obj(NEW, [eip], status={**recorded(NEW), "formerRecords": [{"zoneID": ZONE.id, "hostname": HOST}]})
+    for _ in range(2):
+        desk.plan(me)
+    desk.memories[UID].ready_generation = me.meta.generation
+    desk.now += desk.settings.ptr_ttl_seconds + 1
+    desk.dns.at = desk.dns.public_at = desk.now
+    readings = Readings(desk)
+    readings.age(dropped, seconds=1.0)
+    desk.ptrs.states[dropped.allocation_id] = WriteState(phase, desk.now)
+    step = desk.plan(me)
+    assert step.action is None
+    assert step.owed == (f"{HOST} stays until the PTR of {dropped.public_ip} is known",)
+    desk.ptrs.states.clear()
+    readings.renew(dropped, None)
+    step = desk.plan(me)
+    assert isinstance(step.action, ChangeRecords)
+    assert step.action.hostname == HOST
 
 
 @pytest.mark.parametrize("set_meanwhile", [False, True])
