@@ -148,3 +148,13 @@ def test_an_address_does_not_leave_the_record_while_its_ptr_is_being_set() -> No
     state.wait_longer(seconds=31.0)
     state.safe()
     state.teardown()
+
+
+def test_an_address_is_free_for_the_next_in_line_when_the_first_may_not_have_its_hostname() -> None:
+    """Three objects created at once: the oldest has the hostname that the second wants too."""
+    state = MailWorld()
+    both = [{"allocationID": "EIP0"}, {"allocationID": "EIP1", "region": "ap-northeast-1"}]
+    state.create(name="b", spec={"elasticIPs": both, "hostname": "mta.sub.example.com"})
+    state.create(name="a", spec={"elasticIPs": both[:1], "hostname": "mta.example.com"})
+    state.create(name="c", spec={"elasticIPs": both, "hostname": "mta.example.com"})
+    state.teardown()

@@ -341,6 +341,17 @@ class Checks(StatusChecks):
             return True
         return (meta["uid"], meta["generation"]) in self._hopeless
 
+    def _nameless(self, body: Object) -> bool:
+        """Another object has its hostname, or comes before it in line for it: an address alone would be of no use."""
+        name, uid = body["spec"]["hostname"], body["metadata"]["uid"]
+        mark = self._mark_at(name)
+        holder = self.api.by_uid(mark.uid) if mark is not None else None
+        if holder is None:
+            wanting = [o for o in self.api.objects.values() if o["spec"]["hostname"] == name]
+            able = [o for o in wanting if "deletionTimestamp" not in o["metadata"] and not self._without_age(o)]
+            holder = min(able, key=_age, default=body)
+        return holder["metadata"]["uid"] != uid and holder["spec"]["hostname"] == name
+
     def _check_rivals(self, mark: Mark | None, eip: Eip, name: str) -> None:
         """S9: an address that an older object wants as well does not join the record of a younger one."""
         owner = self.api.by_uid(mark.uid) if mark is not None else None
@@ -350,7 +361,12 @@ class Checks(StatusChecks):
             if other["metadata"]["uid"] in self.api.lapsed:
                 # It came back from a backup: nobody could know of it at that moment.
                 continue
-            if _wants(other, eip) and _age(other) < _age(owner) and not self._without_age(other):
+            if (
+                _wants(other, eip)
+                and _age(other) < _age(owner)
+                and not self._without_age(other)
+                and not self._nameless(other)
+            ):
                 self.violated(
                     "S9",
                     f"{eip.public_ip} joins {name} although {other['metadata']['name']} is older and wants it",
