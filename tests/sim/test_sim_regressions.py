@@ -158,3 +158,30 @@ def test_an_address_is_free_for_the_next_in_line_when_the_first_may_not_have_its
     state.create(name="a", spec={"elasticIPs": both[:1], "hostname": "mta.example.com"})
     state.create(name="c", spec={"elasticIPs": both, "hostname": "mta.example.com"})
     state.teardown()
+
+
+def test_a_ptr_that_neither_mark_nor_status_calls_ours_does_not_hold_the_hostname_for_ever() -> None:
+    """A backup from before the PTR is restored, A record and mark are deleted by hand, and adoption is Never."""
+    state = MailWorld()
+    name = "mta.sub.example.com"
+    state.create(name="c", spec={"elasticIPs": [{"allocationID": "EIP1"}], "hostname": name, "adoption": "Never"})
+    state.take_backup()
+    state.wait_longer(seconds=60.0)
+    state.change_record(host=2, what="drop-a")
+    state.crash()
+    state.restore_backup()
+    state.change_record(host=2, what="drop-mark")
+    state.create(name="b", spec={"elasticIPs": [{"natGatewayID": "NAT"}], "hostname": name})
+    state.wait_longer(seconds=4000.0)
+    state.safe()
+    state.teardown()
+
+
+def test_a_record_that_is_nobodys_is_told_with_the_next_list_of_its_zone() -> None:
+    """The object holds no record, because its address was released: nothing has the name read earlier."""
+    state = MailWorld()
+    state.create(name="a", spec={"elasticIPs": [{"allocationID": "EIP0"}], "hostname": "mta.example.com"})
+    state.lose_eip(eip=0)
+    state.wait(seconds=0.5)
+    state.change_record(host=0, what="foreign-a")
+    state.teardown()

@@ -374,6 +374,11 @@ class Checks(StatusChecks):
 
     # ------------------------------------------------------------ S3
 
+    def _forgotten(self, name: str, uid: str) -> bool:
+        """Nothing tells any more whose PTR it is: the status went back in time, and somebody took the mark away."""
+        mark = self._mark_at(name)
+        return uid in self.api.lapsed and (mark is None or mark.uid != uid)
+
     def _continuity(self) -> None:
         """S3: every name that receivers may hold for an address of ours is answered with the address."""
         now = self.world.clock()
@@ -393,7 +398,7 @@ class Checks(StatusChecks):
             # A stranger's name was never promised to anybody.
             names -= self._strange.get(address, set()) - {ours[0]}
             owner = self.api.by_uid(ours[1])
-            if owner is None or "deletionTimestamp" in owner["metadata"]:
+            if owner is None or "deletionTimestamp" in owner["metadata"] or self._forgotten(*ours):
                 continue
             for name in sorted(names):
                 if self._touched(name):

@@ -54,9 +54,11 @@ class FuzzWorld:
         self.bared: set[str] = set()
         """UIDs of objects that were deleted while they had no finalizer."""
         self.stripped: set[str] = set()
+        """UIDs of objects whose status somebody threw away."""
         self.deafened = False
         """Something may have happened that no watch told of."""
-        """UIDs of objects whose status somebody threw away."""
+        self.unlisted = False
+        """Somebody changed a record by hand."""
         self.hidden: set[str] = set()
         """Addresses that EC2 does not show at the moment."""
         self.silenced: list[int] = []
@@ -168,6 +170,7 @@ class FuzzWorld:
         zone = world.zone_of(name)
         if zone is None:
             return
+        self.unlisted = True
         mark = ownership_name(name)
         if what.endswith("mark"):
             self.unmarked.add(name)

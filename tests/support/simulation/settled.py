@@ -19,6 +19,8 @@ STILL = 2100.0
 """Virtual seconds without a write: longer than it takes to become Stalled (1,800 s)."""
 UNTOLD = 4100.0
 """The same, if there may be something that only the next full list tells (3,960 s at most)."""
+UNLISTED = 4800.0
+"""The same, if a record that is nobody's may have changed, which only the next list of its zone tells (4,500 s)."""
 QUIET = 1800.0
 
 
@@ -30,7 +32,8 @@ def settle(world: FuzzWorld) -> None:
     world.heal_api()
     sim.board.heal()
     world.retire_second()
-    stepped.run(lambda s: s.drain(UNTOLD if world.deafened else STILL, patience=10 * 3600.0))
+    still = UNLISTED if world.unlisted else UNTOLD if world.deafened else STILL
+    stepped.run(lambda s: s.drain(still, patience=10 * 3600.0))
     stepped.check()
     stepped.run(lambda s: s.stay_quiet(QUIET))
     stepped.do(_look)
