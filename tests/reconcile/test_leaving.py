@@ -79,6 +79,19 @@ def test_an_address_whose_ptr_another_process_has_set_meanwhile_stays() -> None:
     assert not isinstance(step.action, ChangeRecords)
 
 
+def test_the_ptr_is_read_after_the_record_that_shows_the_address() -> None:
+    """Another process may have added the address and set its PTR since the PTR was read, seconds ago."""
+    desk = Desk()
+    me, _, leaves = shrinking(desk)
+    readings = Readings(desk)
+    desk.now = desk.dns.at = desk.records.at = desk.book.at = 100.0
+    readings.age(leaves, seconds=5.0)
+    step = desk.plan(me)
+    assert (step.action, asked(step)) == (None, [leaves.allocation_id])
+    readings.renew(leaves, None)
+    assert isinstance(desk.plan(me).action, ChangeRecords)
+
+
 def test_an_address_stays_while_aws_does_not_show_its_ptr_and_the_reason_is_told() -> None:
     desk = Desk()
     me, _, leaves = shrinking(desk)

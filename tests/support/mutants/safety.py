@@ -294,7 +294,7 @@ SAFETY = (
         "S4",
         "An address leaves a record, or a record goes, on a list of PTRs that is minutes old",
         "reconcile/rules/leaving.py",
-        "    if read_lately(observed, builder, eip):\n        return None\n",
+        "    if read_lately(observed, builder, eip, since):\n        return None\n",
         "    return None\n",
         tests=(
             "tests/reconcile/test_leaving.py::test_an_address_leaves_the_record_on_a_new_reading_of_its_ptr_only",

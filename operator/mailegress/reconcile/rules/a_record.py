@@ -209,8 +209,8 @@ class _Record:
     def _leaving(self, addresses: frozenset[str], mine: bool) -> Leaving:
         if not mine:
             return Leaving()
-        hostname = self.observed.obj.spec.hostname
-        return leaving(self.observed, self.builder, self.targets, addresses - self.targets.lost, hostname)
+        hostname, gone = self.observed.obj.spec.hostname, addresses - self.targets.lost
+        return leaving(self.observed, self.builder, self.targets, gone, hostname, self.read_at)
 
     def joins(self, eip: Eip, joined: frozenset[str]) -> bool:
         """A foreign PTR keeps an EIP from joining; once joined its PTR is healed instead."""

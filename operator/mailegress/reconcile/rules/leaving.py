@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from mailegress.api import reasons
 from mailegress.model.aws import Eip
+from mailegress.model.facts import NEVER
 from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import Finding, NeedPtr, from_fault, unknown
 from mailegress.reconcile.rules import unseen
@@ -19,9 +20,9 @@ from mailegress.reconcile.rules.plan_builder import PlanBuilder
 from mailegress.reconcile.rules.targets import Targets
 
 
-def read_lately(observed: Observed, builder: PlanBuilder, eip: Eip) -> bool:
-    """Was the PTR read just now? What the lists say of it may have become untrue meanwhile."""
-    floor = observed.now - observed.settings.gate_seconds
+def read_lately(observed: Observed, builder: PlanBuilder, eip: Eip, since: float = NEVER) -> bool:
+    """Was the PTR read just now, and ``since`` then? What the lists say of it may have become untrue meanwhile."""
+    floor = max(observed.now - observed.settings.gate_seconds, since)
     fact = observed.views.addresses.ptr(eip.region, eip.allocation_id)
     return builder.have(fact, floor, NeedPtr(eip.region, eip.allocation_id, floor))
 
@@ -31,12 +32,14 @@ def reset_before(observed: Observed, eip: Eip) -> float:
     return observed.views.addresses.ptr(eip.region, eip.allocation_id).at + observed.settings.gate_seconds
 
 
-def unread(observed: Observed, builder: PlanBuilder, eip: Eip) -> unseen.Unseen | None:
+def unread(
+    observed: Observed, builder: PlanBuilder, eip: Eip, since: float = NEVER
+) -> unseen.Unseen | None:
     """Why a record that the PTR may need must stay: the PTR was not read just now. None: it was, or does not matter."""
     view = observed.views.addresses.get(eip.region).value
     if left_alone(observed, eip) or view is None or not view.ptr_supported:
         return None
-    if read_lately(observed, builder, eip):
+    if read_lately(observed, builder, eip, since):
         return None
     fault = observed.views.addresses.ptr(eip.region, eip.allocation_id).fault
     if fault is not None:
@@ -57,10 +60,16 @@ class Leaving:
 
 
 def leaving(
-    observed: Observed, builder: PlanBuilder, targets: Targets, addresses: Iterable[str], hostname: str
+    observed: Observed,
+    builder: PlanBuilder,
+    targets: Targets,
+    addresses: Iterable[str],
+    hostname: str,
+    read_at: float,
 ) -> Leaving:
     """Old addresses stay whose PTR shows the hostname, did so a moment ago, or may do so soon (make before break).
 
+    ``read_at``: when the record was read. Whoever added an address before that may have set its PTR before that too.
     Lost addresses are none of them: they may be a third party's by now.
     """
     stay: set[str] = set()
@@ -79,7 +88,7 @@ def leaving(
         elif cached := _cached_for(observed, eip):
             builder.later(cached)
             stay.add(ip)
-        elif not observed.obj.spec.suspend and (why := unread(observed, builder, eip)) is not None:
+        elif not observed.obj.spec.suspend and (why := unread(observed, builder, eip, read_at)) is not None:
             # While suspended the write is only told: an older reading says as well what it would be.
             stay.add(ip)
             if why.waits:

@@ -77,14 +77,15 @@ def keep_equal(observed: Observed, builder: PlanBuilder, targets: Targets, forwa
     if forward.zone is None or not (forward.mine and forward.complete):
         return
     for zone_id, name in s.owned():
-        view = s.views.records.get(zone_id, name).value
+        fact = s.views.records.get(zone_id, name)
+        view = fact.value
         if name != hostname or zone_id == forward.zone.id or view is None:
             continue
         mark, simple = own_mark(s, zone_id, view), simple_a(view)
         if mark is None or simple is None or mark.adopted or writing(s, builder, zone_id, name):
             continue
         gone = set(simple.values) - forward.values - targets.lost
-        old = leaving(s, builder, targets, gone, hostname)
+        old = leaving(s, builder, targets, gone, hostname, fact.at)
         if old.reading is not None:
             continue
         values = (forward.values | old.stay) - targets.lost
