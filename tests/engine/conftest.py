@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.virtual_loop import run_virtually
+from tests.support.virtual_loop import run_exactly
 
 
 @pytest.fixture
 def virtually() -> Callable[[Coroutine[Any, Any, Any]], Any]:
     """Run a coroutine in virtual time."""
-    return run_virtually
+    return run_exactly

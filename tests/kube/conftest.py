@@ -11,7 +11,7 @@ from aiohttp.test_utils import TestServer
 
 from mailegress.kube.transport import Transport
 from tests.support.fake_api import FakeApi
-from tests.support.virtual_loop import run_virtually
+from tests.support.virtual_loop import run_exactly
 
 
 @pytest.fixture
@@ -34,4 +34,4 @@ async def transport(api: Any) -> AsyncIterator[Transport]:
 @pytest.fixture
 def virtually() -> Callable[[Coroutine[Any, Any, Any]], Any]:
     """Run a coroutine in virtual time."""
-    return run_virtually
+    return run_exactly

@@ -1,9 +1,8 @@
-"""A small AWS in memory behind the ``AwsApi`` seam, and an event loop whose clock jumps to what comes next."""
+"""A small AWS in memory behind the ``AwsApi`` seam."""
 
 from __future__ import annotations
 
 import asyncio
-import heapq
 import random
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Sequence
@@ -27,37 +26,21 @@ from mailegress.model.aws import Change, NatGateway, Ptr, RecordSet, Verb, Zone
 from mailegress.model.ownership import Mark, encode
 from mailegress.reconcile.write_guard import OpenGuard
 from mailegress.telemetry.metrics import Metrics
+from tests.support.virtual_loop import VirtualLoop, run_virtually
 
 T = TypeVar("T")
 REGION = "eu-west-1"
 UID = "0f8fad5b-d9cb-469f-a165-70867728950e"
 
 
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """Time stands still while anything can run, and then jumps to the next timer."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._now = 10_000.0
-
-    def time(self) -> float:
-        return self._now
-
-    def _run_once(self) -> None:
-        ready, scheduled = self._ready, self._scheduled  # type: ignore[attr-defined]
-        while scheduled and scheduled[0].cancelled():
-            heapq.heappop(scheduled)._scheduled = False
-        if not ready:
-            if not scheduled:
-                raise RuntimeError("everything waits, and nothing will ever happen")
-            self._now = max(self._now, scheduled[0].when())
-        super()._run_once()  # type: ignore[misc]
+BEGIN = 10_000.0
+"""The first time of a story: the operator's clocks do not begin at 0."""
+TURNS = 2_000_000
 
 
 def play(story: Coroutine[Any, Any, T]) -> T:
     """Run a story in virtual time."""
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        return runner.run(story)
+    return run_virtually(story, VirtualLoop(begin=BEGIN, turns=TURNS))
 
 
 def now() -> float:

@@ -25,9 +25,9 @@ from tests.support.simulation.apiserver import SERVER, ApiServer, now_from
 from tests.support.simulation.apiwire import ApiError, Object
 from tests.support.simulation.checks import Checks
 from tests.support.simulation.faults import Board, Plan
-from tests.support.simulation.loop import TURNS, Deadlock, Runaway, VirtualLoop
 from tests.support.simulation.trace import LogToTrace, Trace
 from tests.support.simulation.world import REGION, START, SimAws, SimDns, World
+from tests.support.virtual_loop import TURNS, Deadlock, Runaway, VirtualLoop
 
 NAMESPACE = "mail"
 RESTART = 1.0
@@ -418,7 +418,7 @@ def simulate(
                     sim.checks.violated("log", text)
                 await sim.close()
 
-    loop = VirtualLoop(longest, turns)
+    loop = VirtualLoop(longest=longest, turns=turns)
     # A collection in the midst of a run costs as much as the run; between runs there is little to collect.
     gc.disable()
     try:

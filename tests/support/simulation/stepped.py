@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 from tests.support.simulation.harness import Sim, Violation, logging_of
-from tests.support.simulation.loop import Deadlock, Runaway, VirtualLoop
+from tests.support.virtual_loop import Deadlock, Runaway, VirtualLoop
 
 T = TypeVar("T")
 
@@ -22,7 +22,7 @@ class Stepped:
     def __init__(self, seed: int = 1, settings: Mapping[str, str] | None = None) -> None:
         self._log = logging_of(None)
         self.errors = self._log.__enter__()
-        loop = VirtualLoop(LONGEST, TURNS)
+        loop = VirtualLoop(longest=LONGEST, turns=TURNS)
         self._runner = asyncio.Runner(loop_factory=lambda: loop)
         # A collection in the midst of a run costs as much as the run.
         gc.disable()
