@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TypeVar
 
+from mailegress.aio.backoff import Backoff
 from mailegress.aio.tasks import Clock, Signal, Sleep, Tasks
 from mailegress.aws.api import AwsApi, AwsError, Service
 from mailegress.aws.errors import is_throttle
@@ -21,22 +22,6 @@ T = TypeVar("T")
 
 SENT_FROM: ContextVar[list[float]] = ContextVar("sent_from")
 """Of a reading: when the first call that was answered was sent. What was throttled before told nothing."""
-
-
-class Backoff:
-    """Exponential with jitter: between half and all of ``base · 2ⁿ`` seconds, at most ``cap``."""
-
-    def __init__(self, base: float, cap: float, rng: random.Random) -> None:
-        self._base, self._cap, self._rng = base, cap, rng
-        self.failures = 0
-
-    def next(self) -> float:
-        ceiling: float = min(self._cap, self._base * 2.0 ** min(self.failures, 30))
-        self.failures += 1
-        return ceiling * (0.5 + self._rng.random() / 2)
-
-    def reset(self) -> None:
-        self.failures = 0
 
 
 @dataclass(frozen=True, slots=True)

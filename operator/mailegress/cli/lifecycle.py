@@ -15,6 +15,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
+from mailegress.aio.backoff import backoff_seconds
 from mailegress.reconcile.ports import KubeError
 
 _log = logging.getLogger(__name__)
@@ -44,18 +45,20 @@ class Stop(asyncio.Event):
 
 async def patiently(stop: asyncio.Event, call: Callable[[], Awaitable[T]]) -> T:
     """Try a call to the API server until it succeeds. Raises :class:`Stopped` once ``stop`` is set."""
-    delay = 1.0
+    failures = 0
     while True:
         try:
             return await call()
         except KubeError as error:
+            failures += 1
+            delay = backoff_seconds(failures, 1.0, 15.0)
             _log.warning("the API server is not ready for us error=%s retry_in_s=%g", error, delay)
         try:
             async with asyncio.timeout(delay):
                 await stop.wait()
             raise Stopped
         except TimeoutError:
-            delay = min(delay * 2, 15.0)
+            continue
 
 
 async def until(stop: asyncio.Event, work: Awaitable[object]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
+from mailegress.aio.backoff import backoff_seconds, spread
 from mailegress.aio.fair_slots import Places, Ticket
 from mailegress.dns.budget import QUESTIONS, Budget, BudgetSpent
 from mailegress.model.facts import NEVER, Fact, Fault
@@ -32,16 +33,14 @@ class ReadingFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Durations in seconds. After the n-th failure in a row: ``first * 2**(n-1)``, at most ``longest``, of
-    which a random half to all is waited.
-    """
+    """Durations in seconds. The wait after failures begins with ``first`` and is at most ``longest``."""
 
     first: float = 1.0
     longest: float = 60.0
     forget: float = 3600.0
 
     def pause(self, failures: int, rng: random.Random) -> float:
-        return min(self.longest, self.first * 2.0 ** min(failures - 1, 32)) * (0.5 + rng.random() / 2)
+        return spread(backoff_seconds(failures, self.first, self.longest), rng)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,10 @@ from __future__ import annotations
 import asyncio
 import enum
 import heapq
-from collections import OrderedDict
+import math
 from collections.abc import Callable
+
+from mailegress.aio.fair_queue import FairQueue
 
 _FAIR_SHARE = 8
 """Every so many takes a resync goes first, so that a stream of changes cannot starve the healing of drift."""
@@ -33,47 +35,6 @@ class QueueClosed(Exception):
     """No more keys will be handed out."""
 
 
-class _Lane:
-    """The ready keys of one priority: namespaces in turn, keys of one namespace in order of arrival."""
-
-    __slots__ = ("_namespaces", "size")
-
-    def __init__(self) -> None:
-        self._namespaces: OrderedDict[str, dict[str, float]] = OrderedDict()
-        self.size = 0
-
-    def put(self, key: str, since: float) -> None:
-        self._namespaces.setdefault(_namespace(key), {})[key] = since
-        self.size += 1
-
-    def discard(self, key: str) -> float | None:
-        """Take ``key`` out; since when it was ready, or None if it was not here."""
-        namespace = _namespace(key)
-        keys = self._namespaces.get(namespace)
-        since = keys.pop(key, None) if keys is not None else None
-        if since is not None:
-            self.size -= 1
-            if not keys:
-                del self._namespaces[namespace]
-        return since
-
-    def pop(self) -> str | None:
-        if not self._namespaces:
-            return None
-        namespace, keys = next(iter(self._namespaces.items()))
-        key = next(iter(keys))
-        del keys[key]
-        self.size -= 1
-        if keys:
-            self._namespaces.move_to_end(namespace)
-        else:
-            del self._namespaces[namespace]
-        return key
-
-    def oldest(self) -> float | None:
-        return min((since for keys in self._namespaces.values() for since in keys.values()), default=None)
-
-
 class KeyedQueue:
     """Keys are ``namespace/name``. Used from one event loop only; every method but :meth:`take` returns at
     once.
@@ -83,7 +44,8 @@ class KeyedQueue:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._lanes = {priority: _Lane() for priority in Priority}
+        self._lanes = {priority: FairQueue[tuple[str, float]]() for priority in Priority}
+        """The ready keys, and since when each is: namespaces in turn, first in, first out within a namespace."""
         self._ready: dict[str, Priority] = {}
         self._heap: list[tuple[float, int, str]] = []
         self._due: dict[str, tuple[float, int, Priority]] = {}
@@ -112,8 +74,8 @@ class KeyedQueue:
         if current is None:
             self._enqueue(key, priority, self._clock())
         elif priority < current:
-            since = self._lanes[current].discard(key)
-            self._enqueue(key, priority, self._clock() if since is None else since)
+            known = self._lanes[current].remove(key)
+            self._enqueue(key, priority, self._clock() if known is None else known[1])
 
     def add_after(self, key: str, seconds: float, priority: Priority = Priority.CHANGE) -> None:
         """Make ``key`` ready in ``seconds``. Of several delays of one key the earliest counts."""
@@ -138,7 +100,7 @@ class KeyedQueue:
         self._dirty.pop(key, None)
         priority = self._ready.pop(key, None)
         if priority is not None:
-            self._lanes[priority].discard(key)
+            self._lanes[priority].remove(key)
 
     # ------------------------------------------------------------ taking out
 
@@ -188,14 +150,14 @@ class KeyedQueue:
 
     def oldest_age(self) -> float:
         """Seconds for which the longest-waiting ready key has been ready; 0 if there is none."""
-        stamps = [since for lane in self._lanes.values() if (since := lane.oldest()) is not None]
-        return max(0.0, self._clock() - min(stamps)) if stamps else 0.0
+        oldest = min((since for lane in self._lanes.values() for _, since in lane), default=math.inf)
+        return max(0.0, self._clock() - oldest)
 
     # ------------------------------------------------------------ inside
 
     def _enqueue(self, key: str, priority: Priority, since: float) -> None:
         self._ready[key] = priority
-        self._lanes[priority].put(key, since)
+        self._lanes[priority].put(_namespace(key), key, (key, since))
         self._notify()
 
     def _pop(self) -> str | None:
@@ -203,12 +165,12 @@ class KeyedQueue:
         first, second = self._lanes[Priority.CHANGE], self._lanes[Priority.RESYNC]
         if self._takes % _FAIR_SHARE == 0:
             first, second = second, first
-        key = first.pop()
-        if key is None:
-            key = second.pop()
-        if key is not None:
-            del self._ready[key]
-        return key
+        for lane in (first, second):
+            if lane:
+                key, _ = lane.pop()
+                del self._ready[key]
+                return key
+        return None
 
     def _promote(self) -> None:
         """Make every delayed key ready whose time has come."""

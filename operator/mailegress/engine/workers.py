@@ -12,6 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from mailegress.aio.backoff import backoff_seconds
 from mailegress.api.text import clean_text
 from mailegress.engine.queue import KeyedQueue, Priority, QueueClosed
 from mailegress.telemetry.logs import about
@@ -154,11 +155,9 @@ class Workers:
         text = clean_text(str(error), _MESSAGE_LENGTH)
         signature = f"{type(error).__name__}: {text}"
         trouble = self._troubles.setdefault(key, _Trouble(0, ""))
-        # The exponent is bounded: 2.0 ** 1024 overflows, and an object can fail for a year.
-        delay = min(
-            self._settings.backoff_most, self._settings.backoff_first * 2.0 ** min(trouble.failures, 30)
-        )
         trouble.failures += 1
+        settings = self._settings
+        delay = backoff_seconds(trouble.failures, settings.backoff_first, settings.backoff_most)
         if trouble.signature != signature:
             trouble.signature = signature
             fields = about(object=key, error=signature, attempt=trouble.failures, retry_in_s=delay)

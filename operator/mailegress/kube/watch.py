@@ -1,10 +1,12 @@
-"""kopf as list/watch and nothing more: every change of a MailEgress reaches ``on_change``, and kopf writes
-nothing.
+"""kopf lists and watches MailEgresses, nothing else: every change reaches ``on_change``, and kopf writes nothing.
 
-This module is the only one that imports kopf. What it relies on is pinned down in
-``tests/kube/test_watch.py``: no write at all, our finalizer left alone, an exit instead of deafness on a
-fatal watch error, reconnection after silence, a re-list after 410, DELETED delivered, one failing handler
-harming no other, a quick stop.
+kopf is a requirement of this project. It only lists and watches because its handlers retry per object and store their
+progress in annotations, while this operator needs a queue of its own, shared readings and batches, and must write the
+status and the finalizer itself, each with the resourceVersion that it read.
+
+This module is the only one that imports kopf. ``tests/kube/test_watch.py`` checks what it relies on: no write at all,
+the operator's finalizer left alone, an exit on a fatal watch error, reconnection after silence, a new list after 410,
+DELETED delivered, a failing handler that affects no other, a quick stop.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from typing import Any
 
 import kopf
 
+from mailegress.aio.backoff import backoff_seconds
 from mailegress.api.names import GROUP, PLURAL, VERSION
 from mailegress.api.text import clean_text
 from mailegress.kube.pages import PLAIN, read_list, slim_event
@@ -171,7 +174,7 @@ class _Login:
             self._transport.refused()
             calm = self._clock() - self._last > 2 * self._most
             self._failures = 1 if calm else self._failures + 1
-            delay = min(self._most, 2.0 ** (self._failures - 1))
+            delay = backoff_seconds(self._failures, 1.0, self._most)
             _log.warning("the API server refused our credentials, trying again retry_in_s=%g", delay)
             await self._sleep(delay)
         self._last = self._clock()

@@ -152,7 +152,7 @@ class Reconciler:
                 self._objects.gone(key, obj.meta.uid)
                 return None
             self._objects.read(body, since)
-        return min(CONFLICT_RETRY * 2.0 ** min(memory.conflicts - 1, 20), self._settings.retry_max_seconds)
+        return self._settings.backoff(memory.conflicts, CONFLICT_RETRY)
 
     def _unavailable(self, key: str, obj: MailEgress, error: KubeError) -> float:
         """The API server does not answer or refuses: this object's own back-off."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mailegress.aio.backoff import backoff_seconds
+
 
 @dataclass(frozen=True, slots=True)
 class ReconcileSettings:
@@ -47,7 +49,7 @@ class ReconcileSettings:
     def backoff(self, attempts: int, first: float | None = None) -> float:
         """Wait after that many failures in a row; ``first`` after the first one, by default ``retry_seconds``."""
         least = self.retry_seconds if first is None else first
-        return min(least * 2.0 ** max(attempts - 1, 0), self.retry_max_seconds)
+        return backoff_seconds(attempts, least, self.retry_max_seconds)
 
     def mine(self, owner: str) -> bool:
         return owner == self.owner_id or owner in self.accept_owner_ids

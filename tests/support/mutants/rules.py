@@ -116,7 +116,7 @@ RULES = (
         "S11",
         "A refused write is repeated every five seconds for as long as it is refused",
         "reconcile/settings.py",
-        "        return min(least * 2.0 ** max(attempts - 1, 0), self.retry_max_seconds)\n",
+        "        return backoff_seconds(attempts, least, self.retry_max_seconds)\n",
         "        return min(least, self.retry_max_seconds)\n",
         runs=(Run("create-instance", ("route53.change", 0, "before", "denied")),),
     ),

@@ -6,11 +6,12 @@ import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from mailegress.aio.backoff import Backoff
 from mailegress.api import reasons
 from mailegress.aws.api import AwsError, PtrRow, Service
 from mailegress.aws.errors import classify, is_throttle, refuses_the_request
 from mailegress.aws.rate_limit import Priority
-from mailegress.aws.runtime import Backoff, Runtime
+from mailegress.aws.runtime import Runtime
 from mailegress.model.aws import Ptr
 from mailegress.model.facts import NEVER, Fault
 from mailegress.reconcile.ports import Key

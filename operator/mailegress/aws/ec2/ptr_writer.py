@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from mailegress.aio.backoff import Backoff
 from mailegress.aio.fair_queue import FairQueue
 from mailegress.aws.api import AwsError, Service
 from mailegress.aws.ec2.addresses import SharedAddressBook
 from mailegress.aws.errors import classify, is_throttle
 from mailegress.aws.rate_limit import Priority
-from mailegress.aws.runtime import Backoff, Runtime
+from mailegress.aws.runtime import Runtime
 from mailegress.model.aws import Ptr
 from mailegress.model.facts import NEVER, NO_LIMIT, Fault, WritePhase, WriteState
 from mailegress.reconcile.ports import Key

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 import logging
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from mailegress.aio.backoff import backoff_seconds
 from mailegress.aws.api import AwsError, Service
 from mailegress.aws.errors import classify
 from mailegress.aws.rate_limit import Priority
@@ -67,8 +69,8 @@ class ChangePoller:
             if outcome.fault is not None:
                 if outcome.fault.kind is ErrorKind.TRANSIENT and failures < _FAILURES:
                     continue
-                pause = settings.change_poll_slow * 2.0**reported
                 reported += 1
+                pause = backoff_seconds(reported, settings.change_poll_slow, most=math.inf)
                 if reported > _REPORTS:
                     # A change is published within minutes: whether it was, only DNS can tell by now.
                     outcome = Outcome(lost=True)

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from mailegress.aio.backoff import Backoff
 from mailegress.aio.tasks import Signal
 from mailegress.api.names import OWNERSHIP_LABEL, ownership_name
 from mailegress.aws.api import AwsError, RecordCursor, Service
@@ -14,7 +15,7 @@ from mailegress.aws.errors import classify
 from mailegress.aws.rate_limit import Priority
 from mailegress.aws.route53.record_index import Fold, RecordStore
 from mailegress.aws.route53.zones import ZoneList
-from mailegress.aws.runtime import Backoff, Runtime
+from mailegress.aws.runtime import Runtime
 from mailegress.model.aws import Change, NameView, RecordSet, Zone
 from mailegress.model.facts import NEVER, Fact, Fault
 from mailegress.reconcile.ports import Key

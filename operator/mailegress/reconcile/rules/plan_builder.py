@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from mailegress.aio.backoff import backoff_seconds
 from mailegress.model.facts import Fact
 from mailegress.reconcile.claim_index import Standing
 from mailegress.reconcile.observe import Observed
@@ -86,7 +87,7 @@ class PlanBuilder:
         asked_at = max(fact.at, fact.tried_at)
         self.unsatisfied[question] = asked_at
         streak = observed.streak(question, asked_at)
-        due = asked_at + min(first * 2.0 ** min(max(streak - 1, 0), 30), most)
+        due = asked_at + backoff_seconds(streak, first, most)
         if observed.now >= due:
             self.need(need(due))
         else:
