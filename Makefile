@@ -155,6 +155,10 @@ docs: $(STAMP) ## the documentation site, into build/site; a broken link fails
 	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet
 	@echo "docs: build/site/index.html"
 
+.PHONY: pictures
+pictures: $(STAMP) controlplane ## the pictures in docs/pictures: the benchmark from bench/results.json, a session in the sandbox
+	@$(PY) scripts/pictures.py
+
 .PHONY: lock
 lock: ## renew requirements/*.txt (needs uv)
 	@scripts/lock

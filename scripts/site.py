@@ -14,13 +14,24 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[1]
+MERMAID = ROOT / "build" / "mermaid.min.js"
+"""If it is there, the site draws its diagrams with it; otherwise the reader's browser loads it from unpkg.com."""
 _LINK = re.compile(r"(?<=\]\()(?!#)([^):\s#]+)(#[^)\s]*)?(?=\))")
 _FENCE = re.compile(r"^(```.*?^```)", re.MULTILINE | re.DOTALL)
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """The site's own mermaid, if there is one."""
+    if MERMAID.exists():
+        config.extra_javascript.append(f"assets/{MERMAID.name}")
+    return config
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """The README becomes index.md."""
     files.append(File.generated(config, "index.md", content=(ROOT / "README.md").read_text()))
+    if MERMAID.exists():
+        files.append(File.generated(config, f"assets/{MERMAID.name}", content=MERMAID.read_bytes()))
     # Pages of one alert each are reached from their index.
     for file in files:
         if file.src_uri.startswith("runbooks/"):

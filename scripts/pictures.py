@@ -1,0 +1,216 @@
+"""The pictures of the documentation, in ``docs/pictures``: ``pictures.py [bench | session]``, both by default.
+
+``bench`` draws ``bench/results.json`` and writes the table of ``docs/performance.md``. ``session`` runs kubectl in the
+sandbox and needs the control plane. The SVG files load nothing from elsewhere and can be read on a light and on a dark
+page.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from io import StringIO
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import escape
+
+from rich.console import Console
+from rich.terminal_theme import MONOKAI
+from rich.text import Text
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "bench" / "results.json"
+PICTURES = ROOT / "docs" / "pictures"
+PAGE = ROOT / "docs" / "performance.md"
+
+# ---------------------------------------------------------------- the benchmark
+
+FIGURES = {
+    "calls": "AWS calls",
+    "change_calls": "change batches",
+    "insync_s": "seconds until all are INSYNC",
+    "ready_s": "seconds until all are Ready",
+    "ec2_calls_h": "EC2 calls an hour",
+    "route53_calls_h": "Route 53 calls an hour",
+}
+SCENARIOS = {
+    "created_at_start": "created before the start",
+    "created_while_running": "created while it runs",
+    "one_bad": "one name is refused",
+    "throttled": "3 of 10 calls throttled",
+    "restart": "restart",
+    "idle": "idle",
+    "one_edit": "100 single edits",
+}
+_WIDTH, _LEFT, _RIGHT, _ROW, _TOP = 800, 392, 56, 24, 64
+_BAR, _OVER, _INK = "#26a69a", "#ef8354", "#5f6b7a"
+_HALO = 'paint-order="stroke" stroke="#ffffff" stroke-width="3"'
+_LONGEST = 2.0
+"""Ratio at the right edge; a longer bar ends there, with its number beside it."""
+
+Row = tuple[str, int, str, float, float]
+"""Scenario, number of MailEgresses, figure, least possible value, ratio of the measured one to it."""
+
+
+def results() -> list[dict[str, Any]]:
+    """The measured scenarios, in the order of ``SCENARIOS`` and by size."""
+    order = list(SCENARIOS)
+    rows: list[dict[str, Any]] = json.loads(RESULTS.read_text())
+    return sorted(rows, key=lambda row: (order.index(row["scenario"]), row["n"]))
+
+
+def ratios(rows: Iterable[Mapping[str, Any]]) -> list[Row]:
+    return [
+        (row["scenario"], row["n"], figure, row["floor"][figure], ratio)
+        for row in rows
+        for figure, ratio in row["ratio"].items()
+    ]
+
+
+def floors_picture() -> str:
+    """Each measured figure over the least that AWS's quotas allow."""
+    rows = ratios(results())
+    scale = (_WIDTH - _LEFT - _RIGHT) / _LONGEST
+    bars = []
+    for place, (scenario, count, figure, _, ratio) in enumerate(rows):
+        y = _TOP + place * _ROW
+        length = min(ratio, _LONGEST) * scale
+        bars += [
+            _text(_LEFT - 8, y + 15, f"{SCENARIOS[scenario]}, {count:,}: {FIGURES[figure]}", "end"),
+            f'<rect x="{_LEFT}" y="{y + 3}" width="{length:.1f}" height="16" rx="2" '
+            f'fill="{_BAR if ratio <= _LONGEST else _OVER}"/>',
+            _text(_LEFT + length + 6, y + 15, f"{ratio:.2f}"),
+        ]
+    bottom = _TOP + len(rows) * _ROW
+    one = _LEFT + scale
+    line = f'<line x1="{one:.1f}" x2="{one:.1f}" y1="{_TOP - 6}" y2="{bottom}" stroke="{_INK}" stroke-dasharray="4 3"/>'
+    head = _text(16, 24, "Measured, as a multiple of the minimum that the AWS quotas allow", weight=True)
+    mark = _text(one, _TOP - 12, "1 = minimum", "middle")
+    return _svg(bottom + 12, [head, mark, line, *bars], "Benchmark: measured values over their minimum")
+
+
+def memory_picture() -> str:
+    """The highest resident memory in each scenario."""
+    rows = results()
+    most = max(row["rss_mb"] for row in rows)
+    scale = (_WIDTH - _LEFT - _RIGHT - 20) / most
+    bars = []
+    for place, row in enumerate(rows):
+        y = _TOP - 24 + place * _ROW
+        length = row["rss_mb"] * scale
+        bars += [
+            _text(_LEFT - 8, y + 15, f"{SCENARIOS[row['scenario']]}, {row['n']:,}", "end"),
+            f'<rect x="{_LEFT}" y="{y + 3}" width="{length:.1f}" height="16" rx="2" fill="{_BAR}"/>',
+            _text(_LEFT + length + 6, y + 15, f"{row['rss_mb']:.0f} MB"),
+        ]
+    head = _text(16, 24, "Memory of the operator, by scenario and number of MailEgresses", weight=True)
+    return _svg(_TOP - 24 + len(rows) * _ROW + 12, [head, *bars], "Benchmark: memory")
+
+
+def table() -> str:
+    """The same figures as a Markdown table."""
+    lines = ["| Scenario | MailEgresses | Figure | Minimum | Measured | Ratio |", "|---|--:|---|--:|--:|--:|"]
+    lines += [
+        f"| {SCENARIOS[scenario]} | {count:,} | {FIGURES[figure]} | {least:g} | {least * ratio:.4g} | {ratio:.2f} |"
+        for scenario, count, figure, least, ratio in ratios(results())
+    ]
+    return "\n".join(lines)
+
+
+def with_table(page: str) -> str:
+    """A page whose generated table is up to date."""
+    opened, closed = "<!-- generated: benchmark -->\n", "<!-- end of benchmark -->"
+    before, found, rest = page.partition(opened)
+    _, also, after = rest.partition(closed)
+    if not (found and also):
+        raise ValueError(f"{PAGE.relative_to(ROOT)} has no place for the table: {opened.strip()} {closed}")
+    return f"{before}{opened}\n{table()}\n\n{closed}{after}"
+
+
+def _text(x: float, y: float, text: str, anchor: str = "start", *, weight: bool = False) -> str:
+    bold = ' font-weight="bold" font-size="14"' if weight else ""
+    return f'<text x="{x:.1f}" y="{y}" text-anchor="{anchor}"{bold} {_HALO}>{escape(text)}</text>'
+
+
+def _svg(height: int, parts: Sequence[str], title: str) -> str:
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img" '
+        f'font-family="system-ui, sans-serif" font-size="12" fill="{_INK}">\n'
+        f"<title>{escape(title)}</title>\n"
+        f'<rect width="{_WIDTH}" height="{height}" rx="6" fill="#ffffff"/>\n'
+        + "\n".join(parts)
+        + "\n</svg>\n"
+    )
+
+
+BENCH = {"bench-minimum.svg": floors_picture, "bench-memory.svg": memory_picture}
+
+# ---------------------------------------------------------------- the session
+
+COMMANDS = (
+    "kubectl apply -f deploy/samples/nat-gateway.yaml",
+    "kubectl wait meg/nat-gateway --for=condition=Ready --timeout=15m",
+    "kubectl get meg",
+    "kubectl describe meg nat-gateway",
+)
+_WIDE = 100
+_FONT_FACE = re.compile(r"@font-face \{.*?\}", re.DOTALL)
+
+
+def shortened(described: str) -> str:
+    """Of ``kubectl describe``: the first address and Ready; what is left out shows as […]."""
+    lines = described.splitlines()
+    status = lines.index("Status:")
+    region = next(at for at, line in enumerate(lines) if line.startswith("    Region:"))
+    conditions = lines.index("  Conditions:")
+    ready = next(at for at in range(conditions, len(lines)) if lines[at].split() == ["Type:", "Ready"])
+    return "\n".join(["[…]", *lines[status : region + 1], "[…]", *lines[conditions : ready + 1], "[…]"])
+
+
+def session_text() -> str:
+    """What the commands print in the sandbox, ten times as fast as on AWS."""
+    shown = " && ".join(f"printf '\\n$ %s\\n' {json.dumps(each)} && {each}" for each in COMMANDS)
+    run = subprocess.run(
+        [sys.executable, "-m", "sandbox", "exec", shown],
+        cwd=ROOT, env={**os.environ, "SANDBOX_SCALE": "0.1", "PYTHONPATH": f"{ROOT}:{ROOT / 'operator'}"},
+        stdout=subprocess.PIPE, text=True, check=True,
+    )  # fmt: skip
+    parts = re.split(r"^\$ ", run.stdout, flags=re.MULTILINE)[1:]
+    told = []
+    for part in parts:
+        command, _, output = part.strip().partition("\n")
+        told.append(f"$ {command}\n{shortened(output) if 'describe' in command else output}")
+    return "\n\n".join(told)
+
+
+def session_picture(text: str) -> str:
+    """A terminal with this text."""
+    console = Console(record=True, width=_WIDE, file=StringIO(), highlight=False)
+    for line in text.splitlines():
+        cut = line if len(line) <= _WIDE else line[: _WIDE - 1] + "…"
+        console.print(Text(cut, style="bold" if line.startswith("$ ") else ""), no_wrap=True)
+    return _FONT_FACE.sub("", console.export_svg(title="make sandbox", theme=MONOKAI))
+
+
+def main(arguments: Sequence[str]) -> int:
+    wanted = set(arguments) or {"bench", "session"}
+    if not wanted <= {"bench", "session"}:
+        print(__doc__, file=sys.stderr)
+        return 2
+    PICTURES.mkdir(exist_ok=True)
+    if "bench" in wanted:
+        for name, draw in BENCH.items():
+            (PICTURES / name).write_text(draw())
+        PAGE.write_text(with_table(PAGE.read_text()))
+    if "session" in wanted:
+        (PICTURES / "session.svg").write_text(session_picture(session_text()))
+    print(f"pictures: {', '.join(sorted(path.name for path in PICTURES.iterdir()))}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,51 @@
+"""The pictures are what their script draws, and load nothing from elsewhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from scripts import pictures
+
+FILES = sorted(pictures.PICTURES.iterdir())
+
+
+@pytest.mark.parametrize("name", pictures.BENCH)
+def test_a_plot_shows_the_results_of_the_benchmark(name: str) -> None:
+    drawn = pictures.BENCH[name]()
+    assert (pictures.PICTURES / name).read_text() == drawn, "run: python scripts/pictures.py bench"
+
+
+def test_the_table_shows_the_results_of_the_benchmark() -> None:
+    page = pictures.PAGE.read_text()
+    assert page == pictures.with_table(page), "run: python scripts/pictures.py bench"
+
+
+def test_every_scenario_is_drawn() -> None:
+    assert {row["scenario"] for row in pictures.results()} == set(pictures.SCENARIOS)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_a_picture_is_complete_and_loads_nothing(path: Path) -> None:
+    text = path.read_text()
+    ElementTree.fromstring(text)
+    assert re.findall(r"(?:href|src)=|url\((?!#)", text) == []
+
+
+def test_the_session_shows_its_commands() -> None:
+    root = ElementTree.fromstring((pictures.PICTURES / "session.svg").read_text())
+    shown = "\n".join(root.itertext()).replace("\xa0", " ")
+    assert [command for command in pictures.COMMANDS if f"$ {command}" not in shown] == []
+
+
+def test_every_picture_is_shown_on_a_page() -> None:
+    pages = [pictures.ROOT / "README.md", *(pictures.ROOT / "docs").rglob("*.md")]
+    shown = "".join(page.read_text() for page in pages)
+    assert [path.name for path in FILES if f"pictures/{path.name})" not in shown] == []
+
+
+def test_a_picture_is_made_by_the_script() -> None:
+    assert {path.name for path in FILES} == {*pictures.BENCH, "session.svg"}
