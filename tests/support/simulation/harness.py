@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+from kopf._cogs.aiokits.aiotasks import Scheduler
+
 from mailegress.cli.dependencies import Dependencies
 from mailegress.cli.lifecycle import Stop
 from mailegress.cli.loading import load_settings
@@ -77,6 +79,7 @@ class Process:
         self.sim, self.number = sim, number
         self.dead = False
         self.tasks: dict[asyncio.Task[Any], None] = {}
+        self.schedulers: list[Scheduler] = []
         self.stop = Stop()
         self.metrics: Metrics | None = None
         dependencies = Dependencies(
@@ -126,11 +129,19 @@ class Process:
         for _ in range(200):
             left = [t for t in self.tasks if not t.done()]
             if not left:
+                self._drop_unstarted()
                 return
             for task in left:
                 task.cancel()
             await asyncio.sleep(0.001)
         raise AssertionError(f"tasks of a dead operator would not end: {left}")
+
+    def _drop_unstarted(self) -> None:
+        """What kopf was about to start when the process died never runs. Python warns of it unless it is closed."""
+        for scheduler in self.schedulers:
+            waiting = scheduler._pending_coros
+            while not waiting.empty():
+                waiting.get_nowait().coro.close()
 
 
 class Sim:
@@ -345,6 +356,8 @@ def _owned_task(loop: asyncio.AbstractEventLoop, coro: Any, **more: Any) -> asyn
     context = more.get("context")
     owner = context.get(_owner) if context is not None else _owner.get()
     if owner is not None:
+        if getattr(coro, "cr_code", None) is Scheduler._task_spawner.__code__:
+            owner.schedulers.append(coro.cr_frame.f_locals["self"])
         owner.tasks[task] = None
         task.add_done_callback(lambda t: owner.tasks.pop(t, None))
     return task
