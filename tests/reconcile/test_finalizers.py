@@ -10,8 +10,8 @@ import pytest
 from mailegress.api.names import FINALIZER
 from mailegress.api.slim import slim
 from mailegress.api.types import parse_object
-from mailegress.reconcile import memory as remember
 from mailegress.reconcile.executor import Executor
+from mailegress.reconcile.memory import Memory
 from mailegress.reconcile.result import Action, AddFinalizer, Plan, RemoveFinalizer
 from tests.support.planner import body
 
@@ -44,7 +44,7 @@ class Stored:
 async def act(stored: Stored, action: Action) -> None:
     item = parse_object(slim(stored.full))
     anything: Any = stored
-    memory = remember.new_memory(item, 0.0)
+    memory = Memory.first(item, 0.0)
     await Executor(anything, anything, anything, anything, lambda key: None).act(
         "mail/a", item, Plan(findings={}, action=action), memory, 0.0
     )

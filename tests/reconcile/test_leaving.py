@@ -181,7 +181,7 @@ def test_a_former_record_goes_on_a_new_reading_of_the_ptrs_only() -> None:
     me = obj(NEW, [eip], status={**recorded(NEW), "formerRecords": former})
     for _ in range(2):
         desk.plan(me)
-    desk.memories[UID].ready_generation = me.meta.generation
+    desk.memories[UID].progress.ready_generation = me.meta.generation
     desk.now += desk.settings.ptr_ttl_seconds + 1
     desk.dns.at = desk.dns.public_at = desk.now
     readings = Readings(desk)

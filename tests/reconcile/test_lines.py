@@ -71,7 +71,7 @@ def test_a_hopeless_object_holds_nothing_by_its_age_until_it_is_edited() -> None
     new = obj(B, [eip], uid=numbered(2), created=NEW)
     passed(desk, old)
     assert accepted(desk, new) == "AddressConflict"
-    desk.memories[UID].hopeless_generation = old.meta.generation
+    desk.memories[UID].progress.stalled_generation = old.meta.generation
     passed(desk, old)
     assert accepted(desk, new) == "Accepted"
     edited = replace(old, meta=replace(old.meta, generation=old.meta.generation + 1))

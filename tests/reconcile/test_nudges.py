@@ -15,7 +15,7 @@ def honoured(desk: Desk, item: MailEgress, now: float) -> float:
     """When a nudge was last honoured, after a look at this moment."""
     desk.now = now
     desk.observed(item)
-    return desk.memories[UID].nudges.honoured_at
+    return desk.memories[UID].edits.limit.honoured_at
 
 
 def edited(item: MailEgress) -> MailEgress:
@@ -34,7 +34,7 @@ def test_edits_and_requests_are_honoured_at_most_once_a_minute() -> None:
     for number in range(1800):
         item = edited(item) if number % 2 else requested(item, str(number))
         at = honoured(desk, item, 100.0 + 2 * number)
-        assert desk.memories[UID].generation == item.meta.generation, "it is seen at once"
+        assert desk.memories[UID].edits.generation == item.meta.generation, "it is seen at once"
         times.add(at)
     gaps = [later - earlier for earlier, later in pairwise(sorted(times))]
     assert gaps[0] >= 60.0
@@ -58,10 +58,10 @@ def test_one_that_came_too_soon_is_honoured_a_minute_after_the_last() -> None:
     assert honoured(desk, item, 1.0) == 1.0
     item = requested(item, "now")
     assert honoured(desk, item, 20.0) == 1.0
-    assert desk.memories[UID].token is None, "nor does it count as answered"
+    assert desk.memories[UID].edits.reconcile_request is None, "nor does it count as answered"
     assert honoured(desk, item, 60.9) == 1.0
     assert honoured(desk, item, 61.0) == 61.0
-    assert desk.memories[UID].token == "now"
+    assert desk.memories[UID].edits.reconcile_request == "now"
 
 
 def test_a_deletion_does_not_wait_behind_edits() -> None:

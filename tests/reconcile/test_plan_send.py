@@ -51,7 +51,7 @@ def test_a_reset_may_be_sent_for_a_minute_after_the_ptr_was_read() -> None:
     eip = desk.eip(1, HOST)
     desk.records.put(HOST, [eip.public_ip], mine())
     me = obj(HOST, [eip], deleting=True)
-    desk.observed(me).memory.deleting_at = 0.0
+    desk.observed(me).memory.edits.deleting_at = 0.0
     plan = desk.plan(me)
     assert isinstance(plan.action, ResetPtr)
     assert plan.action.before == 140.0

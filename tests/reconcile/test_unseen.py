@@ -218,7 +218,7 @@ def test_a_live_object_forgets_a_zone_that_was_really_deleted() -> None:
     me = ready(desk)
     desk.plan(me)
     memory = desk.memories[me.meta.uid]
-    memory.written = {(ZONE.id, HOST): None}
+    memory.ownership.written = {(ZONE.id, HOST): None}
     desk.plan(me)
     without_zone(desk, ZoneLook(ACCOUNT))
     for _ in range(3):

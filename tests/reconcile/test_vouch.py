@@ -61,7 +61,7 @@ def test_what_this_process_wrote_needs_no_status() -> None:
     eip, other = desk.eip(1), desk.eip(2)
     me = obj(HOST, [eip])
     memory = desk.observed(me).memory
-    memory.handed.add((ZONE.id, HOST))
+    memory.ownership.submitted |= {(ZONE.id, HOST)}
     desk.writer.states[ZONE.id, HOST] = WriteState(WritePhase.INSYNC, 0.0)
     desk.records.put(HOST, [eip.public_ip], mine())
     assert touched(desk.plan(obj(HOST, [other], generation=2))) == {"A", "TXT"}
@@ -71,7 +71,7 @@ def test_a_refused_write_confirms_nothing() -> None:
     desk = Desk()
     me = obj(HOST, [desk.eip(1)])
     memory = desk.observed(me).memory
-    memory.handed.add((ZONE.id, HOST))
+    memory.ownership.submitted |= {(ZONE.id, HOST)}
     desk.writer.states[ZONE.id, HOST] = WriteState(WritePhase.FAILED, 0.0)
     desk.records.put(HOST, [FOREIGN], mine())
     assert desk.plan(me).action is None

@@ -10,8 +10,8 @@ from mailegress.api.conditions import READY
 from mailegress.api.types import MailEgress
 from mailegress.model.aws import Absence, Eip, Verb, Zone, ZoneLook
 from mailegress.model.facts import ErrorKind, Fault
-from mailegress.reconcile import memory as remember
 from mailegress.reconcile import summarise
+from mailegress.reconcile.memory import Memory
 from mailegress.reconcile.result import (
     ChangeRecords,
     NeedAuthorities,
@@ -317,7 +317,7 @@ def test_a_former_zone_that_was_deleted_ends_the_wait() -> None:
     del desk.records.views[(ZONE.id, HOST)]
     desk.zones.looks[ZONE.id] = ZoneLook(str(ZONE.account_id))
     later(desk, 60)
-    desk.memories[UID] = remember.new_memory(me, desk.now)
+    desk.memories[UID] = Memory.first(me, desk.now)
     me, done = act(desk, me)
     assert done == []
     assert me.status.former_records == ()

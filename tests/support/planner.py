@@ -37,7 +37,6 @@ from mailegress.model.dns import (
 )
 from mailegress.model.facts import Fact, Fault, WriteState
 from mailegress.model.ownership import Mark
-from mailegress.reconcile import memory as remember
 from mailegress.reconcile import rules, summarise
 from mailegress.reconcile.claim_index import ClaimIndex, Standing
 from mailegress.reconcile.memory import Memory
@@ -327,13 +326,13 @@ class Desk:
     def plan(self, obj: MailEgress) -> Plan:
         """One planned step; the object's memory is kept from call to call."""
         plan = rules.plan(self.observed(obj))
-        remember.after(self.memories[obj.meta.uid], plan, self.now)
+        self.memories[obj.meta.uid].record_plan(plan, self.now)
         return plan
 
     def observed(self, obj: MailEgress) -> Observed:
         self.take(obj)
-        memory = self.memories.setdefault(obj.meta.uid, remember.new_memory(obj, self.now))
-        remember.observe(memory, obj, self.views, self.now, self.settings)
+        memory = self.memories.setdefault(obj.meta.uid, Memory.first(obj, self.now))
+        memory.observe(obj, self.views, self.now, self.settings)
         absences = {
             (a.region or "", a.allocation_id or ""): self.book.watch_absence(
                 "", a.region or "", a.allocation_id or ""

@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 
 from mailegress.api.names import FINALIZER
 from mailegress.api.types import MailEgress, parse_meta
-from mailegress.model.aws import Verb
-from mailegress.model.facts import WritePhase
 from mailegress.reconcile.memory import Memory
 from mailegress.reconcile.ports import Kube, KubeGone, ObjectStore, Requests, Wake, Writers
 from mailegress.reconcile.result import (
@@ -89,22 +87,13 @@ class Executor:
                 await self._finalizers(obj, lambda present: tuple(f for f in present if f != FINALIZER))
                 decision(logger, object=key, action="remove finalizer", outcome="done", reason=why)
             case ChangeRecords(zone_id, hostname, changes, why, urgent):
-                creates_mark = any(c.verb is Verb.CREATE and c.record_set.type == "TXT" for c in changes)
-                deletes_mark = any(c.verb is Verb.DELETE and c.record_set.type == "TXT" for c in changes)
-                if deletes_mark and not creates_mark:
-                    memory.marks.pop((zone_id, hostname), None)
-                if creates_mark:
-                    memory.handed.add((zone_id, hostname))
+                memory.ownership.record_submitted((zone_id, hostname), changes)
                 self._writers.records.submit(key, zone_id, hostname, changes, urgent=urgent)
                 decision(logger, object=key, action=why, outcome="submitted", zone=zone_id, hostname=hostname)
             case SetPtr(region, allocation_id, public_ip, hostname, heal, before):
                 if heal:
-                    times = memory.heals.setdefault(allocation_id, [])
                     last = self._writers.ptrs.state(region, allocation_id)
-                    if times and last is not None and (last.phase is WritePhase.FAILED or last.returned):
-                        # Refused by AWS or not sent, not undone by somebody: the same heal once more.
-                        times.pop()
-                    times.append(now)
+                    memory.ptrs.count_repair(allocation_id, last, now)
                 self._writers.ptrs.set_ptr(key, region, allocation_id, hostname, before)
                 decision(
                     logger,

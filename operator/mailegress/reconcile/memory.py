@@ -1,45 +1,61 @@
-"""What this process remembers of one object, and how it is kept up to date."""
+"""What this process remembers of one object between two reconciles.
+
+Each group of fields has its own small class, and the methods here are the only ones that write to the first five
+groups; ``ApiWrites`` belongs to the status writer. Nothing here is stored: a restart loses it, which costs time and
+never safety. There is one ``Memory`` per object, so empty collections are shared where they can be.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from mailegress.api.names import FINALIZER
 from mailegress.api.types import MailEgress
 from mailegress.model import ownership
+from mailegress.model.aws import Change, Verb
 from mailegress.model.dns import Delegated
-from mailegress.model.facts import WritePhase
+from mailegress.model.facts import WritePhase, WriteState
 from mailegress.model.ownership import Mark
 from mailegress.reconcile import dns_checks
 from mailegress.reconcile.ports import Views
 from mailegress.reconcile.result import Plan
 from mailegress.reconcile.settings import ReconcileSettings
 
+NEVER = float("-inf")
+
+EMPTY: frozenset[Any] = frozenset()
+"""One for all objects."""
+
 HOUR = 3600.0
 
-NAMES = 16
-"""Former hostnames of one object that are remembered."""
+MAX_HOSTNAMES = 16
+"""Hostnames of one object that are remembered."""
 
-ANSWERS = 12
-"""Readings of one question that are remembered, to tell whether answers differ from one to the next."""
+MAX_ANSWERS = 12
+"""Readings of one question that are remembered, to detect answers that differ between readings."""
+
+Place = tuple[str, str]
+"""(zone ID, hostname)."""
 
 
 @dataclass(slots=True)
-class Nudges:
-    """Edits and requests of one object. Each is seen at once; what it may cost is bounded.
+class EditLimit:
+    """How often edits and requests of one object renew its readings and end its pauses (S11).
 
-    One is honoured (readings are made anew, back-offs end) when none was for ``pause`` seconds; when they keep coming
-    without such a pause between them, from the third on only every ``long_pause`` seconds.
+    An edit is honoured at once when none was honoured for ``pause`` seconds. If edits keep coming without such a pause
+    between them, they are honoured every ``long_pause`` seconds from the third on.
     """
 
-    seen_at: float = float("-inf")
-    honoured_at: float = float("-inf")
+    seen_at: float = NEVER
+    honoured_at: float = NEVER
     count: int = 0
     """Honoured since the last pause."""
     pending: bool = False
 
     def seen(self, now: float, pause: float) -> None:
-        """One has come."""
+        """Note a new edit or request."""
         if now - self.seen_at >= pause:
             self.count = 0
         self.seen_at = now
@@ -52,198 +68,99 @@ class Nudges:
         return self.honoured_at + (pause if self.count < 2 else max(pause, long_pause))
 
     def honour(self, now: float) -> None:
+        """Note that the pending one was honoured."""
         self.honoured_at, self.pending = now, False
         self.count += 1
 
 
 @dataclass(slots=True)
-class Memory:
-    """What this process remembers of one object. Losing it costs time, never safety."""
+class Edits:
+    """What users asked for: versions of the spec, requests for a reconcile, the deletion."""
 
-    uid: str
-    key: str
-    first_seen: float
-    complete: bool
-    """Seen by this process before it could own anything (no finalizer): no sweep is needed to know what it owns."""
+    edit_at: float
+    """When the first version, or the last edit that was honoured, was seen."""
     generation: int = -1
     generation_at: float = 0.0
-    token: str | None = None
-    """The request for a reconcile that was honoured last."""
-    token_at: float = float("-inf")
-    edit_at: float = float("-inf")
-    """When the first version, or the last edit that was honoured, was seen."""
-    requested: str | None = None
-    """The newest request for a reconcile."""
-    nudges: Nudges = field(default_factory=lambda: Nudges())
-    deleting_at: float = float("-inf")
-    names: dict[str, None] = field(default_factory=dict)
-    """The last hostnames that the object has or had, as far as this process saw, oldest first."""
+    """When this generation was first seen."""
     edited: bool = False
     """The spec was edited since this process first saw the object."""
-    marks: dict[tuple[str, str], Mark] = field(default_factory=dict)
-    """Our marks as last read, so that a TXT set that somebody deleted is restored as it was."""
-    handed: set[tuple[str, str]] = field(default_factory=set)
-    """(zone ID, hostname) of ownership records handed to the writer whose outcome was not seen yet."""
-    written: dict[tuple[str, str], str | None] = field(default_factory=dict)
-    """(zone ID, hostname) of ownership records that this process wrote and that are still there -> account of the zone
-    as last listed."""
-    settled: dict[tuple[str, str], float] = field(default_factory=dict)
-    """(allocation ID, hostname) -> since when AWS reports that PTR, for as long as it does."""
-    pointed: set[str] = field(default_factory=set)
-    """Hostnames that a PTR of ours showed while this process watched."""
-    shown: set[tuple[str, str]] = field(default_factory=set)
-    """(allocation ID, hostname) seen as a settled PTR since the spec was last edited: losing it is somebody's act."""
-    pending: dict[str, tuple[float, str]] = field(default_factory=dict)
-    """Allocation ID -> since when AWS has a change of its PTR PENDING: loop time, and RFC 3339."""
-    heals: dict[str, list[float]] = field(default_factory=dict)
-    answers: dict[str, list[tuple[float, str]]] = field(default_factory=dict)
-    """Question -> (when the reading began, what it said; empty: as wanted) of the last readings since the edit."""
-    in_dns: set[tuple[str, str]] = field(default_factory=set)
-    """(address, hostname) that public resolvers showed as the PTR."""
-    asked: dict[str, tuple[int, float]] = field(default_factory=dict)
-    """Question -> (readings in a row that did not satisfy, when the last of them began): paces the next one."""
-    progress: str = ""
-    progress_at: float = 0.0
-    ready_generation: int = -1
-    hopeless_generation: int = -1
-    """Nothing moved for this generation in the time after which it is Stalled, and no other object was in its way."""
-    kube_failures: int = 0
-    """Refusals by the API server since a status was last stored, however many passes came between them."""
-    kube_until: float = float("-inf")
-    """Nothing is written there before this moment, unless the object is edited."""
-    conflicts: int = 0
-    """Writes in a row that met a newer version of the object."""
-    said: object = None
-    """The status as the API server returned it to our last write."""
-    quarrels: int = 0
-    """How often, lately, somebody else had written another one since."""
-    quarrel_at: float = float("-inf")
-    unsaid_since: float | None = None
-    """Since when the status differs from the stored one without being worth a write."""
-    owned: frozenset[tuple[str, str]] = frozenset()
-    used: frozenset[tuple[str, str]] = frozenset()
-    """(region, allocation ID) of the EIPs that the last pass dealt with."""
-    places: frozenset[tuple[str, str]] = frozenset()
-    """(zone ID, hostname) that the last pass dealt with."""
-    delegated: Delegated | None = None
-    """To which hosted zone the parent was last read to delegate, and since when."""
+    hostnames: tuple[str, ...] = ()
+    """The last hostnames that the object has or had while this process watched, oldest first."""
+    newest_request: str | None = None
+    """The newest request for a reconcile."""
+    reconcile_request: str | None = None
+    """The request for a reconcile that was honoured last."""
+    request_at: float = NEVER
+    """When ``reconcile_request`` was honoured."""
+    deleting_at: float = NEVER
+    """When the deletion was first seen."""
+    limit: EditLimit = field(default_factory=EditLimit)
 
-    @property
-    def watched(self) -> frozenset[str]:
-        """Their allocation IDs alone."""
-        return frozenset(allocation_id for _, allocation_id in self.used)
-
-
-def new_memory(obj: MailEgress, now: float) -> Memory:
-    """First sight. Without our finalizer nothing can be owned yet: the finalizer comes before the first write."""
-    return Memory(
-        uid=obj.meta.uid,
-        key=f"{obj.meta.namespace}/{obj.meta.name}",
-        first_seen=now,
-        complete=FINALIZER not in obj.meta.finalizers,
-        progress_at=now,
-        edit_at=now,
-    )
-
-
-def observe(memory: Memory, obj: MailEgress, views: Views, now: float, settings: ReconcileSettings) -> bool:
-    """Take in the object and what the shared readings say of it. True if it was edited or deleted while watched."""
-    edited = memory.generation not in (-1, obj.meta.generation)
-    memory.edited = memory.edited or edited
-    for name in (obj.status.hostname, obj.spec.hostname):
-        if name and name not in memory.names:
-            memory.names[name] = None
-    for name in list(memory.names)[:-NAMES]:
-        del memory.names[name]
-    if memory.generation != obj.meta.generation:
-        memory.generation, memory.generation_at = obj.meta.generation, now
-        memory.shown.clear()
-        memory.answers.clear()
+    def observe(self, obj: MailEgress, now: float, settings: ReconcileSettings) -> bool:
+        """Take in the object. True if the spec was edited, or the object deleted, while this process watched it."""
+        first, changed = self.generation == -1, self.generation != obj.meta.generation
+        edited = changed and not first
+        self.edited = self.edited or edited
+        for name in (obj.status.hostname, obj.spec.hostname):
+            if name and name not in self.hostnames:
+                self.hostnames = (*self.hostnames, name)[-MAX_HOSTNAMES:]
+        if changed:
+            self.generation, self.generation_at = obj.meta.generation, now
         if edited:
-            memory.nudges.seen(now, settings.blocked_seconds)
-    token = obj.meta.reconcile_requested_at
-    if token != memory.requested:
-        memory.requested = token
-        if token is not None and token != obj.status.last_handled_reconcile_at:
-            memory.nudges.seen(now, settings.blocked_seconds)
+            self.limit.seen(now, settings.blocked_seconds)
+        self._observe_request(obj, now, settings)
+        if obj.meta.deletion_timestamp is not None and self.deleting_at == NEVER:
+            self.deleting_at = now
+            # No edit can follow, so the deletion need not wait behind the edits before it.
+            self.limit.honoured_at = NEVER
+        return edited
+
+    def _observe_request(self, obj: MailEgress, now: float, settings: ReconcileSettings) -> None:
+        request = obj.meta.reconcile_requested_at
+        if request == self.newest_request:
+            return
+        self.newest_request = request
+        if request is not None and request != obj.status.last_handled_reconcile_at:
+            self.limit.seen(now, settings.blocked_seconds)
         else:
-            memory.token = token
-    if obj.meta.deletion_timestamp is not None and memory.deleting_at == float("-inf"):
-        memory.deleting_at = now
-        # Nothing edits it any more: it need not wait behind the edits before it.
-        memory.nudges.honoured_at = float("-inf")
-    if now >= memory.nudges.due(settings.blocked_seconds, settings.resync_seconds):
-        _honour(memory, now)
-    for place in views.records.marked(obj.meta.uid):
-        view = views.records.get(*place).value
-        mark = ownership.parse(view.mark.values) if view is not None and view.mark is not None else None
-        if mark is not None and mark.uid == obj.meta.uid:
-            memory.marks[place] = mark
-    _written(memory, views)
-    _settled(memory, obj.spec.hostname, views, now)
-    return edited
+            self.reconcile_request = request
+
+    def honour(self, now: float) -> bool:
+        """Honour what is pending. True if an edit is part of it."""
+        self.limit.honour(now)
+        edited = self.edit_at < self.generation_at
+        if edited:
+            self.edit_at = now
+        if self.newest_request != self.reconcile_request:
+            self.reconcile_request, self.request_at = self.newest_request, now
+        return edited
 
 
-def _honour(memory: Memory, now: float) -> None:
-    """Act upon the edit or the request that is pending: readings are made anew, back-offs end."""
-    memory.nudges.honour(now)
-    if memory.edit_at < memory.generation_at:
-        memory.edit_at = now
-        memory.kube_until = float("-inf")
-        memory.heals.clear()
-    if memory.requested != memory.token:
-        memory.token, memory.token_at = memory.requested, now
-    memory.asked.clear()
+@dataclass(slots=True)
+class PtrHistory:
+    """Which PTRs the object's Elastic IPs had, and how often they were repaired."""
 
+    ptr_since: dict[tuple[str, str], float] = field(default_factory=dict)
+    """(allocation ID, hostname) -> since when AWS reports that PTR, for as long as it does."""
+    ptr_seen_for: frozenset[str] = EMPTY
+    """Hostnames with an ownership record of this object that a PTR showed while this process watched."""
+    matched_since_edit: frozenset[tuple[str, str]] = EMPTY
+    """(allocation ID, hostname) of PTRs that matched since the last edit: one that differs later has drifted."""
+    pending_since: dict[str, tuple[float, str]] = field(default_factory=dict)
+    """Allocation ID -> since when AWS reports a change of its PTR as PENDING: loop time, and RFC 3339."""
+    repairs: dict[str, list[float]] = field(default_factory=dict)
+    """Allocation ID -> when its PTR was repaired within the last hour."""
 
-def _written(memory: Memory, views: Views) -> None:
-    """Which ownership records are this process's own writes: taken by Route 53, and still there."""
-    for place in tuple(memory.handed):
-        write = views.zone_writes.state(*place)
-        if write is not None and write.busy:
-            continue
-        memory.handed.discard(place)
-        if write is not None and write.phase is not WritePhase.FAILED:
-            memory.written.setdefault(place, None)
-    if None in memory.written.values():
-        accounts = {zone.id: zone.account_id or None for zone in views.zones.get().value or ()}
-        for place, account in memory.written.items():
-            memory.written[place] = account or accounts.get(place[0])
-    for place in memory.written.keys() - memory.handed:
-        view = views.records.get(*place).value
-        mark = ownership.parse(view.mark.values) if view is not None and view.mark is not None else None
-        if view is not None and (mark is None or mark.uid != memory.uid):
-            del memory.written[place]
-
-
-def pending(memory: Memory, views: Views, now: float, stamp: str) -> None:
-    """Since when AWS has changes of PTRs PENDING. ``stamp``: ``now`` as RFC 3339."""
-    found: dict[str, tuple[float, str]] = {}
-    for region, allocation_id in memory.used:
-        view = views.addresses.get(region).value if region in views.addresses.regions else None
-        eip = view.eips.get(allocation_id) if view is not None else None
-        if eip is not None and eip.ptr.pending:
-            found[allocation_id] = memory.pending.get(allocation_id, (now, stamp))
-    memory.pending = found
-
-
-def _settled(memory: Memory, hostname: str, views: Views, now: float) -> None:
-    """Since when each EIP shows which name: as AWS reports it, or as DNS does where AWS has no PTR API."""
-    report = views.dns.public(hostname).value
-    names = {name for _, name in memory.marks}
-    memory.in_dns = {place for place in memory.in_dns if place[1] == hostname}
-    if report is not None:
-        memory.in_dns |= {
-            (ip, hostname) for ip in report.addresses if dns_checks.ptr_seen(report, ip, hostname)
-        }
-    seen: dict[tuple[str, str], float] = {}
-    for region in views.addresses.regions:
-        view = views.addresses.get(region).value
-        if view is None:
-            continue
-        for place in (allocation_id for where, allocation_id in memory.used if where == region):
-            eip = view.eips.get(place)
-            if eip is None:
+    def observe(
+        self, hostname: str, used: Iterable[tuple[str, str]], own_names: set[str], views: Views, now: float
+    ) -> None:
+        """Note which PTR each Elastic IP has: as AWS reports it, or as DNS does where AWS has no PTR API."""
+        report = views.dns.public(hostname).value
+        since: dict[tuple[str, str], float] = {}
+        for region, allocation_id in used:
+            view = views.addresses.get(region).value if region in views.addresses.regions else None
+            eip = view.eips.get(allocation_id) if view is not None else None
+            if view is None or eip is None:
                 continue
             shown = eip.ptr.name
             if (
@@ -254,33 +171,236 @@ def _settled(memory: Memory, hostname: str, views: Views, now: float) -> None:
                 shown = hostname
             if shown is None:
                 continue
-            if shown in names:
-                memory.pointed.add(shown)
-            if not eip.ptr.status:
-                if eip.ptr.name == hostname:
-                    memory.shown.add((place, hostname))
-                seen[(place, shown)] = memory.settled.get((place, shown), now)
-    memory.settled = seen
+            if shown in own_names and shown not in self.ptr_seen_for:
+                self.ptr_seen_for |= {shown}
+            if eip.ptr.status:
+                continue
+            place = (allocation_id, shown)
+            if eip.ptr.name == hostname and place not in self.matched_since_edit:
+                self.matched_since_edit |= {place}
+            since[place] = self.ptr_since.get(place, now)
+        self.ptr_since = since
+
+    def observe_pending(
+        self, used: Iterable[tuple[str, str]], views: Views, now: float, timestamp: str
+    ) -> None:
+        """Note since when AWS reports changes of PTRs as PENDING. ``timestamp`` is ``now`` as RFC 3339."""
+        found: dict[str, tuple[float, str]] = {}
+        for region, allocation_id in used:
+            view = views.addresses.get(region).value if region in views.addresses.regions else None
+            eip = view.eips.get(allocation_id) if view is not None else None
+            if eip is not None and eip.ptr.pending:
+                found[allocation_id] = self.pending_since.get(allocation_id, (now, timestamp))
+        self.pending_since = found
+
+    def count_repair(self, allocation_id: str, last: WriteState | None, now: float) -> None:
+        """Count a repair against the hourly limit. ``last`` is the PTR write before it.
+
+        A repair that AWS refused, or that was not sent, does not count beside its own repetition.
+        """
+        times = self.repairs.setdefault(allocation_id, [])
+        if times and last is not None and (last.phase is WritePhase.FAILED or last.returned):
+            times.pop()
+        times.append(now)
+
+    def expire_repairs(self, now: float) -> None:
+        """Forget repairs that are more than an hour old."""
+        for allocation_id, times in self.repairs.items():
+            self.repairs[allocation_id] = [at for at in times if at > now - HOUR]
 
 
-def after(memory: Memory, plan: Plan, now: float) -> None:
-    """Pace the questions that were not answered to satisfaction."""
-    asked: dict[str, tuple[int, float]] = {}
-    for question, at in plan.unsatisfied:
-        count, last = memory.asked.get(question, (0, float("-inf")))
-        asked[question] = (count + 1, at) if at > last else (count, last)
-    memory.asked = asked
-    for question, at, said in plan.heard:
-        past = memory.answers.setdefault(question, [])
-        if not past or at > past[-1][0]:
-            past.append((at, said))
-            del past[:-ANSWERS]
-    if plan.delegated is not None:
-        memory.delegated = plan.delegated
-    memory.used = plan.wanted | {
-        (a.region, a.allocation_id) for a in plan.addresses if a.region and a.allocation_id
-    }
-    current = {plan.place} if plan.place is not None else set()
-    memory.places = frozenset(memory.owned | current)
-    for allocation_id, times in list(memory.heals.items()):
-        memory.heals[allocation_id] = [t for t in times if t > now - HOUR]
+@dataclass(slots=True)
+class DnsAnswers:
+    """What DNS answered lately, and which questions were not answered as wanted."""
+
+    answers: dict[str, list[tuple[float, str]]] = field(default_factory=dict)
+    """Question -> (when the reading began, its answer; empty: as wanted) of the last readings since the edit."""
+    unsatisfied: dict[str, tuple[int, float]] = field(default_factory=dict)
+    """Question -> (readings in a row that did not satisfy, when the last of them began): paces the next one."""
+    public_ptrs: frozenset[tuple[str, str]] = EMPTY
+    """(address, hostname) that public resolvers showed as the PTR."""
+    delegated: Delegated | None = None
+    """To which hosted zone the parent zone was last seen to delegate, and since when."""
+
+    def observe(self, hostname: str, views: Views) -> None:
+        """Note which PTRs public resolvers show for the hostname."""
+        report = views.dns.public(hostname).value
+        kept = {place for place in self.public_ptrs if place[1] == hostname}
+        if report is not None:
+            kept |= {(ip, hostname) for ip in report.addresses if dns_checks.ptr_seen(report, ip, hostname)}
+        if kept != self.public_ptrs:
+            self.public_ptrs = frozenset(kept) or EMPTY
+
+    def record_plan(self, plan: Plan) -> None:
+        """Note which answers the plan used and which of them did not satisfy it."""
+        unsatisfied: dict[str, tuple[int, float]] = {}
+        for question, at in plan.unsatisfied:
+            count, last = self.unsatisfied.get(question, (0, NEVER))
+            unsatisfied[question] = (count + 1, at) if at > last else (count, last)
+        self.unsatisfied = unsatisfied
+        for question, at, said in plan.heard:
+            past = self.answers.setdefault(question, [])
+            if not past or at > past[-1][0]:
+                past.append((at, said))
+                del past[:-MAX_ANSWERS]
+        if plan.delegated is not None:
+            self.delegated = plan.delegated
+
+
+@dataclass(slots=True)
+class OwnershipRecords:
+    """The object's ownership records in Route 53. Every place is (zone ID, hostname)."""
+
+    marks: dict[Place, Mark] = field(default_factory=dict)
+    """As last read, so that an ownership record that was deleted by others is restored as it was."""
+    submitted: frozenset[Place] = EMPTY
+    """Handed to the writer; the outcome was not seen yet."""
+    written: dict[Place, str | None] = field(default_factory=dict)
+    """Written by this process and still there -> account of the zone as last listed. Confirms ownership (S2)."""
+    owned: frozenset[Place] = EMPTY
+    """As of the last reconcile: ownership records of this object in zones that exist."""
+
+    def observe(self, uid: str, views: Views) -> None:
+        """Take in what the record readings and the writer show."""
+        for place in views.records.marked(uid):
+            mark = _mark_at(place, views)
+            if mark is not None and mark.uid == uid:
+                self.marks[place] = mark
+        self._observe_writes(views)
+        if None in self.written.values():
+            accounts = {zone.id: zone.account_id or None for zone in views.zones.get().value or ()}
+            for place, account in self.written.items():
+                self.written[place] = account or accounts.get(place[0])
+        for place in self.written.keys() - self.submitted:
+            mark = _mark_at(place, views)
+            if views.records.get(*place).value is not None and (mark is None or mark.uid != uid):
+                del self.written[place]
+
+    def _observe_writes(self, views: Views) -> None:
+        for place in tuple(self.submitted):
+            write = views.zone_writes.state(*place)
+            if write is not None and write.busy:
+                continue
+            self.submitted = self.submitted - {place} or EMPTY
+            if write is not None and write.phase is not WritePhase.FAILED:
+                self.written.setdefault(place, None)
+
+    def record_submitted(self, place: Place, changes: Sequence[Change]) -> None:
+        """Note changes that are handed to the writer."""
+        verbs = {change.verb for change in changes if change.record_set.type == "TXT"}
+        if Verb.CREATE in verbs:
+            self.submitted |= {place}
+        elif Verb.DELETE in verbs:
+            self.marks.pop(place, None)
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far the object is, for the conditions Ready and Stalled (see ``summarise``)."""
+
+    since: float
+    """When ``key`` changed last."""
+    key: str = ""
+    """Changes whenever something moves."""
+    ready_generation: int = -1
+    """The last generation that this process saw Ready."""
+    stalled_generation: int = -1
+    """The last generation that was Stalled without another object in its way."""
+
+
+@dataclass(slots=True)
+class ApiWrites:
+    """Writes to the API server for this object."""
+
+    failures: int = 0
+    """Refusals since a status was last stored, however many reconciles came between them."""
+    retry_at: float = NEVER
+    """Nothing is written before this moment, unless the object is edited."""
+    conflicts: int = 0
+    """Writes in a row that met a newer version of the object."""
+    last_written_status: object = None
+    """The status as the API server returned it to the last write."""
+    competing_writes: int = 0
+    """How often, lately, another writer had replaced that status."""
+    competing_write_at: float = NEVER
+    status_held_since: float | None = None
+    """Since when the status differs from the stored one without being worth a write."""
+
+
+@dataclass(slots=True)
+class Memory:
+    """What this process remembers of one object."""
+
+    uid: str
+    key: str
+    first_seen: float
+    complete: bool
+    """Seen before it could own anything (no finalizer): no zone needs to be listed to know what it owns."""
+    edits: Edits
+    progress: Progress
+    ptrs: PtrHistory = field(default_factory=PtrHistory)
+    dns: DnsAnswers = field(default_factory=DnsAnswers)
+    ownership: OwnershipRecords = field(default_factory=OwnershipRecords)
+    api: ApiWrites = field(default_factory=ApiWrites)
+    used: frozenset[tuple[str, str]] = EMPTY
+    """(region, allocation ID) of the Elastic IPs that the last reconcile dealt with."""
+    places: frozenset[Place] = EMPTY
+    """(zone ID, hostname) that the last reconcile dealt with."""
+
+    @classmethod
+    def first(cls, obj: MailEgress, now: float) -> Memory:
+        """The memory of an object that is seen for the first time.
+
+        Without the finalizer nothing can be owned yet: the finalizer comes before the first write (S8).
+        """
+        return cls(
+            uid=obj.meta.uid,
+            key=f"{obj.meta.namespace}/{obj.meta.name}",
+            first_seen=now,
+            complete=FINALIZER not in obj.meta.finalizers,
+            edits=Edits(edit_at=now),
+            progress=Progress(since=now),
+        )
+
+    @property
+    def watched(self) -> frozenset[str]:
+        """Allocation IDs of the Elastic IPs that the last reconcile dealt with."""
+        return frozenset(allocation_id for _, allocation_id in self.used)
+
+    def observe(self, obj: MailEgress, views: Views, now: float, settings: ReconcileSettings) -> bool:
+        """Take in the object and the shared readings. True if it was edited or deleted while this process watched."""
+        generation = self.edits.generation
+        edited = self.edits.observe(obj, now, settings)
+        if self.edits.generation != generation:
+            self.ptrs.matched_since_edit = EMPTY
+            self.dns.answers.clear()
+        if now >= self.edits.limit.due(settings.blocked_seconds, settings.resync_seconds):
+            self._honour_edits(now)
+        self.ownership.observe(self.uid, views)
+        self.dns.observe(obj.spec.hostname, views)
+        own_names = {hostname for _, hostname in self.ownership.marks}
+        self.ptrs.observe(obj.spec.hostname, self.used, own_names, views, now)
+        return edited
+
+    def _honour_edits(self, now: float) -> None:
+        """Act upon the edit or the request that is pending: readings are made anew, pauses end."""
+        if self.edits.honour(now):
+            self.api.retry_at = NEVER
+            self.ptrs.repairs.clear()
+        self.dns.unsatisfied.clear()
+
+    def record_plan(self, plan: Plan, now: float) -> None:
+        """Keep what the next reconcile must know of this plan."""
+        self.dns.record_plan(plan)
+        self.ptrs.expire_repairs(now)
+        self.used = plan.wanted | {
+            (a.region, a.allocation_id) for a in plan.addresses if a.region and a.allocation_id
+        }
+        current = {plan.place} if plan.place is not None else set()
+        self.places = frozenset(self.ownership.owned | current)
+
+
+def _mark_at(place: Place, views: Views) -> Mark | None:
+    """The ownership record that the newest reading shows there."""
+    view = views.records.get(*place).value
+    return ownership.parse(view.mark.values) if view is not None and view.mark is not None else None

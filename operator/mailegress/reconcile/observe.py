@@ -55,21 +55,21 @@ class Observed:
     @property
     def edit_floor(self) -> float:
         """Readings of its own older than this are not used to serve a new generation or a requested reconcile."""
-        return max(self.memory.edit_at - self.settings.reuse_seconds, self.memory.token_at)
+        return max(self.memory.edits.edit_at - self.settings.reuse_seconds, self.memory.edits.request_at)
 
     @property
     def request_floor(self) -> float:
         """The same for readings that are shared with all objects: one request does not renew what is still new."""
-        return self.memory.token_at - self.settings.blocked_seconds
+        return self.memory.edits.request_at - self.settings.blocked_seconds
 
     @property
     def shared_floor(self) -> float:
-        return max(self.memory.edit_at - self.settings.reuse_seconds, self.request_floor)
+        return max(self.memory.edits.edit_at - self.settings.reuse_seconds, self.request_floor)
 
     @property
-    def nudge_due(self) -> float:
+    def pending_edit_due(self) -> float:
         """When an edit or request that came too early is honoured; infinity if none did."""
-        return self.memory.nudges.due(self.settings.blocked_seconds, self.settings.resync_seconds)
+        return self.memory.edits.limit.due(self.settings.blocked_seconds, self.settings.resync_seconds)
 
     def spread(self, interval: float) -> float:
         """This object's share of an interval (0 to ``interval`` seconds): a restart asks nothing all at once."""
@@ -78,12 +78,12 @@ class Observed:
     @property
     def absence_floor(self) -> float:
         """A reading that began before the edit does not prove that what it names is missing."""
-        return max(self.memory.generation_at, self.request_floor)
+        return max(self.memory.edits.generation_at, self.request_floor)
 
     @property
     def converged(self) -> bool:
         """This generation was verified: by this process, or so says a status that fits."""
-        return self.memory.ready_generation == self.obj.meta.generation or self.fits()
+        return self.memory.progress.ready_generation == self.obj.meta.generation or self.fits()
 
     def recorded(self) -> tuple[AddressStatus, ...]:
         """EIPs that an earlier pass wrote down; hints, never a reason to delete anything by themselves."""
@@ -116,7 +116,7 @@ class Observed:
         ``wary``: the first right answer after wrong ones may be chance; otherwise it is what was waited for.
         ``least``: how many right answers in a row are believed if none was wrong.
         """
-        past = [text for when, text in self.memory.answers.get(question, ()) if floor <= when < at]
+        past = [text for when, text in self.memory.dns.answers.get(question, ()) if floor <= when < at]
         past.append(said)
         run = next((n for n, text in enumerate(reversed(past)) if text != said), len(past))
         turns = sum(not a and bool(b) for a, b in itertools.pairwise(past))
@@ -130,7 +130,7 @@ class Observed:
 
     def streak(self, question: str, at: float) -> int:
         """How many readings in a row, this one included, did not satisfy."""
-        count, last = self.memory.asked.get(question, (0, float("-inf")))
+        count, last = self.memory.dns.unsatisfied.get(question, (0, float("-inf")))
         return count + 1 if at > last else count
 
     def doubted(self, region: str, allocation_id: str) -> float | None:
@@ -149,7 +149,7 @@ class Observed:
         """Seconds left of a pause that began then. An edit, or a look that somebody asked for later, ends it, but not
         more often than such are honoured.
         """
-        if max(self.memory.edit_at, self.memory.token_at) > since:
+        if max(self.memory.edits.edit_at, self.memory.edits.request_at) > since:
             return 0.0
         return max(since + pause - self.now, 0.0)
 

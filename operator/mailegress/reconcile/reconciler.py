@@ -18,7 +18,6 @@ from mailegress.api.reasons import ALL_REASONS
 from mailegress.api.status import Condition, Status
 from mailegress.api.types import MailEgress, parse_meta, parse_object, parse_remains
 from mailegress.api.validation import InvalidObject
-from mailegress.reconcile import memory as remember
 from mailegress.reconcile import rules, summarise
 from mailegress.reconcile.executor import Executor
 from mailegress.reconcile.memory import Memory
@@ -130,9 +129,12 @@ class Reconciler:
 
     def _until_nudged(self, uid: str, delay: float | None) -> float | None:
         """An edit or request that came too soon after the last one is honoured at its time."""
-        if (memory := self._memories.get(uid)) is None or not memory.nudges.pending:
+        if (memory := self._memories.get(uid)) is None or not memory.edits.limit.pending:
             return delay
-        due = memory.nudges.due(self._settings.blocked_seconds, self._settings.resync_seconds) - self._clock()
+        due = (
+            memory.edits.limit.due(self._settings.blocked_seconds, self._settings.resync_seconds)
+            - self._clock()
+        )
         return max(due, 0.0) if delay is None else min(delay, max(due, 0.0))
 
     async def _outdated(self, key: str, obj: MailEgress) -> float | None:
@@ -141,8 +143,8 @@ class Reconciler:
         if memory is None:
             # Gone while it was being written.
             return CONFLICT_RETRY
-        memory.conflicts += 1
-        if memory.conflicts > 1:
+        memory.api.conflicts += 1
+        if memory.api.conflicts > 1:
             since = self._objects.mark()
             try:
                 body = await self._kube.read(obj.meta.namespace, obj.meta.name)
@@ -152,7 +154,7 @@ class Reconciler:
                 self._objects.gone(key, obj.meta.uid)
                 return None
             self._objects.read(body, since)
-        return self._settings.backoff(memory.conflicts, CONFLICT_RETRY)
+        return self._settings.backoff(memory.api.conflicts, CONFLICT_RETRY)
 
     def _unavailable(self, key: str, obj: MailEgress, error: KubeError) -> float:
         """The API server does not answer or refuses: this object's own back-off."""
@@ -160,11 +162,11 @@ class Reconciler:
         pause = self._settings.backoff(1)
         if memory is not None:
             now = self._clock()
-            if now > memory.kube_until + self._settings.retry_max_seconds:
-                memory.kube_failures = 0
-            memory.kube_failures += 1
-            pause = self._settings.backoff(memory.kube_failures)
-            memory.kube_until = now + pause
+            if now > memory.api.retry_at + self._settings.retry_max_seconds:
+                memory.api.failures = 0
+            memory.api.failures += 1
+            pause = self._settings.backoff(memory.api.failures)
+            memory.api.retry_at = now + pause
         decision(
             logger,
             object=key,
@@ -181,16 +183,16 @@ class Reconciler:
         now = self._clock()
         memory = self._memories.get(obj.meta.uid)
         if memory is None:
-            memory = self._memories[obj.meta.uid] = remember.new_memory(obj, now)
-        remember.pending(memory, self._ports.views, now, self._timestamp())
-        if remember.observe(memory, obj, self._ports.views, now, self._settings):
+            memory = self._memories[obj.meta.uid] = Memory.first(obj, now)
+        memory.ptrs.observe_pending(memory.used, self._ports.views, now, self._timestamp())
+        if memory.observe(obj, self._ports.views, now, self._settings):
             for entry in obj.status.addresses:
                 if entry.region and entry.region in self._ports.addresses.regions and entry.allocation_id:
                     self._ports.addresses.forget_absence(entry.region, [entry.allocation_id])
         observed = self._situate(key, obj, memory, now)
         deleting = obj.meta.deletion_timestamp is not None
         plan = rules.plan(observed) if invalid is None or deleting else rules.refuse(observed, str(invalid))
-        remember.after(memory, plan, now)
+        memory.record_plan(plan, now)
         if plan.blocked_on is not None:
             for other in self._ports.claims.set_blocked(obj.meta.uid, plan.blocked_on):
                 self._wake(other)
@@ -199,7 +201,7 @@ class Reconciler:
                 self._wake(other)
         self._released(memory, observed)
         self._executor.request(key, plan)
-        if (pause := memory.kube_until - now) > 0:
+        if (pause := memory.api.retry_at - now) > 0:
             # Woken by a reading meanwhile: what the API server refused is not tried again before its time.
             return pause
         if plan.deleting and FINALIZER not in obj.meta.finalizers:
@@ -211,12 +213,12 @@ class Reconciler:
             return None
         found = summarise.verdicts(obj, plan)
         progress = summarise.progress_key(obj, plan, found)
-        if progress != memory.progress:
-            memory.progress, memory.progress_at = progress, now
-        deadline = memory.progress_at + self._settings.stalled_after_seconds
+        if progress != memory.progress.key:
+            memory.progress.key, memory.progress.since = progress, now
+        deadline = memory.progress.since + self._settings.stalled_after_seconds
         until_stuck = deadline - now if now < deadline else float("inf")
         if summarise.hopeless(obj, found[READY], stuck=now >= deadline):
-            memory.hopeless_generation = obj.meta.generation
+            memory.progress.stalled_generation = obj.meta.generation
         status = summarise.compose(
             obj,
             plan,
@@ -234,17 +236,17 @@ class Reconciler:
                 return await self._act(key, obj, plan, memory, now)
             if (pause := self._quarrel(memory, body, now)) > 0:
                 return pause
-            memory.unsaid_since = None
+            memory.api.status_held_since = None
             stored = await self._kube.replace_status(body, status.to_dict())
-            memory.kube_failures = memory.conflicts = 0
-            memory.said = stored.get("status")
+            memory.api.failures = memory.api.conflicts = 0
+            memory.api.last_written_status = stored.get("status")
             self._objects.seen(stored)
             self._log(key, obj, status, plan)
             await self._tell(body, obj, status, plan)
             # What is written next must name the version that this write made.
             obj = replace(obj, meta=parse_meta(stored))
         else:
-            memory.unsaid_since = None
+            memory.api.status_held_since = None
         if plan.action is not None:
             return await self._act(key, obj, plan, memory, now)
         waits = plan.wait
@@ -252,7 +254,7 @@ class Reconciler:
 
     async def _act(self, key: str, obj: MailEgress, plan: Plan, memory: Memory, now: float) -> float:
         await self._executor.act(key, obj, plan, memory, now)
-        memory.conflicts = 0
+        memory.api.conflicts = 0
         if isinstance(plan.action, SetPtr) and plan.action.heal:
             self._metrics.ptr_healed()
         if isinstance(plan.action, ChangeRecords):
@@ -261,25 +263,28 @@ class Reconciler:
 
     def _unsaid(self, obj: MailEgress, memory: Memory, status: Status, plan: Plan, now: float) -> float:
         """Seconds for which this status need not be written yet; 0 = now."""
-        if memory.unsaid_since is None:
-            memory.unsaid_since = now
+        if memory.api.status_held_since is None:
+            memory.api.status_held_since = now
         quiet = self._settings.quiet_seconds
         patience = summarise.patience(obj, status, plan, quiet, among_many=self._burst.many)
-        return memory.unsaid_since + patience - now
+        return memory.api.status_held_since + patience - now
 
     def _quarrel(self, memory: Memory, body: Mapping[str, Any], now: float) -> float:
         """Seconds for which a status that somebody else keeps rewriting (a second operator) is left alone.
 
         Two writers that wake each other would otherwise write as fast as the API server lets them.
         """
-        if memory.said is not None and body.get("status") != memory.said:
-            memory.said = None
-            recent = now - memory.quarrel_at < self._settings.resync_seconds
-            memory.quarrels = memory.quarrels + 1 if recent else 1
-            memory.quarrel_at = now
-        if memory.quarrels < 2:
+        if (
+            memory.api.last_written_status is not None
+            and body.get("status") != memory.api.last_written_status
+        ):
+            memory.api.last_written_status = None
+            recent = now - memory.api.competing_write_at < self._settings.resync_seconds
+            memory.api.competing_writes = memory.api.competing_writes + 1 if recent else 1
+            memory.api.competing_write_at = now
+        if memory.api.competing_writes < 2:
             return 0.0
-        return memory.quarrel_at + self._settings.backoff(memory.quarrels - 1) - now
+        return memory.api.competing_write_at + self._settings.backoff(memory.api.competing_writes - 1) - now
 
     def _situate(self, key: str, obj: MailEgress, memory: Memory, now: float) -> Observed:
         bare = Observed(now, obj, memory, self._ports.views, self._settings)
@@ -294,25 +299,25 @@ class Reconciler:
     def _released(self, memory: Memory, observed: Observed) -> None:
         """Somebody may be waiting for a name that is ours no more."""
         owned = frozenset(observed.owned())
-        for _, hostname in memory.owned - owned:
+        for _, hostname in memory.ownership.owned - owned:
             for other in self._ports.claims.next_for(hostname) - {memory.key}:
                 self._wake(other)
-        memory.owned = owned
+        memory.ownership.owned = owned
 
     def _count(self, obj: MailEgress, memory: Memory, status: Status, now: float) -> None:
         ready = status.condition(READY)
         if ready is None:
             return
         self.condition_counts.put(obj.meta.uid, status)
-        if ready.status == TRUE and memory.ready_generation != obj.meta.generation:
-            memory.ready_generation = obj.meta.generation
+        if ready.status == TRUE and memory.progress.ready_generation != obj.meta.generation:
+            memory.progress.ready_generation = obj.meta.generation
             previous = obj.status.condition(READY)
             if (
                 previous is None
                 or previous.status != TRUE
                 or previous.observed_generation != obj.meta.generation
             ):
-                self._metrics.edit_to_ready(now - memory.generation_at)
+                self._metrics.edit_to_ready(now - memory.edits.generation_at)
 
     # ------------------------------------------------ telling
 
@@ -354,10 +359,10 @@ class Reconciler:
 
 def handled(obj: MailEgress, memory: Memory, plan: Plan) -> str | None:
     """The request counts as handled when every source was read after it, and what was read is what is shown."""
-    if memory.token is None:
+    if memory.edits.reconcile_request is None:
         return obj.status.last_handled_reconcile_at
     read = not plan.needs and not any(finding.soft for finding in plan.findings.values())
-    return memory.token if read else obj.status.last_handled_reconcile_at
+    return memory.edits.reconcile_request if read else obj.status.last_handled_reconcile_at
 
 
 def _lost(before: Condition, ready: Condition, obj: MailEgress) -> bool:

@@ -151,8 +151,8 @@ BOUNDS = (
         "S11",
         "Every edit and every request makes new readings and ends pauses",
         "reconcile/memory.py",
-        "    if now >= memory.nudges.due(settings.blocked_seconds, settings.resync_seconds):\n",
-        "    if memory.nudges.pending:\n",
+        "        if now >= self.edits.limit.due(settings.blocked_seconds, settings.resync_seconds):\n",
+        "        if self.edits.limit.pending:\n",
         tests=("tests/reconcile/test_nudges.py::test_edits_and_requests_are_honoured_at_most_once_a_minute",),
     ),
 )

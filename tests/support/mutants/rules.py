@@ -125,8 +125,8 @@ RULES = (
         "S11",
         "A write that met a newer version is repeated five times a second until the watch tells of it",
         "reconcile/reconciler.py",
-        "        memory.conflicts += 1\n",
-        "        memory.conflicts = 1\n",
+        "        memory.api.conflicts += 1\n",
+        "        memory.api.conflicts = 1\n",
         tests=("tests/sim/test_sim_apiserver.py::test_a_conflict_that_stays_is_backed_off",),
     ),
     Mutant(
@@ -163,8 +163,8 @@ RULES = (
         "S11",
         "What the API server refused is tried again as if for the first time",
         "reconcile/reconciler.py",
-        "            memory.kube_failures += 1\n",
-        "            memory.kube_failures = 1\n",
+        "            memory.api.failures += 1\n",
+        "            memory.api.failures = 1\n",
         runs=(Run("create-instance", ("kube.status", 1, "before", "denied")),),
     ),
     Mutant(

@@ -253,8 +253,8 @@ SAFETY = (
         "S3",
         "The wait for receivers counts from the start of the process",
         "reconcile/rules/ptr.py",
-        "        (observed.memory.settled.get((a, observed.obj.spec.hostname), observed.now) for a in by_eip),\n",
-        "        (observed.memory.first_seen for a in by_eip),\n",
+        "observed.memory.ptrs.ptr_since.get((a, observed.obj.spec.hostname), observed.now)",
+        "observed.memory.first_seen",
         runs=(Run("rename"),),
     ),
     Mutant(
@@ -444,8 +444,8 @@ SAFETY = (
         "S3",
         "Under Observed the PTR of the former hostname is called a third party's",
         "reconcile/rules/adoption.py",
-        "    if shown in s.memory.names:\n        return True\n",
-        "    if shown in s.memory.names:\n        return False\n",
+        "    if shown in s.memory.edits.hostnames:\n        return True\n",
+        "    if shown in s.memory.edits.hostnames:\n        return False\n",
         tests=(
             "tests/reconcile/test_verdict.py::test_the_ptr_of_a_former_name_is_not_foreign_under_observed",
         ),

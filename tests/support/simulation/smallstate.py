@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mailegress.api.types import MailEgress
-from mailegress.reconcile.memory import Memory
+from mailegress.reconcile.memory import EditLimit, Memory
 from tests.support.planner import OTHER_UID, UID, FakeDns
 
 HOSTS = ("a.example.com", "b.example.com")
@@ -74,6 +74,11 @@ class State:
 
 def frozen(value: Any) -> Any:
     """A hashable equal of what a memory holds."""
+    if dataclasses.is_dataclass(value) and type(value).__module__ == Memory.__module__:
+        names = [
+            f.name for f in dataclasses.fields(value) if not isinstance(getattr(value, f.name), EditLimit)
+        ]
+        return ("group", type(value), tuple((name, frozen(getattr(value, name))) for name in names))
     if isinstance(value, dict):
         return ("dict", frozenset((k, frozen(v)) for k, v in value.items()))
     if isinstance(value, list):
@@ -82,6 +87,8 @@ def frozen(value: Any) -> Any:
 
 
 def thawed(value: Any) -> Any:
+    if isinstance(value, tuple) and value and value[0] == "group":
+        return value[1](**{name: thawed(item) for name, item in value[2]})
     if isinstance(value, tuple) and value and value[0] == "dict":
         return {k: thawed(v) for k, v in value[1]}
     if isinstance(value, tuple) and value and value[0] == "list":
@@ -91,14 +98,17 @@ def thawed(value: Any) -> Any:
 
 def keep(memory: Memory) -> Any:
     """A memory as a value. Its times become 'now' and 'long ago'; the user is never too quick."""
-    memory.first_seen = memory.progress_at = NOW
-    memory.asked = {q: (min(count, MOST_ASKED), min(at, -1.0)) for q, (count, at) in memory.asked.items()}
-    names = (f.name for f in dataclasses.fields(Memory) if f.name != "nudges")
-    return tuple((name, frozen(getattr(memory, name))) for name in names)
+    memory.first_seen = memory.progress.since = NOW
+    unsatisfied = memory.dns.unsatisfied
+    memory.dns.unsatisfied = {
+        q: (min(count, MOST_ASKED), min(at, -1.0)) for q, (count, at) in unsatisfied.items()
+    }
+    return frozen(memory)
 
 
 def recall(kept: Any) -> Memory:
-    return Memory(**{name: thawed(value) for name, value in kept})
+    memory: Memory = thawed(kept)
+    return memory
 
 
 def aged(kept: Any) -> Any:
@@ -106,10 +116,10 @@ def aged(kept: Any) -> Any:
     if kept is None:
         return None
     memory = recall(kept)
-    memory.settled = dict.fromkeys(memory.settled, LONG)
-    memory.asked = {q: (count, LONG) for q, (count, _) in memory.asked.items()}
-    memory.heals.clear()
-    memory.generation_at = memory.edit_at = LONG
-    if memory.deleting_at != float("-inf"):
-        memory.deleting_at = LONG
+    memory.ptrs.ptr_since = dict.fromkeys(memory.ptrs.ptr_since, LONG)
+    memory.dns.unsatisfied = {q: (count, LONG) for q, (count, _) in memory.dns.unsatisfied.items()}
+    memory.ptrs.repairs.clear()
+    memory.edits.generation_at = memory.edits.edit_at = LONG
+    if memory.edits.deleting_at != float("-inf"):
+        memory.edits.deleting_at = LONG
     return keep(memory)

@@ -186,7 +186,7 @@ def operate(state: State, index: int) -> State:
     desk = desk_of(state)
     plan = desk.plan(found)
     memory = desk.memories[found.meta.uid]
-    memory.owned = frozenset(desk.observed(found).owned())
+    memory.ownership.owned = frozenset(desk.observed(found).owned())
     if isinstance(plan.action, RemoveFinalizer):
         check_release(state, found)
         return _gone(state, index)
@@ -195,7 +195,7 @@ def operate(state: State, index: int) -> State:
     told = _wordless(desk.written(found, plan))
     check_status(state, told)
     if (ready := told.status.condition(READY)) is not None and ready.status == TRUE:
-        memory.ready_generation = told.meta.generation
+        memory.progress.ready_generation = told.meta.generation
     blocked = tuple(
         sorted(
             (o.meta.uid, on)
@@ -228,7 +228,7 @@ def _acted(state: State, index: int, told: MailEgress, plan: Plan, desk: Desk) -
             check_change(state, told, hostname, plan.action)
             kinds = {(c.verb, c.record_set.type) for c in changes}
             if (Verb.DELETE, "TXT") in kinds and (Verb.CREATE, "TXT") not in kinds:
-                desk.memories[told.meta.uid].marks.pop((zone_id, hostname), None)
+                desk.memories[told.meta.uid].ownership.marks.pop((zone_id, hostname), None)
             desk.records.apply(zone_id, hostname, changes)
             view = desk.records.views[zone_id, hostname]
             mark = ownership.parse(view.mark.values) if view.mark is not None else None

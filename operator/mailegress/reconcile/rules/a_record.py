@@ -97,7 +97,7 @@ def assess(
 def _floor(observed: Observed, at: float) -> float:
     """How new the reading of the record must be."""
     # Rounds renew the reading; an object asks by itself only if they fail to.
-    idle = max(observed.now - 2 * observed.settings.record_sweep_seconds, observed.memory.token_at)
+    idle = max(observed.now - 2 * observed.settings.record_sweep_seconds, observed.memory.edits.request_at)
     if observed.converged:
         return idle
     return max(idle, observed.edit_floor)
@@ -171,7 +171,7 @@ class _Record:
     def _still_held(self, simple: RecordSet | None, marked: bool) -> bool:
         """The status names this place already, and nothing that was read contradicts it."""
         place = (self.zone.id, self.observed.obj.spec.hostname)
-        if self.write is not None and self.write.busy and place in self.observed.memory.handed:
+        if self.write is not None and self.write.busy and place in self.observed.memory.ownership.submitted:
             return True
         free = self.view.mark is None and simple is None
         return place in recorded_places(self.observed) and (marked or free)
@@ -310,7 +310,7 @@ class _Record:
 
     def _remembered(self) -> Mark | None:
         """Our mark as this process last saw it, should somebody have deleted it."""
-        return self.observed.memory.marks.get((self.zone.id, self.observed.obj.spec.hostname))
+        return self.observed.memory.ownership.marks.get((self.zone.id, self.observed.obj.spec.hostname))
 
     def _changes(
         self,

@@ -105,7 +105,7 @@ def _standing(observed: Observed, targets: Targets, hostname: Hold) -> Standing 
     waiting = targets.fault is None or targets.fault.kind is ErrorKind.TRANSIENT
     if waiting and not targets.wanted and not targets.known and not targets.outside:
         return None
-    hopeless = memory.hopeless_generation == memory.generation
+    hopeless = memory.progress.stalled_generation == memory.edits.generation
     return Standing(holds, bool(targets.wanted) and not hopeless, hostname is not Hold.LOST)
 
 

@@ -33,7 +33,9 @@ def vouched(observed: Observed, zone_id: str, view: NameView) -> bool:
     """May the A record beside our ownership record be changed or removed?"""
     place = (zone_id, view.hostname)
     return (
-        place in observed.memory.written or place in recorded_places(observed) or _explained(observed, view)
+        place in observed.memory.ownership.written
+        or place in recorded_places(observed)
+        or _explained(observed, view)
     )
 
 

@@ -55,7 +55,7 @@ def delegated(
     Only readings of this process count: after a restart the first of them is taken for the moment of the change. None:
     the parent was not read yet.
     """
-    before = observed.memory.delegated
+    before = observed.memory.dns.delegated
     fact = observed.views.dns.authorities(observed.obj.spec.hostname)
     report = fact.value
     if report is None:

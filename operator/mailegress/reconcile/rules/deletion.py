@@ -76,7 +76,7 @@ def _blocked_by(hidden: list[unseen.Unseen]) -> Finding | None:
 
 
 def _unseen_places(observed: Observed, builder: PlanBuilder) -> list[unseen.Unseen]:
-    since = observed.memory.deleting_at
+    since = observed.memory.edits.deleting_at
     found = (unseen.place(observed, builder, where, since) for where in unseen.recorded(observed))
     return [it for it in found if it is not None]
 
@@ -84,7 +84,7 @@ def _unseen_places(observed: Observed, builder: PlanBuilder) -> list[unseen.Unse
 def _read(observed: Observed, builder: PlanBuilder) -> Finding | None:
     """Everything that could still be ours must have been read since the deletion was seen."""
     s = observed
-    since = s.memory.deleting_at
+    since = s.memory.edits.deleting_at
     zones = s.views.zones.get()
     if zones.value is None:
         builder.need(NeedZones(s.memory.first_seen))

@@ -45,8 +45,8 @@ class PlanBuilder:
         """
         if fact.fresh(observed.absence_floor):
             return True
-        if observed.nudge_due > observed.now and observed.memory.nudges.pending:
-            self.later(observed.nudge_due - observed.now)
+        if observed.pending_edit_due > observed.now and observed.memory.edits.limit.pending:
+            self.later(observed.pending_edit_due - observed.now)
         else:
             self.need(need(observed.absence_floor))
         return False

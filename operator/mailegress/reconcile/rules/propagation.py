@@ -45,9 +45,9 @@ def prove(
     s, hostname = observed, observed.obj.spec.hostname
     stands = s.stands(FORWARD_READY)
     reading = s.views.dns.authorities(hostname)
-    floor = max(wrote_at, s.memory.token_at if stands else s.edit_floor)
+    floor = max(wrote_at, s.memory.edits.request_at if stands else s.edit_floor)
     report = reading.value if reading.fresh(floor) else None
-    requested = s.memory.token_at > max(reading.at, reading.tried_at)
+    requested = s.memory.edits.request_at > max(reading.at, reading.tried_at)
     text = f"Querying every authoritative name server for {hostname}."
     verdict = None
     comparing = False

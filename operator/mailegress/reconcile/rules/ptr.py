@@ -61,7 +61,7 @@ def assess(
         by_eip[allocation_id] = _judge(observed, builder, contest, forward, eip)
     settled = bool(by_eip) and all(f.ok for f in by_eip.values())
     switched = max(
-        (observed.memory.settled.get((a, observed.obj.spec.hostname), observed.now) for a in by_eip),
+        (observed.memory.ptrs.ptr_since.get((a, observed.obj.spec.hostname), observed.now) for a in by_eip),
         default=observed.now,
     )
     if settled:
@@ -174,7 +174,7 @@ def _set(observed: Observed, builder: PlanBuilder, forward: Forward, eip: Eip) -
     shown = eip.ptr.name or "none"
     heal = _was_right(s, eip)
     if heal:
-        recent = [t for t in s.memory.heals.get(eip.allocation_id, ()) if t > s.now - HOUR]
+        recent = [t for t in s.memory.ptrs.repairs.get(eip.allocation_id, ()) if t > s.now - HOUR]
         if len(recent) >= s.settings.heals_per_hour:
             builder.later(min(recent) + HOUR - s.now)
             return bad(
@@ -233,7 +233,7 @@ def not_shown(observed: Observed, eip: Eip) -> Finding | None:
 
 def pending_since(observed: Observed, eip: Eip) -> str:
     """Since when AWS has a change of this PTR PENDING, if that is long; as far as this process knows."""
-    since, stamp = observed.memory.pending.get(eip.allocation_id, (observed.now, ""))
+    since, stamp = observed.memory.ptrs.pending_since.get(eip.allocation_id, (observed.now, ""))
     return stamp if observed.now - since >= LONG_PENDING else ""
 
 
@@ -260,8 +260,8 @@ def _was_right(observed: Observed, eip: Eip) -> bool:
     recorded = observed.recorded_for(eip.allocation_id)
     memory = observed.memory
     return (
-        eip.allocation_id in memory.heals
-        or (eip.allocation_id, observed.obj.spec.hostname) in memory.shown
+        eip.allocation_id in memory.ptrs.repairs
+        or (eip.allocation_id, observed.obj.spec.hostname) in memory.ptrs.matched_since_edit
         or (
             recorded is not None
             and recorded.ptr_origin is not None
@@ -283,7 +283,7 @@ def _unsupported(observed: Observed, builder: PlanBuilder, forward: Forward, eip
         return reading
     if forward.finding.ok and s.views.dns.resolvers:
         addresses = frozenset(forward.wanted)
-        asked = max(s.memory.edit_at, s.memory.token_at)
+        asked = max(s.memory.edits.edit_at, s.memory.edits.request_at)
         floor = max(asked, s.now - s.settings.public_seconds)
         report = fact.value if fact.fresh(asked) else None
         if report is None or not fact.fresh(floor) or not addresses <= report.addresses:

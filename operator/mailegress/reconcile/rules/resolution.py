@@ -67,7 +67,7 @@ def assess(observed: Observed, builder: PlanBuilder, forward: Forward, reverse: 
         )
     wanted = forward.final
     fact = s.views.dns.public(hostname)
-    floor = s.memory.token_at
+    floor = s.memory.edits.request_at
     if not stands:
         floor = max(floor, reverse.switched_at, s.views.dns.authorities(hostname).at)
     report = fact.value if fact.fresh(floor) else None
@@ -215,7 +215,7 @@ def _reason(
     if verdict.differs is Differs.TWO_PTRS:
         return reasons.FCRDNS_FAIL, _TWO_PTRS
     if verdict.differs in (Differs.NO_PTR, Differs.OTHER_PTR):
-        if stands or (verdict.address, hostname) in s.memory.in_dns:
+        if stands or (verdict.address, hostname) in s.memory.dns.public_ptrs:
             return reasons.FCRDNS_FAIL, _LOST_PTR
         if _said_fail(s) or s.now >= switched_at + s.settings.ptr_ttl_seconds:
             return reasons.FCRDNS_FAIL, _NOT_SERVED

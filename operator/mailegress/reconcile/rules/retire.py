@@ -223,7 +223,7 @@ def _retire_one(
     if not (forward.finding.ok and reverse.settled):
         if forward.finding.soft:
             # In idle times one server at a time is asked; to give up the old name all must have been.
-            floor = max(s.memory.first_seen, s.memory.token_at)
+            floor = max(s.memory.first_seen, s.memory.edits.request_at)
             builder.have(s.views.dns.authorities(hostname), floor, NeedAuthorities(hostname, floor))
             if held:
                 return _unread(s, zone_id)
@@ -241,7 +241,7 @@ def _retire_one(
             step = reset(s, builder, eip, name)
             if step is not None:
                 return step.message.removesuffix(".")
-        if name in s.memory.pointed or not s.memory.complete:
+        if name in s.memory.ptrs.ptr_seen_for or not s.memory.complete:
             due = reverse.switched_at + s.settings.ptr_ttl_seconds
             if s.now < due:
                 builder.later(due - s.now)

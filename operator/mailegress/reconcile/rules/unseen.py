@@ -225,7 +225,7 @@ def former(observed: Observed, builder: PlanBuilder, present: tuple[str, str] | 
     listed = {z.id: z for z in s.views.zones.get().value or ()}
     places = {(p.zone_id, p.hostname): p for p in recorded(s)}
     # An ownership record that neither status nor memory knows is not written down: that would confirm a forged one.
-    for written, account in s.memory.written.items():
+    for written, account in s.memory.ownership.written.items():
         places.setdefault(written, FormerRecord(*written, account))
     for (zone_id, hostname), known in tuple(places.items()):
         account = listed[zone_id].account_id if zone_id in listed else None
