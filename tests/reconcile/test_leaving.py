@@ -198,7 +198,9 @@ def test_a_former_record_goes_on_a_new_reading_of_the_ptrs_only() -> None:
 
 
 @pytest.mark.parametrize("phase", [WritePhase.QUEUED, WritePhase.IN_FLIGHT, WritePhase.UNKNOWN])
-def test_a_former_record_stays_while_a_ptr_of_one_of_its_addresses_is_being_written(phase: WritePhase) -> None:
+def test_a_former_record_stays_while_a_ptr_of_one_of_its_addresses_is_being_written(
+    phase: WritePhase,
+) -> None:
     desk = Desk()
     eip, dropped = desk.eip(1, NEW), desk.eip(2)
     desk.records.put(NEW, [eip.public_ip], mine())
@@ -207,7 +209,7 @@ def test_a_former_record_stays_while_a_ptr_of_one_of_its_addresses_is_being_writ
     me = obj(NEW, [eip], status={**recorded(NEW), "formerRecords": [{"zoneID": ZONE.id, "hostname": HOST}]})
     for _ in range(2):
         desk.plan(me)
-    desk.memories[UID].ready_generation = me.meta.generation
+    desk.memories[UID].progress.ready_generation = me.meta.generation
     desk.now += desk.settings.ptr_ttl_seconds + 1
     desk.dns.at = desk.dns.public_at = desk.now
     readings = Readings(desk)

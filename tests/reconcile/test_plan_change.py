@@ -222,7 +222,7 @@ def test_a_joined_address_is_healed_and_then_contested() -> None:
         plan = desk.plan(me)
         assert isinstance(plan.action, SetPtr)
         assert plan.action.heal
-        desk.memories[UID].ptrs.repairs.setdefault(eip.allocation_id, []).append(desk.now)
+        desk.memories[UID].ptrs.repairs.record(eip.allocation_id, desk.now, None)
     plan = desk.plan(me)
     assert plan.action is None
     assert verdict(plan, REVERSE_READY).reason == "PTRContested"

@@ -164,7 +164,9 @@ def test_a_ptr_that_neither_mark_nor_status_calls_ours_does_not_hold_the_hostnam
     """A backup from before the PTR is restored, A record and mark are deleted by hand, and adoption is Never."""
     state = MailWorld()
     name = "mta.sub.example.com"
-    state.create(name="c", spec={"elasticIPs": [{"allocationID": "EIP1"}], "hostname": name, "adoption": "Never"})
+    state.create(
+        name="c", spec={"elasticIPs": [{"allocationID": "EIP1"}], "hostname": name, "adoption": "Never"}
+    )
     state.take_backup()
     state.wait_longer(seconds=60.0)
     state.change_record(host=2, what="drop-a")

@@ -93,7 +93,7 @@ class Executor:
             case SetPtr(region, allocation_id, public_ip, hostname, heal, before):
                 if heal:
                     last = self._writers.ptrs.state(region, allocation_id)
-                    memory.ptrs.count_repair(allocation_id, last, now)
+                    memory.ptrs.repairs.record(allocation_id, now, last)
                 self._writers.ptrs.set_ptr(key, region, allocation_id, hostname, before)
                 decision(
                     logger,

@@ -16,10 +16,11 @@ from mailegress.api.types import MailEgress
 from mailegress.model import ownership
 from mailegress.model.aws import Change, Verb
 from mailegress.model.dns import Delegated
-from mailegress.model.facts import WritePhase, WriteState
+from mailegress.model.facts import WritePhase
 from mailegress.model.ownership import Mark
 from mailegress.reconcile import dns_checks
 from mailegress.reconcile.ports import Views
+from mailegress.reconcile.ptr_repairs import PtrRepairs
 from mailegress.reconcile.result import Plan
 from mailegress.reconcile.settings import ReconcileSettings
 
@@ -27,8 +28,6 @@ NEVER = float("-inf")
 
 EMPTY: frozenset[Any] = frozenset()
 """One for all objects."""
-
-HOUR = 3600.0
 
 MAX_HOSTNAMES = 16
 """Hostnames of one object that are remembered."""
@@ -148,8 +147,7 @@ class PtrHistory:
     """(allocation ID, hostname) of PTRs that matched since the last edit: one that differs later has drifted."""
     pending_since: dict[str, tuple[float, str]] = field(default_factory=dict)
     """Allocation ID -> since when AWS reports a change of its PTR as PENDING: loop time, and RFC 3339."""
-    repairs: dict[str, list[float]] = field(default_factory=dict)
-    """Allocation ID -> when its PTR was repaired within the last hour."""
+    repairs: PtrRepairs = field(default_factory=PtrRepairs)
 
     def observe(
         self, hostname: str, used: Iterable[tuple[str, str]], own_names: set[str], views: Views, now: float
@@ -192,21 +190,6 @@ class PtrHistory:
             if eip is not None and eip.ptr.pending:
                 found[allocation_id] = self.pending_since.get(allocation_id, (now, timestamp))
         self.pending_since = found
-
-    def count_repair(self, allocation_id: str, last: WriteState | None, now: float) -> None:
-        """Count a repair against the hourly limit. ``last`` is the PTR write before it.
-
-        A repair that AWS refused, or that was not sent, does not count beside its own repetition.
-        """
-        times = self.repairs.setdefault(allocation_id, [])
-        if times and last is not None and (last.phase is WritePhase.FAILED or last.returned):
-            times.pop()
-        times.append(now)
-
-    def expire_repairs(self, now: float) -> None:
-        """Forget repairs that are more than an hour old."""
-        for allocation_id, times in self.repairs.items():
-            self.repairs[allocation_id] = [at for at in times if at > now - HOUR]
 
 
 @dataclass(slots=True)
@@ -392,7 +375,7 @@ class Memory:
     def record_plan(self, plan: Plan, now: float) -> None:
         """Keep what the next reconcile must know of this plan."""
         self.dns.record_plan(plan)
-        self.ptrs.expire_repairs(now)
+        self.ptrs.repairs.prune(now)
         self.used = plan.wanted | {
             (a.region, a.allocation_id) for a in plan.addresses if a.region and a.allocation_id
         }

@@ -264,9 +264,9 @@ LIVENESS = (
         "ptr-drift-stands",
         "E7",
         "A PTR that somebody changed is left so",
-        "reconcile/rules/ptr.py",
-        "    heal = _was_right(s, eip)\n    if heal:\n",
-        "    heal = _was_right(s, eip)\n    if heal:\n        return bad(reasons.PTR_CONTESTED, shown)\n    if heal:\n",
+        "reconcile/rules/ptr_write.py",
+        "    if not pause or not is_repair(observed, eip):\n",
+        "    if not is_repair(observed, eip):\n",
         runs=(Run("drift"),),
     ),
     Mutant(

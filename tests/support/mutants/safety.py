@@ -10,9 +10,9 @@ SAFETY = (
         "ptr-before-proof",
         "S1",
         "The PTR is set as soon as Route 53 took the change",
-        "reconcile/rules/ptr.py",
-        "    if not forward.verified:\n",
-        "    if not forward.complete and not forward.mine:\n",
+        "reconcile/rules/ptr_write.py",
+        "    if record.verified:\n",
+        "    if record.complete or record.mine:\n",
         tests=(
             "tests/reconcile/test_plan_create.py::test_one_server_that_does_not_confirm_keeps_the_gate_shut",
         ),

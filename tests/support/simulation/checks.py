@@ -348,7 +348,9 @@ class Checks(StatusChecks):
         holder = self.api.by_uid(mark.uid) if mark is not None else None
         if holder is None:
             wanting = [o for o in self.api.objects.values() if o["spec"]["hostname"] == name]
-            able = [o for o in wanting if "deletionTimestamp" not in o["metadata"] and not self._without_age(o)]
+            able = [
+                o for o in wanting if "deletionTimestamp" not in o["metadata"] and not self._without_age(o)
+            ]
             holder = min(able, key=_age, default=body)
         return holder["metadata"]["uid"] != uid and holder["spec"]["hostname"] == name
 

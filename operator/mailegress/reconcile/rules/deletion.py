@@ -14,24 +14,22 @@ from mailegress.reconcile.result import (
     ChangeRecords,
     Finding,
     NeedName,
-    NeedPtr,
     NeedRegion,
     NeedSweep,
     NeedZones,
     Notice,
     Plan,
     RemoveFinalizer,
-    ResetPtr,
     bad,
     from_fault,
     under_way,
 )
-from mailegress.reconcile.rules import finalizer, status_fields, unseen
+from mailegress.reconcile.rules import finalizer, ptr_write, status_fields, unseen
 from mailegress.reconcile.rules.claims import marked_holder
 from mailegress.reconcile.rules.confirmation import own_mark
-from mailegress.reconcile.rules.leaving import read_lately, reset_before, unread
+from mailegress.reconcile.rules.leaving import unread
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
-from mailegress.reconcile.rules.ptr import not_shown, pending_since, update_failed
+from mailegress.reconcile.rules.ptr import pending_since
 from mailegress.reconcile.rules.record_changes import remove, simple_a, writing
 
 
@@ -199,33 +197,16 @@ def _ptrs(observed: Observed, builder: PlanBuilder) -> Finding | None:
         if recorded is not None and recorded.ptr_origin is not None:
             ours = recorded.ptr_origin is PtrOrigin.MANAGED
         write = s.views.ptr_writes.state(eip.region, eip.allocation_id)
-        if write is not None and write.busy:
-            blocker = blocker or under_way(write, _resetting(s))
-            continue
-        if (since := s.doubted(eip.region, eip.allocation_id)) is not None:
-            builder.need(NeedPtr(eip.region, eip.allocation_id, since))
-            fault = write.fault if write is not None else None
-            blocker = blocker or (from_fault(fault) if fault else _resetting(s))
+        resetting = _resetting(s)
+        sent = under_way(write, resetting)
+        if (waiting := ptr_write.unsettled_write(s, builder, eip, sent, resetting)) is not None:
+            blocker = blocker or waiting
             continue
         if not ours or name not in (eip.ptr.name, eip.ptr.update):
             continue
-        calm = _resetting(s, earlier=_earlier(s, eip) if eip.ptr.pending else "")
-        blocker = blocker or under_way(write, calm)
-        if eip.ptr.pending:
-            builder.need(NeedPtr(eip.region, eip.allocation_id, s.now))
-            # Not calm: it lasts until AWS answers again.
-            blocker = not_shown(s, eip) or blocker
-            continue
-        if (failed := update_failed(s, builder, eip, write)) is not None:
-            blocker = failed
-            continue
-        if rest := s.rest_of(write):
-            builder.later(rest)
-            continue
-        if read_lately(s, builder, eip):
-            builder.act(
-                ResetPtr(eip.region, eip.allocation_id, eip.public_ip, name, reset_before(observed, eip))
-            )
+        changing = under_way(write, _resetting(s, earlier=_earlier(s, eip))) if eip.ptr.pending else sent
+        found = ptr_write.reset(s, builder, eip, name, resetting, resetting, changing)
+        blocker = found.finding if found.lasting else blocker or found.finding
     return blocker
 
 

@@ -27,14 +27,7 @@ def read_lately(observed: Observed, builder: PlanBuilder, eip: Eip, since: float
     return builder.have(fact, floor, NeedPtr(eip.region, eip.allocation_id, floor))
 
 
-def reset_before(observed: Observed, eip: Eip) -> float:
-    """Until when a reset may be sent on the newest reading of the PTR."""
-    return observed.views.addresses.ptr(eip.region, eip.allocation_id).at + observed.settings.gate_seconds
-
-
-def unread(
-    observed: Observed, builder: PlanBuilder, eip: Eip, since: float = NEVER
-) -> unseen.Unseen | None:
+def unread(observed: Observed, builder: PlanBuilder, eip: Eip, since: float = NEVER) -> unseen.Unseen | None:
     """Why a record that the PTR may need must stay: the PTR was not read just now. None: it was, or does not matter."""
     view = observed.views.addresses.get(eip.region).value
     if left_alone(observed, eip) or view is None or not view.ptr_supported:

@@ -9,33 +9,31 @@ from mailegress.api.status import PtrOrigin
 from mailegress.api.types import Management
 from mailegress.model import ownership
 from mailegress.model.aws import Eip
-from mailegress.model.facts import ErrorKind, Fault, WriteState
+from mailegress.model.facts import Fault, WriteState
 from mailegress.reconcile import dns_checks
 from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import (
     Finding,
-    NeedAuthorities,
     NeedPtr,
     NeedPublic,
-    ResetPtr,
     SetPtr,
     bad,
     from_fault,
     good,
-    under_way,
     unknown,
 )
-from mailegress.reconcile.rules import suspend
+from mailegress.reconcile.rules import ptr_write, suspend
 from mailegress.reconcile.rules.a_record import Forward
 from mailegress.reconcile.rules.adoption import left_alone, made_before, ptr_problem
 from mailegress.reconcile.rules.claims import Claims, Hold
-from mailegress.reconcile.rules.leaving import read_lately, reset_before
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
 from mailegress.reconcile.rules.targets import Targets
 
-HOUR = 3600.0
 LONG_PENDING = 600.0
 """Seconds after which a PTR update is told to take long; AWS needs a minute or two."""
+
+
+READING = bad(reasons.PTR_PENDING, "Reading the PTR again.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,17 +122,15 @@ def _judge(observed: Observed, builder: PlanBuilder, contest: Claims, forward: F
             return unknown(reasons.PROGRESSING, f"Reading the PTR of {eip.public_ip}.", soft=True)
         return good(reasons.PTR_IN_SYNC, f"{eip.public_ip} has the PTR {hostname}.")
     write = observed.views.ptr_writes.state(eip.region, eip.allocation_id)
-    if write is not None and write.busy:
-        if not joined or not (forward.verified or forward.finding.ok or forward.finding.soft):
-            # What justified it does not hold any more; if it was not sent yet, it is not.
-            builder.taken_back.append((eip.region, eip.allocation_id))
-        return _under_way(write, hostname, eip)
-    if (since := observed.doubted(eip.region, eip.allocation_id)) is not None:
-        builder.need(NeedPtr(eip.region, eip.allocation_id, since))
-        return _unanswered(write)
-    if eip.ptr.pending:
-        builder.need(NeedPtr(eip.region, eip.allocation_id, observed.now))
-        if (refused := not_shown(observed, eip)) is not None:
+    justified = joined and (forward.verified or forward.finding.ok or forward.finding.soft)
+    if write is not None and write.busy and not justified:
+        # What justified it does not hold any more; if it was not sent yet, it is not.
+        builder.taken_back.append((eip.region, eip.allocation_id))
+    sent = _under_way(write, hostname, eip)
+    if (waiting := ptr_write.unsettled_write(observed, builder, eip, sent, READING)) is not None:
+        return waiting
+    if ptr_write.unsettled_change(observed, builder, eip):
+        if (refused := ptr_write.not_shown(observed, eip)) is not None:
             return refused
         if long := pending_since(observed, eip):
             return bad(
@@ -155,46 +151,28 @@ def _judge(observed: Observed, builder: PlanBuilder, contest: Claims, forward: F
     return _set(observed, builder, forward, eip)
 
 
-def _unanswered(write: WriteState | None) -> Finding:
-    fault = write.fault if write is not None else None
-    return from_fault(fault) if fault is not None else bad(reasons.PTR_PENDING, "Reading the PTR again.")
-
-
 def _set(observed: Observed, builder: PlanBuilder, forward: Forward, eip: Eip) -> Finding:
     s, hostname = observed, observed.obj.spec.hostname
     write = s.views.ptr_writes.state(eip.region, eip.allocation_id)
-    if (failed := update_failed(s, builder, eip, write)) is not None:
+    if (failed := ptr_write.update_failed(s, builder, eip)) is not None:
         return failed
     if write is not None and write.fault is not None:
-        refused = write.fault.reason == reasons.PTR_REJECTED.name
-        pause = max(s.settings.ptr_refused_seconds, float(forward.ttl or 0)) if refused else None
-        if rest := s.rest_of(write, pause):
-            builder.later(rest)
+        rejected = write.fault.reason == reasons.PTR_REJECTED.name
+        pause = max(s.settings.ptr_refused_seconds, float(forward.ttl or 0)) if rejected else None
+        if ptr_write.backing_off(s, builder, eip, pause):
             return _refused(write.fault, hostname, eip)
-    shown = eip.ptr.name or "none"
-    heal = _was_right(s, eip)
-    if heal:
-        recent = [t for t in s.memory.ptrs.repairs.get(eip.allocation_id, ()) if t > s.now - HOUR]
-        if len(recent) >= s.settings.heals_per_hour:
-            builder.later(min(recent) + HOUR - s.now)
-            return bad(
-                reasons.PTR_CONTESTED,
-                f"The PTR of {eip.public_ip} was changed to {shown} again; the operator repaired it {len(recent)} "
-                f"times within an hour. {reasons.PTR_CONTESTED.remedy}",
-            )
-    if not forward.verified:
-        heard = s.views.dns.authorities(hostname)
-        stale = s.now - s.settings.gate_seconds
-        if forward.complete and max(heard.at, heard.tried_at) < stale:
-            builder.need(NeedAuthorities(hostname, stale))
+    if (contested := ptr_write.too_many_repairs(s, builder, eip)) is not None:
+        return contested
+    before = ptr_write.gate(s, builder, forward)
+    if before is None:
         return bad(
             reasons.WAITING_FOR_FORWARD,
             f"The PTR of {eip.public_ip} is set once every authoritative name server returns it as an address of "
             f"{hostname}.",
         )
-    before = s.views.dns.authorities(hostname).at + s.settings.gate_seconds
-    builder.act(SetPtr(eip.region, eip.allocation_id, eip.public_ip, hostname, heal, before))
-    would = f"set the PTR of {eip.public_ip} from {shown} to {hostname}"
+    repair = ptr_write.is_repair(s, eip)
+    builder.act(SetPtr(eip.region, eip.allocation_id, eip.public_ip, hostname, repair, before))
+    would = f"set the PTR of {eip.public_ip} from {eip.ptr.name or 'none'} to {hostname}"
     if (suspended := suspend.instead(s, would)) is not None:
         return suspended
     return _under_way(write, hostname, eip)
@@ -223,52 +201,10 @@ def _asking(hostname: str, eip: Eip) -> Finding:
     return bad(reasons.PTR_PENDING, f"Setting the PTR of {eip.public_ip} to {hostname}.")
 
 
-def not_shown(observed: Observed, eip: Eip) -> Finding | None:
-    """AWS refuses to show what became of this PTR: nobody knows when its change is done."""
-    fault = observed.views.addresses.ptr(eip.region, eip.allocation_id).fault
-    if fault is None or fault.kind is ErrorKind.TRANSIENT:
-        return None
-    return from_fault(fault, f"AWS does not show whether the PTR of {eip.public_ip} is set: ")
-
-
 def pending_since(observed: Observed, eip: Eip) -> str:
     """Since when AWS has a change of this PTR PENDING, if that is long; as far as this process knows."""
     since, stamp = observed.memory.ptrs.pending_since.get(eip.allocation_id, (observed.now, ""))
     return stamp if observed.now - since >= LONG_PENDING else ""
-
-
-def update_failed(
-    observed: Observed, builder: PlanBuilder, eip: Eip, write: WriteState | None
-) -> Finding | None:
-    """AWS took the last update of a PTR and reports that it failed: the finding until it may be tried again."""
-    if not eip.ptr.failed:
-        return None
-    since = write.at if write is not None else observed.memory.first_seen
-    rest = observed.rest(since, observed.settings.ptr_refused_seconds)
-    if not rest:
-        return None
-    builder.later(rest)
-    said = eip.ptr.reason or "no reason given"
-    return bad(
-        reasons.PTR_REJECTED,
-        f"AWS reports the PTR update of {eip.public_ip} as {eip.ptr.status}: {said}. {reasons.PTR_REJECTED.remedy}",
-    )
-
-
-def _was_right(observed: Observed, eip: Eip) -> bool:
-    """It showed the hostname before and does not any more: somebody else's act."""
-    recorded = observed.recorded_for(eip.allocation_id)
-    memory = observed.memory
-    return (
-        eip.allocation_id in memory.ptrs.repairs
-        or (eip.allocation_id, observed.obj.spec.hostname) in memory.ptrs.matched_since_edit
-        or (
-            recorded is not None
-            and recorded.ptr_origin is not None
-            and recorded.ptr == observed.obj.spec.hostname
-            and observed.obj.status.hostname == observed.obj.spec.hostname
-        )
-    )
 
 
 def _unsupported(observed: Observed, builder: PlanBuilder, forward: Forward, eip: Eip) -> Finding:
@@ -317,29 +253,9 @@ def reset(observed: Observed, builder: PlanBuilder, eip: Eip, hostname: str) -> 
     view = observed.views.addresses.get(eip.region).value
     if view is not None and not view.ptr_supported:
         return None
-    write = observed.views.ptr_writes.state(eip.region, eip.allocation_id)
-    text = f"Resetting the PTR of {eip.public_ip}."
-    if write is not None and write.busy:
-        return under_way(write, bad(reasons.PTR_PENDING, text))
-    if (since := observed.doubted(eip.region, eip.allocation_id)) is not None:
-        builder.need(NeedPtr(eip.region, eip.allocation_id, since))
-        return _unanswered(write)
-    if eip.ptr.pending:
-        builder.need(NeedPtr(eip.region, eip.allocation_id, observed.now))
-        if (refused := not_shown(observed, eip)) is not None:
-            return refused
-        return bad(reasons.PTR_PENDING, f"AWS is changing the PTR of {eip.public_ip}.")
-    if (failed := update_failed(observed, builder, eip, write)) is not None:
-        return failed
-    rest = observed.rest_of(write)
-    if rest and write is not None and write.fault is not None:
-        builder.later(rest)
-        return from_fault(write.fault)
-    if read_lately(observed, builder, eip):
-        builder.act(
-            ResetPtr(eip.region, eip.allocation_id, eip.public_ip, hostname, reset_before(observed, eip))
-        )
-    return under_way(write, bad(reasons.PTR_PENDING, text))
+    resetting = bad(reasons.PTR_PENDING, f"Resetting the PTR of {eip.public_ip}.")
+    changing = bad(reasons.PTR_PENDING, f"AWS is changing the PTR of {eip.public_ip}.")
+    return ptr_write.reset(observed, builder, eip, hostname, resetting, READING, changing).finding
 
 
 def origin(
