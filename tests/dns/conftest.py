@@ -49,6 +49,10 @@ def settings() -> DnsSettings:
 NS = {"ns1.dns.net": "192.0.2.31", "ns2.dns.net": "192.0.2.32", "ns3.dns.net": "192.0.2.33"}
 
 
+def silence(internet: Internet, mood: str = "silent") -> None:
+    internet.moods.update(dict.fromkeys(NS.values(), mood))
+
+
 @pytest.fixture
 def internet(time: VirtualTime) -> Internet:
     """example.com on three servers under dns.net, whose own servers have glue; mta.example.com is there."""

@@ -1,4 +1,4 @@
-"""Planning changes of what is: swap, rename, adoption, drift, loss, deletion, claims."""
+"""Planning changes of what exists: swap, rename, drift, loss, claims."""
 
 from __future__ import annotations
 
@@ -10,53 +10,9 @@ from mailegress.api.types import MailEgress, parse_object
 from mailegress.model.aws import Absence, Eip, Ptr, RecordSet, Verb
 from mailegress.model.facts import Fact, WritePhase, WriteState
 from mailegress.reconcile import summarise
-from mailegress.reconcile.result import ChangeRecords, NeedPtr, Plan, RemoveFinalizer, ResetPtr, SetPtr
-from tests.support.planner import OTHER_UID, REGION, UID, ZONE, Desk, body, mine, obj, recorded, verdict
-
-HOST, NEW = "mta.example.com", "out.example.com"
-
-
-def converged(desk: Desk, *eips: Eip, host: str = HOST, **more: object) -> MailEgress:
-    """An object that was Ready with these EIPs, its status written."""
-    for eip in eips:
-        desk.set_ptr(eip, host)
-    desk.records.put(host, [e.public_ip for e in eips], mine())
-    desk.publish(host)
-    me = obj(host, eips, **{"status": recorded(host), **more})
-    return desk.written(me, desk.plan(me))
-
-
-def edited(me: MailEgress, eips: tuple[Eip, ...], host: str = HOST) -> MailEgress:
-    """The same object with another spec, one generation on."""
-    spec = obj(host, eips).spec
-    return replace(me, spec=spec, meta=replace(me.meta, generation=me.meta.generation + 1))
-
-
-def values(plan: Plan) -> tuple[str, ...]:
-    """The A values that the step would create."""
-    assert isinstance(plan.action, ChangeRecords)
-    return next(
-        (
-            c.record_set.values
-            for c in plan.action.changes
-            if c.verb is Verb.CREATE and c.record_set.type == "A"
-        ),
-        (),
-    )
-
-
-def carry_out(desk: Desk, plan: Plan) -> None:
-    """Let the write take effect at once, in Route 53 and DNS, or in EC2."""
-    match plan.action:
-        case ChangeRecords(zone_id, hostname, changes, _):
-            desk.records.apply(zone_id, hostname, changes)
-            desk.publish(hostname)
-        case SetPtr(_, allocation_id, _, hostname, _):
-            desk.set_ptr(desk.book.eips[allocation_id], hostname)
-        case ResetPtr(_, allocation_id, _, _):
-            desk.set_ptr(desk.book.eips[allocation_id], None)
-        case _:
-            raise AssertionError(f"nothing to carry out: {plan}")
+from mailegress.reconcile.result import ChangeRecords, NeedPtr, ResetPtr, SetPtr
+from tests.support.planned import HOST, NEW, carry_out, converged, edited, values
+from tests.support.planner import OTHER_UID, REGION, UID, ZONE, Desk, body, mine, obj, verdict
 
 
 def test_a_swap_is_union_then_ptr_then_reset_then_shrink() -> None:
@@ -109,102 +65,6 @@ def test_a_rename_makes_before_it_breaks_and_waits_for_receivers() -> None:
     }
 
 
-def test_a_renamed_adopted_record_stays() -> None:
-    """Of an old name that was adopted only the mark goes."""
-    desk = Desk()
-    eip = desk.eip(1, NEW)
-    desk.records.put(HOST, [eip.public_ip], mine(adopted=True))
-    desk.records.put(NEW, [eip.public_ip], mine())
-    desk.publish(NEW)
-    me = obj(NEW, [eip])
-    desk.plan(me)
-    desk.plan(me)
-    desk.now += 1000
-    desk.book.at = desk.records.at = desk.dns.at = desk.now
-    plan = desk.plan(me)
-    assert isinstance(plan.action, ChangeRecords)
-    assert [(c.verb, c.record_set.type) for c in plan.action.changes] == [(Verb.DELETE, "TXT")]
-
-
-def test_adoption_writes_the_mark_alone() -> None:
-    desk = Desk()
-    eip = desk.eip(1)
-    desk.records.put(HOST, [eip.public_ip], ttl=77)
-    plan = desk.plan(obj(HOST, [eip]))
-    assert isinstance(plan.action, ChangeRecords)
-    [change] = plan.action.changes
-    assert (change.verb, change.record_set.type) == (Verb.CREATE, "TXT")
-    assert change.record_set.values[0].startswith('"meg1 a ')
-
-
-def test_adoption_never_is_a_conflict_and_writes_nothing() -> None:
-    desk = Desk()
-    eip = desk.eip(1)
-    desk.records.put(HOST, [eip.public_ip])
-    plan = desk.plan(obj(HOST, [eip], adoption="Never"))
-    assert plan.action is None
-    assert verdict(plan, FORWARD_READY).reason == "RecordNotAdopted"
-
-
-def test_the_first_change_of_an_adopted_set_makes_it_ours() -> None:
-    desk = Desk()
-    one, two = desk.eip(1), desk.eip(2)
-    desk.records.put(HOST, [one.public_ip], mine(adopted=True))
-    plan = desk.plan(obj(HOST, [one, two]))
-    assert isinstance(plan.action, ChangeRecords)
-    marks = [c.record_set.values[0] for c in plan.action.changes if c.record_set.type == "TXT"]
-    assert marks[0].startswith('"meg1 a ')
-    assert marks[1].startswith('"meg1 c ')
-
-
-def test_the_origin_of_a_ptr_is_written_down_before_it_is_set_under_an_adopted_record() -> None:
-    desk = Desk()
-    eip = desk.eip(1)
-    desk.records.put(HOST, [eip.public_ip], mine(adopted=True))
-    desk.publish(HOST)
-    plan = desk.plan(obj(HOST, [eip]))
-    assert isinstance(plan.action, SetPtr)
-    assert plan.addresses[0].ptr_origin == "Managed"
-
-
-def test_an_adopted_ptr_is_left_on_deletion() -> None:
-    desk = Desk()
-    eip = desk.eip(1, HOST)
-    desk.records.put(HOST, [eip.public_ip], mine(adopted=True))
-    desk.publish(HOST)
-    me = obj(HOST, [eip])
-    me = desk.written(me, desk.plan(me))
-    assert me.status.addresses[0].ptr_origin == "Adopted"
-    gone = replace(me, meta=replace(me.meta, deletion_timestamp="2026-01-02T00:00:00Z", generation=2))
-    plan = desk.plan(gone)
-    assert isinstance(plan.action, ChangeRecords)
-    assert [c.record_set.type for c in plan.action.changes] == ["TXT"]
-
-
-def test_an_orphan_mark_is_taken_over_only_with_the_wanted_values() -> None:
-    desk = Desk()
-    eip, other = desk.eip(1), desk.eip(2)
-    desk.records.put(HOST, [eip.public_ip], mine(OTHER_UID))
-    plan = desk.plan(obj(HOST, [eip]))
-    assert isinstance(plan.action, ChangeRecords)
-    assert {c.record_set.type for c in plan.action.changes} == {"TXT"}
-    desk = Desk()
-    desk.eip(1), desk.eip(2)
-    desk.records.put(HOST, [eip.public_ip], mine(OTHER_UID))
-    plan = desk.plan(obj(HOST, [other]))
-    assert plan.action is None
-    assert verdict(plan, FORWARD_READY).reason == "RecordConflict"
-
-
-def test_another_operators_mark_is_a_conflict() -> None:
-    desk = Desk()
-    eip = desk.eip(1)
-    desk.records.put(HOST, [eip.public_ip], mine(OTHER_UID, owner="cluster-b"))
-    plan = desk.plan(obj(HOST, [eip]))
-    assert plan.action is None
-    assert verdict(plan, FORWARD_READY).reason == "RecordConflict"
-
-
 def test_a_foreign_ptr_keeps_one_address_out_and_the_others_in() -> None:
     desk = Desk()
     good, foreign = desk.eip(1), desk.eip(2, "somebody.example.org")
@@ -253,43 +113,6 @@ def test_a_selector_that_resolves_to_none_holds_its_last_addresses() -> None:
     plan = desk.plan(me)
     assert plan.action is None
     assert verdict(plan, FORWARD_READY).reason == "AddressNotFound"
-
-
-def test_deletion_resets_ptrs_then_removes_records_then_lets_go() -> None:
-    desk = Desk()
-    eip = desk.eip(1)
-    me = converged(desk, eip)
-    me = replace(me, meta=replace(me.meta, deletion_timestamp="2026-01-02T00:00:00Z", generation=2))
-    seen = []
-    for _ in range(4):
-        plan = desk.plan(me)
-        seen.append(type(plan.action))
-        if isinstance(plan.action, RemoveFinalizer):
-            break
-        carry_out(desk, plan)
-    assert seen == [ResetPtr, ChangeRecords, RemoveFinalizer]
-    assert desk.records.views[(ZONE.id, HOST)].records == ()
-
-
-def test_deletion_reads_first_what_it_cannot_remember() -> None:
-    """A status that does not fit and a past this process did not see: zones are swept before the finalizer goes."""
-    desk = Desk()
-    eip = desk.eip(1)
-    desk.records.swept = False
-    me = obj(HOST, [eip], deleting=True)
-    assert not isinstance(desk.plan(me).action, RemoveFinalizer)
-    desk.records.swept = True
-    assert isinstance(desk.plan(me).action, RemoveFinalizer)
-
-
-def test_retain_lets_go_without_a_look() -> None:
-    desk = Desk()
-    desk.book.at = None
-    desk.zones.zones = None
-    eip = Eip("eipalloc-00000001", "203.0.113.1", "", REGION)
-    plan = desk.plan(obj(HOST, [eip], deleting=True, deletionPolicy="Retain"))
-    assert isinstance(plan.action, RemoveFinalizer)
-    assert plan.needs == ()
 
 
 def test_the_older_object_wins_and_the_loser_is_not_told_who() -> None:
@@ -364,26 +187,6 @@ def test_a_cname_in_the_place_of_our_record_is_a_conflict() -> None:
     plan = desk.plan(me)
     assert plan.action is None
     assert verdict(plan, FORWARD_READY).reason == "RecordConflict"
-
-
-def test_a_ptr_of_ours_is_reset_even_if_the_zone_is_gone() -> None:
-    """The mark that was read in a zone that is deleted is still nobody else's."""
-    desk = Desk()
-    eip = desk.eip(1)
-    me = converged(desk, eip)
-    desk.zones.zones = ()
-    gone = replace(me, meta=replace(me.meta, deletion_timestamp="2026-01-02T00:00:00Z", generation=2))
-    assert isinstance(desk.plan(gone).action, ResetPtr)
-
-
-def test_a_deleted_object_leaves_the_ptr_of_whoever_took_the_name_over() -> None:
-    desk = Desk()
-    eip = desk.eip(1)
-    me = converged(desk, eip)
-    desk.take(obj(HOST, [eip], uid=OTHER_UID))
-    desk.records.put(HOST, [eip.public_ip], mine(OTHER_UID))
-    gone = replace(me, meta=replace(me.meta, deletion_timestamp="2026-01-02T00:00:00Z", generation=2))
-    assert isinstance(desk.plan(gone).action, RemoveFinalizer)
 
 
 def test_whose_a_ptr_is_stays_written_down_while_nothing_is_read() -> None:

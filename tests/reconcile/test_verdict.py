@@ -10,68 +10,24 @@ from mailegress.api.conditions import FORWARD_READY, READY, RESOLVED, REVERSE_RE
 from mailegress.api.types import MailEgress
 from mailegress.model.dns import AnswerKind
 from mailegress.model.facts import ErrorKind, Fault
-from mailegress.reconcile import summarise
 from mailegress.reconcile.reconciler import handled
-from mailegress.reconcile.result import Finding, NeedAuthorities, NeedPublic, NeedSpot, Plan, SetPtr
-from tests.support.planner import ZONE, Desk, mine, obj, verdict
+from mailegress.reconcile.result import NeedAuthorities, NeedPublic, NeedSpot, SetPtr
+from tests.support.planner import Desk, obj, verdict
+from tests.support.verdicts import (
+    HOST,
+    NEW,
+    OBSERVED,
+    RESOLVERS,
+    SERVERS,
+    desk_with,
+    reading,
+    ready,
+    shown,
+    status,
+    watched,
+)
 
-HOST, NEW, THIRD_PARTY = "mta.example.com", "out.example.com", "203.0.113.99"
-SERVERS = [f"ns-{n}.example.net" for n in range(1, 5)]
-RESOLVERS = ("192.0.2.53", "192.0.2.54", "192.0.2.55")
-OBSERVED = {"management": "Observed"}
-
-
-def desk_with(ptr: str | None = HOST, *, observed: bool = False) -> tuple[Desk, MailEgress]:
-    """One address in the A record, as four servers and three resolvers answer it."""
-    desk = Desk()
-    eip = desk.eip(1, ptr)
-    desk.dns.servers = frozenset(SERVERS)
-    desk.dns.resolvers = RESOLVERS
-    desk.zones.servers[ZONE.id] = desk.dns.servers
-    if observed:
-        desk.dns.answers[HOST] = frozenset({eip.public_ip})
-        return desk, obj(HOST, [eip], forward=OBSERVED)
-    desk.records.put(HOST, [eip.public_ip], mine())
-    desk.publish(HOST)
-    return desk, obj(HOST, [eip])
-
-
-def ready(*, observed: bool = False) -> tuple[Desk, MailEgress]:
-    """The same, Ready, with its status stored."""
-    desk, me = desk_with(observed=observed)
-    if observed:
-        # A record that others keep is read twice.
-        desk.now = -120.0
-        me, _ = reading(desk, me)
-    me, _ = reading(desk, me, -desk.now)
-    assert status(me, READY) == "True"
-    return desk, me
-
-
-def watched(ptr: str | None = HOST, *, observed: bool = False) -> tuple[Desk, MailEgress]:
-    """As ``desk_with``, seen before by this process, which asked no resolver yet."""
-    desk, me = desk_with(ptr, observed=observed)
-    desk.dns.public_at = None
-    me = desk.written(me, desk.plan(me))
-    return desk, desk.written(me, desk.plan(me))
-
-
-def status(me: MailEgress, kind: str) -> str:
-    found = me.status.condition(kind)
-    assert found is not None
-    return found.status
-
-
-def reading(desk: Desk, me: MailEgress, seconds: float = 60.0) -> tuple[MailEgress, Plan]:
-    """Everything is read once more; the status that follows is stored."""
-    desk.now += seconds
-    desk.dns.at = desk.dns.public_at = desk.book.at = desk.records.at = desk.now
-    plan = desk.plan(me)
-    return desk.written(me, plan), plan
-
-
-def shown(me: MailEgress, plan: Plan, kind: str) -> Finding:
-    return summarise.verdicts(me, plan)[kind]
+THIRD_PARTY = "203.0.113.99"
 
 
 # ---------------------------------------------------------------- renewed at each check
@@ -299,105 +255,6 @@ def test_one_reading_of_a_record_that_others_keep_opens_no_gate() -> None:
 def test_a_record_of_route_53_needs_one_reading() -> None:
     desk, me = desk_with(None)
     assert isinstance(reading(desk, me)[1].action, SetPtr)
-
-
-# ---------------------------------------------------------------- the servers of the reverse zone
-
-IP = "203.0.113.1"
-X1, X2, X3 = "x1.example.net", "x2.example.net", "x3.example.net"
-
-
-@pytest.mark.parametrize(
-    ("behind", "said"), [((), "there is no PTR"), (("old.example.com",), "old.example.com")]
-)
-def test_a_reverse_server_that_is_behind_keeps_a_new_object_from_ready(
-    behind: tuple[str, ...], said: str
-) -> None:
-    """Every resolver happens to see the PTR: the server is asked itself, and named in the first reading."""
-    desk, me = watched()
-    desk.dns.pointers = {IP: {X1: (HOST,), X2: behind, X3: (HOST,)}}
-    reasons = []
-    for _ in range(3 * desk.settings.confirmations):
-        me, plan = reading(desk, me)
-        found = verdict(plan, RESOLVED)
-        assert status(me, READY) == "False"
-        for text in (X2, IP, said, HOST, "1 of 3"):
-            assert text in found.message, found.message
-        assert X1 not in found.message
-        reasons.append(found.reason)
-    assert set(reasons) == {"NotPropagated", "FCrDNSFail"}, "first it may still be on its way"
-    assert reasons == sorted(reasons, reverse=True)
-    assert "BYOIP" in found.message
-    desk.dns.pointers[IP][X2] = (HOST,)
-    for _ in range(desk.settings.confirmations):
-        me, plan = reading(desk, me)
-    assert status(me, READY) == "True"
-
-
-def test_a_reverse_server_that_is_behind_is_the_cause_of_what_resolvers_see() -> None:
-    desk, me = watched()
-    desk.dns.names[IP] = ()
-    desk.dns.pointers = {IP: {X1: (HOST,), X2: ()}}
-    found = verdict(reading(desk, me)[1], RESOLVED)
-    assert X2 in found.message, found.message
-
-
-def test_resolvers_are_named_where_no_reverse_server_has_the_ptr() -> None:
-    desk, me = watched()
-    desk.dns.names[IP] = ()
-    desk.dns.pointers = {IP: {X1: (), X2: ()}}
-    found = verdict(reading(desk, me)[1], RESOLVED)
-    assert RESOLVERS[0] in found.message, found.message
-
-
-def test_a_ptr_that_resolvers_only_remember_does_not_make_ready() -> None:
-    desk, me = watched()
-    desk.dns.pointers = {IP: {X1: (), X2: ()}}
-    me, plan = reading(desk, me)
-    assert status(me, READY) == "False"
-    assert "2 of 2" in verdict(plan, RESOLVED).message
-
-
-@pytest.mark.parametrize(
-    "kind", [AnswerKind.REFUSED, AnswerKind.SERVFAIL, AnswerKind.TIMEOUT, AnswerKind.LAME]
-)
-def test_a_reverse_server_without_an_answer_counts_for_nothing(kind: AnswerKind) -> None:
-    desk, me = watched()
-    desk.dns.pointers = {IP: {X1: (HOST,), X2: kind}}
-    me, _ = reading(desk, me)
-    assert status(me, READY) == "True"
-
-
-def test_where_no_reverse_server_answers_resolvers_decide() -> None:
-    desk, me = watched()
-    desk.dns.pointers = {IP: {X1: AnswerKind.TIMEOUT, X2: AnswerKind.REFUSED}}
-    me, plan = reading(desk, me)
-    assert status(me, READY) == "True"
-    assert X1 not in verdict(plan, RESOLVED).message
-
-
-def test_a_reverse_server_that_falls_behind_ends_ready_after_the_confirmations_and_for_good() -> None:
-    desk, me = ready()
-    seen, found = [], None
-    for n in range(4 * desk.settings.confirmations):
-        # Resolvers ask one server or the other.
-        desk.dns.names[IP] = (HOST,) if n % 2 else ()
-        desk.dns.pointers = {IP: {X1: (HOST,), X2: ()}}
-        me, plan = reading(desk, me)
-        found = verdict(plan, RESOLVED)
-        seen.append(status(me, READY))
-    assert seen == ["True"] * 2 + ["False"] * (len(seen) - 2)
-    assert found is not None
-    assert (found.reason, X2 in found.message) == ("FCrDNSFail", True)
-
-
-def test_a_reverse_server_that_comes_and_goes_is_reported() -> None:
-    desk, me = watched()
-    for n in range(20):
-        desk.dns.pointers = {IP: {X1: (HOST,), X2: (HOST,) if n % 3 else ()}}
-        me, plan = reading(desk, me)
-        assert status(me, READY) != "True"
-    assert verdict(plan, RESOLVED).reason == "AnswersVary"
 
 
 def test_a_record_that_rotates_over_values_is_reported_although_it_never_matched() -> None:

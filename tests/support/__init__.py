@@ -1,6 +1,7 @@
 """What tests share. A directory of tests keeps to itself what only its ``conftest.py`` needs.
 
 ``planner``        the planner over plain values, without I/O
+``planned``        objects that were planned to their end; ``verdicts`` those whose answers in public DNS change
 ``aws_world``      AWS's replies for the adapter's tests
 ``fake_api``       an API server over HTTP, for faults that a real one shows rarely
 ``internet``       a scripted DNS; ``hostile_dns`` is one that attacks; ``skip`` puts a running clock forward

@@ -24,7 +24,7 @@ DNS_BOUNDS = (
         "dns/budget.py",
         "            if not task.done():\n",
         "            await asyncio.wait((task,))\n            if not task.done():\n",
-        tests=("tests/dns/test_service.py::test_a_reading_that_takes_too_long_is_given_up",),
+        tests=("tests/dns/test_shares.py::test_a_reading_that_takes_too_long_is_given_up",),
     ),
     Mutant(
         "every-alias-followed",
@@ -115,7 +115,7 @@ DNS_BOUNDS = (
         "dns/counted_query.py",
         "Places(settings.max_waiting, settings.sockets_per_namespace)",
         "Places(settings.max_waiting, settings.max_waiting)",
-        tests=("tests/dns/test_service.py::test_no_namespace_holds_all_sockets",),
+        tests=("tests/dns/test_shares.py::test_no_namespace_holds_all_sockets",),
     ),
     Mutant(
         "sockets-without-number",
@@ -124,7 +124,7 @@ DNS_BOUNDS = (
         "dns/counted_query.py",
         "Places(settings.max_waiting, settings.sockets_per_namespace)",
         "Places(100 * settings.max_waiting, settings.sockets_per_namespace)",
-        tests=("tests/dns/test_service.py::test_all_namespaces_together_hold_a_bounded_number_of_sockets",),
+        tests=("tests/dns/test_shares.py::test_all_namespaces_together_hold_a_bounded_number_of_sockets",),
     ),
     Mutant(
         "asks-inside",
@@ -142,7 +142,7 @@ DNS_BOUNDS = (
         "aio/fair_slots.py",
         "next((g for g in self._waiting if self._held[g] < self._each), None)",
         "next(iter(self._waiting), None)",
-        tests=("tests/dns/test_service.py::test_no_namespace_holds_all_places",),
+        tests=("tests/dns/test_shares.py::test_no_namespace_holds_all_places",),
     ),
     Mutant(
         "silence-heard-by-others",
@@ -152,7 +152,7 @@ DNS_BOUNDS = (
         "        place = (reading.namespace, server.address)\n",
         '        place = ("", server.address)\n',
         tests=(
-            "tests/dns/test_service.py::test_another_namespace_asks_for_itself_whether_a_server_is_silent",
+            "tests/dns/test_shares.py::test_another_namespace_asks_for_itself_whether_a_server_is_silent",
         ),
     ),
 )

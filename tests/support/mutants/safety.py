@@ -403,8 +403,8 @@ SAFETY = (
         "    if own.seen is Seen.WRONG and (own.split or verdict.seen is Seen.AGREE):\n",
         "    if own.seen is Seen.WRONG and verdict.seen is not Seen.AGREE:\n",
         tests=(
-            "tests/reconcile/test_verdict.py::test_a_reverse_server_that_is_behind_keeps_a_new_object_from_ready",
-            "tests/reconcile/test_verdict.py::test_a_ptr_that_resolvers_only_remember_does_not_make_ready",
+            "tests/reconcile/test_reverse_servers.py::test_a_reverse_server_that_is_behind_keeps_a_new_object_from_ready",
+            "tests/reconcile/test_reverse_servers.py::test_a_ptr_that_resolvers_only_remember_does_not_make_ready",
         ),
     ),
     Mutant(
