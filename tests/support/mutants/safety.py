@@ -303,6 +303,17 @@ SAFETY = (
         ),
     ),
     Mutant(
+        "ptr-read-before-the-record",
+        "S4",
+        "An address leaves a record on a PTR that was read before another process added the address",
+        "reconcile/rules/leaving.py",
+        "    floor = max(observed.now - observed.settings.gate_seconds, since)\n",
+        "    floor = observed.now - observed.settings.gate_seconds\n",
+        tests=(
+            "tests/reconcile/test_leaving.py::test_the_ptr_is_read_after_the_record_that_shows_the_address",
+        ),
+    ),
+    Mutant(
         "stray-ptr-forgotten",
         "S8",
         "The status lets go of an address that left spec and record while AWS is still setting its PTR",
