@@ -7,13 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.mutants.catalogue import INVARIANTS
+
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "operator" / "mailegress"
+CODE_MAP = (ROOT / "docs" / "dev" / "code-map.md").read_text()
 PAGES = sorted((ROOT / "docs" / "dev").glob("*.md"))
 _CODE = re.compile(r"`([^`\n]+)`")
 _FILE = re.compile(r"[\w./-]+\.(?:py|md|yaml|yml|json|toml)")
 _FENCE = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
-_NODE = re.compile(r"(tests/[\w/]+\.py)::(\w+)")
+_NODE = re.compile(r"([\w/]+\.py)::(\w+)")
 
 
 def paths(text: str) -> set[str]:
@@ -39,11 +42,30 @@ def test_every_path_that_is_named_exists(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_test_that_is_named_exists(page: Path) -> None:
-    nodes = _NODE.findall(page.read_text())
-    assert [
-        f"{path}::{name}" for path, name in nodes if f"def {name}(" not in (ROOT / path).read_text()
-    ] == []
+def test_every_function_that_is_named_exists(page: Path) -> None:
+    nodes = [(path, name) for path, name in _NODE.findall(page.read_text()) if exists(path)]
+    assert [f"{path}::{name}" for path, name in nodes if f"def {name}(" not in source(path)] == []
+
+
+def source(path: str) -> str:
+    return next((base / path).read_text() for base in (ROOT, PACKAGE) if (base / path).exists())
+
+
+def test_every_rule_is_in_the_code_map() -> None:
+    """Helpers without a rule of their own are left out."""
+    rules = {f"reconcile/rules/{path.name}" for path in (PACKAGE / "reconcile" / "rules").glob("*.py")}
+    assert rules - paths(CODE_MAP) == {"reconcile/rules/plan_builder.py"}
+
+
+def test_every_invariant_is_in_the_code_map() -> None:
+    kept = re.findall(r"\b[SE]\d+\b", CODE_MAP.partition("## Rules")[2].partition("## Where")[0])
+    assert set(kept) == set(INVARIANTS)
+
+
+def test_all_questions_of_the_code_map_are_answered() -> None:
+    rows = re.findall(r"^\| .*\? \| (.*) \|$", CODE_MAP.partition("## Where")[2], re.MULTILINE)
+    assert len(rows) == 15
+    assert [row for row in rows if not paths(row)] == []
 
 
 def test_a_path_that_does_not_exist_would_be_noticed() -> None:
