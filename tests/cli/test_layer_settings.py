@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import ipaddress
 from typing import Any
 
 import pytest
 
 from mailegress.aws.settings import AwsSettings, BotoSettings, RoleSettings
-from mailegress.cli import layer_settings
+from mailegress.cli import layer_settings, lifecycle
 from mailegress.cli.settings import Settings
 from mailegress.dns.settings import DnsSettings
 from mailegress.engine.relist import RelistSettings
@@ -88,6 +89,8 @@ def test_every_setting_has_one_default() -> None:
     assert layer_settings.boto_settings(plain) == BotoSettings(region="us-east-1")
     assert WorkerSettings().count == plain.workers
     assert RelistSettings().interval == plain.relist_seconds
+    for function in (lifecycle.run, lifecycle.supervise):
+        assert inspect.signature(function).parameters["shutdown_seconds"].default == plain.shutdown_seconds
 
 
 def test_the_pace_of_dns_does_not_change_how_long_a_status_is_held_back() -> None:

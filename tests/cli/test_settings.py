@@ -93,7 +93,17 @@ BAD = {
     "dns_poll_seconds": ["0"],
     "dns_poll_max_seconds": ["0"],
     "resolver_check_seconds": ["0"],
-    "dns_roots": ["a.root-servers.net", "192.0.2.1:0", "192.0.2.1:99999"],
+    "dns_roots": [
+        "a.root-servers.net",
+        "192.0.2",
+        "192.0.2.1:",
+        "192.0.2.1:0",
+        "192.0.2.1:99999",
+        "192.0.2.1:²",
+        "192.0.2.1:dns",
+        "[2001:db8::1]5353",
+        "2001:db8::1:53:99:99:99:99:99",
+    ],
     "dns_authority_port": ["0", "65536"],
     "dns_extra_ranges": ["localhost", "127.0.0.1/8", "127.0.0.0/8,127.0.0.0/8"],
     "dns_resolvers": ["none", "192.0.2.1,192.0.2.1", "[::1"],
@@ -163,9 +173,14 @@ def test_a_longest_wait_below_the_first_one_is_refused() -> None:
 
 def test_servers_take_ports_and_ipv6_and_resolvers_can_be_off() -> None:
     settings = load_settings(
-        {"dns_roots": "127.0.0.1:5353,[::1]:5354,2001:db8::1", "dns_resolvers": "off"}, REGION
+        {"dns_roots": "127.0.0.1:5353,[::1]:5354,2001:DB8::1,[2001:db8::2]", "dns_resolvers": "off"}, REGION
     )
-    assert settings.dns_roots == (("127.0.0.1", 5353), ("::1", 5354), ("2001:db8::1", 53))
+    assert settings.dns_roots == (
+        ("127.0.0.1", 5353),
+        ("::1", 5354),
+        ("2001:db8::1", 53),
+        ("2001:db8::2", 53),
+    )
     assert settings.dns_resolvers == ()
 
 

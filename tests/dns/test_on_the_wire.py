@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import pytest
 
-from mailegress.dns import DnsService, DnsSettings, build_dns, parse_server, wire_query
+from mailegress.dns import DnsService, DnsSettings, build_dns, named_server, wire_query
 from mailegress.model.dns import AnswerKind, AuthorityReport, Delegation, Iprev, ResolverReport
 from mailegress.model.facts import Fact
 from sandbox.dns.knobs import Knob
@@ -61,9 +61,9 @@ async def bed() -> AsyncIterator[Bed]:
     async with SandboxDns(DnsWorld(source, loop.time)) as sandbox:
         ends = sandbox.endpoints()
         settings = DnsSettings(
-            roots=tuple(parse_server(a, default_port=ends["port"]) for a in ends["roots"].values()),
+            roots=tuple(named_server(a, ends["port"]) for a in ends["roots"].values()),
             authority_port=ends["port"],
-            resolvers=tuple(parse_server(a, default_port=ends["port"]) for a in ends["recursors"]),
+            resolvers=tuple(named_server(a, ends["port"]) for a in ends["recursors"]),
             timeout_seconds=0.5,
             extra_ranges=(ipaddress.ip_network("127.0.0.0/8"),),
         )

@@ -6,52 +6,22 @@ from dataclasses import replace
 
 import pytest
 
-from mailegress.dns import DnsSettings, Server, SettingError, parse_server, parse_servers
+from mailegress.dns import DnsSettings, Server, SettingError, named_server
 
 
 @pytest.mark.parametrize(
-    ("text", "server"),
+    ("address", "port", "name"),
     [
-        ("192.0.2.7", Server("192.0.2.7", "192.0.2.7", 53)),
-        (" 192.0.2.7:5353 ", Server("192.0.2.7:5353", "192.0.2.7", 5353)),
-        ("2001:db8::1", Server("2001:db8::1", "2001:db8::1", 53)),
-        ("[2001:DB8::1]", Server("2001:db8::1", "2001:db8::1", 53)),
-        ("[2001:db8::1]:5353", Server("[2001:db8::1]:5353", "2001:db8::1", 5353)),
-        ("1.1.1.1", Server("Cloudflare 1.1.1.1", "1.1.1.1", 53)),
-        ("8.8.8.8:53", Server("Google 8.8.8.8", "8.8.8.8", 53)),
+        ("192.0.2.7", 53, "192.0.2.7"),
+        ("192.0.2.7", 5353, "192.0.2.7:5353"),
+        ("2001:db8::1", 53, "2001:db8::1"),
+        ("2001:db8::1", 5353, "[2001:db8::1]:5353"),
+        ("1.1.1.1", 53, "Cloudflare 1.1.1.1"),
+        ("8.8.8.8", 5353, "Google 8.8.8.8:5353"),
     ],
 )
-def test_server_forms(text: str, server: Server) -> None:
-    assert parse_server(text) == server
-
-
-@pytest.mark.parametrize(
-    ("text", "hint"),
-    [
-        ("dns.google", "not an IP address"),
-        ("", "not an IP address"),
-        ("1.1.1", "not an IP address"),
-        ("1.1.1.1:", "from 1 to 65535"),
-        ("1.1.1.1:0", "from 1 to 65535"),
-        ("1.1.1.1:65536", "from 1 to 65535"),
-        ("1.1.1.1:²", "from 1 to 65535"),
-        ("1.1.1.1:dns", "from 1 to 65535"),
-        ("[1.1.1.1]:53", "without them"),
-        ("[2001:db8::1]5353", "not an IP address"),
-        ("2001:db8::1:53:99:99:99:99:99", "not an IP address"),
-    ],
-)
-def test_server_forms_refused(text: str, hint: str) -> None:
-    with pytest.raises(SettingError, match=hint) as refused:
-        parse_server(text)
-    assert repr(text) in str(refused.value)
-
-
-def test_lists() -> None:
-    assert parse_servers("off") == parse_servers("") == parse_servers(" None ") == ()
-    assert [s.port for s in parse_servers("127.0.53.1,127.0.53.2:54", default_port=5353)] == [5353, 54]
-    with pytest.raises(SettingError, match="named twice"):
-        parse_servers("9.9.9.9, 9.9.9.9:53")
+def test_a_server_has_a_name_for_messages(address: str, port: int, name: str) -> None:
+    assert named_server(address, port) == Server(name, address, port)
 
 
 def test_defaults_reach_the_public_dns() -> None:

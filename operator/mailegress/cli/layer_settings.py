@@ -1,4 +1,8 @@
-"""The settings of each layer, from those of the user."""
+"""The settings of each layer, from those of the user.
+
+The table in :mod:`mailegress.cli.settings` has the default of everything that a user can set. A layer's own defaults
+serve its tests; ``tests/cli/test_layer_settings.py`` checks that they are the same.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,8 @@ import hashlib
 import ipaddress
 
 from mailegress.aws.settings import AwsSettings, BotoSettings, RoleSettings
-from mailegress.cli.loading import join_address
-from mailegress.cli.settings import RESYNC_JITTER, Settings
-from mailegress.dns.settings import ROOT_HINTS, DnsSettings, parse_server
+from mailegress.cli.settings import Settings
+from mailegress.dns.settings import ROOT_HINTS, DnsSettings, named_server
 from mailegress.reconcile.settings import ReconcileSettings
 
 
@@ -49,10 +52,10 @@ def boto_settings(settings: Settings) -> BotoSettings:
 
 def dns_settings(settings: Settings) -> DnsSettings:
     return DnsSettings(
-        roots=tuple(parse_server(join_address(address)) for address in settings.dns_roots) or ROOT_HINTS,
+        roots=tuple(named_server(*address) for address in settings.dns_roots) or ROOT_HINTS,
         authority_port=settings.dns_authority_port,
         extra_ranges=tuple(ipaddress.ip_network(text) for text in settings.dns_extra_ranges),
-        resolvers=tuple(parse_server(join_address(address)) for address in settings.dns_resolvers),
+        resolvers=tuple(named_server(*address) for address in settings.dns_resolvers),
         timeout_seconds=settings.dns_timeout_seconds,
         max_queries=settings.dns_in_flight,
     )
@@ -64,7 +67,6 @@ def reconcile_settings(settings: Settings, owner_id: str) -> ReconcileSettings:
         owner_id=owner_id,
         accept_owner_ids=settings.accept_owner_ids,
         resync_seconds=settings.resync_seconds,
-        resync_jitter=RESYNC_JITTER,
         address_sweep_seconds=settings.ec2_sweep_seconds,
         record_sweep_seconds=settings.route53_sweep_seconds,
         public_seconds=settings.resolver_check_seconds,

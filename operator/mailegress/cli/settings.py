@@ -15,9 +15,6 @@ from typing import Any, NamedTuple
 from mailegress.cli import values
 
 PREFIX = "MAILEGRESS_"
-RESYNC_JITTER = 0.1
-"""Each resync is moved by up to this fraction, so that MailEgresses do not fall due together."""
-
 _LONG = 7 * 86400.0
 _AWS, _OWN, _PACE, _DNS, _RATE, _KUBE, _PROC = (
     "AWS accounts",

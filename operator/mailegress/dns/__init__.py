@@ -2,7 +2,7 @@
 
 from mailegress.dns.query import DnsQuery, DnsTimeout, Server
 from mailegress.dns.service import DnsService
-from mailegress.dns.settings import DnsSettings, SettingError, parse_server, parse_servers
+from mailegress.dns.settings import DnsSettings, SettingError, named_server
 from mailegress.dns.wiring import build_dns, wire_query
 
 __all__ = [
@@ -13,7 +13,6 @@ __all__ = [
     "Server",
     "SettingError",
     "build_dns",
-    "parse_server",
-    "parse_servers",
+    "named_server",
     "wire_query",
 ]

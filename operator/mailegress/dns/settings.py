@@ -1,9 +1,7 @@
-"""What the DNS layer can be told: whom to ask, for how long, how often."""
+"""Every server, interval and limit of the DNS layer. ``cli.values.server`` parses the addresses that users write."""
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from dataclasses import dataclass
 
 from mailegress.dns.public import Network
@@ -39,65 +37,18 @@ PUBLIC_RESOLVERS = (
 )
 
 _KNOWN = {server.address: server.name for server in PUBLIC_RESOLVERS}
-_OFF = frozenset({"", "off", "none"})
-_BRACKETED = re.compile(r"\[([^\[\]]*)\](?::(.*))?")
 
 
 class SettingError(ValueError):
-    """A DNS setting cannot be used; the message names the value and what to write instead."""
+    """A DNS setting cannot be used; the message names the value."""
 
 
-def parse_server(text: str, *, default_port: int = DNS_PORT) -> Server:
-    """Read ``address``, ``address:port``, ``IPv6`` or ``[IPv6]:port``.
-
-    Errors: :class:`SettingError`. Host names are refused: resolving them would need a resolver.
-    """
-    value = text.strip()
-    bracketed = _BRACKETED.fullmatch(value)
-    if bracketed:
-        host, port_text = bracketed[1], bracketed[2]
-    elif value.count(":") == 1:
-        host, port_text = value.split(":")
-    else:
-        host, port_text = value, None
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        raise SettingError(
-            f"DNS server {text!r}: {host!r} is not an IP address; "
-            "write for example 1.1.1.1, 1.1.1.1:53 or [2606:4700:4700::1111]:53"
-        ) from None
-    if bracketed and address.version != 6:
-        raise SettingError(
-            f"DNS server {text!r}: only IPv6 addresses go in brackets; write {host} without them"
-        )
-    port = default_port if port_text is None else _port(text, port_text)
-    name = _KNOWN.get(str(address), str(address))
+def named_server(address: str, port: int) -> Server:
+    """A server with its name for messages: that of a well-known public resolver, else its address."""
+    name = _KNOWN.get(address, address)
     if port != DNS_PORT:
-        name = f"[{name}]:{port}" if name == str(address) and address.version == 6 else f"{name}:{port}"
-    return Server(name, str(address), port)
-
-
-def _port(text: str, port_text: str) -> int:
-    if not (port_text.isascii() and port_text.isdecimal() and 1 <= int(port_text[:6]) <= 65535):
-        raise SettingError(f"DNS server {text!r}: port {port_text!r} is not a number from 1 to 65535")
-    return int(port_text)
-
-
-def parse_servers(text: str, *, default_port: int = DNS_PORT) -> tuple[Server, ...]:
-    """Read a comma-separated list; empty, ``off`` and ``none`` give an empty one. Duplicates are refused.
-
-    Errors: :class:`SettingError`.
-    """
-    if text.strip().lower() in _OFF:
-        return ()
-    servers = tuple(parse_server(part, default_port=default_port) for part in text.split(","))
-    seen: set[tuple[str, int]] = set()
-    for server in servers:
-        if (server.address, server.port) in seen:
-            raise SettingError(f"DNS server {server} is named twice in {text!r}; name each once")
-        seen.add((server.address, server.port))
-    return servers
+        name = f"[{address}]:{port}" if ":" in address else f"{name}:{port}"
+    return Server(name, address, port)
 
 
 @dataclass(frozen=True, slots=True)

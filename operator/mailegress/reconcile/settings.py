@@ -14,6 +14,7 @@ class ReconcileSettings:
     """Owner IDs of former clusters whose marks may be taken over."""
     resync_seconds: float = 600
     resync_jitter: float = 0.1
+    """Each resync is moved by up to this fraction, so that MailEgresses do not fall due together."""
     address_sweep_seconds: float = 720
     """Idle age at which EIPs and PTRs are read again."""
     record_sweep_seconds: float = 4500
