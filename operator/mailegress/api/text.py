@@ -1,4 +1,4 @@
-"""Text from AWS, DNS and users, made safe to store and to print."""
+"""Text from AWS, DNS and users, made safe to store and to print: no control characters, a limited length (S12)."""
 
 import re
 import unicodedata

@@ -1,4 +1,4 @@
-"""The one classification of AWS's errors.
+"""The one classification of AWS's errors, and the texts that conditions show of them (S12).
 
 The same error always gives byte-equal text: request IDs, timestamps, encoded blobs and session names are left out,
 because a message that changes at every attempt would be a status write, and a reconcile, at every attempt.

@@ -1,4 +1,4 @@
-"""A token bucket that serves user-visible writes before polls before sweeps, and slows down when AWS throttles."""
+"""A token bucket that serves user-visible writes before polls before lists, and slows down when AWS throttles (S11)."""
 
 from __future__ import annotations
 

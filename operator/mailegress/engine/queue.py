@@ -1,4 +1,4 @@
-"""A keyed work queue: no key twice, no key in two hands, no namespace before the others.
+"""A keyed work queue: no key twice, no key in two hands, no namespace before the others (E8).
 
 Kubernetes' own ``client-go/util/workqueue`` is the model (dirty and processing sets, delayed adds), with two
 additions: the ready keys are served round robin by namespace, so that 5,000 objects of one tenant do not

@@ -2,6 +2,8 @@
 
 ``"meg1 <c|a> <owner> <uid>"`` with its quotes, at most 48 characters, so that 500 names (an A and a TXT each) fit both
 limits of one change batch (1,000 records, 32,000 characters).
+
+The format is stable: a record that an earlier version wrote is accepted as it is (E9).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who may write what: exactly one CR per hostname and per EIP.
+"""Who stands in line for which hostname and Elastic IP. Who may write is decided in ``rules/claims.py`` (S9, E4).
 
 Claims are read from the specs of all live objects (so they are complete after the first full list) and from the marks
 and PTRs in AWS, never from another object's status.

@@ -2,6 +2,8 @@
 
 Steps report findings; nothing but this module decides what a condition says, how long an unanswered question leaves it
 standing, and when somebody must be called.
+
+Each condition carries the generation that was observed, and the status carries the same one (S6).
 """
 
 from __future__ import annotations

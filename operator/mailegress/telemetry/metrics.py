@@ -1,6 +1,4 @@
-"""Prometheus metrics. Labels are bounded by construction: never a hostname, an address or an object's
-name.
-"""
+"""Prometheus metrics. No label contains an object, a hostname or an address, so their number is limited (S13)."""
 
 from __future__ import annotations
 

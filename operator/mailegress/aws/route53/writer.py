@@ -1,4 +1,7 @@
-"""ChangeResourceRecordSets: one writer per hosted zone, one batch in flight, outcomes per hostname."""
+"""ChangeResourceRecordSets: one writer per hosted zone, one batch in flight, outcomes per hostname.
+
+After a batch without an answer the record sets are read before anything is written again (S10).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""The A record and its ownership mark under management Managed."""
+"""The A record and its ownership record under management Managed (E1, E7).
+
+A record that is not this object's is never changed (S2). An old address stays in the record until its PTR is gone (S4),
+and a new one joins only if its PTR is not a third party's.
+"""
 
 from __future__ import annotations
 

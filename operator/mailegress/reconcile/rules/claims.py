@@ -1,4 +1,10 @@
-"""Claims applied to one object: is the hostname ours to write, and which EIPs?"""
+"""Who may write for a hostname and for an Elastic IP: exactly one MailEgress each (S9, E4).
+
+In this order: the object whose ownership record is at the hostname (for an address: whose hostname its PTR shows); else
+the first in line for it, the oldest object that can use it. ``reconcile/claim_index.py`` keeps the lines. Two objects
+that wait for each other both report ``ClaimCycle``. Other objects are never named in a message: they may belong to
+another tenant (S12).
+"""
 
 from __future__ import annotations
 

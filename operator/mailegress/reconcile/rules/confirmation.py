@@ -1,6 +1,6 @@
-"""What confirms an ownership record: whoever can write TXT records in the zone could forge one.
+"""What confirms an ownership record: whoever can write TXT records in the zone could forge one (S2).
 
-The owner ID and the UID in an ownership record are public. So before the operator changes or removes an A record under
+The owner ID and the UID in an ownership record are public. So before the operator changes or removes an A record beside
 it, a second fact that only the operator can write must agree: the object's status names the zone and the hostname
 (written before the first write), or this process made the write itself.
 """

@@ -1,4 +1,7 @@
-"""Does the parent delegate a zone to the name servers of a hosted zone? Compared by name, then by address."""
+"""Does the parent delegate a zone to the name servers of a hosted zone? Compared by name, then by address (S1).
+
+It also keeps since when the delegation is known, for the record in a former zone (S3).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Deletion: PTRs that hold our name are reset and seen gone, then A and TXT go, then the finalizer."""
+"""Deletion: the PTRs are reset and seen to be gone, then the records are removed, then the finalizer (S5, S8, E5).
+
+``deletionPolicy: Retain`` leaves all records and PTRs in place: the finalizer is removed at once. Adopted records and
+PTRs are left in place in any case (S2).
+"""
 
 from __future__ import annotations
 

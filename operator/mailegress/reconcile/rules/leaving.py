@@ -1,4 +1,4 @@
-"""What may leave: an address its record, a hostname an address's PTR. A reading of the PTR made just now must say so.
+"""What may leave: an address its record, a hostname an address's PTR. A reading of the PTR made just now decides (S4).
 
 The list of PTRs of a region is up to ``address_sweep_seconds`` old. Another process of this operator, or somebody by
 hand, may have set the PTR since.

@@ -1,4 +1,4 @@
-"""The A record under management Observed: it lives in another DNS; it is waited for, never written."""
+"""The A record under management Observed: another DNS holds it; the operator waits for it and never writes it (S2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""A plan in the making: rules propose readings, one write, and when to look again."""
+"""A plan in the making: rules propose readings, one write, and when to reconcile again.
+
+One write for each reconcile, the first that is proposed. What follows from it is planned from what was read after it,
+so no write is made twice (E6). Something that a third party must change is read again after one minute, then with
+doubled pauses up to the periodic check (E8).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""Proof by DNS: do the authoritative servers say what Route 53 was told?"""
+"""Do all authoritative name servers return what was written to Route 53?
+
+No PTR is set before they do, each of them, since the last write (S1). Ready does not become True before either (S7).
+Once an object is Ready, one server at a time is queried, so that a changed record is found within one periodic check
+(E7).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""The PTRs: each EIP's reverse DNS is to be the hostname, once the A record is proved."""
+"""The PTR of each Elastic IP: set to the hostname once the A record is verified, and again if somebody changes it (E7).
+
+Whether a write may be sent now is decided in ``ptr_write.py`` (S1). Whose a PTR is, is recorded before it is written
+(S2).
+"""
 
 from __future__ import annotations
 

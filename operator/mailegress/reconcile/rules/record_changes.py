@@ -1,4 +1,8 @@
-"""Change batches of one hostname: the ownership mark and compare-and-swap."""
+"""Change batches of one hostname: compare-and-swap of the A record together with its ownership record.
+
+Never UPSERT: each batch deletes exactly what was read and creates the new record sets, so it fails if either changed
+since (S2).
+"""
 
 from __future__ import annotations
 

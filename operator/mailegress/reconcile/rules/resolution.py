@@ -1,4 +1,8 @@
-"""What independent public resolvers see of the A record and the PTRs."""
+"""What independent public resolvers return for the A record and the PTRs.
+
+They are queried only after the authorities and the PTRs match, because a negative answer stays in their caches (RFC
+2308). Ready becomes True when enough of them agree (S7).
+"""
 
 from __future__ import annotations
 

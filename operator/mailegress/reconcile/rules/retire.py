@@ -1,4 +1,9 @@
-"""What an object owns besides the record its spec asks for: old names, old zones, a mark under Observed."""
+"""Former hostnames, former zones and former addresses: kept until their successors are verified, then removed.
+
+Make before break (S3): the new record is returned everywhere and the PTRs show the new hostname, before the old PTRs
+are reset (S4), and before the old record is removed when caches cannot hold the old PTR any more. What a former process
+may have left is searched for once (E2). Lost addresses leave former records first of all (S2).
+"""
 
 from __future__ import annotations
 

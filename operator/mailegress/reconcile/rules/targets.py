@@ -1,4 +1,7 @@
-"""From selectors to Elastic IPs: which are wanted, which are held, which are lost."""
+"""From selectors to Elastic IPs: which are wanted, which are kept because a selector resolves to none, which are lost.
+
+Lists are read again for what they do not show, at a rate that does not depend on how many objects wait (E8).
+"""
 
 from __future__ import annotations
 

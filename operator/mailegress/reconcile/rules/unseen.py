@@ -1,8 +1,8 @@
-"""Out of sight is not gone: what the status records as ours and no view shows.
+"""What the status records as this object's and no list shows: not seen does not mean gone (S4, S5, S8).
 
-A region can leave the configuration, credentials can become another account's, a zone can vanish from the list, one
-reading can lack an address. What is recorded as ours is let go of only when it was read and is clean, or is known to be
-gone in the account in which it was recorded.
+A region can be removed from the configuration, credentials can become those of another account, a zone can be missing
+from the list, one reading can lack an address. What is recorded is released only when it was read and holds nothing of
+this object, or is known to be gone in the account in which it was recorded.
 """
 
 from __future__ import annotations

@@ -1,4 +1,9 @@
-"""Which hosted zone holds the A record."""
+"""Which hosted zone holds the A record.
+
+The zone that the spec names, else the public zone with the longest name that contains the hostname. A record stays in
+its zone until the parent delegates to the new one (S3). A zone that the spec names is not described unless the hostname
+is within it (S12).
+"""
 
 from __future__ import annotations
 
