@@ -10,7 +10,7 @@ from mailegress.api.conditions import FORWARD_READY, READY, RESOLVED, REVERSE_RE
 from mailegress.api.types import MailEgress
 from mailegress.model.dns import AnswerKind
 from mailegress.model.facts import ErrorKind, Fault
-from mailegress.reconcile.reconciler import handled
+from mailegress.reconcile import summarise
 from mailegress.reconcile.result import NeedAuthorities, NeedPublic, NeedSpot, SetPtr
 from tests.support.planner import Desk, obj, verdict
 from tests.support.verdicts import (
@@ -109,7 +109,7 @@ def test_a_request_is_answered_when_what_was_read_after_it_is_shown() -> None:
             desk.dns.at = desk.now
         desk.dns.public_fault, desk.dns.misses, desk.dns.tried_at = unanswered("timeout"), n, desk.now
         plan = desk.plan(asked)
-        answered.append(handled(asked, desk.memories[asked.meta.uid], plan))
+        answered.append(summarise.handled_request(asked, desk.memories[asked.meta.uid], plan))
         asked = desk.written(asked, plan)
     assert answered == [None, None, None, "now"]
     assert status(asked, RESOLVED) == "Unknown"

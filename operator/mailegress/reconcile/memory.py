@@ -290,6 +290,11 @@ class Progress:
     stalled_generation: int = -1
     """The last generation that was Stalled without another object in its way."""
 
+    def observe(self, key: str, now: float) -> None:
+        """Note whether something moved since the last reconcile."""
+        if key != self.key:
+            self.key, self.since = key, now
+
 
 @dataclass(slots=True)
 class ApiWrites:

@@ -26,6 +26,7 @@ from mailegress.api.conditions import (
 from mailegress.api.reasons import ALL_REASONS
 from mailegress.api.status import Condition, PtrOrigin, Status
 from mailegress.api.types import MailEgress
+from mailegress.reconcile.memory import Memory
 from mailegress.reconcile.result import AddFinalizer, ChangeRecords, Finding, Plan, bad
 
 DEPENDENCE = (ACCEPTED, FORWARD_READY, REVERSE_READY, RESOLVED)
@@ -146,6 +147,17 @@ def compose(
             for kind, f in kinds.items()
         ),
     )
+
+
+def handled_request(obj: MailEgress, memory: Memory, plan: Plan) -> str | None:
+    """The request for a reconcile that counts as handled: every source was read after it, and the status shows what was
+    read.
+    """
+    request = memory.edits.reconcile_request
+    if request is None:
+        return obj.status.last_handled_reconcile_at
+    read = not plan.needs and not any(finding.soft for finding in plan.findings.values())
+    return request if read else obj.status.last_handled_reconcile_at
 
 
 def patience(
