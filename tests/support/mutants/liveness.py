@@ -204,7 +204,7 @@ LIVENESS = (
         "ptr-outlives-object",
         "E5",
         "A PTR that was set is written down as found",
-        "reconcile/rules/ptr.py",
+        "reconcile/rules/adoption.py",
         "        return known if action.heal and known is not None else PtrOrigin.MANAGED\n",
         "        return known if action.heal and known is not None else PtrOrigin.ADOPTED\n",
         runs=(Run("delete"),),

@@ -9,8 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from mailegress.api import reasons
-from mailegress.api.names import ownership_name
-from mailegress.api.types import Adoption
 from mailegress.model import ownership
 from mailegress.model.aws import Change, Eip, NameView, RecordSet, Verb, Zone
 from mailegress.model.dns import Delegated
@@ -30,7 +28,7 @@ from mailegress.reconcile.result import (
     unknown,
 )
 from mailegress.reconcile.rules import suspend, unseen
-from mailegress.reconcile.rules.adoption import nobody_joins, pointed, ptr_problem
+from mailegress.reconcile.rules.adoption import nobody_joins, pointed, ptr_problem, record_problem
 from mailegress.reconcile.rules.claims import Claims, Hold
 from mailegress.reconcile.rules.confirmation import recorded_places, vouched
 from mailegress.reconcile.rules.delegation import delegated
@@ -154,7 +152,16 @@ class _Record:
                 if fault
                 else unknown(reasons.PROGRESSING, "Finding the Elastic IPs.", soft=True),
             )
-        conflict = self._conflict(simple, mark, mine, values, frozenset(wanted))
+        conflict = record_problem(
+            s,
+            self.targets,
+            self.contest,
+            self.view,
+            mark,
+            mine=mine,
+            wanted=frozenset(wanted),
+            known=self._remembered(),
+        )
         if conflict is not None:
             return self._with(base, self._blocked(conflict))
         changes, why = self._changes(simple, mark, mine, values, frozenset(wanted))
@@ -239,78 +246,6 @@ class _Record:
         if fact.fresh(s.absence_floor) or fact.fault is not None:
             return conflict
         return unknown(reasons.PROGRESSING, f"Reading {hostname} in zone {zone_id} again.", soft=True)
-
-    def _conflict(
-        self,
-        simple: RecordSet | None,
-        mark: Mark | None,
-        mine: bool,
-        values: frozenset[str],
-        wanted: frozenset[str],
-    ) -> Finding | None:
-        s, hostname = self.observed, self.observed.obj.spec.hostname
-        foreign = [r for r in self.view.records if r.type == "CNAME" or (r.type == "A" and not r.simple)]
-        if foreign:
-            what = (
-                "a CNAME"
-                if foreign[0].type == "CNAME"
-                else "an alias"
-                if foreign[0].alias
-                else "an A record set with a routing policy"
-            )
-            return bad(
-                reasons.RECORD_CONFLICT,
-                f"{hostname} has {what} that this operator did not create. {reasons.RECORD_CONFLICT.remedy}",
-            )
-        if mine:
-            return None
-        if mark is not None and not s.settings.mine(mark.owner):
-            # Before anything that the PTRs say: beside another operator's record they are that operator's too.
-            return bad(
-                reasons.RECORD_CONFLICT,
-                f"{hostname} belongs to another MailEgress operator (owner ID {mark.owner}). Delete it there, or "
-                "add the ID to --accept-owner-ids if that operator no longer exists.",
-            )
-        if mark is not None and mark.uid == s.obj.meta.uid and values and self.targets.known:
-            return bad(
-                reasons.RECORD_CONFLICT,
-                f"{ownership_name(hostname)} names this MailEgress, but its status does not record that the operator "
-                f"wrote it, and the A record holds {dns_checks.listing(values)}, wanted {dns_checks.listing(wanted)}. "
-                f"{reasons.RECORD_CONFLICT.remedy}",
-            )
-        if not wanted:
-            # With nothing to compare it with, what stands there is not the matter.
-            return nobody_joins(s, self.targets, self.contest)
-        if self.view.mark is not None:
-            if mark is None:
-                return bad(
-                    reasons.RECORD_CONFLICT,
-                    f"The TXT record set {ownership_name(hostname)} is not an ownership record of this operator. "
-                    f"{reasons.RECORD_CONFLICT.remedy}",
-                )
-            if not s.views.claims.live(mark.uid) and values and values != wanted:
-                return bad(
-                    reasons.RECORD_CONFLICT,
-                    f"{hostname} has the ownership record of a MailEgress that no longer exists, and its A record "
-                    f"contains {dns_checks.listing(values)}, wanted {dns_checks.listing(wanted)}. Make the two "
-                    f"equal, or delete the A record and the TXT {ownership_name(hostname)}.",
-                )
-            return None
-        if simple is None or (values == wanted and self._remembered() is not None):
-            return None
-        if values != wanted:
-            return bad(
-                reasons.RECORD_CONFLICT,
-                f"{hostname} has an A record that this operator did not create: {dns_checks.listing(values)}, wanted "
-                f"{dns_checks.listing(wanted)}. {reasons.RECORD_CONFLICT.remedy}",
-            )
-        if s.obj.spec.adoption is Adoption.NEVER:
-            return bad(
-                reasons.RECORD_NOT_ADOPTED,
-                f"{hostname} already has the wanted A record, which this operator did not create. "
-                f"{reasons.RECORD_NOT_ADOPTED.remedy}",
-            )
-        return None
 
     def _remembered(self) -> Mark | None:
         """Our mark as this process last saw it, should somebody have deleted it."""

@@ -1,15 +1,26 @@
-"""Which EIPs may join an A record, and whose their PTRs are."""
+"""What may be adopted, and whose a record set or a PTR is (S2).
+
+An A record that already has the wanted values, and a PTR that already shows the hostname, are adopted: the operator
+keeps them up to date from then on and leaves them in place on deletion. Under ``adoption: Never`` they are reported as
+a conflict instead (:func:`record_problem`, :func:`ptr_problem`). Anything else that this operator did not create is
+never changed. Whose a PTR is, is recorded in the status before it is written (:func:`origin`).
+"""
 
 from __future__ import annotations
 
 from mailegress.api import reasons
+from mailegress.api.names import ownership_name
 from mailegress.api.status import PtrOrigin
 from mailegress.api.types import Adoption
 from mailegress.model import ownership
-from mailegress.model.aws import Eip
+from mailegress.model.aws import Eip, NameView, Zone
+from mailegress.model.ownership import Mark
+from mailegress.reconcile import dns_checks
 from mailegress.reconcile.observe import Observed
-from mailegress.reconcile.result import Finding, bad, unknown
-from mailegress.reconcile.rules.claims import Claims
+from mailegress.reconcile.result import Finding, SetPtr, bad, unknown
+from mailegress.reconcile.rules.claims import Claims, Hold
+from mailegress.reconcile.rules.plan_builder import PlanBuilder
+from mailegress.reconcile.rules.record_changes import simple_a
 from mailegress.reconcile.rules.targets import Targets
 
 
@@ -25,6 +36,85 @@ def nobody_joins(observed: Observed, targets: Targets, contest: Claims) -> Findi
         (p for p in problems if p is not None),
         unknown(reasons.PROGRESSING, "Finding the Elastic IPs.", soft=True),
     )
+
+
+def record_problem(
+    observed: Observed,
+    targets: Targets,
+    contest: Claims,
+    view: NameView,
+    mark: Mark | None,
+    *,
+    mine: bool,
+    wanted: frozenset[str],
+    known: Mark | None,
+) -> Finding | None:
+    """Why the record sets at the hostname may be neither changed nor adopted. ``known``: our mark as last seen here."""
+    s, hostname = observed, observed.obj.spec.hostname
+    simple = simple_a(view)
+    values = frozenset(simple.values) if simple is not None else frozenset()
+    foreign = [r for r in view.records if r.type == "CNAME" or (r.type == "A" and not r.simple)]
+    if foreign:
+        what = (
+            "a CNAME"
+            if foreign[0].type == "CNAME"
+            else "an alias"
+            if foreign[0].alias
+            else "an A record set with a routing policy"
+        )
+        return bad(
+            reasons.RECORD_CONFLICT,
+            f"{hostname} has {what} that this operator did not create. {reasons.RECORD_CONFLICT.remedy}",
+        )
+    if mine:
+        return None
+    if mark is not None and not s.settings.mine(mark.owner):
+        # Before anything that the PTRs say: beside another operator's record they are that operator's too.
+        return bad(
+            reasons.RECORD_CONFLICT,
+            f"{hostname} belongs to another MailEgress operator (owner ID {mark.owner}). Delete it there, or "
+            "add the ID to --accept-owner-ids if that operator no longer exists.",
+        )
+    if mark is not None and mark.uid == s.obj.meta.uid and values and targets.known:
+        return bad(
+            reasons.RECORD_CONFLICT,
+            f"{ownership_name(hostname)} names this MailEgress, but its status does not record that the operator "
+            f"wrote it, and the A record holds {dns_checks.listing(values)}, wanted {dns_checks.listing(wanted)}. "
+            f"{reasons.RECORD_CONFLICT.remedy}",
+        )
+    if not wanted:
+        # With nothing to compare it with, what stands there is not the matter.
+        return nobody_joins(s, targets, contest)
+    if view.mark is not None:
+        if mark is None:
+            return bad(
+                reasons.RECORD_CONFLICT,
+                f"The TXT record set {ownership_name(hostname)} is not an ownership record of this operator. "
+                f"{reasons.RECORD_CONFLICT.remedy}",
+            )
+        if not s.views.claims.live(mark.uid) and values and values != wanted:
+            return bad(
+                reasons.RECORD_CONFLICT,
+                f"{hostname} has the ownership record of a MailEgress that no longer exists, and its A record "
+                f"contains {dns_checks.listing(values)}, wanted {dns_checks.listing(wanted)}. Make the two "
+                f"equal, or delete the A record and the TXT {ownership_name(hostname)}.",
+            )
+        return None
+    if simple is None or (values == wanted and known is not None):
+        return None
+    if values != wanted:
+        return bad(
+            reasons.RECORD_CONFLICT,
+            f"{hostname} has an A record that this operator did not create: {dns_checks.listing(values)}, wanted "
+            f"{dns_checks.listing(wanted)}. {reasons.RECORD_CONFLICT.remedy}",
+        )
+    if s.obj.spec.adoption is Adoption.NEVER:
+        return bad(
+            reasons.RECORD_NOT_ADOPTED,
+            f"{hostname} already has the wanted A record, which this operator did not create. "
+            f"{reasons.RECORD_NOT_ADOPTED.remedy}",
+        )
+    return None
 
 
 def ptr_problem(observed: Observed, eip: Eip) -> Finding | None:
@@ -99,3 +189,34 @@ def left_alone(observed: Observed, eip: Eip) -> bool:
     """A PTR that was adopted is left as it was found."""
     recorded = observed.recorded_for(eip.allocation_id)
     return recorded is not None and recorded.ptr_origin is PtrOrigin.ADOPTED
+
+
+def origin(
+    observed: Observed, builder: PlanBuilder, claims: Claims, zone: Zone | None, eip: Eip
+) -> PtrOrigin | None:
+    """Whose PTR it is, to be recorded before it is written."""
+    hostname = observed.obj.spec.hostname
+    recorded = observed.recorded_for(eip.allocation_id)
+    known = recorded.ptr_origin if recorded is not None else None
+    action = builder.action
+    if isinstance(action, SetPtr) and action.allocation_id == eip.allocation_id:
+        # What was adopted and is put back stays as it was found; all else that we set is ours.
+        return known if action.heal and known is not None else PtrOrigin.MANAGED
+    if known is not None:
+        return known
+    if claims.hostname is not Hold.MINE or not claims.allows(eip.allocation_id):
+        # What another object's PTR shows is not adopted by looking at it.
+        return None
+    if hostname in (eip.ptr.name, eip.ptr.update):
+        if observed.managed:
+            view = observed.views.records.get(zone.id, hostname).value if zone is not None else None
+            if view is None:
+                return None  # Whose it is stands in the mark, which was not read yet.
+            mark = ownership.parse(view.mark.values) if view.mark is not None else None
+            if mark is not None and not observed.settings.mine(mark.owner):
+                # Another operator's. Accepted later as a predecessor, it leaves us what it had made or adopted.
+                return None
+        if made_before(observed, eip):
+            return PtrOrigin.MANAGED
+        return PtrOrigin.ADOPTED if ptr_problem(observed, eip) is None else None
+    return None

@@ -9,9 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from mailegress.api import reasons
-from mailegress.api.status import PtrOrigin
-from mailegress.api.types import Management
-from mailegress.model import ownership
 from mailegress.model.aws import Eip
 from mailegress.model.facts import Fault, WriteState
 from mailegress.reconcile import dns_checks
@@ -28,7 +25,7 @@ from mailegress.reconcile.result import (
 )
 from mailegress.reconcile.rules import ptr_write, suspend
 from mailegress.reconcile.rules.a_record import Forward
-from mailegress.reconcile.rules.adoption import left_alone, made_before, ptr_problem
+from mailegress.reconcile.rules.adoption import left_alone, ptr_problem
 from mailegress.reconcile.rules.claims import Claims, Hold
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
 from mailegress.reconcile.rules.targets import Targets
@@ -260,35 +257,3 @@ def reset(observed: Observed, builder: PlanBuilder, eip: Eip, hostname: str) -> 
     resetting = bad(reasons.PTR_PENDING, f"Resetting the PTR of {eip.public_ip}.")
     changing = bad(reasons.PTR_PENDING, f"AWS is changing the PTR of {eip.public_ip}.")
     return ptr_write.reset(observed, builder, eip, hostname, resetting, READING, changing).finding
-
-
-def origin(
-    observed: Observed, builder: PlanBuilder, claim: Claims, forward: Forward, eip: Eip
-) -> PtrOrigin | None:
-    """Whose PTR it is, to be written down before it is touched."""
-    hostname = observed.obj.spec.hostname
-    recorded = observed.recorded_for(eip.allocation_id)
-    known = recorded.ptr_origin if recorded is not None else None
-    action = builder.action
-    if isinstance(action, SetPtr) and action.allocation_id == eip.allocation_id:
-        # What was adopted and is put back stays as it was found; all else that we set is ours.
-        return known if action.heal and known is not None else PtrOrigin.MANAGED
-    if known is not None:
-        return known
-    if claim.hostname is not Hold.MINE or not claim.allows(eip.allocation_id):
-        # What another object's PTR shows is not adopted by looking at it.
-        return None
-    if hostname in (eip.ptr.name, eip.ptr.update):
-        if observed.obj.spec.forward.management is Management.MANAGED:
-            zone = forward.zone
-            view = observed.views.records.get(zone.id, hostname).value if zone is not None else None
-            if view is None:
-                return None  # Whose it is stands in the mark, which was not read yet.
-            mark = ownership.parse(view.mark.values) if view.mark is not None else None
-            if mark is not None and not observed.settings.mine(mark.owner):
-                # Another operator's. Accepted later as a predecessor, it leaves us what it had made or adopted.
-                return None
-        if made_before(observed, eip):
-            return PtrOrigin.MANAGED
-        return PtrOrigin.ADOPTED if ptr_problem(observed, eip) is None else None
-    return None

@@ -20,9 +20,10 @@ from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import Finding
 from mailegress.reconcile.rules import loss, unseen
 from mailegress.reconcile.rules.a_record import Forward
+from mailegress.reconcile.rules.adoption import origin
 from mailegress.reconcile.rules.claims import ELSEWHERE, Claims, Hold
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
-from mailegress.reconcile.rules.ptr import Reverse, origin
+from mailegress.reconcile.rules.ptr import Reverse
 from mailegress.reconcile.rules.record_changes import simple_a
 from mailegress.reconcile.rules.retire import points_here
 from mailegress.reconcile.rules.targets import Entry, Targets
@@ -145,7 +146,7 @@ def _addresses(
                 eip.region,
                 eip.attached_to or None,
                 eip.ptr.name,
-                origin(s, builder, claims, record, eip),
+                origin(s, builder, claims, record.zone, eip),
                 _iprev(s, eip, record, resolved),
                 reason,
             ),
