@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,19 +15,6 @@ from mailegress.model.facts import ErrorKind, WritePhase, WriteState
 from mailegress.reconcile.memory import Memory
 from mailegress.reconcile.ports import Views
 from mailegress.reconcile.settings import ReconcileSettings
-
-
-@dataclass(frozen=True, slots=True)
-class Trend:
-    """What several readings of one question say together."""
-
-    run: int
-    """How many in a row said the same, the newest included."""
-    consistent: bool
-    """Enough of them said the same to believe it."""
-    varies: bool
-    """Answers differ between readings: right ones were followed by wrong ones more than once, or they changed
-    again and again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,26 +93,6 @@ class Observed:
             and found.observed_generation == self.obj.meta.generation
             and self.obj.status.hostname == self.obj.spec.hostname
         )
-
-    def trend(
-        self, question: str, at: float, said: str, floor: float, *, wary: bool = True, least: int = 1
-    ) -> Trend:
-        """What the readings since ``floor`` say together; this one said ``said`` (empty: as wanted).
-
-        ``wary``: the first right answer after wrong ones may be chance; otherwise it is what was waited for.
-        ``least``: how many right answers in a row are believed if none was wrong.
-        """
-        past = [text for when, text in self.memory.dns.answers.get(question, ()) if floor <= when < at]
-        past.append(said)
-        run = next((n for n, text in enumerate(reversed(past)) if text != said), len(past))
-        turns = sum(not a and bool(b) for a, b in itertools.pairwise(past))
-        changes = sum(a != b for a, b in itertools.pairwise(past))
-        alternates = turns >= 2 or changes >= 4
-        doubtful = turns > 0 or (wary and any(past))
-        confirmations = self.settings.confirmations
-        enough = 2 * confirmations if alternates else confirmations if doubtful else least
-        # The same wrong answer several times in a row is that answer, whatever was said before.
-        return Trend(run, run >= enough, alternates and (run < confirmations or not said))
 
     def streak(self, question: str, at: float) -> int:
         """How many readings in a row, this one included, did not satisfy."""

@@ -254,7 +254,7 @@ LIVENESS = (
         "E7",
         "Resolvers that never answer leave the verdict as it was",
         "reconcile/rules/resolution.py",
-        "    soft = fact.misses < s.settings.confirmations\n",
+        "    soft = not lasting(s, fact.misses)\n",
         "    soft = True\n",
         tests=(
             "tests/reconcile/test_verdict.py::test_resolvers_without_an_answer_end_ready_after_the_confirmations",
@@ -264,9 +264,10 @@ LIVENESS = (
         "ptr-drift-stands",
         "E7",
         "A PTR that somebody changed is left so",
-        "reconcile/rules/ptr_write.py",
-        "    if not pause or not is_repair(observed, eip):\n",
-        "    if not is_repair(observed, eip):\n",
+        "reconcile/rules/ptr.py",
+        "    if (contested := ptr_write.too_many_repairs(s, builder, eip)) is not None:\n",
+        "    if ptr_write.is_repair(s, eip):\n        return bad(reasons.PTR_CONTESTED, hostname)\n"
+        "    if (contested := ptr_write.too_many_repairs(s, builder, eip)) is not None:\n",
         runs=(Run("drift"),),
     ),
     Mutant(

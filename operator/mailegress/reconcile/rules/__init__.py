@@ -11,7 +11,8 @@ the guarantees that it keeps (``docs/guarantees.md``). The rules are pure: they 
 ``claims``           who may write for a hostname and an address
 ``adoption``         what that was there before may be adopted, and whose a PTR is
 ``a_record``         the A record under Managed; ``observed_record``: under Observed
-``record_changes``   change batches; ``confirmation``: what confirms an ownership record
+``record_changes``   change batches; ``ownership_check``: is an ownership record genuine?
+``confirmations``    how many readings in a row it takes until an answer counts
 ``propagation``      every authoritative server returns the A record
 ``ptr``              the PTR of each address; ``ptr_write``: may a PTR be written now?
 ``leaving``          may an address leave its record, or a hostname its PTR, now?
@@ -34,9 +35,10 @@ from mailegress.api.conditions import ACCEPTED, FORWARD_READY, RESOLVED, REVERSE
 from mailegress.model.facts import Fact
 from mailegress.reconcile.claim_index import Standing
 from mailegress.reconcile.observe import Observed
-from mailegress.reconcile.result import Finding, Plan, bad, from_fault, good, unknown
+from mailegress.reconcile.result import Finding, Plan, bad, good, unknown
 from mailegress.reconcile.rules import (
     a_record,
+    confirmations,
     deletion,
     finalizer,
     observed_record,
@@ -180,28 +182,20 @@ def _wait(observed: Observed, builder: PlanBuilder, findings: dict[str, Finding]
 
 
 def _end_for_outage(observed: Observed, record: Forward, ptrs: Reverse) -> tuple[Forward, Reverse]:
-    """Conditions that are True end when what they rest on cannot be read any more."""
-    outage = _outage(observed, record)
-    if outage is None:
-        return record, ptrs
-    return (
-        replace(record, finding=outage) if record.finding.ok else record,
-        replace(ptrs, finding=outage) if ptrs.finding.ok else ptrs,
-    )
-
-
-def _outage(observed: Observed, record: Forward) -> Finding | None:
-    """A verdict stands for a few readings without an answer, not for ever.
+    """Conditions that are True end when what they rest on cannot be read any more.
 
     Only the regions and the record that this object uses count: a region that fails ends nobody else's conditions.
     """
     facts: list[Fact[Any]] = [observed.views.addresses.get(r) for r in targets_rule.regions(observed)]
     if record.zone is not None:
         facts.append(observed.views.records.get(record.zone.id, observed.obj.spec.hostname))
-    for fact in facts:
-        if fact.fault is not None and fact.misses >= observed.settings.confirmations:
-            return replace(from_fault(fact.fault), soft=False)
-    return None
+    outage = confirmations.outage(observed, facts)
+    if outage is None:
+        return record, ptrs
+    return (
+        replace(record, finding=outage) if record.finding.ok else record,
+        replace(ptrs, finding=outage) if ptrs.finding.ok else ptrs,
+    )
 
 
 def _accepted(observed: Observed, targets: Targets, claims: Claims) -> Finding:

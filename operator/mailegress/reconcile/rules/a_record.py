@@ -30,9 +30,9 @@ from mailegress.reconcile.result import (
 from mailegress.reconcile.rules import suspend, unseen
 from mailegress.reconcile.rules.adoption import nobody_joins, pointed, ptr_problem, record_problem
 from mailegress.reconcile.rules.claims import Claims, Hold
-from mailegress.reconcile.rules.confirmation import recorded_places, vouched
 from mailegress.reconcile.rules.delegation import delegated
 from mailegress.reconcile.rules.leaving import Leaving, leaving
+from mailegress.reconcile.rules.ownership_check import recorded_places, vouched
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
 from mailegress.reconcile.rules.propagation import prove
 from mailegress.reconcile.rules.record_changes import mark_set, swap

@@ -30,8 +30,8 @@ from mailegress.reconcile.result import (
 )
 from mailegress.reconcile.rules import finalizer, ptr_write, status_fields, unseen
 from mailegress.reconcile.rules.claims import marked_holder
-from mailegress.reconcile.rules.confirmation import own_mark
 from mailegress.reconcile.rules.leaving import unread
+from mailegress.reconcile.rules.ownership_check import own_mark
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
 from mailegress.reconcile.rules.ptr import pending_since
 from mailegress.reconcile.rules.record_changes import remove, simple_a, writing

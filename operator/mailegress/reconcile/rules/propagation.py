@@ -18,6 +18,7 @@ from mailegress.reconcile.dns_checks import Seen, Verdict
 from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import Finding, NeedAuthorities, NeedSpot, Notice, bad, good, unknown
 from mailegress.reconcile.rules import delegation
+from mailegress.reconcile.rules.confirmations import lasting, trend_of
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
 
 QUESTION = "authorities"
@@ -77,7 +78,7 @@ def prove(
         known = {reason.name: reason for reason in (reasons.INTERCEPTED, reasons.DNS_LIMIT_EXCEEDED)}
         unusable = reasons.LAME_NAME_SERVER if reading.fault.answered else reasons.AUTHORITIES_UNREACHABLE
         why = known.get(reading.fault.reason, unusable)
-        soft = reading.misses < s.settings.confirmations
+        soft = not lasting(s, reading.misses)
         return Proof(bad(why, f"For {hostname}: {reading.fault.message}. {why.remedy}", soft=soft))
     # A condition stands without a new reading of all of them, but nothing becomes Ready on it.
     if report is None and stands and not requested and s.stands(READY):
@@ -94,7 +95,7 @@ def prove(
     builder.heard[QUESTION] = (reading.at, said)
     # What Route 53 was told reaches one server after the other; a record that others keep may also rotate, so that all
     # servers give the wanted answer by chance. Authorities cache nothing: a second reading is another sample.
-    trend = s.trend(QUESTION, reading.at, said, wrote_at, wary=not exact, least=1 if exact else 2)
+    trend = trend_of(s, QUESTION, reading.at, said, wrote_at, wary=not exact, least=1 if exact else 2)
     if verdict.seen is Seen.AGREE:
         if not stands and not trend.consistent:
             return _unconfirmed(s, builder, reading, trend.run, varies=trend.varies)
@@ -103,7 +104,7 @@ def prove(
         recent = s.obj.spec.suspend or reading.at >= s.now - s.settings.gate_seconds
         return Proof(good(reasons.RECORD_IN_SYNC, message), verified=recent)
     streak = builder.ask_again(s, QUESTION, reading, lambda due: NeedAuthorities(hostname, due))
-    confirm = s.settings.confirmations if verdict.dissent != 1 else 2 * s.settings.confirmations
+    soft = not lasting(s, streak, times=2 if verdict.dissent == 1 else 1)
     reason = {
         Seen.SILENT: reasons.AUTHORITIES_UNREACHABLE,
         Seen.UNDELEGATED: reasons.ZONE_NOT_DELEGATED,
@@ -112,7 +113,7 @@ def prove(
     if verdict.seen is Seen.WRONG and trend.varies:
         reason = reasons.ANSWERS_VARY
     remedy = reason.remedy if reason is reasons.ANSWERS_VARY else verdict.remedy or reason.remedy
-    return Proof(bad(reason, f"For {hostname}: {verdict.text}. {remedy}", soft=streak < confirm))
+    return Proof(bad(reason, f"For {hostname}: {verdict.text}. {remedy}", soft=soft))
 
 
 def _spot(
@@ -162,10 +163,10 @@ def _lame(
     s, hostname, reason = observed, observed.obj.spec.hostname, reasons.LAME_NAME_SERVER
     usable = usable and verdict.agreeing >= 2
     asked_at = max(reading.at, reading.tried_at)
-    if not usable or s.streak(QUESTION, asked_at) < s.settings.confirmations:
+    if not usable or not lasting(s, s.streak(QUESTION, asked_at)):
         streak = builder.ask_again(s, QUESTION, reading, lambda due: NeedAuthorities(hostname, due))
         text = f"For {hostname}: {verdict.text}. {reason.remedy}"
-        return Proof(bad(reason, text, soft=streak < s.settings.confirmations))
+        return Proof(bad(reason, text, soft=not lasting(s, streak)))
     # Confirmed: asked again in its turn only.
     builder.unsatisfied[QUESTION] = asked_at
     message = (

@@ -27,6 +27,7 @@ from mailegress.reconcile.rules import ptr_write, suspend
 from mailegress.reconcile.rules.a_record import Forward
 from mailegress.reconcile.rules.adoption import left_alone, ptr_problem
 from mailegress.reconcile.rules.claims import Claims, Hold
+from mailegress.reconcile.rules.confirmations import lasting
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
 from mailegress.reconcile.rules.targets import Targets
 
@@ -215,7 +216,7 @@ def _unsupported(observed: Observed, builder: PlanBuilder, forward: Forward, eip
     reading = unknown(
         reasons.PROGRESSING, f"Querying public resolvers for the PTR of {eip.public_ip}.", soft=True
     )
-    streak = s.settings.confirmations
+    confirmed = True
     if not forward.finding.ok and forward.finding.soft:
         return reading
     if forward.finding.ok and s.views.dns.resolvers:
@@ -230,10 +231,11 @@ def _unsupported(observed: Observed, builder: PlanBuilder, forward: Forward, eip
         if dns_checks.ptr_seen(report, eip.public_ip, hostname):
             return good(reasons.PTR_IN_SYNC, f"{eip.public_ip} has the PTR {hostname} in DNS.")
         streak = builder.ask_again(s, "reverse", fact, lambda due: NeedPublic(hostname, addresses, due))
+        confirmed = lasting(s, streak)
     return bad(
         reasons.REVERSE_UNSUPPORTED,
         f"AWS has no API for the PTR of {eip.public_ip} in {eip.region}: ask AWS Support to set it to {hostname}.",
-        soft=streak < s.settings.confirmations,
+        soft=not confirmed,
     )
 
 

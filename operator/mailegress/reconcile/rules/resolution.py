@@ -16,6 +16,7 @@ from mailegress.reconcile.dns_checks import Differs, PublicVerdict, Seen
 from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import Finding, NeedPublic, Notice, bad, good, unknown
 from mailegress.reconcile.rules.a_record import Forward
+from mailegress.reconcile.rules.confirmations import lasting, trend_of
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
 from mailegress.reconcile.rules.ptr import Reverse
 
@@ -88,7 +89,7 @@ def assess(observed: Observed, builder: PlanBuilder, forward: Forward, reverse: 
         return unknown(
             reasons.RESOLVERS_UNREACHABLE,
             f"{verdict.text}. {_remedy_of_silence(s, report)}",
-            soft=streak < s.settings.confirmations,
+            soft=not lasting(s, streak),
         )
     return _weigh(s, builder, fact, verdict, wanted, reverse.switched_at, stands=stands)
 
@@ -126,7 +127,7 @@ def _no_answer(
     s, hostname, fault = observed, observed.obj.spec.hostname, fact.fault
     assert fault is not None
     builder.ask_again(s, QUESTION, fact, lambda due: NeedPublic(hostname, wanted, due))
-    soft = fact.misses < s.settings.confirmations
+    soft = not lasting(s, fact.misses)
     if soft and not stands:
         return unknown(reasons.PROGRESSING, f"Querying public resolvers for {hostname}.", soft=True)
     remedy = _VALIDATION.format(hostname=hostname) if fault.answered else reasons.RESOLVERS_UNREACHABLE.remedy
@@ -169,7 +170,7 @@ def _weigh(
     agree = verdict.seen is Seen.AGREE
     said = verdict.minority or verdict.text
     builder.heard[QUESTION] = (fact.at, said)
-    trend = s.trend(QUESTION, fact.at, said, switched_at)
+    trend = trend_of(s, QUESTION, fact.at, said, switched_at)
     views = f"{verdict.heard} public resolvers return matching A and PTR records for {hostname} (iprev=pass)"
     if agree and not verdict.minority and (stands or trend.consistent):
         return good(reasons.FCRDNS_PASS, f"{views}.")
@@ -177,7 +178,7 @@ def _weigh(
     def again(due: float) -> NeedPublic:
         return NeedPublic(hostname, wanted, due)
 
-    if agree and verdict.minority and trend.run >= s.settings.confirmations and not trend.varies:
+    if agree and verdict.minority and lasting(s, trend.run) and not trend.varies:
         # Confirmed: asked again in its turn only.
         builder.unsatisfied[QUESTION] = max(fact.at, fact.tried_at)
         return _outvoted(s, builder, verdict, views)
@@ -192,7 +193,7 @@ def _weigh(
     if trend.varies:
         reason, remedy = reasons.ANSWERS_VARY, reasons.ANSWERS_VARY.remedy
     text = verdict.text or f"public resolvers answered differently for {hostname} between readings"
-    return bad(reason, f"{text}. {remedy}", soft=streak < s.settings.confirmations)
+    return bad(reason, f"{text}. {remedy}", soft=not lasting(s, streak))
 
 
 def _outvoted(observed: Observed, builder: PlanBuilder, verdict: PublicVerdict, views: str) -> Finding:

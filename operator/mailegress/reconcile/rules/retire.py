@@ -18,8 +18,8 @@ from mailegress.reconcile.result import ChangeRecords, NeedAuthorities, NeedName
 from mailegress.reconcile.rules import unseen
 from mailegress.reconcile.rules.a_record import Forward
 from mailegress.reconcile.rules.claims import marked_holder
-from mailegress.reconcile.rules.confirmation import own_mark, vouched
 from mailegress.reconcile.rules.leaving import leaving, unread
+from mailegress.reconcile.rules.ownership_check import own_mark, vouched
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
 from mailegress.reconcile.rules.ptr import Reverse, reset
 from mailegress.reconcile.rules.record_changes import changed, remove, simple_a, without, writing

@@ -19,6 +19,7 @@ from mailegress.model.facts import Fact
 from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import Finding, NeedRegion, NeedZoneLook, NeedZones, bad, from_fault, unknown
 from mailegress.reconcile.rules import targets
+from mailegress.reconcile.rules.confirmations import lasting
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
 
 
@@ -183,9 +184,9 @@ def _verdict(observed: Observed, where: FormerRecord, fact: Fact[ZoneLook], look
     if look is None:
         if fact.fault is None:
             return looking
-        lasting = fact.misses >= observed.settings.confirmations
+        long = lasting(observed, fact.misses)
         asked = from_fault(fact.fault, f"Looking for hosted zone {where.zone_id}: ")
-        return Unseen(replace(asked, soft=asked.soft and not lasting), waits=not lasting)
+        return Unseen(replace(asked, soft=asked.soft and not long), waits=not long)
     if look.there:
         return looking
     what = f"Hosted zone {where.zone_id} holds records of {where.hostname}"
