@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import signal
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
+from sandbox.ports import ReservedPort
 from sandbox.waiting import wait_until
 
 REPO = Path(__file__).resolve().parent.parent
@@ -38,13 +39,17 @@ class OperatorProcess:
         self.program: tuple[str, ...] = ("-m", "mailegress")
         """The interpreter's arguments."""
         self._process: subprocess.Popen[bytes] | None = None
+        self._reserved: ReservedPort | None = None
 
     def start(self, **settings: str) -> None:
         """Start and wait until it is ready. ``settings`` become ``MAILEGRESS_*`` variables."""
         if self._process is not None and self._process.poll() is None:
             raise RuntimeError(f"{self.name} is running")
         self.environ |= {f"MAILEGRESS_{name.upper()}": value for name, value in settings.items()}
-        self.port = _free_port()
+        if self._reserved is not None:
+            self._reserved.release()
+        self._reserved = ReservedPort()
+        self.port = self._reserved.number
         environ = self.environ | {
             "MAILEGRESS_HTTP_ADDRESS": f"127.0.0.1:{self.port}",
             "PYTHONPATH": str(REPO / "operator"),
@@ -80,7 +85,7 @@ class OperatorProcess:
         except urllib.error.HTTPError as error:
             with error:
                 return error.code, error.read().decode()
-        except OSError:
+        except (OSError, http.client.HTTPException):  # the second: it ended in the midst of its answer
             return 0, ""
 
     @property
@@ -122,9 +127,3 @@ class OperatorProcess:
             "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:]) if self.log.exists() else ""
         )
 
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from sandbox.controlplane import ControlPlane
+from sandbox.ports import ReservedPort
 from sandbox.tools.cache import Cache
 from sandbox.tools.gotool import GoModule, GoTool, build
 from sandbox.waiting import wait_until
@@ -45,17 +45,6 @@ def say(line: str) -> None:
     print(line, file=sys.stderr)
 
 
-def free_ports(count: int) -> list[int]:
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
-
-
 @pytest.fixture(scope="module")
 def kubeconfig(plane: ControlPlane) -> Path:
     """Of kube-state-metrics' service account, which may do what the shipped manifest lets it do."""
@@ -71,7 +60,8 @@ def samples(
 ) -> Iterator[list[Sample]]:
     """What it serves about the MailEgresses of the story."""
     program = build(PIN, Cache.of(os.environ, say), os.environ, say)
-    port, own = free_ports(2)
+    reserved = [ReservedPort(), ReservedPort()]
+    port, own = (each.number for each in reserved)
     log = tmp_path_factory.mktemp("ksm") / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -104,6 +94,8 @@ def samples(
     finally:
         process.terminate()
         process.wait(10)
+        for each in reserved:
+            each.release()
 
 
 def scrape(port: int) -> list[Sample]:

@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, TypeVar
 
 import urllib3
@@ -83,6 +84,13 @@ class Replicas:
             lambda: self._coordination.read_namespaced_lease(LEASE, NAMESPACE), "the lease", 404
         )
         return (lease.spec.holder_identity or "") if lease is not None else ""
+
+    def renewed(self) -> datetime:
+        """When the holder of the Lease renewed it last, by its own clock."""
+        lease = patiently(lambda: self._coordination.read_namespaced_lease(LEASE, NAMESPACE), "the lease")
+        assert lease is not None
+        when: datetime = lease.spec.renew_time
+        return when
 
     def other(self, name: str) -> str:
         return next(each for each in self.all if each != name)
