@@ -265,9 +265,7 @@ async def _metrics() -> str:
     )
     census = ConditionCounts(lambda: PENDING_TIME)
     census.put("", initial_status())
-    register_gauges(
-        made, Controller(clock, WorkerSettings()), LastContact(clock), aws, census, lambda owner: False
-    )
+    register_gauges(made, Controller(clock, WorkerSettings()), LastContact(clock), aws, census, ())
     # A labelled metric shows its labels once it is used.
     made.reconcile("ok", 0.1)
     made.aws_call("ec2", "DescribeAddresses", "OK", 0.1)

@@ -341,7 +341,7 @@ def test_orphans_are_counted_by_owner_object_and_zone() -> None:
     put("Z2", "a.example.com", "us", dead)
 
     def count(*zones: str) -> int:
-        return store.orphans(lambda uid: uid == alive, lambda owner: owner == "us", zones)
+        return store.orphans({alive}, {"us"}, zones)
 
     assert (count("Z1"), count("Z1", "Z2"), count()) == (1, 2, 0)
     store.put("Z1", NameView("a.example.com"), 1.0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
-from typing import Protocol
 
 from mailegress.cli.dependencies import Dependencies
 from mailegress.cli.settings import Settings
@@ -14,16 +13,8 @@ from mailegress.kube.lease import LeaderGuard, LeaseElector, LeaseSettings
 from mailegress.reconcile.write_guard import WriteGuard
 
 
-class Elector(Protocol):
-    """See :meth:`mailegress.kube.lease.LeaseElector.run`."""
-
-    async def run(
-        self, on_started: Callable[[], None], finish: Callable[[], Awaitable[object]], stop: asyncio.Event
-    ) -> None: ...
-
-
 class AlwaysActive:
-    """The only replica."""
+    """The only replica; see :class:`mailegress.kube.lease.LeaseElector`."""
 
     async def run(
         self, on_started: Callable[[], None], finish: Callable[[], Awaitable[object]], stop: asyncio.Event
@@ -40,7 +31,7 @@ def guard(settings: Settings, dependencies: Dependencies) -> WriteGuard:
     return dependencies.guard
 
 
-def elector(kube: KubeClient, guard: WriteGuard, dependencies: Dependencies) -> Elector:
+def elector(kube: KubeClient, guard: WriteGuard, dependencies: Dependencies) -> LeaseElector | AlwaysActive:
     """The elector that belongs to a :func:`guard`."""
     if not isinstance(guard, LeaderGuard):
         return AlwaysActive()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Container
 
 from mailegress.aws.wiring import Aws
 from mailegress.engine.controller import Controller
@@ -34,13 +34,13 @@ def register_gauges(
     contact: LastContact,
     aws: Aws,
     condition_counts: ConditionCounts,
-    mine: Callable[[str], bool],
+    owners: Container[str],
 ) -> None:
-    """``mine``: whether an owner ID is this installation's."""
+    """``owners``: the owner IDs of this installation."""
 
     def orphans() -> float:
         # Until all objects are listed, every record would be one.
-        return float(aws.records.orphans(controller.claims.live, mine)) if controller.listed else 0.0
+        return float(aws.records.orphans(controller.claims, owners)) if controller.listed else 0.0
 
     metrics.gauge(
         "mailegress_queue_depth",

@@ -145,7 +145,7 @@ class Operator:
             sleep=outside.sleep,
         )
         register_gauges(
-            self._metrics, controller, self._contact, aws, reconciler.condition_counts, rules.mine
+            self._metrics, controller, self._contact, aws, reconciler.condition_counts, rules.owners
         )
         relister = Relister(
             self._kube.list_all,

@@ -136,6 +136,10 @@ class ClaimIndex:
     def __len__(self) -> int:
         return len(self._by_uid)
 
+    def __contains__(self, uid: object) -> bool:
+        """Is this the UID of a live object?"""
+        return uid in self._by_uid
+
     def put(self, key: str, obj: MailEgress) -> set[str]:
         """Take in an object; the keys of objects whose claims this may change come back."""
         claimant = Claimant(

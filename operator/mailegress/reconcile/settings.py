@@ -52,5 +52,10 @@ class ReconcileSettings:
         least = self.retry_seconds if first is None else first
         return backoff_seconds(attempts, least, self.retry_max_seconds)
 
+    @property
+    def owners(self) -> tuple[str, ...]:
+        """The owner IDs whose records this installation may change."""
+        return (self.owner_id, *self.accept_owner_ids)
+
     def mine(self, owner: str) -> bool:
-        return owner == self.owner_id or owner in self.accept_owner_ids
+        return owner in self.owners

@@ -196,8 +196,8 @@ LIVENESS = (
         "E5",
         "Ownership records without an object are not counted",
         "aws/route53/record_index.py",
-        "            if not live(uid)\n",
-        "            if live(uid)\n",
+        "            if uid not in live\n",
+        "            if uid in live\n",
         tests=("tests/aws/test_aws_records.py::test_orphans_are_counted_by_owner_object_and_zone",),
     ),
     Mutant(

@@ -14,6 +14,7 @@ from mailegress.aws.api import AwsError, Service
 from mailegress.aws.ec2.listing import Identity
 from mailegress.aws.rate_limit import Priority
 from mailegress.aws.runtime import Runtime
+from mailegress.aws.shared_reading import Reading
 from mailegress.model.aws import Absence, RegionView
 from mailegress.model.facts import NEVER
 from mailegress.reconcile.ports import Key
@@ -40,23 +41,21 @@ class _Missing:
 
 
 class AbsenceWatch:
-    """One region's missing EIPs. ``sweep(key, not_before)`` has the region read again."""
+    """One region's missing EIPs."""
 
     def __init__(
         self,
         runtime: Runtime,
         region: str,
         identity: Identity,
-        view: Callable[[], RegionView | None],
+        reading: Reading[RegionView],
         known: KnownEips,
-        sweep: Callable[[Key, float], None],
     ) -> None:
         self._rt = runtime
         self._region = region
         self._identity = identity
-        self._view = view
+        self._reading = reading
         self._known = known
-        self._sweep = sweep
         self._missing: dict[str, _Missing] = {}
         self._mass: set[str] = set()
         self._acknowledged: set[str] = set()
@@ -71,7 +70,7 @@ class AbsenceWatch:
 
     def watch(self, key: Key, allocation_id: str) -> Absence:
         """What is known; looking goes on in the background, and ``key`` is woken when that changes."""
-        view = self._view()
+        view = self._reading.fact.value
         if view is not None and allocation_id in view.eips:
             return Absence.PRESENT
         now = self._rt.clock()
@@ -95,7 +94,7 @@ class AbsenceWatch:
         now = self._rt.clock()
         for allocation_id in allocation_ids:
             self._mass.discard(allocation_id)
-            view = self._view()
+            view = self._reading.fact.value
             if view is None or allocation_id not in view.eips:
                 self._acknowledged.add(allocation_id)
             missing = self._missing.get(allocation_id)
@@ -106,7 +105,7 @@ class AbsenceWatch:
 
     def swept(self) -> None:
         """A sweep was completed."""
-        view = self._view()
+        view = self._reading.fact.value
         if view is None:
             return
         self._mass -= view.eips.keys()
@@ -150,7 +149,7 @@ class AbsenceWatch:
             self._running = False
 
     async def _look(self) -> None:
-        view = self._view()
+        view = self._reading.fact.value
         began = self._rt.clock()
         if view is not None:
             self._assess(view)
@@ -175,7 +174,7 @@ class AbsenceWatch:
                     self._missing[allocation_id].due = again
             return
         self._backoff.reset()
-        view = self._view()
+        view = self._reading.fact.value
         ours = view is not None and view.account_id == account
         there = {row.allocation_id for row in rows}
         for allocation_id in ids:
@@ -185,7 +184,7 @@ class AbsenceWatch:
             if allocation_id in there:
                 del self._missing[allocation_id]
                 for key in missing.keys:
-                    self._sweep(key, began)
+                    self._reading.request(key, began)
             else:
                 self._note_missing(missing, began, ours)
 

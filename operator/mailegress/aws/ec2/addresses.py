@@ -33,10 +33,8 @@ class _Region:
         self._newer: dict[str, _Newer] = {}
         self._sweeper = Sweeper(runtime, region, identity)
         self.reading: Reading[RegionView] = Reading(runtime, f"region-{region}", self._read, self._read_done)
-        self.poller = PtrPoller(runtime, region, self._pending, self.store, self.reading.request)
-        self.absence = AbsenceWatch(
-            runtime, region, identity, lambda: self.reading.fact.value, known, self.reading.request
-        )
+        self.poller = PtrPoller(runtime, region, self._pending, self.store, self.reading)
+        self.absence = AbsenceWatch(runtime, region, identity, self.reading, known)
 
     async def _read(self) -> RegionView:
         began = self._rt.clock()

@@ -12,7 +12,8 @@ from mailegress.aws.api import AwsError, PtrRow, Service
 from mailegress.aws.errors import classify, is_throttle, refuses_the_request
 from mailegress.aws.rate_limit import Priority
 from mailegress.aws.runtime import Runtime
-from mailegress.model.aws import Ptr
+from mailegress.aws.shared_reading import Reading
+from mailegress.model.aws import Ptr, RegionView
 from mailegress.model.facts import NEVER, Fault
 from mailegress.reconcile.ports import Key
 
@@ -44,8 +45,8 @@ class PtrPoller:
     """One region's poll.
 
     ``pending(id)`` tells whether the PTR known last is in flight and since when it is known; ``store(ptrs, began)``
-    takes what a look saw; ``sweep(key, not_before)`` reads the whole region instead, for when an ID is unknown to
-    AWS: one such ID fails a look at all of them. A look that is refused for another reason is divided until it is
+    takes what a look saw; ``reading`` is asked for the whole region instead when an ID is unknown to AWS: one such ID
+    fails a look at all of them. A look that is refused for another reason is divided until it is
     known whose refusal it is: that of one address delays and fails no other.
     """
 
@@ -55,13 +56,13 @@ class PtrPoller:
         region: str,
         pending: Callable[[str], tuple[bool, float]],
         store: Callable[[Mapping[str, Ptr], float], None],
-        sweep: Callable[[Key, float], None],
+        reading: Reading[RegionView],
     ) -> None:
         self._rt = runtime
         self._region = region
         self._pending = pending
         self._store = store
-        self._sweep = sweep
+        self._reading = reading
         self._watched: dict[str, _Watched] = {}
         self._alone: dict[str, _Alone] = {}
         self._signal = runtime.signal()
@@ -239,7 +240,7 @@ class PtrPoller:
                 self.faults[allocation_id] = (fault, began)
         for key in woken:
             if gone:
-                self._sweep(key, began)
+                self._reading.request(key, began)
             else:
                 self._rt.wake(key)
 

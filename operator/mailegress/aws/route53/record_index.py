@@ -6,7 +6,7 @@ sweep leaves the bare name, so that an absent name is known to be absent and a p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from mailegress.api.names import OWNERSHIP_LABEL, ownership_name
@@ -156,14 +156,12 @@ class RecordStore:
     def marked(self, uid: str) -> tuple[tuple[str, str], ...]:
         return tuple(self._marks.get(uid, ()))
 
-    def orphans(
-        self, live: Callable[[str], bool], mine: Callable[[str], bool], zones: Collection[str]
-    ) -> int:
-        """Ownership records of owners that are ``mine`` whose UID is no ``live`` object, in these zones."""
+    def orphans(self, live: Container[str], owners: Container[str], zones: Container[str]) -> int:
+        """Ownership records in these zones with one of these owner IDs, whose UID is not that of a ``live`` object."""
         return sum(
-            mine(mark.owner)
+            mark.owner in owners
             for uid, places in self._marks.items()
-            if not live(uid)
+            if uid not in live
             for zone_id, hostname in places
             if zone_id in zones and (mark := self._mark(zone_id, hostname)) is not None and mark.uid == uid
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from mailegress.aio.backoff import Backoff
@@ -95,9 +95,9 @@ class RecordCache:
     def holder(self, hostname: str) -> Sequence[tuple[str, NameView]]:
         return self._store.holders(hostname)
 
-    def orphans(self, live: Callable[[str], bool], mine: Callable[[str], bool]) -> int:
+    def orphans(self, live: Container[str], owners: Container[str]) -> int:
         """Ownership records of our owner without an object, in what was read of the editable zones; reads nothing."""
-        return self._store.orphans(live, mine, {zone.id for zone in self._editable()})
+        return self._store.orphans(live, owners, {zone.id for zone in self._editable()})
 
     def all_swept(self) -> Fact[bool]:
         zones = self._zones.get()
