@@ -15,6 +15,10 @@ from sandbox.local import CRDS
 from sandbox.operator import OperatorProcess
 from tests.support.stories.story import GROUP, PLURAL, Story
 
+STOPPED = 9.0
+"""Seconds in which a stop must be over here, where other processes want the processor too; Kubernetes waits for 15
+(``deploy/base``). The exact bound is ``tests/cli/test_lifecycle.py``'s: 4.8 s, or less if nothing hangs."""
+
 
 def stop_seconds(operator: OperatorProcess) -> float:
     began = time.monotonic()
@@ -100,7 +104,7 @@ def test_sigterm_when_idle(story: Story) -> None:
     [eip] = story.eips()
     meg = story.meg("outbound", "mta.example.com", [eip]).wait()
     version, world = meg.get()["metadata"]["resourceVersion"], story.world()
-    assert stop_seconds(story.operator) < 5
+    assert stop_seconds(story.operator) < STOPPED
     assert_calm_end(story.operator)
     assert meg.get()["metadata"]["resourceVersion"] == version
     story.assert_world(world)
@@ -108,7 +112,7 @@ def test_sigterm_when_idle(story: Story) -> None:
 
 @pytest.mark.parametrize("operation", ["ChangeResourceRecordSets", "DescribeAddresses"])
 def test_sigterm_with_work_in_flight(story: Story, operation: str) -> None:
-    """Given an AWS call that hangs, SIGTERM still ends the operator with 0 in less than five seconds, and the next one
+    """Given an AWS call that hangs, SIGTERM still ends the operator with 0 before Kubernetes kills it, and the next one
     ends the work without doing it twice."""
     story.zone()
     [eip] = story.eips()
@@ -116,7 +120,7 @@ def test_sigterm_with_work_in_flight(story: Story, operation: str) -> None:
     story.aws.add_fault("delay", operation=operation, delay=20.0, count=1)
     meg = story.meg("outbound", "mta.example.com", [eip])
     story.until(lambda: story.calls(operation), "the call")
-    assert stop_seconds(story.operator) < 5
+    assert stop_seconds(story.operator) < STOPPED
     story.operator.start()
     meg.wait()
     assert len(story.calls("ChangeResourceRecordSets")) == 1
@@ -129,7 +133,7 @@ def test_a_sigterm_is_obeyed_without_an_api_server(story: Story) -> None:
     story.plane.stop_apiserver()
     try:
         if story.operator.running:
-            assert stop_seconds(story.operator) < 5
+            assert stop_seconds(story.operator) < STOPPED
             assert_calm_end(story.operator)
     finally:
         story.plane.start_apiserver()
@@ -270,7 +274,7 @@ def test_json_logs(bare_story: Story) -> None:
     [eip] = story.eips()
     meg = story.meg("outbound", "mta.example.com", [eip]).wait()
     meg.delete()
-    assert stop_seconds(story.operator) < 5
+    assert stop_seconds(story.operator) < STOPPED
     text = story.operator.log.read_text()
     lines: list[dict[str, Any]] = [json.loads(line) for line in text.splitlines()]
     assert all({"time", "level", "logger", "message"} <= set(line) for line in lines)
@@ -315,7 +319,7 @@ def test_only_the_leader_acts(bare_story: Story) -> None:
     ]
     assert [item["spec"]["holderIdentity"] for item in lease] == ["left"]
     began = time.monotonic()
-    assert stop_seconds(left) < 5
+    assert stop_seconds(left) < STOPPED
     meg.spec(hostname="renamed.example.com")
     meg.wait()
     assert time.monotonic() - began < 30
