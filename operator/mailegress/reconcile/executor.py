@@ -1,9 +1,13 @@
-"""Carrying out a step: readings are asked for, writes are handed over."""
+"""Carries out a plan: requests readings, hands over the one write. Decides nothing.
+
+The plan is made by the rules. A reading or write that is handed over wakes the object when its outcome is known.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from mailegress.api.names import FINALIZER
 from mailegress.api.types import MailEgress, parse_meta
@@ -35,6 +39,8 @@ logger = logging.getLogger("mailegress.reconcile")
 
 
 class Executor:
+    """Carries out plans."""
+
     def __init__(
         self, requests: Requests, writers: Writers, kube: Kube, objects: ObjectStore, wake: Wake
     ) -> None:
@@ -45,7 +51,7 @@ class Executor:
         self._wake = wake
 
     def request(self, key: str, plan: Plan) -> None:
-        """Ask for the readings that the plan wants; the key is woken when they are there."""
+        """Request the readings that the plan needs, and take back queued PTR writes that it no longer wants (S1)."""
         requests = self._requests
         for need in plan.needs:
             match need:
@@ -77,9 +83,8 @@ class Executor:
             self._writers.ptrs.take_back(region, allocation_id)
 
     async def act(self, key: str, obj: MailEgress, plan: Plan, memory: Memory, now: float) -> None:
-        """Hand over the one write of this step."""
-        action = plan.action
-        match action:
+        """Hand over the one write of the plan. Returns when the finalizer is written, or the AWS write is queued."""
+        match plan.action:
             case AddFinalizer():
                 await self._finalizers(obj, lambda present: (*present, FINALIZER))
                 decision(logger, object=key, action="add finalizer", outcome="done")
@@ -95,29 +100,13 @@ class Executor:
                     last = self._writers.ptrs.state(region, allocation_id)
                     memory.ptrs.repairs.record(allocation_id, now, last)
                 self._writers.ptrs.set_ptr(key, region, allocation_id, hostname, before)
-                decision(
-                    logger,
-                    object=key,
-                    action="set PTR",
-                    outcome="submitted",
-                    address=public_ip,
-                    hostname=hostname,
-                    heal=heal,
-                )
+                _log_ptr(key, "set PTR", public_ip, hostname, heal=heal)
             case ResetPtr(region, allocation_id, public_ip, hostname, before):
                 self._writers.ptrs.reset_ptr(key, region, allocation_id, before)
-                decision(
-                    logger,
-                    object=key,
-                    action="reset PTR",
-                    outcome="submitted",
-                    address=public_ip,
-                    hostname=hostname,
-                )
-            case None:
-                return
+                _log_ptr(key, "reset PTR", public_ip, hostname)
 
     async def _finalizers(self, obj: MailEgress, change: Callable[[Sequence[str]], Sequence[str]]) -> None:
+        """Replace the finalizers with what ``change`` makes of them; those of others stay (S2)."""
         meta = obj.meta
         present: Sequence[str] = meta.finalizers
         if meta.foreign_finalizers:
@@ -130,3 +119,8 @@ class Executor:
             meta.namespace, meta.name, meta.resource_version, change(present)
         )
         self._objects.seen(stored)
+
+
+def _log_ptr(key: str, action: str, address: str, hostname: str, **more: bool) -> None:
+    fields: dict[str, Any] = {"address": address, "hostname": hostname, **more}
+    decision(logger, object=key, action=action, outcome="submitted", **fields)

@@ -1,4 +1,4 @@
-"""What one pass decides: values only."""
+"""What one reconcile decides, as values: the readings needed, at most one write, and what the status reports."""
 
 from __future__ import annotations
 
@@ -240,7 +240,7 @@ class Plan:
     taken_back: tuple[tuple[str, str], ...] = ()
     """(region, allocation ID) whose queued PTR write is not wanted any more."""
     wait: float = 0.0
-    """Seconds until the next pass if nothing wakes it earlier."""
+    """Seconds until the next reconcile if nothing wakes the object earlier."""
     hostname: str = ""
     addresses: tuple[AddressStatus, ...] = ()
     public_ips: tuple[str, ...] = ()
@@ -258,7 +258,7 @@ class Plan:
     blocked_on: frozenset[str] | None = frozenset()
     """UIDs of the CRs whose release this one waits for; None while the claims are still being looked into."""
     standing: Standing | None = None
-    """What this pass found out about the object's right to hold something by age; None: nothing."""
+    """What this reconcile found about the object's right to hold something by age; None: nothing."""
     suspended: bool = False
     """``suspend`` holds a write back; ``held_back`` says in words which."""
     held_back: str = ""

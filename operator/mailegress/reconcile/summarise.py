@@ -1,9 +1,16 @@
-"""The one place that turns verdicts into conditions. Pure.
+"""Findings become conditions here, and nowhere else. Pure.
 
-Steps report findings; nothing but this module decides what a condition says, how long an unanswered question leaves it
-standing, and when somebody must be called.
+The rules report findings. This module decides what each condition says, what Ready says (the first condition in
+``DEPENDENCE`` that is not True), and whether an object that is not Ready is Reconciling or Stalled. Each condition
+carries the generation that was observed, and the status carries the same one (S6).
 
-Each condition carries the generation that was observed, and the status carries the same one (S6).
+**When Stalled is set**: at once for a reason that only a person can resolve (``stalls_at_once`` in ``api/reasons.py``);
+for any other reason when nothing moved for ``stalled_after_seconds`` (30 minutes by default), where "moved" is a change
+of ``progress_key``. A restart does not reset it: Stalled stays while generation and reason stay (``_stalled``).
+
+**When a condition drops**: a finding that is not enough to change it is ``soft``, and ``_standing`` then keeps the
+condition of this generation (E3, S7). How many readings in a row are enough (three by default) is decided in
+``rules/confirmations.py``.
 """
 
 from __future__ import annotations
@@ -165,16 +172,16 @@ def patience(
 ) -> float:
     """Seconds for which ``status`` may stay unwritten because its reader would not miss it; 0 = write it now.
 
-    On the way to Ready most statuses live for a moment: readings arrive one after the other, a write waits for its
-    batch. Each costs the API server a write and its watchers an event, and of a thousand new objects the last one
-    waits for all of them. What is about to be done, what was lost, what needs a human and what is Ready is never
-    held back; only ``among_many`` new objects the first word about one waits until its change is handed over, for there
-    is nothing verified yet that it could take back.
+    On the way to Ready most statuses are replaced within moments: readings arrive one after the other, a write waits
+    for its batch. Each status costs the API server a write, and its watchers an event. A status is never held back if
+    an action follows it, if a condition was lost, if a person must act, or if the object is Ready. One exception: among
+    many new objects (``among_many``) the first status of each waits until its change is handed over, because nothing
+    was verified yet.
     """
     old, generation = obj.status, obj.meta.generation
     first = among_many and old.observed_generation == -1
     if plan.deleting and _same_words(old, status):
-        # Of many addresses one after the other loses its PTR: what is said of the step does not change.
+        # The PTRs of many addresses are reset one after the other; the conditions do not change meanwhile.
         return quiet_seconds
     if plan.action is not None and not (first and isinstance(plan.action, AddFinalizer | ChangeRecords)):
         return 0.0
@@ -185,24 +192,27 @@ def patience(
         or status.last_handled_reconcile_at != old.last_handled_reconcile_at
     ):
         return 0.0
-    if {c.type for c in status.conditions} - {RECONCILING} != {c.type for c in old.conditions} - {
-        RECONCILING
-    }:
+    if _types(status) != _types(old):
         return 0.0
-    for condition in status.conditions:
-        before = old.condition(condition.type)
-        if condition.type == READY and condition.status == TRUE:
-            return 0.0
-        if before is not None and before.status == TRUE and condition.status != TRUE:
-            return 0.0
-        if condition.status != TRUE and condition.reason not in TRANSITIONAL:
-            return 0.0
+    if any(_matters(old.condition(c.type), c) for c in status.conditions):
+        return 0.0
     if _origins(status) != _origins(old):
         return 0.0
     if _only_insync(old, status):
-        # Told with what the authorities say, which is about to be known.
+        # Reported together with the answers of the authoritative servers, which are about to arrive.
         return 12 * quiet_seconds
     return 2 * quiet_seconds if first else quiet_seconds
+
+
+def _matters(before: Condition | None, condition: Condition) -> bool:
+    """Must a reader see this condition at once: Ready, lost, or in need of somebody?"""
+    if condition.status == TRUE:
+        return condition.type == READY
+    return (before is not None and before.status == TRUE) or condition.reason not in TRANSITIONAL
+
+
+def _types(status: Status) -> set[str]:
+    return {c.type for c in status.conditions} - {RECONCILING}
 
 
 def _same_words(old: Status, new: Status) -> bool:

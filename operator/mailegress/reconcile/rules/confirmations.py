@@ -1,7 +1,8 @@
 """How many readings in a row it takes until an answer counts: ``--confirmations``, by default three.
 
 1. A reading that fails, or that contradicts a condition which is True, does not end the condition before as many of
-   them were made in a row (:func:`lasting`). Until then its finding is soft, and ``summarise.py`` keeps the condition.
+   them were made in a row (:func:`lasting`); twice as many if only one authoritative server contradicts it. Until then
+   its finding is soft, and ``summarise.py`` keeps the condition.
 2. The wanted answer after others counts when it is given as often in a row, and twice as often if the answers alternate
    (:func:`trend_of`).
 3. A list of AWS that cannot be read ends the conditions that rest on it after as many failures in a row
