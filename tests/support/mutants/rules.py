@@ -51,8 +51,8 @@ RULES = (
         "S9",
         "Who lost the hostname writes all the same",
         "reconcile/rules/a_record.py",
-        "        if self.contest.hostname is not Hold.MINE:\n",
-        "        if self.contest.hostname is Hold.UNKNOWN:\n",
+        "        if self.claims.hostname is not Hold.MINE:\n",
+        "        if self.claims.hostname is Hold.UNKNOWN:\n",
         runs=(Run("conflict-takeover"),),
     ),
     Mutant(

@@ -66,25 +66,19 @@ def plan(observed: Observed) -> Plan:
     if observed.deleting:
         return deletion.plan(observed)  # S5 S8 E5
     builder = PlanBuilder()
-    targets = targets_rule.resolve(observed, builder)  # selectors → Elastic IPs, and which are lost: S2 E8
-    zone = zones.choose(observed, builder)  # the hosted zone: S3 S12
-    claims = claims_rule.decide(
-        observed, builder, targets, zone
-    )  # one object per hostname and address: S9 E4
+    targets = targets_rule.resolve(observed, builder)  # S2 E8
+    zone = zones.choose(observed, builder)  # S3 S12
+    claims = claims_rule.decide(observed, builder, targets, zone)  # S9 E4
     refusal = targets_rule.refusal(observed, targets)
-    searching = retire.search(observed, builder)  # what a former process may have left: E2
-    retire.withdraw_lost(observed, builder, targets)  # lost addresses leave former names first: S2
-    record = _record(observed, builder, targets, claims, zone, refusal)  # the A record: S2 S4 E1 E7
-    retire.keep_equal(
-        observed, builder, targets, record
-    )  # resolvers may ask a former zone, before the PTRs: S3
-    ptrs = _ptrs(observed, builder, targets, claims, record, refusal)  # after every server agrees: S1 S4 E7
-    owed = (*retire.retire(observed, builder, targets, record, ptrs), *searching)  # make before break: S3 S4
-    record, ptrs = _end_for_outage(observed, record, ptrs)  # for the objects that use what fails: E8
-    resolved = resolution.assess(observed, builder, record, ptrs)  # public resolvers: S7
-    shown = status_fields.of_live(
-        observed, builder, targets, claims, zone, record, ptrs, resolved
-    )  # S8 S12 E3
+    searching = retire.search(observed, builder)  # E2
+    retire.withdraw_lost(observed, builder, targets)  # S2: before any other write
+    record = _record(observed, builder, targets, claims, zone, refusal)  # S2 S4 E1 E7
+    retire.keep_equal(observed, builder, targets, record)  # S3: before the PTRs
+    ptrs = _ptrs(observed, builder, targets, claims, record, refusal)  # S1 S4 E7
+    owed = (*retire.retire(observed, builder, targets, record, ptrs), *searching)  # S3 S4
+    record, ptrs = _end_for_outage(observed, record, ptrs)  # E8
+    resolved = resolution.assess(observed, builder, record, ptrs)  # S7
+    shown = status_fields.of_live(observed, builder, targets, claims, zone, record, ptrs, resolved)  # S8 E3
     findings = {
         ACCEPTED: refusal or claims.finding or _accepted(observed, targets, claims),
         FORWARD_READY: record.finding,
@@ -92,9 +86,8 @@ def plan(observed: Observed) -> Plan:
         RESOLVED: resolved,
     }
     _tell_unseen(observed, builder, targets, shown.former, findings)
-    return _finish(
-        observed, builder, targets, claims, record, findings, owed, shown
-    )  # suspend; finalizer: S8
+    # Held back by suspend, or preceded by the finalizer.
+    return _finish(observed, builder, targets, claims, record, findings, owed, shown)  # S8
 
 
 def _record(

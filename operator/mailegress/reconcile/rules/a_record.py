@@ -72,7 +72,7 @@ class Forward:
 
 
 def assess(
-    observed: Observed, builder: PlanBuilder, targets: Targets, contest: Claims, choice: Choice
+    observed: Observed, builder: PlanBuilder, targets: Targets, claims: Claims, choice: Choice
 ) -> Forward:
     """Compare the record with what is wanted; propose at most one change batch."""
     zone, hostname = choice.zone, observed.obj.spec.hostname
@@ -93,7 +93,7 @@ def assess(
         )
     view = fact.value
     assert view is not None
-    return _Record(observed, builder, targets, contest, choice, zone, view, write, fact.at).judge()
+    return _Record(observed, builder, targets, claims, choice, zone, view, write, fact.at).judge()
 
 
 def _floor(observed: Observed, at: float) -> float:
@@ -110,7 +110,7 @@ class _Record:
     observed: Observed
     builder: PlanBuilder
     targets: Targets
-    contest: Claims
+    claims: Claims
     choice: Choice
     zone: Zone
     view: NameView
@@ -139,11 +139,11 @@ class _Record:
             change_id=self.write.change_id if self.write is not None and self.write.publishing else None,
             held=(mine and simple is not None) or self._still_held(simple, marked),
         )
-        if self.contest.hostname is not Hold.MINE:
-            return self._with(base, self.contest.finding or base.finding)
+        if self.claims.hostname is not Hold.MINE:
+            return self._with(base, self.claims.finding or base.finding)
         if self.write is not None and self.write.busy and not self._must_shrink():
             return self._with(base, under_way(self.write, self._writing(wanted)))
-        if not self.targets.known or not self.contest.decided:
+        if not self.targets.known or not self.claims.decided:
             # What is wanted is not known yet, so nothing that is there can be called wrong.
             fault = self.targets.fault
             return self._with(
@@ -155,7 +155,7 @@ class _Record:
         conflict = record_problem(
             s,
             self.targets,
-            self.contest,
+            self.claims,
             self.view,
             mark,
             mine=mine,
@@ -172,7 +172,7 @@ class _Record:
             base = replace(base, held=base.held or not s.obj.spec.suspend)
             return self._with(base, self._propose(changes, why, wanted))
         if not wanted and not values:
-            return self._with(base, nobody_joins(s, self.targets, self.contest))
+            return self._with(base, nobody_joins(s, self.targets, self.claims))
         return self._settled(base, old)
 
     @staticmethod
@@ -206,7 +206,7 @@ class _Record:
         final = {
             e.public_ip
             for e in self.targets.wanted.values()
-            if self.contest.allows(e.allocation_id) and self.joins(e, values if mine else frozenset())
+            if self.claims.allows(e.allocation_id) and self.joins(e, values if mine else frozenset())
         }
         if self.targets.mass or not self.targets.known or any(e.eip is None for e in self.targets.entries):
             # A selector that resolves to none never shrinks the set; what cannot be told apart stays, unless lost.

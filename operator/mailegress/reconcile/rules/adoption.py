@@ -24,13 +24,13 @@ from mailegress.reconcile.rules.record_changes import simple_a
 from mailegress.reconcile.rules.targets import Targets
 
 
-def nobody_joins(observed: Observed, targets: Targets, contest: Claims) -> Finding:
+def nobody_joins(observed: Observed, targets: Targets, claims: Claims) -> Finding:
     """Why no address may be in the A record: the cause itself, for Ready carries the first blocker."""
     entry = targets.problem
     if entry is not None and entry.reason is not None:
         return bad(entry.reason, f"{entry.detail}. {entry.reason.remedy}")
-    if contest.finding is not None:
-        return contest.finding
+    if claims.finding is not None:
+        return claims.finding
     problems = (ptr_problem(observed, eip) for eip in targets.wanted.values())
     return next(
         (p for p in problems if p is not None),
@@ -41,7 +41,7 @@ def nobody_joins(observed: Observed, targets: Targets, contest: Claims) -> Findi
 def record_problem(
     observed: Observed,
     targets: Targets,
-    contest: Claims,
+    claims: Claims,
     view: NameView,
     mark: Mark | None,
     *,
@@ -84,7 +84,7 @@ def record_problem(
         )
     if not wanted:
         # With nothing to compare it with, what stands there is not the matter.
-        return nobody_joins(s, targets, contest)
+        return nobody_joins(s, targets, claims)
     if view.mark is not None:
         if mark is None:
             return bad(

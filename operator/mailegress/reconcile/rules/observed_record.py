@@ -16,11 +16,11 @@ from mailegress.reconcile.rules.propagation import prove
 from mailegress.reconcile.rules.targets import Targets
 
 
-def assess(observed: Observed, builder: PlanBuilder, targets: Targets, contest: Claims) -> Forward:
+def assess(observed: Observed, builder: PlanBuilder, targets: Targets, claims: Claims) -> Forward:
     """The record must contain every address that may join; more values, and a CNAME in between, are fine."""
-    if contest.hostname is not Hold.MINE:
+    if claims.hostname is not Hold.MINE:
         return Forward(
-            contest.finding or unknown(reasons.PROGRESSING, "Checking which MailEgress has the hostname.")
+            claims.finding or unknown(reasons.PROGRESSING, "Checking which MailEgress has the hostname.")
         )
     if not targets.known:
         fault = targets.fault
@@ -33,13 +33,13 @@ def assess(observed: Observed, builder: PlanBuilder, targets: Targets, contest: 
         frozenset(
             e.public_ip
             for e in targets.wanted.values()
-            if contest.allows(e.allocation_id)
+            if claims.allows(e.allocation_id)
             and (_had(observed, e.allocation_id) or ptr_problem(observed, e) is None)
         )
         - targets.lost
     )
     if not joining:
-        return Forward(nobody_joins(observed, targets, contest))
+        return Forward(nobody_joins(observed, targets, claims))
     proof = prove(observed, builder, joining, NEVER, exact=False, pointed=pointed(observed, targets))
     finding = proof.finding
     entry = targets.problem

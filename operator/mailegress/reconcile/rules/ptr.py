@@ -50,7 +50,7 @@ class Reverse:
 
 
 def assess(
-    observed: Observed, builder: PlanBuilder, targets: Targets, contest: Claims, forward: Forward
+    observed: Observed, builder: PlanBuilder, targets: Targets, claims: Claims, forward: Forward
 ) -> Reverse:
     """Judge every wanted EIP's PTR; propose at most one write."""
     by_eip: dict[str, Finding] = {}
@@ -58,7 +58,7 @@ def assess(
         if entry.public_ip in targets.lost:
             builder.taken_back.append((entry.region or "", entry.allocation_id or ""))
     for allocation_id, eip in targets.wanted.items():
-        by_eip[allocation_id] = _judge(observed, builder, contest, forward, eip)
+        by_eip[allocation_id] = _judge(observed, builder, claims, forward, eip)
     settled = bool(by_eip) and all(f.ok for f in by_eip.values())
     switched = max(
         (observed.memory.ptrs.ptr_since.get((a, observed.obj.spec.hostname), observed.now) for a in by_eip),
@@ -91,12 +91,12 @@ def _nothing(observed: Observed, targets: Targets) -> Finding:
     return unknown(reasons.PROGRESSING, "Finding the Elastic IPs.", soft=True)
 
 
-def _judge(observed: Observed, builder: PlanBuilder, contest: Claims, forward: Forward, eip: Eip) -> Finding:
+def _judge(observed: Observed, builder: PlanBuilder, claims: Claims, forward: Forward, eip: Eip) -> Finding:
     hostname = observed.obj.spec.hostname
     joined = forward.mine and eip.public_ip in forward.values
-    if contest.eips.get(eip.allocation_id) is Hold.UNKNOWN or (not forward.known and forward.finding.soft):
+    if claims.eips.get(eip.allocation_id) is Hold.UNKNOWN or (not forward.known and forward.finding.soft):
         return unknown(reasons.PROGRESSING, "Reading the state of an address.", soft=True)
-    if not contest.allows(eip.allocation_id):
+    if not claims.allows(eip.allocation_id):
         # Neither which address it is nor what its PTR shows: it may be another tenant's.
         return bad(reasons.PENDING, "The PTR is set after this object has claimed the address.")
     if not joined and (problem := ptr_problem(observed, eip)) is not None:

@@ -1,9 +1,10 @@
 """What ``spec.suspend`` holds back: every write to AWS, with one exception.
 
-The rules plan as usual, so the status states which write is held back, and readings are requested as usual. The
-exception is a change that only takes lost addresses out of a record: they may belong to a third party by now (S2).
-Not held back: the status, the finalizer's removal and the cleanup of a deleted object, which does not ask this module.
-A suspended object that holds nothing yet lets the next one in line go first (``claim_index.py``).
+The rules plan as usual, so the status states which write is held back. Readings may be older than a write requires
+(``propagation.py``, ``leaving.py``): they only have to show what the write would be. The exception is a change that
+only takes lost addresses out of a record: they may belong to a third party by now (S2). Not held back: the status, and
+the cleanup of a deleted object, which does not ask this module. A suspended object that holds nothing yet lets the next
+one in line go first (``claim_index.py``).
 """
 
 from __future__ import annotations
