@@ -187,3 +187,18 @@ def test_a_record_that_is_nobodys_is_told_with_the_next_list_of_its_zone() -> No
     state.wait(seconds=0.5)
     state.change_record(host=0, what="foreign-a")
     state.teardown()
+
+
+def test_a_ptr_that_somebody_else_set_to_the_hostname_goes_with_the_record() -> None:
+    """The object had no PTR yet when it was deleted; then its address got the hostname by hand."""
+    state = MailWorld()
+    state.create(name="a", spec={"elasticIPs": [{"allocationID": "EIP1"}], "hostname": "out.example.com"})
+    state.trouble_dns(server=2, what="SERVFAIL")
+    state.wait_longer(seconds=60.0)
+    state.blind(what="ec2-denied")
+    state.delete(name="a")
+    state.wait(seconds=31.0)
+    state.change_ptr(eip=1, name="out.example.com")
+    state.unblind()
+    state.wait_longer(seconds=60.0)
+    state.teardown()

@@ -11,7 +11,7 @@ from mailegress.model.ownership import Mark
 from sandbox.aws.model.eip import Eip
 from tests.support.simulation.apiserver import ApiServer
 from tests.support.simulation.apiwire import Object
-from tests.support.simulation.facts import Batch, mark_of
+from tests.support.simulation.facts import Batch, bare, mark_of
 from tests.support.simulation.world import World
 
 GATE = 60.0
@@ -111,8 +111,12 @@ class Ledger:
             self.violated("S8", f"{what} without the finalizer")
 
     def _uid_of_ptr(self, eip: Eip) -> str | None:
+        """Whoever set it, or has the record of the name if somebody else did."""
         ours = self._set.get(eip.public_ip) or self._giving.get(eip.public_ip)
-        return ours[1] if ours else None
+        if ours is not None:
+            return ours[1]
+        mark = self._mark_at(shown) if (shown := bare(eip.ptr)) is not None else None
+        return mark.uid if mark is not None else None
 
     def _holder(self, hostname: str) -> Object | None:
         """The live object whose mark stands at the name, else the oldest one that wants it."""
