@@ -175,7 +175,7 @@ def test_the_hook_waits_until_every_object_is_gone(cluster: ControlPlane) -> Non
     assert timeout.startswith("--timeout=")
     cluster.kubectl("create", "namespace", "hook")
     scene = Live(cluster, "last-one", "hook")
-    scene.apply(scene.desk.eip(1))
+    scene.apply(scene.harness.eip(1))
     assert scene.body["metadata"]["finalizers"] == [FINALIZER]
 
     def hook(limit: str) -> int:

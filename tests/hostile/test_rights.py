@@ -17,30 +17,30 @@ from sandbox.aws.local import LocalAws
 from sandbox.aws.model import AwsFault
 from sandbox.cloud import OPERATOR_ARN, OPERATOR_KEY, OPERATOR_USER
 from sandbox.shipped import ZONE_POLICY, fill
-from tests.support.planner import ACCOUNT, OTHER_UID, ZONE, Desk, mine, obj, recorded
+from tests.support.planner import ACCOUNT, OTHER_UID, ZONE, PlannerHarness, mine, obj, recorded
 
 HOST, FOREIGN = "mta.example.com", "192.0.2.77"
 Bound = Callable[..., None]
 
 
-def changed(desk: Desk, rounds: int, **spec: object) -> int:
+def changed(harness: PlannerHarness, rounds: int, **spec: object) -> int:
     """A records that an object changes or removes in some rounds, its status written after each."""
-    me, count = obj(HOST, [desk.eip(1, HOST)], **spec), 0
+    me, count = obj(HOST, [harness.eip(1, HOST)], **spec), 0
     for number in range(rounds):
-        desk.now = desk.dns.at = desk.dns.public_at = 400.0 * number
-        plan = desk.plan(me)
+        harness.now = harness.dns.at = harness.dns.public_at = 400.0 * number
+        plan = harness.plan(me)
         if isinstance(plan.action, ChangeRecords):
             count += any(c.record_set.type == "A" for c in plan.action.changes)
-            desk.records.apply(plan.action.zone_id, plan.action.hostname, plan.action.changes)
-        me = desk.written(me, plan)
+            harness.records.apply(plan.action.zone_id, plan.action.hostname, plan.action.changes)
+        me = harness.written(me, plan)
     return count
 
 
-def forged_at(hostname: str) -> Desk:
+def forged_at(hostname: str) -> PlannerHarness:
     """A third party's A record, and beside it an ownership record with the object's own UID."""
-    desk = Desk()
-    desk.records.put(hostname, [FOREIGN], mine())
-    return desk
+    harness = PlannerHarness()
+    harness.records.put(hostname, [FOREIGN], mine())
+    return harness
 
 
 def test_a_forged_ownership_record_changes_no_a_record(bound: Bound) -> None:
@@ -55,12 +55,12 @@ def test_a_forged_ownership_record_changes_no_a_record(bound: Bound) -> None:
 
 
 def test_the_loser_of_a_claim_sees_no_detail(bound: Bound) -> None:
-    desk = Desk()
-    eip = desk.eip(1, "theirs.example.com", instance_id="i-0fedcba9876543210")
-    desk.take(obj("theirs.example.com", [eip], uid=OTHER_UID, created="2025-01-01T00:00:00Z"))
-    desk.records.put("theirs.example.com", [eip.public_ip], mine(OTHER_UID))
+    harness = PlannerHarness()
+    eip = harness.eip(1, "theirs.example.com", instance_id="i-0fedcba9876543210")
+    harness.take(obj("theirs.example.com", [eip], uid=OTHER_UID, created="2025-01-01T00:00:00Z"))
+    harness.records.put("theirs.example.com", [eip.public_ip], mine(OTHER_UID))
     me = obj(HOST, [eip])
-    told = json.dumps(desk.written(me, desk.plan(me)).status.to_dict())
+    told = json.dumps(harness.written(me, harness.plan(me)).status.to_dict())
     details = (ACCOUNT, eip.public_ip, eip.instance_id, "theirs.example.com")
     assert eip.allocation_id in told, "what the user wrote is repeated"
     bound(

@@ -163,7 +163,7 @@ class Chaos:
         for knob in knobs:
             cloud.dns("knob-remove", id=knob)
 
-    def deeds(self) -> Iterator[Callable[[], None]]:
+    def actions(self) -> Iterator[Callable[[], None]]:
         """Until the time is over and each kind was there: every kind before any comes again, shuffled by the seed."""
         kinds = [
             self.kill,
@@ -178,9 +178,9 @@ class Chaos:
         while True:
             bag = [self.kill] * 2 + [self.terminate] + kinds
             self.rng.shuffle(bag)
-            for deed in bag:
-                yield deed
-                done.add(deed.__name__)
+            for action in bag:
+                yield action
+                done.add(action.__name__)
                 if time.monotonic() >= self.until and len(done) == len(kinds):
                     return
 
@@ -291,10 +291,10 @@ def test_whatever_happens_to_them_everything_is_right_in_the_end(pair: Replicas)
     try:
         for wish in wishes[1:]:
             chaos.create(wish)
-        for deed in chaos.deeds():
+        for action in chaos.actions():
             chaos.edits()
             pair.keep()
-            deed()
+            action()
             pair.keep()
             chaos.look()
         while not any(wish.spec for wish in wishes):

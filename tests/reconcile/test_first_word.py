@@ -12,7 +12,7 @@ from mailegress.engine.burst import CreationBurst
 from mailegress.reconcile import summarise
 from mailegress.reconcile.ports import MANY
 from mailegress.reconcile.result import Action, AddFinalizer, ChangeRecords, Finding, Plan, SetPtr, unknown
-from tests.support.planner import Desk, obj
+from tests.support.planner import PlannerHarness, obj
 
 HOST = "mta.example.com"
 
@@ -23,7 +23,7 @@ WRITE = ChangeRecords("Z1", HOST, (), "create A 203.0.113.1")
 def patience(
     action: Action | None, before: Status, *, among_many: bool, finding: Finding | None = None
 ) -> float:
-    mine = replace(obj(HOST, [Desk().eip(1)]), status=before)
+    mine = replace(obj(HOST, [PlannerHarness().eip(1)]), status=before)
     waiting = finding or unknown(reasons.CHANGE_PENDING, "Route 53 is about to be told.")
     plan = Plan(
         findings=dict.fromkeys(summarise.DEPENDENCE, waiting), action=action, wait=60.0, hostname=HOST

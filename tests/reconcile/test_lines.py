@@ -11,7 +11,7 @@ from mailegress.api.types import MailEgress
 from mailegress.reconcile.claim_index import ClaimIndex, Standing
 from mailegress.reconcile.result import Plan
 from mailegress.reconcile.rules import claims
-from tests.support.planner import UID, Desk, mine, obj, verdict
+from tests.support.planner import UID, PlannerHarness, mine, obj, verdict
 
 A, B = "a.example.com", "b.example.com"
 OLD, NEW = "2025-01-01T00:00:00Z", "2026-01-01T00:00:00Z"
@@ -26,109 +26,109 @@ def suspended(item: MailEgress) -> MailEgress:
     return replace(item, spec=replace(item.spec, suspend=True))
 
 
-def passed(desk: Desk, item: MailEgress) -> Plan:
+def passed(harness: PlannerHarness, item: MailEgress) -> Plan:
     """One pass, with the claims taken down as the reconciler does."""
-    plan = desk.plan(item)
+    plan = harness.plan(item)
     if plan.standing is not None:
-        desk.claims.stand(item.meta.uid, plan.standing)
+        harness.claims.stand(item.meta.uid, plan.standing)
     if plan.blocked_on is not None:
-        desk.claims.set_blocked(item.meta.uid, plan.blocked_on)
+        harness.claims.set_blocked(item.meta.uid, plan.blocked_on)
     return plan
 
 
-def accepted(desk: Desk, item: MailEgress) -> str:
-    return verdict(passed(desk, item), ACCEPTED).reason
+def accepted(harness: PlannerHarness, item: MailEgress) -> str:
+    return verdict(passed(harness, item), ACCEPTED).reason
 
 
 def test_a_suspended_object_holds_nothing_by_its_age() -> None:
-    desk = Desk()
-    eip = desk.eip(1)
+    harness = PlannerHarness()
+    eip = harness.eip(1)
     old = suspended(obj(A, [eip], created=OLD))
     new = obj(A, [eip], uid=numbered(2), created=NEW)
-    passed(desk, old)
-    desk.take(new)
-    assert accepted(desk, new) == "Accepted"
-    assert accepted(desk, old) == "HostnameConflict"
+    passed(harness, old)
+    harness.take(new)
+    assert accepted(harness, new) == "Accepted"
+    assert accepted(harness, old) == "HostnameConflict"
 
 
 def test_an_object_whose_selectors_resolve_to_nothing_holds_nothing_by_its_age() -> None:
-    desk = Desk()
-    there, missing = desk.eip(1), desk.eip(2)
-    del desk.book.eips[missing.allocation_id]
+    harness = PlannerHarness()
+    there, missing = harness.eip(1), harness.eip(2)
+    del harness.book.eips[missing.allocation_id]
     old = obj(A, [missing], created=OLD)
     new = obj(A, [there], uid=numbered(2), created=NEW)
-    passed(desk, old)
-    assert accepted(desk, new) == "Accepted"
-    desk.book.eips[missing.allocation_id] = missing
-    desk.records.put(A, [there.public_ip], mine(numbered(2)))
-    assert accepted(desk, old) == "HostnameConflict", "what the younger one holds by now it keeps"
+    passed(harness, old)
+    assert accepted(harness, new) == "Accepted"
+    harness.book.eips[missing.allocation_id] = missing
+    harness.records.put(A, [there.public_ip], mine(numbered(2)))
+    assert accepted(harness, old) == "HostnameConflict", "what the younger one holds by now it keeps"
 
 
 def test_a_hopeless_object_holds_nothing_by_its_age_until_it_is_edited() -> None:
-    desk = Desk()
-    eip = desk.eip(1)
+    harness = PlannerHarness()
+    eip = harness.eip(1)
     old = obj(A, [eip], created=OLD, forward=OBSERVED)
     new = obj(B, [eip], uid=numbered(2), created=NEW)
-    passed(desk, old)
-    assert accepted(desk, new) == "AddressConflict"
-    desk.memories[UID].progress.stalled_generation = old.meta.generation
-    passed(desk, old)
-    assert accepted(desk, new) == "Accepted"
+    passed(harness, old)
+    assert accepted(harness, new) == "AddressConflict"
+    harness.memories[UID].progress.stalled_generation = old.meta.generation
+    passed(harness, old)
+    assert accepted(harness, new) == "Accepted"
     edited = replace(old, meta=replace(old.meta, generation=old.meta.generation + 1))
-    passed(desk, edited)
-    passed(desk, edited)
-    assert accepted(desk, new) == "AddressConflict"
+    passed(harness, edited)
+    passed(harness, edited)
+    assert accepted(harness, new) == "AddressConflict"
 
 
 def test_a_suspended_object_keeps_what_its_mark_shows() -> None:
-    desk = Desk()
-    eip = desk.eip(1, A)
-    desk.records.put(A, [eip.public_ip], mine())
-    desk.publish(A)
+    harness = PlannerHarness()
+    eip = harness.eip(1, A)
+    harness.records.put(A, [eip.public_ip], mine())
+    harness.publish(A)
     old = suspended(obj(A, [eip], created=OLD))
-    passed(desk, old)
-    assert accepted(desk, obj(A, [eip], uid=numbered(2), created=NEW)) == "HostnameConflict"
+    passed(harness, old)
+    assert accepted(harness, obj(A, [eip], uid=numbered(2), created=NEW)) == "HostnameConflict"
 
 
 def test_a_suspended_object_under_observed_keeps_what_its_ptr_shows() -> None:
-    desk = Desk()
-    eip = desk.eip(1, A)
-    desk.dns.answers[A] = frozenset({eip.public_ip})
+    harness = PlannerHarness()
+    eip = harness.eip(1, A)
+    harness.dns.answers[A] = frozenset({eip.public_ip})
     old = suspended(obj(A, [eip], created=OLD, forward=OBSERVED))
-    passed(desk, old)
-    new = obj(A, [desk.eip(2)], uid=numbered(2), created=NEW, forward=OBSERVED)
-    assert accepted(desk, new) == "HostnameConflict"
+    passed(harness, old)
+    new = obj(A, [harness.eip(2)], uid=numbered(2), created=NEW, forward=OBSERVED)
+    assert accepted(harness, new) == "HostnameConflict"
 
 
 def test_nobody_takes_the_place_of_an_older_one_that_was_not_looked_at_yet() -> None:
-    desk = Desk()
-    eip = desk.eip(1)
-    desk.claims.put("mail/old", obj(A, [eip], created=OLD))
+    harness = PlannerHarness()
+    eip = harness.eip(1)
+    harness.claims.put("mail/old", obj(A, [eip], created=OLD))
     new = obj(A, [eip], uid=numbered(2), created=NEW)
-    plan = passed(desk, new)
+    plan = passed(harness, new)
     assert verdict(plan, ACCEPTED).reason == "Progressing"
     assert plan.action is None
-    assert plan.wait <= desk.settings.poll_seconds, "it looks again soon"
-    desk.claims.stand(UID, Standing(able=False))
-    assert accepted(desk, new) == "Accepted"
+    assert plan.wait <= harness.settings.poll_seconds, "it looks again soon"
+    harness.claims.stand(UID, Standing(able=False))
+    assert accepted(harness, new) == "Accepted"
 
 
 def test_of_several_that_hold_nothing_by_age_there_is_still_one_first() -> None:
-    desk = Desk()
-    eip = desk.eip(1)
+    harness = PlannerHarness()
+    eip = harness.eip(1)
     found = [
         suspended(obj(A, [eip], created=OLD)),
         suspended(obj(A, [eip], uid=numbered(2), created=NEW)),
     ]
     for item in found:
-        passed(desk, item)
-    assert [accepted(desk, item) for item in found] == ["Accepted", "HostnameConflict"]
+        passed(harness, item)
+    assert [accepted(harness, item) for item in found] == ["Accepted", "HostnameConflict"]
 
 
 def crowd(count: int) -> tuple[ClaimIndex, list[MailEgress]]:
     """Rivals for one name and one address, the first of them being the oldest."""
-    desk, claims = Desk(), ClaimIndex()
-    eip = desk.eip(1)
+    harness, claims = PlannerHarness(), ClaimIndex()
+    eip = harness.eip(1)
     items = []
     for number in range(count):
         item = obj(A, [eip], uid=numbered(number), created=f"2025-01-01T00:00:00.{number:06d}Z")
@@ -160,45 +160,45 @@ def test_thousands_that_wait_for_one_holder_do_not_wake_it() -> None:
 
 
 def test_who_is_further_back_in_line_looks_seldom_and_does_not_wait_for_the_release() -> None:
-    desk = Desk()
-    eip = desk.eip(1)
-    desk.records.put(A, (), mine(numbered(0)))
+    harness = PlannerHarness()
+    eip = harness.eip(1)
+    harness.records.put(A, (), mine(numbered(0)))
     holder, second, third = (
-        desk.take(obj(A, [eip], uid=numbered(number), created=f"2026-01-0{number + 1}T00:00:00Z"))
+        harness.take(obj(A, [eip], uid=numbered(number), created=f"2026-01-0{number + 1}T00:00:00Z"))
         for number in range(3)
     )
     for item in (holder, second, third):
-        passed(desk, item)
-    assert passed(desk, second).wait <= desk.settings.blocked_seconds
-    assert passed(desk, third).wait > desk.settings.resync_seconds / 2
-    assert accepted(desk, second) == accepted(desk, third) == "HostnameConflict"
-    desk.take(obj(B, [desk.eip(2)], uid=numbered(0), created=holder.meta.creation_timestamp))
-    assert accepted(desk, second) == "WaitingForRelease"
-    assert accepted(desk, third) == "HostnameConflict", "the second will have it"
+        passed(harness, item)
+    assert passed(harness, second).wait <= harness.settings.blocked_seconds
+    assert passed(harness, third).wait > harness.settings.resync_seconds / 2
+    assert accepted(harness, second) == accepted(harness, third) == "HostnameConflict"
+    harness.take(obj(B, [harness.eip(2)], uid=numbered(0), created=holder.meta.creation_timestamp))
+    assert accepted(harness, second) == "WaitingForRelease"
+    assert accepted(harness, third) == "HostnameConflict", "the second will have it"
 
 
 def test_a_crowd_without_its_hostname_does_not_look_at_all_that_want_the_address(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    desk = Desk()
-    first, wanted = desk.eip(1), desk.eip(2)
-    desk.records.put(A, (), mine(numbered(0)))
-    desk.take(obj(A, [first], uid=numbered(0), created="2026-01-01T00:00:00Z"))
+    harness = PlannerHarness()
+    first, wanted = harness.eip(1), harness.eip(2)
+    harness.records.put(A, (), mine(numbered(0)))
+    harness.take(obj(A, [first], uid=numbered(0), created="2026-01-01T00:00:00Z"))
     rivals = [
-        desk.take(obj(A, [wanted], uid=numbered(number), created=f"2026-01-02T00:00:{number:02d}Z"))
+        harness.take(obj(A, [wanted], uid=numbered(number), created=f"2026-01-02T00:00:{number:02d}Z"))
         for number in range(1, 50)
     ]
     asked = []
     real = claims._lost_name
     monkeypatch.setattr(claims, "_lost_name", lambda *args: asked.append(args) or real(*args))
     for item in rivals:
-        desk.claims.stand(item.meta.uid, Standing())
+        harness.claims.stand(item.meta.uid, Standing())
     for item in [*rivals, *rivals]:
         asked.clear()
-        passed(desk, item)
+        passed(harness, item)
         assert len(asked) <= 8
     asked.clear()
-    assert passed(desk, rivals[-1]).wait > desk.settings.resync_seconds / 2, (
+    assert passed(harness, rivals[-1]).wait > harness.settings.resync_seconds / 2, (
         "it is known whose the address is"
     )
     assert len(asked) <= 1

@@ -17,7 +17,7 @@ from mailegress.reconcile.executor import Executor
 from mailegress.reconcile.reconciler import Reconciler
 from mailegress.reconcile.result import NeedRegion, NeedZoneLook, NeedZones
 from mailegress.telemetry.metrics import Metrics
-from tests.support.planner import ACCOUNT, ZONE, Desk, body, mine, obj
+from tests.support.planner import ACCOUNT, ZONE, PlannerHarness, body, mine, obj
 
 HOST = "mta.example.com"
 KEY = "mail/meg-1"
@@ -54,20 +54,20 @@ async def test_an_object_that_is_stalled_is_not_passed_without_a_pause(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(Executor, "request", lambda *_: None)
-    desk = Desk()
-    eip = desk.eip(1)
-    desk.records.put(HOST, [eip.public_ip], mine())
+    harness = PlannerHarness()
+    eip = harness.eip(1)
+    harness.records.put(HOST, [eip.public_ip], mine())
     stored = Stored(body(HOST, [{"allocationID": eip.allocation_id}]))
     ports: Any = stored
     reconciler = Reconciler(
-        desk.ports, ports, ports, CreationBurst(lambda: desk.now), desk.settings, Metrics(),
-        wake=lambda key: None, clock=lambda: desk.now, timestamp=lambda: "2026-01-01T00:00:00Z",
+        harness.ports, ports, ports, CreationBurst(lambda: harness.now), harness.settings, Metrics(),
+        wake=lambda key: None, clock=lambda: harness.now, timestamp=lambda: "2026-01-01T00:00:00Z",
     )  # fmt: skip
     passes = 0
-    while desk.now < 2 * desk.settings.stalled_after_seconds:
+    while harness.now < 2 * harness.settings.stalled_after_seconds:
         passes += 1
-        assert passes < 1000, f"passed over and over at {desk.now:g} s"
-        desk.now += await reconciler.process(KEY) or 0.0
+        assert passes < 1000, f"passed over and over at {harness.now:g} s"
+        harness.now += await reconciler.process(KEY) or 0.0
     assert stored.stalled
 
 
@@ -79,20 +79,20 @@ DOUBLING = [60.0, 120.0, 240.0, 480.0]
 """Seconds between readings: --blocked-seconds, doubled; then --resync-seconds."""
 
 
-def lived(desk: Desk, me: MailEgress, until: float) -> list[float]:
+def lived(harness: PlannerHarness, me: MailEgress, until: float) -> list[float]:
     """The moments at which the regions or the zones were read again for this object alone."""
     read: list[float] = []
-    while desk.now < until:
-        plan = desk.plan(me)
+    while harness.now < until:
+        plan = harness.plan(me)
         due = [n for n in plan.needs if isinstance(n, NeedRegion | NeedZones)]
         if due:
-            assert all(need.not_before <= desk.now for need in due)
-            if not read or read[-1] < desk.now:
-                read.append(desk.now)
-            desk.book.at = desk.zones.at = desk.now
+            assert all(need.not_before <= harness.now for need in due)
+            if not read or read[-1] < harness.now:
+                read.append(harness.now)
+            harness.book.at = harness.zones.at = harness.now
         elif not any(isinstance(n, NeedZoneLook) for n in plan.needs):
-            desk.now += max(plan.wait, 1.0)
-        desk.zones.looked_at = desk.dns.at = desk.dns.public_at = desk.records.at = desk.now
+            harness.now += max(plan.wait, 1.0)
+        harness.zones.looked_at = harness.dns.at = harness.dns.public_at = harness.records.at = harness.now
     return read
 
 
@@ -101,56 +101,56 @@ def pauses(read: list[float], since: float = 0.0) -> list[float]:
     return [after - before for before, after in itertools.pairwise((since, *read))]
 
 
-def no_such_address(desk: Desk) -> MailEgress:
+def no_such_address(harness: PlannerHarness) -> MailEgress:
     return parse_object(body(HOST, [{"instanceID": "i-0123456789abcdef0"}]))
 
 
-def no_such_zone(desk: Desk) -> MailEgress:
-    desk.zones.zones = ()
-    return obj(HOST, [desk.eip(1)])
+def no_such_zone(harness: PlannerHarness) -> MailEgress:
+    harness.zones.zones = ()
+    return obj(HOST, [harness.eip(1)])
 
 
-def zone_of_another_account(desk: Desk) -> MailEgress:
+def zone_of_another_account(harness: PlannerHarness) -> MailEgress:
     status = {"hostname": HOST, "zone": {"id": ZONE.id, "name": ZONE.name, "accountID": ACCOUNT}}
-    desk.zones.zones, desk.zones.looks[ZONE.id] = (), ZoneLook(OTHER_ACCOUNT)
-    desk.records.unread.add(HOST)
-    return obj(HOST, [desk.eip(1)], status=status)
+    harness.zones.zones, harness.zones.looks[ZONE.id] = (), ZoneLook(OTHER_ACCOUNT)
+    harness.records.unread.add(HOST)
+    return obj(HOST, [harness.eip(1)], status=status)
 
 
-def address_of_another_account(desk: Desk) -> MailEgress:
-    eip = desk.eip(1, HOST)
-    desk.records.put(HOST, [eip.public_ip], mine())
-    desk.publish(HOST)
-    me = desk.written(obj(HOST, [eip]), desk.plan(obj(HOST, [eip])))
-    desk.book.eips.clear()
-    desk.book.account = OTHER_ACCOUNT
+def address_of_another_account(harness: PlannerHarness) -> MailEgress:
+    eip = harness.eip(1, HOST)
+    harness.records.put(HOST, [eip.public_ip], mine())
+    harness.publish(HOST)
+    me = harness.written(obj(HOST, [eip]), harness.plan(obj(HOST, [eip])))
+    harness.book.eips.clear()
+    harness.book.account = OTHER_ACCOUNT
     return me
 
 
-Hide = Callable[[Desk], MailEgress]
+Hide = Callable[[PlannerHarness], MailEgress]
 OUT_OF_SIGHT = [no_such_address, no_such_zone, zone_of_another_account, address_of_another_account]
 
 
 @pytest.mark.parametrize("hide", OUT_OF_SIGHT)
 def test_lists_are_read_again_ever_more_slowly_for_what_is_out_of_sight(hide: Hide) -> None:
-    desk = Desk()
-    me = hide(desk)
-    read = lived(desk, me, 4 * HOUR)
+    harness = PlannerHarness()
+    me = hide(harness)
+    read = lived(harness, me, 4 * HOUR)
     assert pauses(read)[:4] == pytest.approx(DOUBLING, abs=2)
     assert max(pauses(read)) <= 601
     assert len(read) <= 5 + 4 * HOUR / 590
     # An edit begins anew.
     edited = replace(me, meta=replace(me.meta, generation=me.meta.generation + 1))
-    began = desk.now
-    again = lived(desk, edited, began + HOUR)
+    began = harness.now
+    again = lived(harness, edited, began + HOUR)
     assert [p <= most + 2 for p, most in zip(pauses(again, began), DOUBLING, strict=False)] == [True] * 4
 
 
 @pytest.mark.parametrize("hide", [zone_of_another_account, address_of_another_account])
 def test_a_deletion_has_them_read_again_ever_more_slowly_too(hide: Hide) -> None:
-    desk = Desk()
-    me = hide(desk)
+    harness = PlannerHarness()
+    me = hide(harness)
     me = replace(me, meta=replace(me.meta, deletion_timestamp="2026-01-02T00:00:00Z"))
-    read = lived(desk, me, 4 * HOUR)
+    read = lived(harness, me, 4 * HOUR)
     assert len(read) <= 6 + 4 * HOUR / 590
     assert max(pauses(read)) <= 661, "passes come once a minute"

@@ -8,31 +8,31 @@ from mailegress.api.conditions import FORWARD_READY
 from mailegress.model.aws import Verb
 from mailegress.reconcile.result import ChangeRecords, SetPtr
 from tests.support.planned import HOST, NEW
-from tests.support.planner import OTHER_UID, Desk, mine, obj, verdict
+from tests.support.planner import OTHER_UID, PlannerHarness, mine, obj, verdict
 
 
 def test_a_renamed_adopted_record_stays() -> None:
     """Of an old name that was adopted only the mark goes."""
-    desk = Desk()
-    eip = desk.eip(1, NEW)
-    desk.records.put(HOST, [eip.public_ip], mine(adopted=True))
-    desk.records.put(NEW, [eip.public_ip], mine())
-    desk.publish(NEW)
+    harness = PlannerHarness()
+    eip = harness.eip(1, NEW)
+    harness.records.put(HOST, [eip.public_ip], mine(adopted=True))
+    harness.records.put(NEW, [eip.public_ip], mine())
+    harness.publish(NEW)
     me = obj(NEW, [eip])
-    desk.plan(me)
-    desk.plan(me)
-    desk.now += 1000
-    desk.book.at = desk.records.at = desk.dns.at = desk.now
-    plan = desk.plan(me)
+    harness.plan(me)
+    harness.plan(me)
+    harness.now += 1000
+    harness.book.at = harness.records.at = harness.dns.at = harness.now
+    plan = harness.plan(me)
     assert isinstance(plan.action, ChangeRecords)
     assert [(c.verb, c.record_set.type) for c in plan.action.changes] == [(Verb.DELETE, "TXT")]
 
 
 def test_adoption_writes_the_mark_alone() -> None:
-    desk = Desk()
-    eip = desk.eip(1)
-    desk.records.put(HOST, [eip.public_ip], ttl=77)
-    plan = desk.plan(obj(HOST, [eip]))
+    harness = PlannerHarness()
+    eip = harness.eip(1)
+    harness.records.put(HOST, [eip.public_ip], ttl=77)
+    plan = harness.plan(obj(HOST, [eip]))
     assert isinstance(plan.action, ChangeRecords)
     [change] = plan.action.changes
     assert (change.verb, change.record_set.type) == (Verb.CREATE, "TXT")
@@ -40,19 +40,19 @@ def test_adoption_writes_the_mark_alone() -> None:
 
 
 def test_adoption_never_is_a_conflict_and_writes_nothing() -> None:
-    desk = Desk()
-    eip = desk.eip(1)
-    desk.records.put(HOST, [eip.public_ip])
-    plan = desk.plan(obj(HOST, [eip], adoption="Never"))
+    harness = PlannerHarness()
+    eip = harness.eip(1)
+    harness.records.put(HOST, [eip.public_ip])
+    plan = harness.plan(obj(HOST, [eip], adoption="Never"))
     assert plan.action is None
     assert verdict(plan, FORWARD_READY).reason == "RecordNotAdopted"
 
 
 def test_the_first_change_of_an_adopted_set_makes_it_ours() -> None:
-    desk = Desk()
-    one, two = desk.eip(1), desk.eip(2)
-    desk.records.put(HOST, [one.public_ip], mine(adopted=True))
-    plan = desk.plan(obj(HOST, [one, two]))
+    harness = PlannerHarness()
+    one, two = harness.eip(1), harness.eip(2)
+    harness.records.put(HOST, [one.public_ip], mine(adopted=True))
+    plan = harness.plan(obj(HOST, [one, two]))
     assert isinstance(plan.action, ChangeRecords)
     marks = [c.record_set.values[0] for c in plan.action.changes if c.record_set.type == "TXT"]
     assert marks[0].startswith('"meg1 a ')
@@ -60,48 +60,48 @@ def test_the_first_change_of_an_adopted_set_makes_it_ours() -> None:
 
 
 def test_the_origin_of_a_ptr_is_written_down_before_it_is_set_under_an_adopted_record() -> None:
-    desk = Desk()
-    eip = desk.eip(1)
-    desk.records.put(HOST, [eip.public_ip], mine(adopted=True))
-    desk.publish(HOST)
-    plan = desk.plan(obj(HOST, [eip]))
+    harness = PlannerHarness()
+    eip = harness.eip(1)
+    harness.records.put(HOST, [eip.public_ip], mine(adopted=True))
+    harness.publish(HOST)
+    plan = harness.plan(obj(HOST, [eip]))
     assert isinstance(plan.action, SetPtr)
     assert plan.addresses[0].ptr_origin == "Managed"
 
 
 def test_an_adopted_ptr_is_left_on_deletion() -> None:
-    desk = Desk()
-    eip = desk.eip(1, HOST)
-    desk.records.put(HOST, [eip.public_ip], mine(adopted=True))
-    desk.publish(HOST)
+    harness = PlannerHarness()
+    eip = harness.eip(1, HOST)
+    harness.records.put(HOST, [eip.public_ip], mine(adopted=True))
+    harness.publish(HOST)
     me = obj(HOST, [eip])
-    me = desk.written(me, desk.plan(me))
+    me = harness.written(me, harness.plan(me))
     assert me.status.addresses[0].ptr_origin == "Adopted"
     gone = replace(me, meta=replace(me.meta, deletion_timestamp="2026-01-02T00:00:00Z", generation=2))
-    plan = desk.plan(gone)
+    plan = harness.plan(gone)
     assert isinstance(plan.action, ChangeRecords)
     assert [c.record_set.type for c in plan.action.changes] == ["TXT"]
 
 
 def test_an_orphan_mark_is_taken_over_only_with_the_wanted_values() -> None:
-    desk = Desk()
-    eip, other = desk.eip(1), desk.eip(2)
-    desk.records.put(HOST, [eip.public_ip], mine(OTHER_UID))
-    plan = desk.plan(obj(HOST, [eip]))
+    harness = PlannerHarness()
+    eip, other = harness.eip(1), harness.eip(2)
+    harness.records.put(HOST, [eip.public_ip], mine(OTHER_UID))
+    plan = harness.plan(obj(HOST, [eip]))
     assert isinstance(plan.action, ChangeRecords)
     assert {c.record_set.type for c in plan.action.changes} == {"TXT"}
-    desk = Desk()
-    desk.eip(1), desk.eip(2)
-    desk.records.put(HOST, [eip.public_ip], mine(OTHER_UID))
-    plan = desk.plan(obj(HOST, [other]))
+    harness = PlannerHarness()
+    harness.eip(1), harness.eip(2)
+    harness.records.put(HOST, [eip.public_ip], mine(OTHER_UID))
+    plan = harness.plan(obj(HOST, [other]))
     assert plan.action is None
     assert verdict(plan, FORWARD_READY).reason == "RecordConflict"
 
 
 def test_another_operators_mark_is_a_conflict() -> None:
-    desk = Desk()
-    eip = desk.eip(1)
-    desk.records.put(HOST, [eip.public_ip], mine(OTHER_UID, owner="cluster-b"))
-    plan = desk.plan(obj(HOST, [eip]))
+    harness = PlannerHarness()
+    eip = harness.eip(1)
+    harness.records.put(HOST, [eip.public_ip], mine(OTHER_UID, owner="cluster-b"))
+    plan = harness.plan(obj(HOST, [eip]))
     assert plan.action is None
     assert verdict(plan, FORWARD_READY).reason == "RecordConflict"

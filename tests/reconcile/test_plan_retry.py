@@ -9,7 +9,7 @@ from mailegress.api.types import MailEgress
 from mailegress.model.facts import ErrorKind, Fault, WritePhase, WriteState
 from mailegress.reconcile import summarise
 from mailegress.reconcile.result import ChangeRecords, Plan, SetPtr
-from tests.support.planner import ZONE, Desk, mine, obj, verdict
+from tests.support.planner import ZONE, PlannerHarness, mine, obj, verdict
 
 HOST = "mta.example.com"
 DENIED = Fault("AccessDenied", "AWS denies ec2:ModifyAddressAttribute", ErrorKind.WORLD)
@@ -22,18 +22,18 @@ def progress(me: MailEgress, plan: Plan) -> str:
 
 @pytest.mark.parametrize("fault", [DENIED, AWAY])
 def test_a_denied_ptr_reads_the_same_at_rest_when_retried_and_under_way(fault: Fault) -> None:
-    desk = Desk()
-    eip = desk.eip(1)
-    desk.records.put(HOST, [eip.public_ip], mine())
-    desk.publish(HOST)
+    harness = PlannerHarness()
+    eip = harness.eip(1)
+    harness.records.put(HOST, [eip.public_ip], mine())
+    harness.publish(HOST)
     me = obj(HOST, [eip])
     told = []
     for phase, age in ((WritePhase.FAILED, 0.0), (WritePhase.FAILED, 1000.0), (WritePhase.IN_FLIGHT, 1000.0)):
-        desk.now = desk.dns.at = age
-        desk.ptrs.states[eip.allocation_id] = WriteState(phase, 0.0, fault, attempts=3)
-        plan = desk.plan(me)
+        harness.now = harness.dns.at = age
+        harness.ptrs.states[eip.allocation_id] = WriteState(phase, 0.0, fault, attempts=3)
+        plan = harness.plan(me)
         assert isinstance(plan.action, SetPtr) == (phase is WritePhase.FAILED and age > 0)
-        me = desk.written(me, plan)
+        me = harness.written(me, plan)
         told.append((verdict(plan, REVERSE_READY).reason, me.status.condition(READY), progress(me, plan)))
     assert told[0][0] == fault.reason
     assert told[0] == told[1] == told[2]
@@ -41,10 +41,10 @@ def test_a_denied_ptr_reads_the_same_at_rest_when_retried_and_under_way(fault: F
 
 def test_a_refused_ptr_is_that_addresss_with_awss_words_and_waits_for_the_caches() -> None:
     """AWS answers that it does not offer the operation for one Elastic IP; its neighbour has its PTR."""
-    desk = Desk()
-    refused, right = desk.eip(1), desk.eip(2, HOST)
-    desk.records.put(HOST, [refused.public_ip, right.public_ip], mine())
-    desk.publish(HOST)
+    harness = PlannerHarness()
+    refused, right = harness.eip(1), harness.eip(2, HOST)
+    harness.records.put(HOST, [refused.public_ip, right.public_ip], mine())
+    harness.publish(HOST)
     me = obj(HOST, [refused, right])
     words = "ModifyAddressAttribute: UnsupportedOperation: not for this address"
     fault = Fault("PTRRejected", words, ErrorKind.WORLD)
@@ -55,9 +55,9 @@ def test_a_refused_ptr_is_that_addresss_with_awss_words_and_waits_for_the_caches
         (901.0, WritePhase.FAILED, True),
         (901.0, WritePhase.IN_FLIGHT, False),
     ):
-        desk.now = desk.dns.at = now
-        desk.ptrs.states[refused.allocation_id] = WriteState(phase, 0.0, fault, attempts=1)
-        plan = desk.plan(me)
+        harness.now = harness.dns.at = now
+        harness.ptrs.states[refused.allocation_id] = WriteState(phase, 0.0, fault, attempts=1)
+        plan = harness.plan(me)
         assert isinstance(plan.action, SetPtr) == due, now
         finding = verdict(plan, REVERSE_READY)
         seen.add((finding.status, finding.reason, finding.message))
@@ -71,36 +71,36 @@ def test_a_refused_ptr_is_that_addresss_with_awss_words_and_waits_for_the_caches
 
 
 def test_a_denied_record_reads_the_same_at_rest_when_retried_and_under_way() -> None:
-    desk = Desk()
-    eip = desk.eip(1)
+    harness = PlannerHarness()
+    eip = harness.eip(1)
     me = obj(HOST, [eip])
     told = []
     for phase, age in ((WritePhase.FAILED, 0.0), (WritePhase.FAILED, 1000.0), (WritePhase.IN_FLIGHT, 1000.0)):
-        desk.now = age
-        desk.writer.states[(ZONE.id, HOST)] = WriteState(phase, 0.0, DENIED, attempts=3)
-        plan = desk.plan(me)
+        harness.now = age
+        harness.writer.states[(ZONE.id, HOST)] = WriteState(phase, 0.0, DENIED, attempts=3)
+        plan = harness.plan(me)
         assert isinstance(plan.action, ChangeRecords) == (phase is WritePhase.FAILED and age > 0)
-        me = desk.written(me, plan)
+        me = harness.written(me, plan)
         told.append((verdict(plan, FORWARD_READY).reason, me.status.condition(READY), progress(me, plan)))
     assert told[0][0] == "AccessDenied"
     assert told[0] == told[1] == told[2]
 
 
 def test_a_first_attempt_is_told_calmly() -> None:
-    desk = Desk()
-    eip = desk.eip(1)
-    desk.writer.states[(ZONE.id, HOST)] = WriteState(WritePhase.IN_FLIGHT, 0.0)
-    assert verdict(desk.plan(obj(HOST, [eip])), FORWARD_READY).reason == "ChangePending"
+    harness = PlannerHarness()
+    eip = harness.eip(1)
+    harness.writer.states[(ZONE.id, HOST)] = WriteState(WritePhase.IN_FLIGHT, 0.0)
+    assert verdict(harness.plan(obj(HOST, [eip])), FORWARD_READY).reason == "ChangePending"
 
 
 def test_a_ptr_that_may_not_be_adopted_is_not_written_down_as_adopted() -> None:
-    desk = Desk()
-    eip = desk.eip(1, HOST)
+    harness = PlannerHarness()
+    eip = harness.eip(1, HOST)
     me = obj(HOST, [eip], adoption="Never")
     for _ in range(3):
-        plan = desk.plan(me)
+        plan = harness.plan(me)
         assert plan.action is None
-        me = desk.written(me, plan)
+        me = harness.written(me, plan)
         ready, stalled = me.status.condition(READY), me.status.condition(STALLED)
         assert ready is not None
         assert stalled is not None
@@ -110,11 +110,11 @@ def test_a_ptr_that_may_not_be_adopted_is_not_written_down_as_adopted() -> None:
 
 def test_the_only_address_with_a_foreign_ptr_is_the_cause_whatever_record_stands_there() -> None:
     for values in ((), ("203.0.113.1",), ("192.0.2.99",)):
-        desk = Desk()
-        eip = desk.eip(1, "somebody.example.org")
-        desk.records.put(HOST, values)
+        harness = PlannerHarness()
+        eip = harness.eip(1, "somebody.example.org")
+        harness.records.put(HOST, values)
         me = obj(HOST, [eip])
-        plan = desk.plan(me)
+        plan = harness.plan(me)
         assert plan.action is None
         assert verdict(plan, FORWARD_READY).reason == "PTRConflict", values
-        assert desk.written(me, plan).status.condition(STALLED) is not None
+        assert harness.written(me, plan).status.condition(STALLED) is not None

@@ -13,7 +13,7 @@ from mailegress.api.status import Condition, Status
 from mailegress.api.types import MailEgress
 from mailegress.reconcile import summarise
 from mailegress.reconcile.result import Finding, Plan
-from tests.support.planner import Desk, obj
+from tests.support.planner import PlannerHarness, obj
 
 NOW = "2026-11-24T10:00:00Z"
 BEFORE = "2026-11-01T00:00:00Z"
@@ -70,7 +70,7 @@ def compose(plan: Plan, before: Status, generation: int, stuck: bool) -> tuple[S
 
 
 def _object(generation: int) -> MailEgress:
-    return obj(HOST, [Desk().eip(1)], generation=generation)
+    return obj(HOST, [PlannerHarness().eip(1)], generation=generation)
 
 
 cases = given(steps(), stored(), st.integers(1, 4), st.booleans())

@@ -12,14 +12,14 @@ from mailegress.model.dns import AnswerKind
 from mailegress.model.facts import ErrorKind, Fault
 from mailegress.reconcile import summarise
 from mailegress.reconcile.result import NeedAuthorities, NeedPublic, NeedSpot, SetPtr
-from tests.support.planner import Desk, obj, verdict
+from tests.support.planner import PlannerHarness, obj, verdict
 from tests.support.verdicts import (
     HOST,
     NEW,
     OBSERVED,
     RESOLVERS,
     SERVERS,
-    desk_with,
+    harness_with,
     reading,
     ready,
     shown,
@@ -33,44 +33,44 @@ THIRD_PARTY = "203.0.113.99"
 # ---------------------------------------------------------------- renewed at each check
 
 
-def after_a_restart() -> tuple[Desk, MailEgress]:
-    desk, me = ready()
-    desk.memories.clear()
-    desk.now = desk.book.at = desk.records.at = 1000.0
-    desk.dns.at = desk.dns.public_at = None
-    desk.plan(me)
-    return desk, me
+def after_a_restart() -> tuple[PlannerHarness, MailEgress]:
+    harness, me = ready()
+    harness.memories.clear()
+    harness.now = harness.book.at = harness.records.at = 1000.0
+    harness.dns.at = harness.dns.public_at = None
+    harness.plan(me)
+    return harness, me
 
 
 def test_public_resolvers_are_asked_again_after_a_restart() -> None:
-    desk, me = after_a_restart()
-    desk.now += desk.settings.public_seconds
-    needs = desk.plan(me).needs
+    harness, me = after_a_restart()
+    harness.now += harness.settings.public_seconds
+    needs = harness.plan(me).needs
     assert [n for n in needs if isinstance(n, NeedPublic)], needs
 
 
 def test_a_ptr_lost_after_a_restart_ends_ready_after_the_confirmations() -> None:
-    desk, me = after_a_restart()
-    desk.dns.names["203.0.113.1"] = ()
-    desk.now += desk.settings.public_seconds
-    desk.book.at = desk.records.at = desk.now
+    harness, me = after_a_restart()
+    harness.dns.names["203.0.113.1"] = ()
+    harness.now += harness.settings.public_seconds
+    harness.book.at = harness.records.at = harness.now
     seen = []
-    for _ in range(desk.settings.confirmations):
-        desk.now += 60
-        desk.dns.public_at = desk.now
-        plan = desk.plan(me)
-        me = desk.written(me, plan)
+    for _ in range(harness.settings.confirmations):
+        harness.now += 60
+        harness.dns.public_at = harness.now
+        plan = harness.plan(me)
+        me = harness.written(me, plan)
         seen.append(status(me, READY))
     assert seen == ["True", "True", "False"]
     assert verdict(plan, RESOLVED).reason == "FCrDNSFail"
 
 
 def test_the_check_of_public_dns_has_a_time_of_its_own() -> None:
-    desk, me = ready()
-    desk.settings = replace(desk.settings, public_seconds=30)
-    assert desk.plan(me).wait <= 30
-    desk.now = 31
-    assert [type(n) for n in desk.plan(me).needs] == [NeedPublic]
+    harness, me = ready()
+    harness.settings = replace(harness.settings, public_seconds=30)
+    assert harness.plan(me).wait <= 30
+    harness.now = 31
+    assert [type(n) for n in harness.plan(me).needs] == [NeedPublic]
 
 
 def requested(me: MailEgress) -> MailEgress:
@@ -78,39 +78,43 @@ def requested(me: MailEgress) -> MailEgress:
 
 
 def test_a_requested_reconcile_asks_every_authority_and_the_resolvers() -> None:
-    desk, me = ready()
-    desk.now = 5000.0
-    desk.book.at = desk.records.at = desk.now
-    desk.plan(me)
-    desk.now += 1
+    harness, me = ready()
+    harness.now = 5000.0
+    harness.book.at = harness.records.at = harness.now
+    harness.plan(me)
+    harness.now += 1
     asked = requested(me)
-    desk.observed(asked)
-    desk.book.at = desk.records.at = desk.now
-    kinds = {type(n) for n in desk.plan(asked).needs}
+    harness.observed(asked)
+    harness.book.at = harness.records.at = harness.now
+    kinds = {type(n) for n in harness.plan(asked).needs}
     assert NeedAuthorities in kinds
     assert NeedPublic in kinds
     assert NeedSpot not in kinds
-    desk.dns.at = desk.dns.public_at = desk.now
-    plan = desk.plan(asked)
+    harness.dns.at = harness.dns.public_at = harness.now
+    plan = harness.plan(asked)
     assert plan.needs == () or {type(n) for n in plan.needs}.isdisjoint({NeedAuthorities, NeedPublic})
     assert not any(f.soft for f in plan.findings.values())
 
 
 def test_a_request_is_answered_when_what_was_read_after_it_is_shown() -> None:
-    desk, me = ready()
-    desk.now = 5000.0
+    harness, me = ready()
+    harness.now = 5000.0
     asked = requested(me)
-    desk.observed(asked)
-    desk.book.at = desk.records.at = desk.zones.at = desk.now
+    harness.observed(asked)
+    harness.book.at = harness.records.at = harness.zones.at = harness.now
     answered = []
     for n in range(4):
-        desk.now += 60
+        harness.now += 60
         if n > 0:
-            desk.dns.at = desk.now
-        desk.dns.public_fault, desk.dns.misses, desk.dns.tried_at = unanswered("timeout"), n, desk.now
-        plan = desk.plan(asked)
-        answered.append(summarise.handled_request(asked, desk.memories[asked.meta.uid], plan))
-        asked = desk.written(asked, plan)
+            harness.dns.at = harness.now
+        harness.dns.public_fault, harness.dns.misses, harness.dns.tried_at = (
+            unanswered("timeout"),
+            n,
+            harness.now,
+        )
+        plan = harness.plan(asked)
+        answered.append(summarise.handled_request(asked, harness.memories[asked.meta.uid], plan))
+        asked = harness.written(asked, plan)
     assert answered == [None, None, None, "now"]
     assert status(asked, RESOLVED) == "Unknown"
 
@@ -126,14 +130,14 @@ def unanswered(kind: str) -> Fault:
 
 @pytest.mark.parametrize("kind", ["timeout", "servfail"])
 def test_resolvers_without_an_answer_end_ready_after_the_confirmations(kind: str) -> None:
-    desk, me = ready()
-    desk.dns.public_fault = unanswered(kind)
+    harness, me = ready()
+    harness.dns.public_fault = unanswered(kind)
     seen = []
     for misses in (1, 2, 3):
-        desk.now += 60
-        desk.dns.misses, desk.dns.tried_at = misses, desk.now
-        plan = desk.plan(me)
-        me = desk.written(me, plan)
+        harness.now += 60
+        harness.dns.misses, harness.dns.tried_at = misses, harness.now
+        plan = harness.plan(me)
+        me = harness.written(me, plan)
         seen.append((status(me, RESOLVED), status(me, READY)))
     assert seen == [("True", "True"), ("True", "True"), ("Unknown", "Unknown")]
     found = verdict(plan, RESOLVED)
@@ -143,26 +147,26 @@ def test_resolvers_without_an_answer_end_ready_after_the_confirmations(kind: str
 
 
 def test_a_new_object_says_that_no_resolver_answers() -> None:
-    desk, me = desk_with()
-    desk.dns.public_at = -1.0
-    desk.dns.public_fault = unanswered("timeout")
+    harness, me = harness_with()
+    harness.dns.public_at = -1.0
+    harness.dns.public_fault = unanswered("timeout")
     reasons = []
     for misses in (1, 2, 3):
-        desk.dns.misses = misses
-        desk.dns.tried_at = desk.now
-        plan = desk.plan(me)
-        me = desk.written(me, plan)
+        harness.dns.misses = misses
+        harness.dns.tried_at = harness.now
+        plan = harness.plan(me)
+        me = harness.written(me, plan)
         reasons.append(shown(me, plan, READY).reason)
-        desk.now += 10
+        harness.now += 10
     assert reasons[-1] == "ResolversUnreachable"
     assert "ResolversUnreachable" not in reasons[:2]
 
 
 def test_what_a_resolver_answered_instead_is_named() -> None:
-    desk, me = desk_with()
-    desk.dns.resolvers = RESOLVERS[:2]
-    desk.dns.kinds[RESOLVERS[0]] = AnswerKind.REFUSED
-    found = verdict(desk.plan(me), RESOLVED)
+    harness, me = harness_with()
+    harness.dns.resolvers = RESOLVERS[:2]
+    harness.dns.kinds[RESOLVERS[0]] = AnswerKind.REFUSED
+    found = verdict(harness.plan(me), RESOLVED)
     assert found.reason == "ResolversUnreachable"
     assert f"{RESOLVERS[0]} answers REFUSED" in found.message
     assert "port 53" not in found.message
@@ -172,16 +176,16 @@ def test_what_a_resolver_answered_instead_is_named() -> None:
 
 
 def test_one_filtering_resolver_of_three_is_named_and_not_decisive() -> None:
-    desk, me = watched()
-    desk.dns.kinds[RESOLVERS[1]] = AnswerKind.NXDOMAIN
-    for _ in range(desk.settings.confirmations):
-        me, plan = reading(desk, me)
+    harness, me = watched()
+    harness.dns.kinds[RESOLVERS[1]] = AnswerKind.NXDOMAIN
+    for _ in range(harness.settings.confirmations):
+        me, plan = reading(harness, me)
     found = verdict(plan, RESOLVED)
     assert found.ok
     assert RESOLVERS[1] in found.message
     assert [n.reason for n in plan.notices] == ["ResolversDisagree"]
     assert status(me, READY) == "True"
-    again = reading(desk, me, desk.settings.public_seconds)[1]
+    again = reading(harness, me, harness.settings.public_seconds)[1]
     assert again.notices == (), "it is told once"
     assert not [n for n in again.needs if isinstance(n, NeedPublic)], "it is asked again in its turn only"
     assert me.status.addresses[0].iprev == "pass"
@@ -189,12 +193,12 @@ def test_one_filtering_resolver_of_three_is_named_and_not_decisive() -> None:
 
 @pytest.mark.parametrize("configured", [2, 4])
 def test_half_of_the_resolvers_are_no_minority(configured: int) -> None:
-    desk, me = watched()
-    desk.dns.resolvers = ("192.0.2.51", "192.0.2.52", "192.0.2.53", "192.0.2.54")[:configured]
-    for resolver in desk.dns.resolvers[: configured // 2]:
-        desk.dns.kinds[resolver] = AnswerKind.NXDOMAIN
-    for _ in range(2 * desk.settings.confirmations):
-        me, plan = reading(desk, me)
+    harness, me = watched()
+    harness.dns.resolvers = ("192.0.2.51", "192.0.2.52", "192.0.2.53", "192.0.2.54")[:configured]
+    for resolver in harness.dns.resolvers[: configured // 2]:
+        harness.dns.kinds[resolver] = AnswerKind.NXDOMAIN
+    for _ in range(2 * harness.settings.confirmations):
+        me, plan = reading(harness, me)
     assert verdict(plan, RESOLVED).reason == "ResolversDisagree"
     assert status(me, READY) == "False"
 
@@ -203,74 +207,74 @@ def test_half_of_the_resolvers_are_no_minority(configured: int) -> None:
 
 
 def test_a_right_answer_after_wrong_ones_counts_when_it_is_repeated() -> None:
-    desk, me = watched()
-    desk.dns.names["203.0.113.1"] = ()
-    me, _ = reading(desk, me)
-    desk.dns.names.clear()
+    harness, me = watched()
+    harness.dns.names["203.0.113.1"] = ()
+    me, _ = reading(harness, me)
+    harness.dns.names.clear()
     seen = []
-    for _ in range(desk.settings.confirmations):
-        me, _ = reading(desk, me)
+    for _ in range(harness.settings.confirmations):
+        me, _ = reading(harness, me)
         seen.append(status(me, READY))
     assert seen == ["False", "False", "True"]
 
 
 def test_a_ptr_that_comes_and_goes_is_reported_and_never_makes_ready() -> None:
-    desk, me = watched()
+    harness, me = watched()
     reasons = []
     for n in range(20):
-        desk.dns.names["203.0.113.1"] = () if n % 3 == 0 else (HOST,)
-        me, plan = reading(desk, me)
+        harness.dns.names["203.0.113.1"] = () if n % 3 == 0 else (HOST,)
+        me, plan = reading(harness, me)
         reasons.append(shown(me, plan, RESOLVED).reason)
         assert status(me, READY) != "True"
     assert set(reasons[10:]) == {"AnswersVary"}
-    desk.dns.names.clear()
-    for _ in range(3 * desk.settings.confirmations):
-        me, plan = reading(desk, me)
+    harness.dns.names.clear()
+    for _ in range(3 * harness.settings.confirmations):
+        me, plan = reading(harness, me)
     assert status(me, READY) == "True", "it ends when the answers stay the same"
 
 
 def test_a_record_whose_answers_rotate_opens_no_gate() -> None:
-    desk, me = desk_with(None, observed=True)
+    harness, me = harness_with(None, observed=True)
     for n in range(20):
-        desk.dns.answers[HOST] = frozenset({THIRD_PARTY if n % 2 == 0 else "203.0.113.1"})
-        me, plan = reading(desk, me)
+        harness.dns.answers[HOST] = frozenset({THIRD_PARTY if n % 2 == 0 else "203.0.113.1"})
+        me, plan = reading(harness, me)
         assert not isinstance(plan.action, SetPtr)
     assert verdict(plan, FORWARD_READY).reason == "AnswersVary"
 
 
 def test_one_reading_of_a_record_that_others_keep_opens_no_gate() -> None:
     """Its first answers may be the wanted ones by chance; the next reading samples it again."""
-    desk, me = desk_with(None, observed=True)
-    me, plan = reading(desk, me)
+    harness, me = harness_with(None, observed=True)
+    me, plan = reading(harness, me)
     found = verdict(plan, FORWARD_READY)
     assert (found.status, found.reason) == ("False", "Progressing")
     assert not isinstance(plan.action, SetPtr)
-    assert plan.wait <= desk.settings.poll_seconds, "it is read again after one poll"
-    desk.now += desk.settings.poll_seconds
-    assert NeedAuthorities in {type(n) for n in desk.plan(me).needs}
-    me, plan = reading(desk, me, 0)
+    assert plan.wait <= harness.settings.poll_seconds, "it is read again after one poll"
+    harness.now += harness.settings.poll_seconds
+    assert NeedAuthorities in {type(n) for n in harness.plan(me).needs}
+    me, plan = reading(harness, me, 0)
     assert isinstance(plan.action, SetPtr)
 
 
 def test_a_record_of_route_53_needs_one_reading() -> None:
-    desk, me = desk_with(None)
-    assert isinstance(reading(desk, me)[1].action, SetPtr)
+    harness, me = harness_with(None)
+    assert isinstance(reading(harness, me)[1].action, SetPtr)
 
 
 def test_a_record_that_rotates_over_values_is_reported_although_it_never_matched() -> None:
-    desk, me = desk_with(None, observed=True)
+    harness, me = harness_with(None, observed=True)
     for n in range(8):
-        desk.dns.answers[HOST] = frozenset({f"192.0.2.{n % 3}"})
-        me, plan = reading(desk, me)
+        harness.dns.answers[HOST] = frozenset({f"192.0.2.{n % 3}"})
+        me, plan = reading(harness, me)
     assert verdict(plan, FORWARD_READY).reason == "AnswersVary"
 
 
 def test_a_slip_does_not_turn_a_lasting_fault_into_answers_that_vary() -> None:
-    desk, me = ready()
-    right = desk.dns.answers[HOST]
+    harness, me = ready()
+    right = harness.dns.answers[HOST]
     for wrong in (True, False, True, True, True):
-        desk.dns.answers[HOST] = frozenset({THIRD_PARTY}) if wrong else right
-        me, plan = reading(desk, me)
+        harness.dns.answers[HOST] = frozenset({THIRD_PARTY}) if wrong else right
+        me, plan = reading(harness, me)
     assert status(me, READY) == "False"
     assert verdict(plan, FORWARD_READY).reason == "AuthoritiesDisagree"
 
@@ -280,9 +284,9 @@ def test_a_slip_does_not_turn_a_lasting_fault_into_answers_that_vary() -> None:
 
 @pytest.mark.parametrize("kind", [AnswerKind.TIMEOUT, AnswerKind.NXDOMAIN])
 def test_one_bad_answer_under_observed_ends_nothing(kind: AnswerKind) -> None:
-    desk, me = ready(observed=True)
-    desk.dns.kinds[SERVERS[0]] = kind
-    me, _ = reading(desk, me)
+    harness, me = ready(observed=True)
+    harness.dns.kinds[SERVERS[0]] = kind
+    me, _ = reading(harness, me)
     for condition in (FORWARD_READY, REVERSE_READY, RESOLVED, READY):
         assert status(me, condition) == "True", condition
     assert me.status.forward is not None
@@ -290,32 +294,32 @@ def test_one_bad_answer_under_observed_ends_nothing(kind: AnswerKind) -> None:
 
 
 def test_a_dissenter_under_observed_counts_after_six_readings() -> None:
-    desk, me = ready(observed=True)
-    desk.dns.odd[SERVERS[0]] = frozenset({THIRD_PARTY})
+    harness, me = ready(observed=True)
+    harness.dns.odd[SERVERS[0]] = frozenset({THIRD_PARTY})
     seen = []
-    for _ in range(2 * desk.settings.confirmations):
-        me, _ = reading(desk, me)
+    for _ in range(2 * harness.settings.confirmations):
+        me, _ = reading(harness, me)
         seen.append(status(me, READY))
     assert seen == ["True"] * 5 + ["False"]
 
 
 def test_the_ptr_of_a_former_name_is_not_foreign_under_observed() -> None:
-    desk, me = ready(observed=True)
+    harness, me = ready(observed=True)
     origin = replace(me.status.addresses[0], ptr_origin=me.status.addresses[0].ptr_origin)
     assert origin.ptr_origin is not None
     renamed = replace(
         me,
-        spec=obj(NEW, list(desk.book.eips.values()), forward=OBSERVED).spec,
+        spec=obj(NEW, list(harness.book.eips.values()), forward=OBSERVED).spec,
         meta=replace(me.meta, generation=2),
     )
-    plan = desk.plan(renamed)
+    plan = harness.plan(renamed)
     assert verdict(plan, FORWARD_READY).reason == "WaitingForForward"
     assert verdict(plan, REVERSE_READY).reason == "WaitingForForward"
-    stored = desk.written(renamed, plan)
-    desk.memories.clear()
-    assert verdict(desk.plan(stored), REVERSE_READY).reason == "WaitingForForward", "after a restart too"
-    desk.set_ptr(next(iter(desk.book.eips.values())), "else.example.org")
-    assert verdict(desk.plan(stored), REVERSE_READY).reason == "PTRConflict"
+    stored = harness.written(renamed, plan)
+    harness.memories.clear()
+    assert verdict(harness.plan(stored), REVERSE_READY).reason == "WaitingForForward", "after a restart too"
+    harness.set_ptr(next(iter(harness.book.eips.values())), "else.example.org")
+    assert verdict(harness.plan(stored), REVERSE_READY).reason == "PTRConflict"
 
 
 # ---------------------------------------------------------------- name servers without a usable answer
@@ -326,53 +330,53 @@ LAME = [AnswerKind.REFUSED, AnswerKind.SERVFAIL, AnswerKind.TIMEOUT, AnswerKind.
 @pytest.mark.parametrize("observed", [False, True])
 @pytest.mark.parametrize("kind", LAME)
 def test_a_lame_server_keeps_the_gate_closed(kind: AnswerKind, observed: bool) -> None:
-    desk, me = desk_with(None, observed=observed)
-    desk.dns.kinds[SERVERS[2]] = kind
-    for _ in range(2 * desk.settings.confirmations):
-        me, plan = reading(desk, me)
+    harness, me = harness_with(None, observed=observed)
+    harness.dns.kinds[SERVERS[2]] = kind
+    for _ in range(2 * harness.settings.confirmations):
+        me, plan = reading(harness, me)
         assert not isinstance(plan.action, SetPtr)
     found = verdict(plan, FORWARD_READY)
     assert found.reason == "LameNameServer"
     assert SERVERS[2] in found.message
     assert SERVERS[0] not in found.message
-    desk.dns.kinds.clear()
+    harness.dns.kinds.clear()
     for _ in range(2 if observed else 1):
-        me, plan = reading(desk, me)
+        me, plan = reading(harness, me)
     assert isinstance(plan.action, SetPtr)
 
 
 @pytest.mark.parametrize("observed", [False, True])
 @pytest.mark.parametrize("kind", LAME)
 def test_a_lame_server_takes_nothing_from_a_ready_object(kind: AnswerKind, observed: bool) -> None:
-    desk, me = ready(observed=observed)
-    desk.dns.kinds[SERVERS[2]] = kind
+    harness, me = ready(observed=observed)
+    harness.dns.kinds[SERVERS[2]] = kind
     notices = []
-    for _ in range(3 * desk.settings.confirmations):
-        me, plan = reading(desk, me)
+    for _ in range(3 * harness.settings.confirmations):
+        me, plan = reading(harness, me)
         notices += [n.reason for n in plan.notices]
         assert status(me, READY) == "True"
     found = verdict(plan, FORWARD_READY)
     assert found.ok
     assert SERVERS[2] in found.message
     assert notices == ["LameNameServer"]
-    desk.now += 30
-    assert not [n for n in desk.plan(me).needs if isinstance(n, NeedAuthorities)], "asked in its turn only"
-    desk.now += desk.settings.resync_seconds
-    assert [n for n in desk.plan(me).needs if isinstance(n, NeedAuthorities)], (
+    harness.now += 30
+    assert not [n for n in harness.plan(me).needs if isinstance(n, NeedAuthorities)], "asked in its turn only"
+    harness.now += harness.settings.resync_seconds
+    assert [n for n in harness.plan(me).needs if isinstance(n, NeedAuthorities)], (
         "but asked, for it may be repaired"
     )
-    desk.dns.kinds.clear()
-    me, plan = reading(desk, me)
+    harness.dns.kinds.clear()
+    me, plan = reading(harness, me)
     assert SERVERS[2] not in verdict(plan, FORWARD_READY).message
 
 
 @pytest.mark.parametrize("observed", [False, True])
 def test_one_good_server_is_not_enough(observed: bool) -> None:
-    desk, me = ready(observed=observed)
+    harness, me = ready(observed=observed)
     for server in SERVERS[1:]:
-        desk.dns.kinds[server] = AnswerKind.REFUSED
-    for _ in range(desk.settings.confirmations):
-        me, plan = reading(desk, me)
+        harness.dns.kinds[server] = AnswerKind.REFUSED
+    for _ in range(harness.settings.confirmations):
+        me, plan = reading(harness, me)
     assert status(me, READY) == "False"
     assert verdict(plan, FORWARD_READY).reason == "LameNameServer"
 
@@ -388,10 +392,10 @@ def test_one_good_server_is_not_enough(observed: bool) -> None:
 def test_a_ptr_that_public_dns_does_not_show_has_its_own_remedy(
     names: tuple[str, ...], remedy: str, new: bool
 ) -> None:
-    desk, me = watched() if new else ready()
-    desk.dns.names["203.0.113.1"] = names
-    for _ in range(2 * desk.settings.confirmations):
-        me, plan = reading(desk, me, 120)
+    harness, me = watched() if new else ready()
+    harness.dns.names["203.0.113.1"] = names
+    for _ in range(2 * harness.settings.confirmations):
+        me, plan = reading(harness, me, 120)
     found = verdict(plan, RESOLVED)
     assert (found.status, found.reason) == ("False", "FCrDNSFail")
     assert remedy in found.message, found.message
@@ -399,29 +403,29 @@ def test_a_ptr_that_public_dns_does_not_show_has_its_own_remedy(
 
 
 def test_a_ptr_that_was_just_set_may_still_be_cached() -> None:
-    desk, me = watched()
-    desk.dns.names["203.0.113.1"] = ()
-    assert verdict(reading(desk, me, 1)[1], RESOLVED).reason == "NotPropagated"
+    harness, me = watched()
+    harness.dns.names["203.0.113.1"] = ()
+    assert verdict(reading(harness, me, 1)[1], RESOLVED).reason == "NotPropagated"
 
 
 @pytest.mark.parametrize("kind", [AnswerKind.NXDOMAIN, AnswerKind.REFUSED])
 @pytest.mark.parametrize("observed", [False, True])
 def test_iprev_does_not_pass_while_no_authority_has_the_name(kind: AnswerKind, observed: bool) -> None:
-    desk, me = ready(observed=observed)
+    harness, me = ready(observed=observed)
     for server in SERVERS:
-        desk.dns.kinds[server] = kind
+        harness.dns.kinds[server] = kind
     words = []
-    for _ in range(desk.settings.confirmations):
-        me, _ = reading(desk, me)
+    for _ in range(harness.settings.confirmations):
+        me, _ = reading(harness, me)
         words.append(me.status.addresses[0].iprev)
     assert words == ["pass", "pass", "fail" if kind is AnswerKind.NXDOMAIN else "temperror"]
 
 
 def test_servers_that_fail_are_not_called_unreachable() -> None:
-    desk, me = desk_with(None)
+    harness, me = harness_with(None)
     text = f"no authoritative server of example.com gives a usable answer for {HOST} (ns-1: servfail)"
-    desk.dns.fault = Fault("AuthoritiesUnreachable", text, ErrorKind.TRANSIENT, answered=True)
-    desk.dns.misses = 3
-    found = verdict(desk.plan(me), FORWARD_READY)
+    harness.dns.fault = Fault("AuthoritiesUnreachable", text, ErrorKind.TRANSIENT, answered=True)
+    harness.dns.misses = 3
+    found = verdict(harness.plan(me), FORWARD_READY)
     assert found.reason == "LameNameServer"
     assert "port 53" not in found.message

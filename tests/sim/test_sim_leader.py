@@ -66,7 +66,7 @@ def test_a_standby_takes_over_from_a_leader_that_crashed(moment: float, record: 
         sim.delete("a")
         await sim.gone("a")
         assert sim.world.dump() == first
-        record.run("leader crashed", sim.board.reached, faults=1)
+        record.run("leader crashed", sim.schedule.reached, faults=1)
 
     simulate(story, settings=LED)
     assert DURATION - RETRY < seconds[0] < DURATION + 2 * RETRY
@@ -89,7 +89,7 @@ def test_a_leader_that_is_told_to_stop_hands_over_at_once(record: Record) -> Non
         assert await led_by_another(sim, "operator-1") <= 3.0
         await sim.ready("a")
         await sim.drain()
-        record.run("leader stopped", sim.board.reached, faults=1)
+        record.run("leader stopped", sim.schedule.reached, faults=1)
 
     simulate(story, settings=LED)
 
@@ -130,7 +130,7 @@ def test_a_leader_that_was_frozen_writes_nothing_that_it_may_not(
         sim.delete("a")
         await sim.gone("a")
         assert sim.world.dump() == first
-        record.run("leader frozen", sim.board.reached, faults=1)
+        record.run("leader frozen", sim.schedule.reached, faults=1)
 
     simulate(story, settings=LED)
 
@@ -155,6 +155,6 @@ def test_without_the_api_server_nobody_leads_for_long(record: Record) -> None:
         assert await led_by_another(sim, "operator-1") > 0
         await sim.ready("a")
         await sim.drain()
-        record.run("leader cut off", sim.board.reached, faults=1)
+        record.run("leader cut off", sim.schedule.reached, faults=1)
 
     simulate(story, settings=LED)

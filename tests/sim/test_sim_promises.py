@@ -78,7 +78,7 @@ def test_what_aws_says_of_credentials_is_told_to_nobody(operation: str, error: s
 
     with recording(f"secrets-{operation}-{error}") as record:
         sim = simulate(story)
-        record.run("secrets", sim.board.reached, 6)
+        record.run("secrets", sim.schedule.reached, 6)
         texts = [*lines.texts, *told]
         assert any(code in text for text in texts), "the error is told at all"
         for text in texts:

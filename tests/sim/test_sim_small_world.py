@@ -19,20 +19,20 @@ STARTS: dict[str, tuple[tuple[Spec, ...], int, int]] = {
     "one-name-crash": (((0, (0,)), (0, (1,))), 1, 1),
     "one-with-both": (((0, (0, 1)),), 1, 1),
     "one-address": (((0, (0,)), (1, (0, 1))), 1, 1),
-    "two-deeds": ((), 2, 0),
-    "one-two-deeds": (((0, (0,)),), 2, 0),
+    "two-actions": ((), 2, 0),
+    "one-two-actions": (((0, (0,)),), 2, 0),
 }
-"""What is there at first, and how many deeds and crashes come, in every order."""
+"""What is there at first, and how many actions and crashes come, in every order."""
 FORMS = {"quick": 4, "full": len(STARTS)}
 """How many of them are walked."""
 
 
 @pytest.mark.parametrize("start", list(STARTS)[: FORMS[os.environ["MAILEGRESS_SIM"]]])
 def test_every_order_of_deeds_and_crashes(start: str) -> None:
-    specs, deeds, crashes = STARTS[start]
+    specs, actions, crashes = STARTS[start]
     with recording(f"small-world-{start}") as record:
         walk = Walk()
-        walk.run([replace(rested(*specs), deeds=deeds, crashes=crashes)])
+        walk.run([replace(rested(*specs), actions=actions, crashes=crashes)])
         ends = len(set(walk.resting.values()))
         print(f"{start}: {len(walk.known)} states, {walk.transitions} transitions, {ends} of them at rest")
         record.runs += len(walk.known)

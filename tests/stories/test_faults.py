@@ -9,7 +9,7 @@ import pytest
 from tests.support.stories import order
 from tests.support.stories.order import last_call
 from tests.support.stories.story import Story
-from tests.support.stories.watch_recorder import filmed
+from tests.support.stories.watch_recorder import recorded_watch
 
 STALL = "3"
 
@@ -34,7 +34,7 @@ def test_denied_then_granted(bare_story: Story, action: str, condition: str) -> 
     before = story.world()
     operation = action.partition(":")[2]
     story.aws.deny(action)
-    with filmed(story) as film:
+    with recorded_watch(story) as recorder:
         meg = story.meg("outbound", "mta.example.com", [eip])
         meg.wait_reason("AccessDenied").wait("Stalled", "True", "AccessDenied")
         status, reason, message = meg.condition("Ready")
@@ -43,13 +43,15 @@ def test_denied_then_granted(bare_story: Story, action: str, condition: str) -> 
         assert action in message, message
         assert "IAM policy" in message, message
         assert meg.condition(condition)[1] == "AccessDenied"
-        assert ("True", "AccessDenied") in film.seen(meg, "Reconciling"), film.seen(meg, "Reconciling")
+        assert ("True", "AccessDenied") in recorder.seen(meg, "Reconciling"), recorder.seen(
+            meg, "Reconciling"
+        )
         assert "Reconciling" not in meg.conditions()
         tries = len(story.calls(operation))
         story.until(lambda: len(story.calls(operation)) >= tries + 2, "two more tries")
-        reasons = [reason for _, reason in film.seen(meg, "Ready")]
+        reasons = [reason for _, reason in recorder.seen(meg, "Ready")]
         assert set(reasons[reasons.index("AccessDenied") :]) == {"AccessDenied"}, "no try is told as news"
-        stalled = film.seen(meg, "Stalled")
+        stalled = recorder.seen(meg, "Stalled")
         assert stalled[stalled.index(("True", "AccessDenied")) :] == [("True", "AccessDenied")], stalled
         meg.told("Warning", "AccessDenied")
     refused = [c["time"] for c in story.calls(operation) if c["outcome"] != "ok"]
@@ -97,7 +99,7 @@ def test_a_short_outage_is_not_seen_in_the_status(story: Story, service: str, ef
     writes = story.writes()
     operation = {"route53": "ListResourceRecordSets", "ec2": "DescribeAddressesAttribute"}[service]
     since = last_call(story)
-    with filmed(story) as film:
+    with recorded_watch(story) as recorder:
         story.aws.add_fault(effect, service, operation, count=2)
         story.until(
             lambda: (
@@ -107,7 +109,7 @@ def test_a_short_outage_is_not_seen_in_the_status(story: Story, service: str, ef
             "two failed readings and a good one",
         )
         story.passes(meg)
-        assert film.seen(meg, "Ready") == [("True", "Ready")], film.seen(meg, "Ready")
+        assert recorder.seen(meg, "Ready") == [("True", "Ready")], recorder.seen(meg, "Ready")
     assert meg.events() == events
     assert story.writes() == writes
 
@@ -123,7 +125,7 @@ def test_an_outage_is_told_and_gets_over(story: Story, service: str, effect: str
     before = story.world()
     old = story.meg("old", "old.example.com", [one]).wait()
     since = last_call(story)
-    with filmed(story) as film:
+    with recorded_watch(story) as recorder:
         story.aws.add_fault(effect, service)
         new = story.meg("new", "new.example.com", [two]).wait_reason("AWSUnavailable")
         assert new.condition("Ready")[0] == "Unknown"
@@ -134,7 +136,7 @@ def test_an_outage_is_told_and_gets_over(story: Story, service: str, effect: str
         story.aws.clear_faults()
         new.wait()
         old.wait()
-        assert film.seen(old, "Ready") == [
+        assert recorder.seen(old, "Ready") == [
             ("True", "Ready"),
             ("Unknown", "AWSUnavailable"),
             ("True", "Ready"),
@@ -162,11 +164,11 @@ def test_throttling_slows_down_and_flaps_nothing(story: Story) -> None:
         meg.wait()
     creates = [c for c in story.calls("ChangeResourceRecordSets") if c["outcome"] == "ok"]
     assert sum(len(c["params"]["ChangeBatch"]["Changes"]) for c in creates) == 2 * len(megs)
-    with filmed(story) as film:
+    with recorded_watch(story) as recorder:
         for meg in megs:
             story.passes(meg, 1)
         for meg in megs:
-            assert film.seen(meg, "Ready") == [("True", "Ready")]
+            assert recorder.seen(meg, "Ready") == [("True", "Ready")]
     for meg in megs:
         assert not [reason for kind, reason in meg.events() if kind == "Warning"], meg.events()
         meg.delete(wait=False)
@@ -189,9 +191,9 @@ def test_prior_request_not_complete_is_only_a_pause(story: Story) -> None:
         message="The request was rejected because Route 53 was still processing a prior request.",
         count=3,
     )
-    with filmed(story) as film:
+    with recorded_watch(story) as recorder:
         meg = story.meg("outbound", "mta.example.com", [eip]).wait()
-        reasons = {reason for _, reason in film.seen(meg, "Ready")}
+        reasons = {reason for _, reason in recorder.seen(meg, "Ready")}
     assert reasons <= {
         "Pending",
         "Progressing",

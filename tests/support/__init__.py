@@ -8,7 +8,7 @@
 ``virtual_loop``   an event loop whose clock jumps to the next timer
 ``simulation``     the whole operator over AWS, DNS and an API server in virtual time
 ``mutants``        the planted bugs and what plants them
-``stories``        a user, the order of writes and the history of a story over a real API server
+``stories``        a user, the order of writes, and what a watch recorded, over a real API server
 ``process``        replicas as processes and the record of what they did
 ``observability``  reading metrics, rules and dashboards
 ``gitops``         every situation of an object, and what Argo CD and kstatus make of it

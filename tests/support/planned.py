@@ -7,19 +7,19 @@ from dataclasses import replace
 from mailegress.api.types import MailEgress
 from mailegress.model.aws import Eip, Verb
 from mailegress.reconcile.result import ChangeRecords, Plan, ResetPtr, SetPtr
-from tests.support.planner import Desk, mine, obj, recorded
+from tests.support.planner import PlannerHarness, mine, obj, recorded
 
 HOST, NEW = "mta.example.com", "out.example.com"
 
 
-def converged(desk: Desk, *eips: Eip, host: str = HOST, **more: object) -> MailEgress:
+def converged(harness: PlannerHarness, *eips: Eip, host: str = HOST, **more: object) -> MailEgress:
     """An object that was Ready with these EIPs, its status written."""
     for eip in eips:
-        desk.set_ptr(eip, host)
-    desk.records.put(host, [e.public_ip for e in eips], mine())
-    desk.publish(host)
+        harness.set_ptr(eip, host)
+    harness.records.put(host, [e.public_ip for e in eips], mine())
+    harness.publish(host)
     me = obj(host, eips, **{"status": recorded(host), **more})
-    return desk.written(me, desk.plan(me))
+    return harness.written(me, harness.plan(me))
 
 
 def edited(me: MailEgress, eips: tuple[Eip, ...], host: str = HOST) -> MailEgress:
@@ -41,15 +41,15 @@ def values(plan: Plan) -> tuple[str, ...]:
     )
 
 
-def carry_out(desk: Desk, plan: Plan) -> None:
+def carry_out(harness: PlannerHarness, plan: Plan) -> None:
     """Let the write take effect at once, in Route 53 and DNS, or in EC2."""
     match plan.action:
         case ChangeRecords(zone_id, hostname, changes, _):
-            desk.records.apply(zone_id, hostname, changes)
-            desk.publish(hostname)
+            harness.records.apply(zone_id, hostname, changes)
+            harness.publish(hostname)
         case SetPtr(_, allocation_id, _, hostname, _):
-            desk.set_ptr(desk.book.eips[allocation_id], hostname)
+            harness.set_ptr(harness.book.eips[allocation_id], hostname)
         case ResetPtr(_, allocation_id, _, _):
-            desk.set_ptr(desk.book.eips[allocation_id], None)
+            harness.set_ptr(harness.book.eips[allocation_id], None)
         case _:
             raise AssertionError(f"nothing to carry out: {plan}")

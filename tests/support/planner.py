@@ -274,8 +274,8 @@ class FakeDns:
 
 
 @dataclass
-class Desk:
-    """A planner's desk: one object and its world, at a moment."""
+class PlannerHarness:
+    """A planner's harness: one object and its world, at a moment."""
 
     now: float = 0.0
     settings: ReconcileSettings = field(default_factory=lambda: ReconcileSettings(OWNER))

@@ -6,7 +6,7 @@ from mailegress.api.conditions import READY
 from mailegress.api.types import MailEgress
 from mailegress.reconcile import summarise
 from mailegress.reconcile.result import Finding, Plan
-from tests.support.planner import ZONE, Desk, mine, obj
+from tests.support.planner import ZONE, PlannerHarness, mine, obj
 
 HOST, NEW = "mta.example.com", "out.example.com"
 SERVERS = [f"ns-{n}.example.net" for n in range(1, 5)]
@@ -14,39 +14,39 @@ RESOLVERS = ("192.0.2.53", "192.0.2.54", "192.0.2.55")
 OBSERVED = {"management": "Observed"}
 
 
-def desk_with(ptr: str | None = HOST, *, observed: bool = False) -> tuple[Desk, MailEgress]:
+def harness_with(ptr: str | None = HOST, *, observed: bool = False) -> tuple[PlannerHarness, MailEgress]:
     """One address in the A record, as four servers and three resolvers answer it."""
-    desk = Desk()
-    eip = desk.eip(1, ptr)
-    desk.dns.servers = frozenset(SERVERS)
-    desk.dns.resolvers = RESOLVERS
-    desk.zones.servers[ZONE.id] = desk.dns.servers
+    harness = PlannerHarness()
+    eip = harness.eip(1, ptr)
+    harness.dns.servers = frozenset(SERVERS)
+    harness.dns.resolvers = RESOLVERS
+    harness.zones.servers[ZONE.id] = harness.dns.servers
     if observed:
-        desk.dns.answers[HOST] = frozenset({eip.public_ip})
-        return desk, obj(HOST, [eip], forward=OBSERVED)
-    desk.records.put(HOST, [eip.public_ip], mine())
-    desk.publish(HOST)
-    return desk, obj(HOST, [eip])
+        harness.dns.answers[HOST] = frozenset({eip.public_ip})
+        return harness, obj(HOST, [eip], forward=OBSERVED)
+    harness.records.put(HOST, [eip.public_ip], mine())
+    harness.publish(HOST)
+    return harness, obj(HOST, [eip])
 
 
-def ready(*, observed: bool = False) -> tuple[Desk, MailEgress]:
+def ready(*, observed: bool = False) -> tuple[PlannerHarness, MailEgress]:
     """The same, Ready, with its status stored."""
-    desk, me = desk_with(observed=observed)
+    harness, me = harness_with(observed=observed)
     if observed:
         # A record that others keep is read twice.
-        desk.now = -120.0
-        me, _ = reading(desk, me)
-    me, _ = reading(desk, me, -desk.now)
+        harness.now = -120.0
+        me, _ = reading(harness, me)
+    me, _ = reading(harness, me, -harness.now)
     assert status(me, READY) == "True"
-    return desk, me
+    return harness, me
 
 
-def watched(ptr: str | None = HOST, *, observed: bool = False) -> tuple[Desk, MailEgress]:
-    """As ``desk_with``, seen before by this process, which asked no resolver yet."""
-    desk, me = desk_with(ptr, observed=observed)
-    desk.dns.public_at = None
-    me = desk.written(me, desk.plan(me))
-    return desk, desk.written(me, desk.plan(me))
+def watched(ptr: str | None = HOST, *, observed: bool = False) -> tuple[PlannerHarness, MailEgress]:
+    """As ``harness_with``, seen before by this process, which asked no resolver yet."""
+    harness, me = harness_with(ptr, observed=observed)
+    harness.dns.public_at = None
+    me = harness.written(me, harness.plan(me))
+    return harness, harness.written(me, harness.plan(me))
 
 
 def status(me: MailEgress, kind: str) -> str:
@@ -55,12 +55,12 @@ def status(me: MailEgress, kind: str) -> str:
     return found.status
 
 
-def reading(desk: Desk, me: MailEgress, seconds: float = 60.0) -> tuple[MailEgress, Plan]:
+def reading(harness: PlannerHarness, me: MailEgress, seconds: float = 60.0) -> tuple[MailEgress, Plan]:
     """Everything is read once more; the status that follows is stored."""
-    desk.now += seconds
-    desk.dns.at = desk.dns.public_at = desk.book.at = desk.records.at = desk.now
-    plan = desk.plan(me)
-    return desk.written(me, plan), plan
+    harness.now += seconds
+    harness.dns.at = harness.dns.public_at = harness.book.at = harness.records.at = harness.now
+    plan = harness.plan(me)
+    return harness.written(me, plan), plan
 
 
 def shown(me: MailEgress, plan: Plan, kind: str) -> Finding:

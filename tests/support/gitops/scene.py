@@ -1,4 +1,4 @@
-"""One MailEgress on its way into a situation: the user's deeds, and passes of the operator over a planned world.
+"""One MailEgress on its way into a situation: the user's actions, and passes of the operator over a planned world.
 
 What stands in the status is always what the operator's own planning and summarising make of that world.
 """
@@ -16,7 +16,7 @@ from mailegress.api.types import MailEgress, parse_object
 from mailegress.model.aws import Eip, Ptr
 from mailegress.reconcile import summarise
 from mailegress.reconcile.result import ChangeRecords, Plan, ResetPtr, SetPtr
-from tests.support.planner import Desk, mine
+from tests.support.planner import PlannerHarness, mine
 
 Json = dict[str, Any]
 
@@ -26,12 +26,12 @@ TOKEN = "2026-01-31T12:00:00Z"
 
 
 class Scene(ABC):
-    """A MailEgress in some cluster, and the desk of an operator beside it."""
+    """A MailEgress in some cluster, and the harness of an operator beside it."""
 
     def __init__(self, name: str, namespace: str = "mail") -> None:
         self.name = name
         self.namespace = namespace
-        self.desk = Desk()
+        self.harness = PlannerHarness()
 
     # -- the cluster
 
@@ -90,7 +90,7 @@ class Scene(ABC):
     def look(self, *, stuck: bool = False) -> Plan:
         """One pass: plan, summarise, write the status. ``stuck``: nothing has moved for half an hour."""
         me = self.obj
-        plan = self.desk.plan(me)
+        plan = self.harness.plan(me)
         handled = me.meta.reconcile_requested_at if not plan.needs else me.status.last_handled_reconcile_at
         status = summarise.compose(me, plan, summarise.verdicts(me, plan), NOW, stuck=stuck, handled=handled)
         if not status.matches(self.body.get("status")):
@@ -108,12 +108,12 @@ class Scene(ABC):
     def carry_out(self, plan: Plan) -> None:
         match plan.action:
             case ChangeRecords(zone_id, hostname, changes, _):
-                self.desk.records.apply(zone_id, hostname, changes)
-                self.desk.publish(hostname)
+                self.harness.records.apply(zone_id, hostname, changes)
+                self.harness.publish(hostname)
             case SetPtr(_, allocation_id, _, hostname, _):
-                self.desk.set_ptr(self.desk.book.eips[allocation_id], hostname)
+                self.harness.set_ptr(self.harness.book.eips[allocation_id], hostname)
             case ResetPtr(_, allocation_id, _, _):
-                self.desk.set_ptr(self.desk.book.eips[allocation_id], None)
+                self.harness.set_ptr(self.harness.book.eips[allocation_id], None)
             case other:
                 raise AssertionError(f"no external write: {other}")
 
@@ -121,18 +121,18 @@ class Scene(ABC):
 
     def has_record(self, *eips: Eip, adopted: bool = False) -> None:
         """Route 53 holds our record, and every authority says so."""
-        self.desk.records.put(HOST, [e.public_ip for e in eips], mine(self.uid, adopted=adopted))
-        self.desk.publish(HOST)
+        self.harness.records.put(HOST, [e.public_ip for e in eips], mine(self.uid, adopted=adopted))
+        self.harness.publish(HOST)
 
     def is_right(self, *eips: Eip) -> None:
         """A and PTR are ours and right."""
         self.has_record(*eips)
         for eip in eips:
-            self.desk.set_ptr(eip, HOST)
+            self.harness.set_ptr(eip, HOST)
 
     def ready(self, count: int = 1, **spec: Any) -> list[Eip]:
         """The object as it is when all is well."""
-        eips = [self.desk.eip(n + 1) for n in range(count)]
+        eips = [self.harness.eip(n + 1) for n in range(count)]
         self.apply(*eips, **spec)
         self.is_right(*eips)
         self.look()
@@ -140,11 +140,11 @@ class Scene(ABC):
         return eips
 
     def pending_ptr(self, eip: Eip) -> None:
-        self.desk.book.eips[eip.allocation_id] = replace(eip, ptr=Ptr(None, HOST, "PENDING"))
+        self.harness.book.eips[eip.allocation_id] = replace(eip, ptr=Ptr(None, HOST, "PENDING"))
 
     def foreign_record(self) -> None:
-        self.desk.records.put(HOST, ["203.0.113.99"])
-        self.desk.publish(HOST)
+        self.harness.records.put(HOST, ["203.0.113.99"])
+        self.harness.publish(HOST)
 
     def condition(self, kind: str) -> Json:
         return next((c for c in self.body["status"]["conditions"] if c["type"] == kind), {})

@@ -75,44 +75,44 @@ def throttled() -> Fault:
 
 @situation("applied, no operator has looked", "Pending", Verdict.WAITS)
 def never_seen(s: Scene) -> None:
-    s.apply(s.desk.eip(1), finalizer=False)
+    s.apply(s.harness.eip(1), finalizer=False)
 
 
 @situation("first look, nothing read yet", "Progressing", Verdict.WAITS)
 def first_look(s: Scene) -> None:
-    s.apply(s.desk.eip(1), finalizer=False)
-    s.desk.book.at = None
-    s.desk.zones.zones = None
+    s.apply(s.harness.eip(1), finalizer=False)
+    s.harness.book.at = None
+    s.harness.zones.zones = None
     s.look()
 
 
 @situation("the A record is being created", "ChangePending", Verdict.WAITS)
 def record_under_way(s: Scene) -> None:
-    s.apply(s.desk.eip(1))
+    s.apply(s.harness.eip(1))
     s.look()
 
 
 @situation("Route 53 publishes the A record", "ChangePending", Verdict.WAITS)
 def change_pending(s: Scene) -> None:
-    eip = s.desk.eip(1)
+    eip = s.harness.eip(1)
     s.apply(eip)
     s.has_record(eip)
-    s.desk.writer.states[(ZONE.id, HOST)] = WriteState(WritePhase.APPLIED, 0.0, change_id="C1")
+    s.harness.writer.states[(ZONE.id, HOST)] = WriteState(WritePhase.APPLIED, 0.0, change_id="C1")
     s.look()
 
 
 @situation("one name server still lags", "AuthoritiesDisagree", Verdict.WAITS)
 def authorities_disagree(s: Scene) -> None:
-    eip = s.desk.eip(1)
+    eip = s.harness.eip(1)
     s.apply(eip)
     s.has_record(eip)
-    s.desk.dns.kinds["ns-2.example.net"] = AnswerKind.NXDOMAIN
+    s.harness.dns.kinds["ns-2.example.net"] = AnswerKind.NXDOMAIN
     s.look()
 
 
 @situation("AWS carries the PTR out", "PTRPending", Verdict.WAITS)
 def ptr_pending(s: Scene) -> None:
-    eip = s.desk.eip(1)
+    eip = s.harness.eip(1)
     s.apply(eip)
     s.has_record(eip)
     s.pending_ptr(eip)
@@ -121,17 +121,17 @@ def ptr_pending(s: Scene) -> None:
 
 @situation("public resolvers do not see it yet", "NotPropagated", Verdict.WAITS)
 def not_propagated(s: Scene) -> None:
-    eip = s.desk.eip(1)
+    eip = s.harness.eip(1)
     s.apply(eip)
     s.is_right(eip)
-    for resolver in s.desk.dns.resolvers:
-        s.desk.dns.kinds[resolver] = AnswerKind.NXDOMAIN
+    for resolver in s.harness.dns.resolvers:
+        s.harness.dns.kinds[resolver] = AnswerKind.NXDOMAIN
     s.look()
 
 
 @situation("management Observed, the A record is not written yet", "WaitingForForward", Verdict.WAITS)
 def observed_waiting(s: Scene) -> None:
-    s.apply(s.desk.eip(1), forward={"management": "Observed"})
+    s.apply(s.harness.eip(1), forward={"management": "Observed"})
     s.look()
 
 
@@ -150,18 +150,18 @@ def ready_three_addresses(s: Scene) -> None:
 
 @situation("all is right, the operator asks no public resolvers", "Ready", Verdict.PASSES)
 def ready_without_resolvers(s: Scene) -> None:
-    s.desk.dns.resolvers = ()
+    s.harness.dns.resolvers = ()
     s.ready()
 
 
 @situation("all is right, management Observed", "Ready", Verdict.PASSES)
 def observed_ready(s: Scene) -> None:
-    eip = s.desk.eip(1, HOST)
+    eip = s.harness.eip(1, HOST)
     s.apply(eip, forward={"management": "Observed"})
-    s.desk.dns.answers[HOST] = frozenset({eip.public_ip})
+    s.harness.dns.answers[HOST] = frozenset({eip.public_ip})
     s.look()
     # A record that others keep is read twice.
-    s.desk.now = s.desk.dns.at = s.desk.dns.public_at = 5.0
+    s.harness.now = s.harness.dns.at = s.harness.dns.public_at = 5.0
     s.look()
 
 
@@ -175,8 +175,8 @@ def retiring_old_name(s: Scene) -> None:
 @situation("all is right, AWS throttles the operator", "Ready", Verdict.PASSES)
 def ready_while_throttled(s: Scene) -> None:
     s.ready()
-    view = s.desk.book.get("ap-northeast-1").value
-    s.desk.book.get = lambda region: Fact(view, 0.0, throttled(), 1, 1.0)  # type: ignore[method-assign]
+    view = s.harness.book.get("ap-northeast-1").value
+    s.harness.book.get = lambda region: Fact(view, 0.0, throttled(), 1, 1.0)  # type: ignore[method-assign]
     s.look()
 
 
@@ -213,8 +213,8 @@ def status_wiped(s: Scene) -> None:
 
 @situation("no hosted zone for the name", "ZoneNotFound", Verdict.WAITS)
 def zone_missing(s: Scene) -> None:
-    s.desk.zones.zones = ()
-    s.apply(s.desk.eip(1))
+    s.harness.zones.zones = ()
+    s.apply(s.harness.eip(1))
     s.look()
 
 
@@ -226,17 +226,17 @@ def zone_missing_for_long(s: Scene) -> None:
 
 @situation("the Elastic IP does not exist", "AddressNotFound", Verdict.WAITS)
 def address_missing(s: Scene) -> None:
-    eip = s.desk.eip(1)
+    eip = s.harness.eip(1)
     s.apply(eip)
-    del s.desk.book.eips[eip.allocation_id]
-    s.desk.book.absences[eip.allocation_id] = Absence.LOST
+    del s.harness.book.eips[eip.allocation_id]
+    s.harness.book.absences[eip.allocation_id] = Absence.LOST
     s.look()
 
 
 @situation("AWS denies the operator a call", "AccessDenied", Verdict.WAITS)
 def access_denied(s: Scene) -> None:
-    s.apply(s.desk.eip(1))
-    s.desk.zones.get = lambda: Fact(fault=denied(), misses=1, tried_at=0.0)  # type: ignore[method-assign]
+    s.apply(s.harness.eip(1))
+    s.harness.zones.get = lambda: Fact(fault=denied(), misses=1, tried_at=0.0)  # type: ignore[method-assign]
     s.look()
 
 
@@ -248,37 +248,37 @@ def access_denied_for_long(s: Scene) -> None:
 
 @situation("AWS denies the PTR, the A record stands", "AccessDenied", Verdict.WAITS)
 def ptr_denied(s: Scene) -> None:
-    eip = s.desk.eip(1)
+    eip = s.harness.eip(1)
     s.apply(eip)
     s.has_record(eip)
     assert isinstance(s.look().action, SetPtr)
     fault = denied("ModifyAddressAttribute", Service.EC2)
-    s.desk.ptrs.states[eip.allocation_id] = WriteState(WritePhase.FAILED, 0.0, fault, attempts=1)
+    s.harness.ptrs.states[eip.allocation_id] = WriteState(WritePhase.FAILED, 0.0, fault, attempts=1)
     s.look()
 
 
 @situation("half of the account's addresses vanished at once", "MassLossSuspected", Verdict.WAITS)
 def mass_loss(s: Scene) -> None:
     [eip] = s.ready()
-    del s.desk.book.eips[eip.allocation_id]
-    s.desk.book.absences[eip.allocation_id] = Absence.MASS
+    del s.harness.book.eips[eip.allocation_id]
+    s.harness.book.absences[eip.allocation_id] = Absence.MASS
     s.look()
 
 
 @situation("one of two addresses was released", "AddressLost", Verdict.WAITS)
 def address_lost(s: Scene) -> None:
     _, eip = s.ready(2)
-    del s.desk.book.eips[eip.allocation_id]
-    s.desk.book.absences[eip.allocation_id] = Absence.LOST
+    del s.harness.book.eips[eip.allocation_id]
+    s.harness.book.absences[eip.allocation_id] = Absence.LOST
     s.advance()
 
 
 @situation("another object is about to give the name back", "WaitingForRelease", Verdict.WAITS)
 def waiting_for_release(s: Scene) -> None:
-    s.desk.take(obj("other.example.com", [s.desk.eip(2)], uid=OTHER_UID, created=OLDER))
-    eip = s.desk.eip(1)
+    s.harness.take(obj("other.example.com", [s.harness.eip(2)], uid=OTHER_UID, created=OLDER))
+    eip = s.harness.eip(1)
     s.apply(eip)
-    s.desk.records.put(HOST, [eip.public_ip], mine(OTHER_UID))
+    s.harness.records.put(HOST, [eip.public_ip], mine(OTHER_UID))
     s.look()
 
 
@@ -287,7 +287,7 @@ def waiting_for_release(s: Scene) -> None:
 
 @situation("a record of somebody else stands at the name", "RecordConflict", Verdict.FAILS)
 def foreign_record(s: Scene) -> None:
-    s.apply(s.desk.eip(1))
+    s.apply(s.harness.eip(1))
     s.foreign_record()
     s.look()
 
@@ -301,38 +301,38 @@ def drift(s: Scene) -> None:
 
 @situation("another MailEgress holds the hostname", "HostnameConflict", Verdict.FAILS)
 def hostname_conflict(s: Scene) -> None:
-    s.desk.take(obj(HOST, [s.desk.eip(2)], uid=OTHER_UID, created=OLDER))
-    s.apply(s.desk.eip(1))
+    s.harness.take(obj(HOST, [s.harness.eip(2)], uid=OTHER_UID, created=OLDER))
+    s.apply(s.harness.eip(1))
     s.look()
 
 
 @situation("another MailEgress holds the address", "AddressConflict", Verdict.FAILS)
 def address_conflict(s: Scene) -> None:
-    eip = s.desk.eip(1)
-    s.desk.take(obj("other.example.com", [eip], uid=OTHER_UID, created=OLDER))
+    eip = s.harness.eip(1)
+    s.harness.take(obj("other.example.com", [eip], uid=OTHER_UID, created=OLDER))
     s.apply(eip)
     s.look()
 
 
 @situation("the address has a PTR of somebody else", "PTRConflict", Verdict.FAILS)
 def foreign_ptr(s: Scene) -> None:
-    s.apply(s.desk.eip(1, "mail.example.net"))
+    s.apply(s.harness.eip(1, "mail.example.net"))
     s.look()
 
 
 @situation("the right record is there, adoption is Never", "RecordNotAdopted", Verdict.FAILS)
 def not_adopted(s: Scene) -> None:
-    eip = s.desk.eip(1)
+    eip = s.harness.eip(1)
     s.apply(eip, adoption="Never")
-    s.desk.records.put(HOST, [eip.public_ip])
-    s.desk.publish(HOST)
+    s.harness.records.put(HOST, [eip.public_ip])
+    s.harness.publish(HOST)
     s.look()
 
 
 @situation("GovCloud: only AWS Support can set the PTR", "ReverseUnsupported", Verdict.FAILS)
 def reverse_unsupported(s: Scene) -> None:
-    eip = s.desk.eip(1)
-    s.desk.book.supported = False
+    eip = s.harness.eip(1)
+    s.harness.book.supported = False
     s.apply(eip)
     s.has_record(eip)
     s.look()
@@ -340,10 +340,10 @@ def reverse_unsupported(s: Scene) -> None:
 
 @situation("restored from a lost cluster whose owner ID is not accepted", "RecordConflict", Verdict.FAILS)
 def owner_not_accepted(s: Scene) -> None:
-    eip = s.desk.eip(1, HOST)
+    eip = s.harness.eip(1, HOST)
     # Even so it is not the PTR that is in the way: somebody who resets it, as PTRNotAdopted advises, stops the mail.
     s.apply(eip, adoption="Never")
-    s.desk.records.put(HOST, [eip.public_ip], mine(OTHER_UID, owner="cluster-b"))
+    s.harness.records.put(HOST, [eip.public_ip], mine(OTHER_UID, owner="cluster-b"))
     s.look()
 
 
@@ -359,7 +359,7 @@ def suspended_ready(s: Scene) -> None:
 
 @situation("suspended before anything was written", "Suspended", Verdict.WAITS, suspended=True)
 def suspended_new(s: Scene) -> None:
-    s.apply(s.desk.eip(1), finalizer=False, suspend=True)
+    s.apply(s.harness.eip(1), finalizer=False, suspend=True)
     s.look()
 
 
@@ -372,14 +372,14 @@ def suspended_edited(s: Scene) -> None:
 
 @situation("suspended, the hosted zone is missing", "ZoneNotFound", Verdict.WAITS, suspended=True)
 def suspended_zone_missing(s: Scene) -> None:
-    s.desk.zones.zones = ()
-    s.apply(s.desk.eip(1), suspend=True)
+    s.harness.zones.zones = ()
+    s.apply(s.harness.eip(1), suspend=True)
     s.look()
 
 
 @situation("suspended, a record of somebody else", "RecordConflict", Verdict.FAILS, suspended=True)
 def suspended_foreign_record(s: Scene) -> None:
-    s.apply(s.desk.eip(1), suspend=True)
+    s.apply(s.harness.eip(1), suspend=True)
     s.foreign_record()
     s.look()
 
@@ -404,7 +404,7 @@ def deleting(s: Scene) -> None:
 def deletion_blocked(s: Scene) -> None:
     s.ready()
     s.delete()
-    s.desk.zones.get = lambda: Fact(fault=denied(), misses=1, tried_at=0.0)  # type: ignore[method-assign]
+    s.harness.zones.get = lambda: Fact(fault=denied(), misses=1, tried_at=0.0)  # type: ignore[method-assign]
     s.look()
 
 

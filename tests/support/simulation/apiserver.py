@@ -32,6 +32,7 @@ from tests.support.simulation.apiwire import (
     Reply,
     Watch,
     event_line,
+    request_name,
 )
 from tests.support.simulation.crdschema import apply_defaults, prune, schema, validate
 from tests.support.simulation.faults import Plan
@@ -253,7 +254,7 @@ class ApiServer:
         parts = urlsplit(url)
         path = unquote(parts.path)
         query = {k: v[-1] for k, v in parse_qs(parts.query, keep_blank_values=True).items()}
-        where = _where(method, path, query)
+        where = request_name(method, path, query)
         self.requests[where] = self.requests.get(where, 0) + 1
         fault = next((f for f in self.faults if f.method == method and f.part in url and f.times > 0), None)
         if fault is not None:
@@ -485,21 +486,6 @@ class Session:
         code = {"5xx": 500, "throttle": 429, "denied": 403, "conflict": 409}[plan.kind]
         error = ApiError(code, "Injected", f"injected: {plan.kind}")
         return Reply(error.body(), code, {"Retry-After": "1"} if code == 429 else None)
-
-
-def _where(method: str, path: str, query: Mapping[str, str]) -> str:
-    tail = path.rsplit("/", 1)[-1]
-    if path.startswith(GROUP):
-        tail = (
-            "status"
-            if path.endswith("/status")
-            else "watch"
-            if query.get("watch") == "true"
-            else "mailegresses"
-        )
-    elif "/events" in path:
-        tail = "events"
-    return f"{method} {tail}"
 
 
 def now_from(start: float, clock: Callable[[], float]) -> Callable[[], datetime]:

@@ -148,6 +148,22 @@ def event_line(kind: str, body: Object) -> bytes:
     return json.dumps({"type": kind, "object": body}).encode() + b"\n"
 
 
+def request_name(method: str, path: str, query: Mapping[str, str]) -> str:
+    """What a request is counted under: its method and what it is about."""
+    tail = path.rsplit("/", 1)[-1]
+    if path.startswith(GROUP):
+        tail = (
+            "status"
+            if path.endswith("/status")
+            else "watch"
+            if query.get("watch") == "true"
+            else "mailegresses"
+        )
+    elif "/events" in path:
+        tail = "events"
+    return f"{method} {tail}"
+
+
 # ---------------------------------------------------------------- discovery
 
 _VERSION = {"groupVersion": "mailegress.io/v1alpha1", "version": "v1alpha1"}

@@ -14,7 +14,7 @@ OTHER = "out.example.com"
 
 
 @dataclass
-class Stage:
+class ScenarioContext:
     """What a story works with. ``expect``: name -> Ready's (status, reason) in the end."""
 
     sim: Sim
@@ -25,31 +25,31 @@ class Stage:
 
 @dataclass(frozen=True)
 class Scenario:
-    """``prepare`` runs before the operator starts; ``act`` are the user's and the outsiders' deeds.
+    """``prepare`` runs before the operator starts; ``act`` are the user's and the outsiders' actions.
 
     ``leftover``: what outsiders changed for good, applied to the first dump before it is compared with the last.
     """
 
     name: str
-    prepare: Callable[[Stage], None]
-    act: Callable[[Stage], Awaitable[None]]
-    leftover: Callable[[Stage, dict[str, Any]], None] = lambda stage, dump: None
+    prepare: Callable[[ScenarioContext], None]
+    act: Callable[[ScenarioContext], Awaitable[None]]
+    leftover: Callable[[ScenarioContext, dict[str, Any]], None] = lambda context, dump: None
     still: float = 1000.0
     """Virtual seconds without a write after which the story counts as over."""
     hasty: bool = True
-    """Whether it ends the same if the user's and the outsiders' deeds come while the operator is down."""
+    """Whether it ends the same if the user's and the outsiders' actions come while the operator is down."""
     big: bool = False
     """So many objects that faults come at the first passage of each choke point only."""
     settings: Mapping[str, str] = field(default_factory=dict)
 
 
-def with_eips(count: int) -> Callable[[Stage], None]:
-    def prepare(stage: Stage) -> None:
-        stage.sim.world.zone()
-        stage.eips = stage.sim.world.eips(count)
+def with_eips(count: int) -> Callable[[ScenarioContext], None]:
+    def prepare(context: ScenarioContext) -> None:
+        context.sim.world.zone()
+        context.eips = context.sim.world.eips(count)
 
     return prepare
 
 
-def all_ready(stage: Stage, *names: str) -> None:
-    stage.expect = dict.fromkeys(names, ("True", "Ready"))
+def all_ready(context: ScenarioContext, *names: str) -> None:
+    context.expect = dict.fromkeys(names, ("True", "Ready"))

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from tests.support.simulation.context import HOST, Scenario, Stage, all_ready, with_eips
+from tests.support.simulation.context import HOST, Scenario, ScenarioContext, all_ready, with_eips
 
 APEX = "example.com"
 FIFTH = "ns1.otherdns-sandbox.net."
 
 
-def _prepare_white_label(stage: Stage) -> None:
+def _prepare_white_label(context: ScenarioContext) -> None:
     """The parent delegates to ns1 to ns4.example.com, which have the addresses of the zone's servers; the zone's own NS
     set names them, too, and a server of another DNS, which serves the zone without the record."""
-    with_eips(1)(stage)
-    world = stage.sim.world
+    with_eips(1)(context)
+    world = context.sim.world
     zone = world.zone_of(HOST)
     assert zone is not None
     glue = {}
@@ -25,13 +25,13 @@ def _prepare_white_label(stage: Stage) -> None:
     world.dns.registry.delegate(APEX, list(glue), glue)
 
 
-async def _white_label(stage: Stage) -> None:
+async def _white_label(context: ScenarioContext) -> None:
     """No PTR while the server that only the zone's own NS set names lacks the record."""
-    sim = stage.sim
-    sim.meg("a", HOST, stage.eips)
+    sim = context.sim
+    sim.meg("a", HOST, context.eips)
     await sim.sleep(300)
-    sim.world.dns.zone(APEX).put(HOST, "A", [stage.eips[0].public_ip])
-    all_ready(stage, "a")
+    sim.world.dns.zone(APEX).put(HOST, "A", [context.eips[0].public_ip])
+    all_ready(context, "a")
     await sim.ready("a")
 
 

@@ -32,7 +32,7 @@ class Plan:
 
 
 @dataclass
-class Board:
+class FaultSchedule:
     """All choke points of all operators of one simulation."""
 
     clock: Callable[[], float]
@@ -60,8 +60,8 @@ class Board:
         self.plans.clear()
         self.lasting.clear()
 
-    def guard(self, crash: Callable[[], None], gate: Callable[[], None]) -> SimChoke:
-        return SimChoke(self, crash, gate)
+    def guard(self, crash: Callable[[], None], gate: Callable[[], None]) -> SimGuard:
+        return SimGuard(self, crash, gate)
 
     def due(self, point: str, index: int, when: When) -> Plan | None:
         return next((p for p in self.plans if (p.point, p.index, p.when) == (point, index, when)), None)
@@ -85,10 +85,10 @@ class Board:
 
 
 @dataclass
-class SimChoke:
+class SimGuard:
     """The ``Choke`` of one process. ``crash`` marks the process dead; ``gate`` raises once it is."""
 
-    board: Board
+    schedule: FaultSchedule
     crash: Callable[[], None]
     gate: Callable[[], None]
 
@@ -97,29 +97,29 @@ class SimChoke:
 
     @asynccontextmanager
     async def _point(self, name: str) -> AsyncIterator[None]:
-        board = self.board
+        schedule = self.schedule
         self.gate()
-        index = board.passed[name]
-        board.passed[name] += 1
-        plan = board.find(name, index, "before")
+        index = schedule.passed[name]
+        schedule.passed[name] += 1
+        plan = schedule.find(name, index, "before")
         after = None
         if plan is None:
-            after = board.due(name, index, "after")
+            after = schedule.due(name, index, "after")
             if after is not None and after.kind != "crash":
                 # A reply that goes wrong after the effect is the request's own affair, too.
-                plan, after = board.find(name, index, "after"), None
-        board.reached.add((name, index, "before"))
+                plan, after = schedule.find(name, index, "after"), None
+        schedule.reached.add((name, index, "before"))
         if plan is not None and plan.kind == "crash":
             await self._die()
         if plan is not None:
-            board.armed[asyncio.current_task()] = plan
+            schedule.armed[asyncio.current_task()] = plan
         try:
             yield
         finally:
-            board.armed.pop(asyncio.current_task(), None)
-        board.reached.add((name, index, "after"))
+            schedule.armed.pop(asyncio.current_task(), None)
+        schedule.reached.add((name, index, "after"))
         if after is not None:
-            board.find(name, index, "after")
+            schedule.find(name, index, "after")
             await self._die()
 
     async def _die(self) -> None:

@@ -41,7 +41,7 @@ class FuzzWorld:
     """Two zones (one below the other), another provider's zone, five EIPs in the first region, one of them a NAT
     gateway's, one an instance's, one EIP in the second region, and one operator.
 
-    A deed that makes no sense at the moment does nothing, so that any sequence may be replayed.
+    A action that makes no sense at the moment does nothing, so that any sequence may be replayed.
     """
 
     def __init__(self, seed: int = 1) -> None:
@@ -302,8 +302,8 @@ class FuzzWorld:
 
     def strike(self, point: str, ahead: int, when: When, kind: Kind) -> None:
         """One of the next passages of a choke point goes wrong."""
-        board = self.sim.board
-        board.plans.append(Plan(point, board.passed[point] + ahead, when, kind))
+        schedule = self.sim.schedule
+        schedule.plans.append(Plan(point, schedule.passed[point] + ahead, when, kind))
 
     def crash(self) -> None:
         """Every operator dies; each has a successor."""

@@ -26,7 +26,7 @@ from sandbox.aws.model.eip import Eip
 from tests.support.simulation.apiserver import SERVER, ApiServer, now_from
 from tests.support.simulation.apiwire import ApiError, Object
 from tests.support.simulation.checks import Checks
-from tests.support.simulation.faults import Board, Plan
+from tests.support.simulation.faults import FaultSchedule, Plan
 from tests.support.simulation.trace import LogToTrace, Trace
 from tests.support.simulation.world import REGION, START, SimAws, SimDns, World
 from tests.support.virtual_loop import TURNS, Deadlock, Runaway, VirtualLoop
@@ -83,15 +83,15 @@ class Process:
         self.stop = Stop()
         self.metrics: Metrics | None = None
         dependencies = Dependencies(
-            aws=lambda *_: contextlib.nullcontext(SimAws(sim.world, self.gate, sim.board.take)),
+            aws=lambda *_: contextlib.nullcontext(SimAws(sim.world, self.gate, sim.schedule.take)),
             query=lambda _: SimDns(sim.world, self.gate),
             probes=self._probes,
             wall=sim.wall,
             rng=random.Random(sim.seed * 1000 + number),
-            guard=sim.board.guard(self.crash, self.gate),
+            guard=sim.schedule.guard(self.crash, self.gate),
             identity=f"operator-{number}",
         )
-        transport = Transport(sim.api.session(self.gate, sim.board.take), SERVER)
+        transport = Transport(sim.api.session(self.gate, sim.schedule.take), SERVER)
         context = contextvars.copy_context()
         context.run(_owner.set, self)
         self.main = asyncio.get_running_loop().create_task(
@@ -162,7 +162,7 @@ class Sim:
         self.wall = now_from(START, self.clock)
         self.world = World(self.clock, self.trace.note, seed)
         self.api = ApiServer(self.clock, self.wall, random.Random(seed), self.trace.note)
-        self.board = Board(self.clock, self.trace.note, list(plans))
+        self.schedule = FaultSchedule(self.clock, self.trace.note, list(plans))
         self.checks = Checks(self.world, self.api, self.trace.note)
         self.impatient = impatient
         """A crashed operator stays down until the user's next act, and the user does not wait meanwhile."""
@@ -322,7 +322,7 @@ class Sim:
         seen, since = self.checks.writes(), self.clock()
         while True:
             await asyncio.sleep(20.0)
-            if (now := self.checks.writes()) != seen or self.board.ailing:
+            if (now := self.checks.writes()) != seen or self.schedule.ailing:
                 seen, since = now, self.clock()
             deleting = any("deletionTimestamp" in o["metadata"] for o in self.api.objects.values())
             if self.clock() - since >= still and not deleting:

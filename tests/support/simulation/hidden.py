@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.simulation.context import HOST, OTHER, Scenario, Stage, all_ready, with_eips
+from tests.support.simulation.context import HOST, OTHER, Scenario, ScenarioContext, all_ready, with_eips
 from tests.support.simulation.harness import sim_settings
 from tests.support.simulation.world import REGION
 
@@ -12,17 +12,17 @@ LONG = 900.0
 """Virtual seconds out of sight: many a look, in which nothing may be let go of."""
 
 
-def _prepare_regions(stage: Stage) -> None:
-    with_eips(1)(stage)
-    world = stage.sim.world
+def _prepare_regions(context: ScenarioContext) -> None:
+    with_eips(1)(context)
+    world = context.sim.world
     [made] = world.control.allocate(ELSEWHERE)
-    stage.eips.append(world.model.eip(made["allocation_id"]))
+    context.eips.append(world.model.eip(made["allocation_id"]))
 
 
-async def _region(stage: Stage) -> None:
+async def _region(context: ScenarioContext) -> None:
     """A region leaves the configuration, and objects are edited and deleted meanwhile."""
-    sim = stage.sim
-    here, there = stage.eips
+    sim = context.sim
+    here, there = context.eips
     selector = {"allocationID": there.allocation_id, "region": ELSEWHERE}
     sim.meg("a", HOST, [here, selector])
     await sim.ready("a")
@@ -37,10 +37,10 @@ async def _region(stage: Stage) -> None:
     await sim.gone("a")
 
 
-async def _left_region(stage: Stage) -> None:
+async def _left_region(context: ScenarioContext) -> None:
     """The spec lets go of an address while nobody can look at its region."""
-    sim = stage.sim
-    here, there = stage.eips
+    sim = context.sim
+    here, there = context.eips
     sim.meg("a", HOST, [here, {"allocationID": there.allocation_id, "region": ELSEWHERE}])
     await sim.ready("a")
     both = sim.settings
@@ -50,14 +50,14 @@ async def _left_region(stage: Stage) -> None:
     await sim.sleep(LONG)
     sim.settings = both
     await sim.restart()
-    all_ready(stage, "a")
+    all_ready(context, "a")
     await sim.ready("a")
 
 
-async def _ec2_account(stage: Stage) -> None:
+async def _ec2_account(context: ScenarioContext) -> None:
     """The EC2 credentials become another account's while the object is deleted."""
-    sim = stage.sim
-    sim.meg("a", HOST, stage.eips)
+    sim = context.sim
+    sim.meg("a", HOST, context.eips)
     await sim.ready("a")
     sim.world.become("ec2", STRANGER)
     await sim.restart()
@@ -69,22 +69,22 @@ async def _ec2_account(stage: Stage) -> None:
     await sim.gone("a")
 
 
-async def _hidden_eip(stage: Stage) -> None:
+async def _hidden_eip(context: ScenarioContext) -> None:
     """One reading lacks the address in the very moment of the deletion."""
-    sim = stage.sim
-    sim.meg("a", HOST, stage.eips)
+    sim = context.sim
+    sim.meg("a", HOST, context.eips)
     await sim.ready("a")
-    sim.world.control.hide_eip(stage.eips[0].public_ip)
+    sim.world.control.hide_eip(context.eips[0].public_ip)
     sim.delete("a")
     await sim.sleep(30)
-    sim.world.control.show_eip(stage.eips[0].public_ip)
+    sim.world.control.show_eip(context.eips[0].public_ip)
     await sim.gone("a")
 
 
-async def _zone_account(stage: Stage) -> None:
+async def _zone_account(context: ScenarioContext) -> None:
     """The Route 53 credentials become those of an account with a zone of the same name."""
-    sim = stage.sim
-    sim.meg("a", HOST, stage.eips)
+    sim = context.sim
+    sim.meg("a", HOST, context.eips)
     await sim.ready("a")
     sim.world.become("route53", STRANGER)
     await sim.restart()
@@ -96,24 +96,24 @@ async def _zone_account(stage: Stage) -> None:
     await sim.gone("a")
 
 
-async def _zone_denied(stage: Stage) -> None:
+async def _zone_denied(context: ScenarioContext) -> None:
     """The same without a restart, and Route 53 answers AccessDenied instead of NoSuchHostedZone; a rename meanwhile."""
-    sim = stage.sim
+    sim = context.sim
     sim.world.control.settings(foreign_zone="AccessDenied")
-    sim.meg("a", HOST, stage.eips)
+    sim.meg("a", HOST, context.eips)
     await sim.ready("a")
     sim.world.become("route53", STRANGER)
     sim.edit("a", hostname=OTHER)
     await sim.sleep(3 * LONG)
     sim.world.become("route53", None)
-    all_ready(stage, "a")
+    all_ready(context, "a")
     await sim.ready("a")
 
 
-async def _short_pages(stage: Stage) -> None:
+async def _short_pages(context: ScenarioContext) -> None:
     """One page of the lists lacks entries in one reading each: while nothing happens, at a rename, at a deletion."""
-    sim = stage.sim
-    sim.meg("a", HOST, stage.eips)
+    sim = context.sim
+    sim.meg("a", HOST, context.eips)
     await sim.ready("a")
     both = {"ListHostedZones": 0, "DescribeAddresses": 0}
     sim.world.short.update(both)
@@ -133,22 +133,22 @@ GONE = 300.0
 """Seconds: AWS takes up to two minutes for the PTR; a fault may cost its first attempt."""
 
 
-async def _zone_deleted(stage: Stage) -> None:
+async def _zone_deleted(context: ScenarioContext) -> None:
     """Somebody deletes the hosted zone with all that is in it; the object still goes."""
-    sim = stage.sim
-    sim.meg("a", HOST, stage.eips)
+    sim = context.sim
+    sim.meg("a", HOST, context.eips)
     await sim.ready("a")
     world = sim.world
     zone = world.zone_of(HOST)
     assert zone is not None
-    world.outside("the hosted zone is deleted", HOST, *(e.public_ip for e in stage.eips))
+    world.outside("the hosted zone is deleted", HOST, *(e.public_ip for e in context.eips))
     del world.model.account().route53.zones[zone.id]
-    stage.more["zone"] = zone.id
+    context.more["zone"] = zone.id
     sim.delete("a")
     await sim.until(lambda: sim.find("a") is None, "a to be gone", GONE, "E5")
 
 
-def _zone_gone(stage: Stage, dump: dict[str, object]) -> None:
+def _zone_gone(context: ScenarioContext, dump: dict[str, object]) -> None:
     for account in dump["accounts"].values():  # type: ignore[attr-defined]
         account.pop("zones", None)
 

@@ -1,4 +1,4 @@
-"""The stateful fuzz: any sequence of deeds, with time passing in between; a failure prints a replayable one."""
+"""The stateful fuzz: any sequence of actions, with time passing in between; a failure prints a replayable one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ JUMPS = (0.01, 0.5, 3.0, 10.0, 31.0, 60.0, 60.0, 310.0, 310.0, 1000.0, 4000.0)
 
 
 class MailWorld(RuleBasedStateMachine):
-    """Each rule is one deed; its arguments are all there is to it, so that the printed steps can be replayed."""
+    """Each rule is one action; its arguments are all there is to it, so that the printed steps can be replayed."""
 
     record: Record | None = None
     """Where runs are counted, if anywhere."""
@@ -154,6 +154,6 @@ class MailWorld(RuleBasedStateMachine):
             settle(self.world)
         finally:
             if self.record is not None:
-                board = self.world.sim.board
-                self.record.run("fuzz", board.reached, len(board.struck))
+                schedule = self.world.sim.schedule
+                self.record.run("fuzz", schedule.reached, len(schedule.struck))
             self.world.stepped.close()

@@ -3,7 +3,7 @@
 Each test that plays runs keeps one :class:`Record` and saves it in the end, whether the test passes or not::
 
     with recording("pairs-rename") as record:
-        record.run("rename", sim.board.reached, faults=len(sim.board.struck))
+        record.run("rename", sim.schedule.reached, faults=len(sim.schedule.struck))
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Record:
     """``days`` and ``crs`` of virtual life, ``rss_growth_mb`` meanwhile; of the soak only."""
 
     def run(self, scenario: str, reached: Iterable[tuple[str, int, str]], faults: int) -> None:
-        """One run is over. ``reached``: as :attr:`Board.reached`; ``faults``: how many struck."""
+        """One run is over. ``reached``: as :attr:`FaultSchedule.reached`; ``faults``: how many struck."""
         self.scenarios.add(scenario)
         self.runs += 1
         self.faults_injected += faults

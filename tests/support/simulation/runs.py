@@ -14,7 +14,7 @@ from typing import Any
 from sandbox.aws.model.world import diff
 from tests.support.simulation.faults import Kind, Plan, When
 from tests.support.simulation.harness import NAMESPACE, Sim, Violation, simulate
-from tests.support.simulation.scenarios import SCENARIOS, Scenario, Stage
+from tests.support.simulation.scenarios import SCENARIOS, Scenario, ScenarioContext
 from tests.support.simulation.trace import Trace, once_more
 
 QUIET = 1800.0
@@ -62,18 +62,18 @@ def play(
     kept: list[Outcome] = []
 
     async def story(sim: Sim) -> None:
-        stage = Stage(sim)
-        scenario.prepare(stage)
+        context = ScenarioContext(sim)
+        scenario.prepare(context)
         first = copy.deepcopy(sim.world.dump())
         sim.start()
-        await scenario.act(stage)
+        await scenario.act(context)
         await sim.drain(scenario.still)
-        struck = len(sim.board.struck)
-        sim.board.heal()
+        struck = len(sim.schedule.struck)
+        sim.schedule.heal()
         reads = sim.checks.reads
         await sim.stay_quiet(QUIET)
         reads = sim.checks.reads - reads
-        allowed = READS if all(status == "True" for status, _ in stage.expect.values()) else RE_LOOKS
+        allowed = READS if all(status == "True" for status, _ in context.expect.values()) else RE_LOOKS
         if reads > allowed:
             sim.checks.violated("E3", f"{reads} reads in {QUIET:g} quiet seconds, {allowed} are allowed")
         if plan is None:
@@ -83,16 +83,16 @@ def play(
             await sim.stay_quiet(QUIET)
             if sim.checks.writes() != before:
                 sim.checks.violated("E3", f"a restart writes: {before} -> {sim.checks.writes()}")
-        for name, (status, reason) in stage.expect.items():
+        for name, (status, reason) in context.expect.items():
             if sim.condition(name) != (status, reason):
                 sim.checks.violated("E1", f"{name} is {sim.condition(name)}, wanted {(status, reason)}")
         sim.checks.marks()
         world, statuses = copy.deepcopy(sim.world.dump()), _statuses(sim)
-        applied, passed = Counter(sim.checks.applied), Counter(sim.board.passed)
+        applied, passed = Counter(sim.checks.applied), Counter(sim.schedule.passed)
         for _, name in list(sim.api.objects):
             sim.delete(name)
         await sim.drain(still=60.0)
-        scenario.leftover(stage, first)
+        scenario.leftover(context, first)
         if changes := diff(first, sim.world.dump()):
             sim.checks.violated("E5", f"after deleting everything: {changes}")
         sim.checks.texts()
@@ -107,7 +107,7 @@ def play(
                 statuses,
                 applied,
                 passed,
-                frozenset(sim.board.reached),
+                frozenset(sim.schedule.reached),
                 struck,
                 sim.trace,
             )

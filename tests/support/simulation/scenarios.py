@@ -4,81 +4,81 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.support.simulation.context import HOST, OTHER, Scenario, Stage, all_ready, with_eips
+from tests.support.simulation.context import HOST, OTHER, Scenario, ScenarioContext, all_ready, with_eips
 from tests.support.simulation.delegations import DELEGATIONS
 from tests.support.simulation.hidden import HIDDEN
 from tests.support.simulation.third_parties import STRANGERS
 
-__all__ = ["HOST", "OTHER", "SCENARIOS", "Scenario", "Stage"]
+__all__ = ["HOST", "OTHER", "SCENARIOS", "Scenario", "ScenarioContext"]
 
 # ---------------------------------------------------------------- create
 
 
-def _prepare_nat(stage: Stage) -> None:
-    with_eips(2)(stage)
-    stage.more["nat"] = stage.sim.world.nat_gateway(stage.eips)
+def _prepare_nat(context: ScenarioContext) -> None:
+    with_eips(2)(context)
+    context.more["nat"] = context.sim.world.nat_gateway(context.eips)
 
 
-async def _create_nat(stage: Stage) -> None:
-    stage.sim.meg("a", HOST, [{"natGatewayID": stage.more["nat"]}])
-    all_ready(stage, "a")
-    await stage.sim.ready("a")
+async def _create_nat(context: ScenarioContext) -> None:
+    context.sim.meg("a", HOST, [{"natGatewayID": context.more["nat"]}])
+    all_ready(context, "a")
+    await context.sim.ready("a")
 
 
-def _prepare_instance(stage: Stage) -> None:
-    with_eips(1)(stage)
-    stage.more["instance"] = stage.sim.world.instance(stage.eips[0])
+def _prepare_instance(context: ScenarioContext) -> None:
+    with_eips(1)(context)
+    context.more["instance"] = context.sim.world.instance(context.eips[0])
 
 
-async def _create_instance(stage: Stage) -> None:
-    stage.sim.meg("a", HOST, [{"instanceID": stage.more["instance"]}])
-    all_ready(stage, "a")
-    await stage.sim.ready("a")
+async def _create_instance(context: ScenarioContext) -> None:
+    context.sim.meg("a", HOST, [{"instanceID": context.more["instance"]}])
+    all_ready(context, "a")
+    await context.sim.ready("a")
 
 
-async def _several(stage: Stage) -> None:
-    first, second, third = stage.eips
-    stage.sim.meg("a", HOST, [first, {"publicIP": second.public_ip}, third])
-    all_ready(stage, "a")
-    await stage.sim.ready("a")
+async def _several(context: ScenarioContext) -> None:
+    first, second, third = context.eips
+    context.sim.meg("a", HOST, [first, {"publicIP": second.public_ip}, third])
+    all_ready(context, "a")
+    await context.sim.ready("a")
 
 
 # ---------------------------------------------------------------- edits
 
 
-async def _rename(stage: Stage) -> None:
-    sim = stage.sim
-    sim.meg("a", HOST, stage.eips)
+async def _rename(context: ScenarioContext) -> None:
+    sim = context.sim
+    sim.meg("a", HOST, context.eips)
     await sim.ready("a")
     sim.edit("a", hostname=OTHER)
-    all_ready(stage, "a")
+    all_ready(context, "a")
     await sim.ready("a")
 
 
-async def _swap(stage: Stage) -> None:
-    sim = stage.sim
-    old, new = stage.eips
+async def _swap(context: ScenarioContext) -> None:
+    sim = context.sim
+    old, new = context.eips
     sim.meg("a", HOST, [old])
     await sim.ready("a")
     sim.edit("a", eips=[new])
-    all_ready(stage, "a")
+    all_ready(context, "a")
     await sim.ready("a")
 
 
-async def _both(stage: Stage) -> None:
-    sim = stage.sim
-    old, new = stage.eips
+async def _both(context: ScenarioContext) -> None:
+    sim = context.sim
+    old, new = context.eips
     sim.meg("a", HOST, [old])
     await sim.ready("a")
     sim.edit("a", eips=[new], hostname=OTHER)
-    all_ready(stage, "a")
+    all_ready(context, "a")
     await sim.ready("a")
 
 
-async def _hasty(stage: Stage) -> None:
+async def _hasty(context: ScenarioContext) -> None:
     """Five edits before the first one is done."""
-    sim = stage.sim
-    first, second = stage.eips
+    sim = context.sim
+    first, second = context.eips
     sim.meg("a", HOST, [first])
     await sim.until(lambda: sim.world.mark(sim.world.zone_of(HOST), HOST), "the first claim")
     sim.edit("a", hostname=OTHER)
@@ -88,143 +88,143 @@ async def _hasty(stage: Stage) -> None:
     sim.edit("a", hostname="third.example.com")
     await sim.sleep(40)
     sim.edit("a", eips=[first, second])
-    all_ready(stage, "a")
+    all_ready(context, "a")
     await sim.ready("a")
 
 
 # ---------------------------------------------------------------- delete
 
 
-async def _delete(stage: Stage) -> None:
-    sim = stage.sim
-    sim.meg("a", HOST, stage.eips)
+async def _delete(context: ScenarioContext) -> None:
+    sim = context.sim
+    sim.meg("a", HOST, context.eips)
     await sim.ready("a")
     sim.delete("a")
     await sim.gone("a")
 
 
-async def _delete_midway(stage: Stage) -> None:
-    sim = stage.sim
-    sim.meg("a", HOST, stage.eips)
+async def _delete_midway(context: ScenarioContext) -> None:
+    sim = context.sim
+    sim.meg("a", HOST, context.eips)
     await sim.until(lambda: sim.world.mark(sim.world.zone_of(HOST), HOST), "the claim")
     sim.delete("a")
     await sim.gone("a")
 
 
-async def _recreate(stage: Stage) -> None:
+async def _recreate(context: ScenarioContext) -> None:
     """Deleted, and created again under the same name before the old one is gone from AWS."""
-    sim = stage.sim
-    sim.meg("a", HOST, stage.eips)
+    sim = context.sim
+    sim.meg("a", HOST, context.eips)
     await sim.ready("a")
-    sim.meg("b", HOST, stage.eips)
+    sim.meg("b", HOST, context.eips)
     await sim.sleep(5)
     sim.delete("a")
     await sim.gone("a")
-    all_ready(stage, "b")
+    all_ready(context, "b")
     await sim.ready("b")
 
 
 # ---------------------------------------------------------------- adoption, conflict, Observed
 
 
-def _prepare_adopt(stage: Stage) -> None:
-    with_eips(1)(stage)
-    world = stage.sim.world
-    world.put_record(HOST, [stage.eips[0].public_ip], ttl=600)
-    world.force_ptr(stage.eips[0], HOST)
+def _prepare_adopt(context: ScenarioContext) -> None:
+    with_eips(1)(context)
+    world = context.sim.world
+    world.put_record(HOST, [context.eips[0].public_ip], ttl=600)
+    world.force_ptr(context.eips[0], HOST)
     world.touched.clear()
 
 
-async def _adopt(stage: Stage) -> None:
-    sim = stage.sim
-    sim.meg("a", HOST, stage.eips)
-    all_ready(stage, "a")
+async def _adopt(context: ScenarioContext) -> None:
+    sim = context.sim
+    sim.meg("a", HOST, context.eips)
+    all_ready(context, "a")
     await sim.ready("a")
 
 
-async def _adopt_rename(stage: Stage) -> None:
-    sim = stage.sim
-    sim.meg("a", HOST, stage.eips)
+async def _adopt_rename(context: ScenarioContext) -> None:
+    sim = context.sim
+    sim.meg("a", HOST, context.eips)
     await sim.ready("a")
     sim.edit("a", hostname=OTHER)
-    all_ready(stage, "a")
+    all_ready(context, "a")
     await sim.ready("a")
 
 
-def _ptr_is_ours_now(stage: Stage, dump: dict[str, Any]) -> None:
+def _ptr_is_ours_now(context: ScenarioContext, dump: dict[str, Any]) -> None:
     """A PTR that was adopted and then renamed at the user's wish is the operator's, and is reset in the end."""
     for account in dump["accounts"].values():
         for region in account.get("regions", {}).values():
-            region["addresses"][stage.eips[0].public_ip]["ptr"] = None
+            region["addresses"][context.eips[0].public_ip]["ptr"] = None
 
 
-async def _conflict(stage: Stage) -> None:
-    sim = stage.sim
-    sim.meg("a", HOST, [stage.eips[0]])
+async def _conflict(context: ScenarioContext) -> None:
+    sim = context.sim
+    sim.meg("a", HOST, [context.eips[0]])
     await sim.ready("a")
-    sim.meg("b", HOST, [stage.eips[1]])
+    sim.meg("b", HOST, [context.eips[1]])
     await sim.reason("b", "HostnameConflict")
     sim.delete("a")
     await sim.gone("a")
-    all_ready(stage, "b")
+    all_ready(context, "b")
     await sim.ready("b")
 
 
-async def _exchange(stage: Stage) -> None:
+async def _exchange(context: ScenarioContext) -> None:
     """An EIP goes from one object to another by two edits."""
-    sim = stage.sim
-    first, second, third = stage.eips
+    sim = context.sim
+    first, second, third = context.eips
     sim.meg("a", HOST, [first, second])
     sim.meg("b", OTHER, [third])
     await sim.ready("a", "b")
     sim.edit("b", eips=[second, third])
     await sim.reason("b", "AddressConflict")
     sim.edit("a", eips=[first])
-    all_ready(stage, "a", "b")
+    all_ready(context, "a", "b")
     await sim.ready("a", "b")
 
 
-def _prepare_observed(stage: Stage) -> None:
-    world = stage.sim.world
-    stage.eips = world.eips(1)
+def _prepare_observed(context: ScenarioContext) -> None:
+    world = context.sim.world
+    context.eips = world.eips(1)
     zone = world.dns.add_zone("elsewhere.net.")
-    zone.put("mta.elsewhere.net.", "A", [stage.eips[0].public_ip, "192.0.2.99"], 300)
+    zone.put("mta.elsewhere.net.", "A", [context.eips[0].public_ip, "192.0.2.99"], 300)
 
 
-async def _observed(stage: Stage) -> None:
-    sim = stage.sim
-    sim.meg("a", "mta.elsewhere.net", stage.eips, forward={"management": "Observed"})
-    all_ready(stage, "a")
+async def _observed(context: ScenarioContext) -> None:
+    sim = context.sim
+    sim.meg("a", "mta.elsewhere.net", context.eips, forward={"management": "Observed"})
+    all_ready(context, "a")
     await sim.ready("a")
 
 
-async def _observed_successor(stage: Stage) -> None:
+async def _observed_successor(context: ScenarioContext) -> None:
     """Under Observed no mark tells whose the name is: the successor's PTR looks just like the one before it."""
-    sim = stage.sim
-    sim.meg("a", "mta.elsewhere.net", stage.eips, forward={"management": "Observed"})
+    sim = context.sim
+    sim.meg("a", "mta.elsewhere.net", context.eips, forward={"management": "Observed"})
     await sim.ready("a")
-    sim.meg("b", "mta.elsewhere.net", stage.eips, forward={"management": "Observed"})
+    sim.meg("b", "mta.elsewhere.net", context.eips, forward={"management": "Observed"})
     await sim.sleep(5)
     sim.delete("a")
     await sim.gone("a")
-    all_ready(stage, "b")
+    all_ready(context, "b")
     await sim.ready("b")
 
 
-async def _hand_over(stage: Stage) -> None:
+async def _hand_over(context: ScenarioContext) -> None:
     """Managed, then Observed: only the mark goes."""
-    sim = stage.sim
-    sim.meg("a", HOST, stage.eips)
+    sim = context.sim
+    sim.meg("a", HOST, context.eips)
     await sim.ready("a")
     sim.edit("a", forward={"management": "Observed"})
-    all_ready(stage, "a")
+    all_ready(context, "a")
     await sim.ready("a")
 
 
-def _record_stays(stage: Stage, dump: dict[str, Any]) -> None:
+def _record_stays(context: ScenarioContext, dump: dict[str, Any]) -> None:
     for account in dump["accounts"].values():
         for zone in account.get("zones", {}).values():
-            zone["record_sets"][f"{HOST}. A"] = {"TTL": 300, "Values": [stage.eips[0].public_ip]}
+            zone["record_sets"][f"{HOST}. A"] = {"TTL": 300, "Values": [context.eips[0].public_ip]}
 
 
 # ---------------------------------------------------------------- outsiders
@@ -234,10 +234,10 @@ HEALED = 2400.0
 """Seconds in which what somebody changed is back: the periodic check, and a quarter of an hour for a fault."""
 
 
-async def _drift(stage: Stage) -> None:
-    sim = stage.sim
-    world, eip = sim.world, stage.eips[0]
-    sim.meg("a", HOST, stage.eips)
+async def _drift(context: ScenarioContext) -> None:
+    sim = context.sim
+    world, eip = sim.world, context.eips[0]
+    sim.meg("a", HOST, context.eips)
     await sim.ready("a")
     world.drop_record(HOST)
     await sim.until(
@@ -250,18 +250,18 @@ async def _drift(stage: Stage) -> None:
     await sim.sleep(300)
     world.drop_record(f"_mailegress.{HOST}", "TXT")
     await sim.until(lambda: world.mark(world.zone_of(HOST), HOST), "the mark to be back", HEALED, "E7")
-    all_ready(stage, "a")
+    all_ready(context, "a")
     await sim.ready("a")
 
 
-async def _lost(stage: Stage) -> None:
-    sim = stage.sim
+async def _lost(context: ScenarioContext) -> None:
+    sim = context.sim
     world = sim.world
-    kept, lost = stage.eips
-    sim.meg("a", HOST, stage.eips)
+    kept, lost = context.eips
+    sim.meg("a", HOST, context.eips)
     await sim.ready("a")
     world.lose(lost)
-    stage.expect = {"a": ("False", "AddressLost")}
+    context.expect = {"a": ("False", "AddressLost")}
 
     def shrunk() -> bool:
         found = world.record(world.zone_of(HOST), HOST, "A")
@@ -270,10 +270,10 @@ async def _lost(stage: Stage) -> None:
     await sim.until(shrunk, "the lost address to leave the A record")
 
 
-def _eip_gone(stage: Stage, dump: dict[str, Any]) -> None:
+def _eip_gone(context: ScenarioContext, dump: dict[str, Any]) -> None:
     for account in dump["accounts"].values():
         for region in account.get("regions", {}).values():
-            region["addresses"].pop(stage.eips[-1].public_ip, None)
+            region["addresses"].pop(context.eips[-1].public_ip, None)
 
 
 SCENARIOS = {

@@ -30,7 +30,7 @@ def settle(world: FuzzWorld) -> None:
     world.unblind()
     world.heal_dns()
     world.heal_api()
-    sim.board.heal()
+    sim.schedule.heal()
     world.retire_second()
     still = UNLISTED if world.unlisted else UNTOLD if world.deafened else STILL
     stepped.run(lambda s: s.drain(still, patience=10 * 3600.0))

@@ -64,7 +64,7 @@ class State:
     unborn: frozenset[int] = frozenset((0, 1))
     memories: tuple[Any, ...] = (None, None)
     blocked: tuple[Any, ...] = ()
-    deeds: int = 0
+    actions: int = 0
     """Left to the user."""
     crashes: int = 0
 

@@ -1,6 +1,6 @@
 """A world small enough to be walked through whole: the real planner, and everything else as plain values.
 
-Two objects, two hostnames, two EIPs, two authoritative servers. A step is a user's deed (create, edit, delete), one
+Two objects, two hostnames, two EIPs, two authoritative servers. A step is a user's action (create, edit, delete), one
 pass of the operator over one object, a server that follows a change, a PTR that settles, a restart with everything in
 memory lost, or a long time passing. Readings are fresh in each pass; what they show may still lag behind the writes.
 """
@@ -21,7 +21,7 @@ from mailegress.model.facts import WritePhase, WriteState
 from mailegress.model.ownership import Mark
 from mailegress.reconcile.result import AddFinalizer, ChangeRecords, Plan, RemoveFinalizer, ResetPtr, SetPtr
 from mailegress.reconcile.rules.record_changes import mark_set
-from tests.support.planner import OWNER, REGION, ZONE, Desk, FakeDns, obj
+from tests.support.planner import OWNER, REGION, ZONE, FakeDns, PlannerHarness, obj
 from tests.support.simulation.smallpromises import (
     check_change,
     check_release,
@@ -50,14 +50,14 @@ from tests.support.simulation.smallstate import (
     recall,
 )
 
-# ---------------------------------------------------------------- a state as a planner's desk
+# ---------------------------------------------------------------- a state as a planner's harness
 
 
 class _Dns(FakeDns):
     """Each server answers for itself; resolvers see what the first server says."""
 
-    def __init__(self, desk: Desk, names: Mapping[str, Name]) -> None:
-        super().__init__(desk.book)
+    def __init__(self, harness: PlannerHarness, names: Mapping[str, Name]) -> None:
+        super().__init__(harness.book)
         self._served = names
 
     def _answer(self, server: str, hostname: str) -> ServerAnswer:
@@ -72,29 +72,31 @@ def _eip(state: State, index: int) -> Eip:
     return Eip(f"eipalloc-{number:08x}", f"203.0.113.{number}", "111122223333", REGION, shown)
 
 
-def desk_of(state: State) -> Desk:
-    desk = Desk(now=NOW)
+def desk_of(state: State) -> PlannerHarness:
+    harness = PlannerHarness(now=NOW)
     for index in range(len(NUMBERS)):
         eip = _eip(state, index)
-        desk.book.eips[eip.allocation_id] = eip
+        harness.book.eips[eip.allocation_id] = eip
     for hostname, name in zip(HOSTS, state.names, strict=True):
         records = (RecordSet(hostname, "A", 300, tuple(sorted(name.values))),) if name.values else ()
         mark = mark_set(hostname, Mark(name.adopted, OWNER, name.mark)) if name.mark else None
         if records or mark:
-            desk.records.views[ZONE.id, hostname] = NameView(hostname, records, mark)
+            harness.records.views[ZONE.id, hostname] = NameView(hostname, records, mark)
         if name.pending:
             lagging = any(served != name.values for served in name.served)
             phase = WritePhase.APPLIED if lagging else WritePhase.INSYNC
-            desk.writer.states[ZONE.id, hostname] = WriteState(phase, -1.0, change_id="C1" if lagging else "")
-    desk.dns = _Dns(desk, dict(zip(HOSTS, state.names, strict=True)))
+            harness.writer.states[ZONE.id, hostname] = WriteState(
+                phase, -1.0, change_id="C1" if lagging else ""
+            )
+    harness.dns = _Dns(harness, dict(zip(HOSTS, state.names, strict=True)))
     for obj_, kept in zip(state.objects, state.memories, strict=True):
         if obj_ is not None:
-            desk.take(obj_)
+            harness.take(obj_)
             if kept is not None:
-                desk.memories[obj_.meta.uid] = recall(kept)
+                harness.memories[obj_.meta.uid] = recall(kept)
     for uid, on in state.blocked:
-        desk.claims.set_blocked(uid, on)
-    return desk
+        harness.claims.set_blocked(uid, on)
+    return harness
 
 
 # ---------------------------------------------------------------- steps
@@ -140,9 +142,9 @@ def surroundings(state: State) -> Iterator[tuple[str, State]]:
 
 
 def _users(state: State) -> Iterator[tuple[str, State]]:
-    if not state.deeds:
+    if not state.actions:
         return
-    left = replace(state, deeds=state.deeds - 1)
+    left = replace(state, actions=state.actions - 1)
     for index, found in enumerate(state.objects):
         if index in state.unborn:
             for spec in SPECS:
@@ -183,16 +185,16 @@ def operate(state: State, index: int) -> State:
     found = state.objects[index]
     if found is None:
         return state
-    desk = desk_of(state)
-    plan = desk.plan(found)
-    memory = desk.memories[found.meta.uid]
-    memory.ownership.owned = frozenset(desk.observed(found).owned())
+    harness = desk_of(state)
+    plan = harness.plan(found)
+    memory = harness.memories[found.meta.uid]
+    memory.ownership.owned = frozenset(harness.observed(found).owned())
     if isinstance(plan.action, RemoveFinalizer):
         check_release(state, found)
         return _gone(state, index)
     if plan.blocked_on is not None:
-        desk.claims.set_blocked(found.meta.uid, plan.blocked_on)
-    told = _wordless(desk.written(found, plan))
+        harness.claims.set_blocked(found.meta.uid, plan.blocked_on)
+    told = _wordless(harness.written(found, plan))
     check_status(state, told)
     if (ready := told.status.condition(READY)) is not None and ready.status == TRUE:
         memory.progress.ready_generation = told.meta.generation
@@ -200,11 +202,11 @@ def operate(state: State, index: int) -> State:
         sorted(
             (o.meta.uid, on)
             for o in state.objects
-            if o and (on := desk.claims._blocked.get(o.meta.uid)) is not None
+            if o and (on := harness.claims._blocked.get(o.meta.uid)) is not None
         )
     )
     after = replace(_with_object(state, index, told), blocked=blocked)
-    after = _acted(after, index, told, plan, desk)
+    after = _acted(after, index, told, plan, harness)
     # (Creating or resetting may have changed what the memory holds of marks.)
     kept = list(after.memories)
     kept[index] = keep(memory)
@@ -217,7 +219,7 @@ def _wordless(told: MailEgress) -> MailEgress:
     return replace(told, status=replace(told.status, conditions=conditions))
 
 
-def _acted(state: State, index: int, told: MailEgress, plan: Plan, desk: Desk) -> State:
+def _acted(state: State, index: int, told: MailEgress, plan: Plan, harness: PlannerHarness) -> State:
     match plan.action:
         case None:
             return state
@@ -228,9 +230,9 @@ def _acted(state: State, index: int, told: MailEgress, plan: Plan, desk: Desk) -
             check_change(state, told, hostname, plan.action)
             kinds = {(c.verb, c.record_set.type) for c in changes}
             if (Verb.DELETE, "TXT") in kinds and (Verb.CREATE, "TXT") not in kinds:
-                desk.memories[told.meta.uid].ownership.marks.pop((zone_id, hostname), None)
-            desk.records.apply(zone_id, hostname, changes)
-            view = desk.records.views[zone_id, hostname]
+                harness.memories[told.meta.uid].ownership.marks.pop((zone_id, hostname), None)
+            harness.records.apply(zone_id, hostname, changes)
+            view = harness.records.views[zone_id, hostname]
             mark = ownership.parse(view.mark.values) if view.mark is not None else None
             place = HOSTS.index(hostname)
             return _with_name(
@@ -367,5 +369,5 @@ def rested(*specs: Spec) -> State:
     """Objects of these specs, created one after the other, each at rest before the next."""
     state, walk = State(), Walk()
     for index, spec in enumerate(specs):
-        state = walk.rest(replace(created(state, index, spec), deeds=0))
+        state = walk.rest(replace(created(state, index, spec), actions=0))
     return state

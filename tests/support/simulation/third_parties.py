@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sandbox.dns.knobs import Knob
-from tests.support.simulation.context import HOST, OTHER, Scenario, Stage, all_ready, with_eips
+from tests.support.simulation.context import HOST, OTHER, Scenario, ScenarioContext, all_ready, with_eips
 from tests.support.simulation.harness import NAMESPACE
 from tests.support.simulation.world import REGION
 
@@ -15,17 +15,17 @@ MARK = f"_mailegress.{HOST}"
 # ---------------------------------------------------------------- what is there already
 
 
-def _prepare_foreign_record(stage: Stage) -> None:
-    with_eips(1)(stage)
-    world = stage.sim.world
+def _prepare_foreign_record(context: ScenarioContext) -> None:
+    with_eips(1)(context)
+    world = context.sim.world
     world.put_record(MARK, ['"somebody else was here"'], "TXT")
     world.touched.clear()
 
 
-async def _foreign_record(stage: Stage) -> None:
+async def _foreign_record(context: ScenarioContext) -> None:
     """A TXT that is no mark, then an A with other addresses: each is a conflict until somebody takes it away."""
-    sim, world = stage.sim, stage.sim.world
-    sim.meg("a", HOST, stage.eips)
+    sim, world = context.sim, context.sim.world
+    sim.meg("a", HOST, context.eips)
     await sim.reason("a", "RecordConflict")
     await sim.sleep(1200)
     world.put_record(HOST, [FOREIGN])
@@ -33,116 +33,116 @@ async def _foreign_record(stage: Stage) -> None:
     world.touched.clear()
     await sim.sleep(7200)
     world.drop_record(HOST)
-    all_ready(stage, "a")
+    all_ready(context, "a")
     await sim.ready("a")
 
 
-def _nothing_foreign(stage: Stage, dump: dict[str, Any]) -> None:
+def _nothing_foreign(context: ScenarioContext, dump: dict[str, Any]) -> None:
     for account in dump["accounts"].values():
         for zone in account.get("zones", {}).values():
             for name in (f"{HOST}. A", f"{MARK}. TXT"):
                 zone["record_sets"].pop(name, None)
 
 
-def _prepare_foreign_ptr(stage: Stage) -> None:
-    with_eips(2)(stage)
-    stage.sim.world.force_ptr(stage.eips[1], "mail.somebody.example.net")
-    stage.sim.world.touched.clear()
+def _prepare_foreign_ptr(context: ScenarioContext) -> None:
+    with_eips(2)(context)
+    context.sim.world.force_ptr(context.eips[1], "mail.somebody.example.net")
+    context.sim.world.touched.clear()
 
 
-async def _foreign_ptr(stage: Stage) -> None:
+async def _foreign_ptr(context: ScenarioContext) -> None:
     """The address with somebody else's PTR stays out until that is gone; the other one serves meanwhile."""
-    sim, world = stage.sim, stage.sim.world
-    sim.meg("a", HOST, stage.eips)
+    sim, world = context.sim, context.sim.world
+    sim.meg("a", HOST, context.eips)
     await sim.reason("a", "PTRConflict")
     await sim.sleep(1200)
-    world.force_ptr(stage.eips[1], None)
-    all_ready(stage, "a")
+    world.force_ptr(context.eips[1], None)
+    all_ready(context, "a")
     await sim.ready("a")
 
 
-def _no_foreign_ptr(stage: Stage, dump: dict[str, Any]) -> None:
+def _no_foreign_ptr(context: ScenarioContext, dump: dict[str, Any]) -> None:
     for account in dump["accounts"].values():
         for region in account.get("regions", {}).values():
-            region["addresses"][stage.eips[1].public_ip]["ptr"] = None
+            region["addresses"][context.eips[1].public_ip]["ptr"] = None
 
 
-def _prepare_right_record(stage: Stage) -> None:
-    with_eips(1)(stage)
-    stage.sim.world.put_record(HOST, [stage.eips[0].public_ip])
-    stage.sim.world.touched.clear()
+def _prepare_right_record(context: ScenarioContext) -> None:
+    with_eips(1)(context)
+    context.sim.world.put_record(HOST, [context.eips[0].public_ip])
+    context.sim.world.touched.clear()
 
 
-async def _never_adopt(stage: Stage) -> None:
-    sim = stage.sim
-    sim.meg("a", HOST, stage.eips, adoption="Never")
-    stage.expect = {"a": ("False", "RecordNotAdopted")}
+async def _never_adopt(context: ScenarioContext) -> None:
+    sim = context.sim
+    sim.meg("a", HOST, context.eips, adoption="Never")
+    context.expect = {"a": ("False", "RecordNotAdopted")}
     await sim.reason("a", "RecordNotAdopted")
 
 
-def _prepare_neighbours(stage: Stage) -> None:
+def _prepare_neighbours(context: ScenarioContext) -> None:
     """More zones before ours than one page shows, and one whose name ends the hostname in the midst of a label."""
-    with_eips(1)(stage)
-    world = stage.sim.world
+    with_eips(1)(context)
+    world = context.sim.world
     ours = world.zone_of(HOST)
     world.zone(HOST[2:])
     while sum(1 for z in world.model.zones() if ours is not None and z.id < ours.id) < 100:
         world.zone(f"customer{len(list(world.model.zones()))}.example.com")
 
 
-async def _neighbours(stage: Stage) -> None:
-    stage.sim.meg("a", HOST, stage.eips)
-    all_ready(stage, "a")
-    await stage.sim.ready("a")
+async def _neighbours(context: ScenarioContext) -> None:
+    context.sim.meg("a", HOST, context.eips)
+    all_ready(context, "a")
+    await context.sim.ready("a")
 
 
 # ---------------------------------------------------------------- others who want the same
 
 
-def _prepare_race(stage: Stage) -> None:
+def _prepare_race(context: ScenarioContext) -> None:
     """Both are there before any operator is; the one that was written down second is the older one."""
-    with_eips(2)(stage)
-    sim = stage.sim
-    sim.meg("younger", HOST, stage.eips[:1])
-    sim.meg("older", HOST, stage.eips[1:])
+    with_eips(2)(context)
+    sim = context.sim
+    sim.meg("younger", HOST, context.eips[:1])
+    sim.meg("older", HOST, context.eips[1:])
     sim.api.meddle(
         NAMESPACE, "older", lambda body: body["metadata"].update(creationTimestamp="2020-01-01T00:00:00Z")
     )
 
 
-async def _race(stage: Stage) -> None:
-    sim = stage.sim
-    stage.expect = {"older": ("True", "Ready"), "younger": ("False", "HostnameConflict")}
+async def _race(context: ScenarioContext) -> None:
+    sim = context.sim
+    context.expect = {"older": ("True", "Ready"), "younger": ("False", "HostnameConflict")}
     await sim.until(lambda: sim.condition("older")[0] == "True", "the older one is Ready", invariant="E4")
     await sim.until(
         lambda: sim.condition("younger")[1] == "HostnameConflict", "the younger one is told", invariant="E4"
     )
 
 
-def _prepare_address_race(stage: Stage) -> None:
+def _prepare_address_race(context: ScenarioContext) -> None:
     """The same for an address that both want under different names."""
-    with_eips(1)(stage)
-    sim = stage.sim
-    sim.meg("younger", HOST, stage.eips)
-    sim.meg("older", OTHER, stage.eips)
+    with_eips(1)(context)
+    sim = context.sim
+    sim.meg("younger", HOST, context.eips)
+    sim.meg("older", OTHER, context.eips)
     sim.api.meddle(
         NAMESPACE, "older", lambda body: body["metadata"].update(creationTimestamp="2020-01-01T00:00:00Z")
     )
 
 
-async def _address_race(stage: Stage) -> None:
-    sim = stage.sim
-    stage.expect = {"older": ("True", "Ready"), "younger": ("False", "AddressConflict")}
+async def _address_race(context: ScenarioContext) -> None:
+    sim = context.sim
+    context.expect = {"older": ("True", "Ready"), "younger": ("False", "AddressConflict")}
     await sim.until(lambda: sim.condition("older")[0] == "True", "the older one is Ready", invariant="E4")
     await sim.until(
         lambda: sim.condition("younger")[1] == "AddressConflict", "the younger one is told", invariant="E4"
     )
 
 
-def _prepare_big_zone(stage: Stage) -> None:
+def _prepare_big_zone(context: ScenarioContext) -> None:
     """So many records that names are looked up one by one: nobody comes across a mark by chance."""
-    with_eips(1)(stage)
-    world = stage.sim.world
+    with_eips(1)(context)
+    world = context.sim.world
     zone = world.zone_of(HOST)
     assert zone is not None
     record = {"Type": "TXT", "TTL": 300, "ResourceRecords": [{"Value": '"x"'}]}
@@ -151,10 +151,10 @@ def _prepare_big_zone(stage: Stage) -> None:
     world.control.put_records(zone.id, changes)
 
 
-async def _deleted_while_down(stage: Stage) -> None:
+async def _deleted_while_down(context: ScenarioContext) -> None:
     """In the midst of a rename the operator dies, and the object is deleted before there is a new one."""
-    sim = stage.sim
-    sim.meg("a", HOST, stage.eips)
+    sim = context.sim
+    sim.meg("a", HOST, context.eips)
     await sim.ready("a")
     sim.edit("a", hostname=OTHER)
     await sim.until(lambda: sim.world.mark(sim.world.zone_of(OTHER), OTHER), "the claim on the new name")
@@ -164,30 +164,30 @@ async def _deleted_while_down(stage: Stage) -> None:
     await sim.gone("a")
 
 
-async def _renamed_while_down(stage: Stage) -> None:
+async def _renamed_while_down(context: ScenarioContext) -> None:
     """The first claim was just made when the operator dies; the object wants another name before there is a new one."""
-    sim = stage.sim
-    sim.meg("a", HOST, stage.eips)
+    sim = context.sim
+    sim.meg("a", HOST, context.eips)
     await sim.until(lambda: sim.world.mark(sim.world.zone_of(HOST), HOST), "the claim")
     for process in list(sim.processes):
         process.crash()
     sim.edit("a", hostname=OTHER)
-    all_ready(stage, "a")
+    all_ready(context, "a")
     await sim.ready("a")
 
 
-async def _restored(stage: Stage) -> None:
+async def _restored(context: ScenarioContext) -> None:
     """A cluster is rebuilt: the object comes back with another UID and no status, the world is as it was."""
-    sim = stage.sim
-    sim.meg("a", HOST, stage.eips)
+    sim = context.sim
+    sim.meg("a", HOST, context.eips)
     await sim.ready("a")
     await sim.sleep(60)
     for process in list(sim.processes):
         process.crash()
     sim.api.meddle(NAMESPACE, "a", lambda body: body["metadata"].pop("finalizers"))
     sim.delete("a")
-    sim.meg("a", HOST, stage.eips)
-    all_ready(stage, "a")
+    sim.meg("a", HOST, context.eips)
+    all_ready(context, "a")
     await sim.ready("a")
 
 
@@ -196,11 +196,11 @@ LEFT_MARK = '"meg1 c 7bc2c2123a4d Wh9KUmpNSladUwxvfA-aEQ"'
 """As the first version wrote it."""
 
 
-def _prepare_upgrade(stage: Stage) -> None:
+def _prepare_upgrade(context: ScenarioContext) -> None:
     """What the first version left, letter by letter: a mark, a status with a condition and reasons of its own, no
     ``iprev``."""
-    with_eips(1)(stage)
-    sim, world, eip = stage.sim, stage.sim.world, stage.eips[0]
+    with_eips(1)(context)
+    sim, world, eip = context.sim, context.sim.world, context.eips[0]
     world.put_record(HOST, [eip.public_ip])
     world.put_record(MARK, [LEFT_MARK], "TXT")
     world.force_ptr(eip, HOST)
@@ -227,9 +227,9 @@ def _prepare_upgrade(stage: Stage) -> None:
     sim.api.meddle(NAMESPACE, "a", left)
 
 
-async def _upgrade(stage: Stage) -> None:
-    sim = stage.sim
-    all_ready(stage, "a")
+async def _upgrade(context: ScenarioContext) -> None:
+    sim = context.sim
+    all_ready(context, "a")
     await sim.until(
         lambda: sim.condition("a") == ("True", "Ready"), "the new version's verdict", invariant="E9"
     )
@@ -238,40 +238,40 @@ async def _upgrade(stage: Stage) -> None:
         sim.checks.violated("E9", f"{sim.checks.sent} writes to AWS for what another version left")
 
 
-def _nothing_left(stage: Stage, dump: dict[str, Any]) -> None:
-    _nothing_foreign(stage, dump)
+def _nothing_left(context: ScenarioContext, dump: dict[str, Any]) -> None:
+    _nothing_foreign(context, dump)
     for account in dump["accounts"].values():
         for region in account.get("regions", {}).values():
-            region["addresses"][stage.eips[0].public_ip]["ptr"] = None
+            region["addresses"][context.eips[0].public_ip]["ptr"] = None
 
 
 # ---------------------------------------------------------------- who does not do their part
 
 
-async def _mute_server(stage: Stage) -> None:
+async def _mute_server(context: ScenarioContext) -> None:
     """Of four name servers one answers without authority, then not at all: no PTR until all four speak."""
-    sim = stage.sim
+    sim = context.sim
     knobs = sim.world.dns.knobs
     server = sorted(sim.world.zone_of(HOST).name_servers)[2]  # type: ignore[union-attr]
     lame = knobs.add(Knob(server=server, name=HOST, lame=True))
-    sim.meg("a", HOST, stage.eips)
+    sim.meg("a", HOST, context.eips)
     await sim.sleep(120)
     silent = knobs.add(Knob(server=server, name=HOST, silent=True))
     knobs.remove(lame)
     await sim.sleep(120)
     knobs.remove(silent)
-    all_ready(stage, "a")
+    all_ready(context, "a")
     await sim.ready("a")
 
 
-async def _many(stage: Stage) -> None:
+async def _many(context: ScenarioContext) -> None:
     """Sixteen addresses of one name, and sixteen names beside it."""
-    sim = stage.sim
-    sim.meg("many", HOST, stage.eips[:16])
-    for number, eip in enumerate(stage.eips[16:]):
+    sim = context.sim
+    sim.meg("many", HOST, context.eips[:16])
+    for number, eip in enumerate(context.eips[16:]):
         sim.meg(f"one{number}", f"mta{number}.example.com", [eip])
     names = ["many", *(f"one{n}" for n in range(16))]
-    all_ready(stage, *names)
+    all_ready(context, *names)
     await sim.ready(*names)
 
 
@@ -305,22 +305,22 @@ PATIENCE = 1500.0
 """Seconds in which an object is Ready whatever becomes of those beside it: three minutes, and a fault of 15."""
 
 
-async def _hopeless(stage: Stage) -> None:
+async def _hopeless(context: ScenarioContext) -> None:
     """One name may not be written, one has no zone, one address is nobody's: the fourth one is Ready all the same."""
-    sim = stage.sim
-    first, second, third = stage.eips
+    sim = context.sim
+    first, second, third = context.eips
     sim.world.control.attach_policy("*", _all_but(OTHER))
     sim.meg("denied", OTHER, [first])
     sim.meg("nowhere", "mta.nowhere.test", [second])
     sim.meg("nobody", "nobody.example.com", [{"allocationID": "eipalloc-0123456789abcdef0"}])
     sim.meg("fine", HOST, [third])
-    all_ready(stage, "fine")
+    all_ready(context, "fine")
     await sim.until(
         lambda: sim.condition("fine")[0] == "True", "Ready beside hopeless objects", PATIENCE, invariant="E8"
     )
     await sim.sleep(600)
     sim.world.control.detach_policies()
-    stage.expect |= {
+    context.expect |= {
         "denied": ("True", "Ready"), "nowhere": ("False", "ZoneNotFound"), "nobody": ("False", "AddressNotFound")
     }  # fmt: skip
     await sim.ready("denied")

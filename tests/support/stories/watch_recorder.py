@@ -13,20 +13,20 @@ from kubernetes import watch
 from tests.support.stories.story import GROUP, PLURAL, VERSION, Meg, Story
 
 
-class Film:
+class WatchRecorder:
     """The versions of all MailEgresses of one namespace, in order, as the API server told them."""
 
     def __init__(self) -> None:
-        self.frames: list[dict[str, Any]] = []
+        self.versions: list[dict[str, Any]] = []
 
     def of(self, meg: Meg) -> list[dict[str, Any]]:
-        return [f for f in list(self.frames) if f["metadata"]["name"] == meg.name]
+        return [f for f in list(self.versions) if f["metadata"]["name"] == meg.name]
 
     def seen(self, meg: Meg, kind: str) -> list[tuple[str, str]]:
         """(status, reason) of one condition in every version, repetitions left out; ("", "") where it is absent."""
         found: list[tuple[str, str]] = []
-        for frame in self.of(meg):
-            by_type = {c["type"]: c for c in (frame.get("status") or {}).get("conditions", [])}
+        for version in self.of(meg):
+            by_type = {c["type"]: c for c in (version.get("status") or {}).get("conditions", [])}
             condition = by_type.get(kind, {})
             now = (condition.get("status", ""), condition.get("reason", ""))
             if not found or found[-1] != now:
@@ -35,16 +35,16 @@ class Film:
 
 
 @contextmanager
-def filmed(story: Story, namespace: str | None = None) -> Iterator[Film]:
+def recorded_watch(story: Story, namespace: str | None = None) -> Iterator[WatchRecorder]:
     """Watch while the block runs."""
-    film, stream = Film(), watch.Watch()
+    recorder, stream = WatchRecorder(), watch.Watch()
     started = threading.Event()
     objects = k8s.CustomObjectsApi(k8s.ApiClient(story.api.configuration))
     where = namespace or story.namespace
 
     def record() -> None:
         first = objects.list_namespaced_custom_object(GROUP, VERSION, where, PLURAL)
-        film.frames.extend(first["items"])
+        recorder.versions.extend(first["items"])
         started.set()
         for event in stream.stream(
             objects.list_namespaced_custom_object,
@@ -56,7 +56,7 @@ def filmed(story: Story, namespace: str | None = None) -> Iterator[Film]:
             timeout_seconds=300,
             _request_timeout=(5, 5),
         ):
-            film.frames.append(event["object"])
+            recorder.versions.append(event["object"])
 
     def patiently() -> None:
         while not done.is_set():
@@ -71,7 +71,7 @@ def filmed(story: Story, namespace: str | None = None) -> Iterator[Film]:
     thread.start()
     assert started.wait(30), last
     try:
-        yield film
+        yield recorder
     finally:
         done.set()
         stream.stop()
