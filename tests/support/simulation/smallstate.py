@@ -8,6 +8,7 @@ from typing import Any
 
 from mailegress.api.types import MailEgress
 from mailegress.reconcile.memory import EditLimit, Memory
+from mailegress.reconcile.ptr_repairs import PtrRepairs
 from tests.support.planner import OTHER_UID, UID, FakeDns
 
 HOSTS = ("a.example.com", "b.example.com")
@@ -72,9 +73,12 @@ class State:
 # ---------------------------------------------------------------- memory to values and back
 
 
+GROUPS = (Memory.__module__, PtrRepairs.__module__)
+
+
 def frozen(value: Any) -> Any:
     """A hashable equal of what a memory holds."""
-    if dataclasses.is_dataclass(value) and type(value).__module__ == Memory.__module__:
+    if dataclasses.is_dataclass(value) and type(value).__module__ in GROUPS:
         names = [
             f.name for f in dataclasses.fields(value) if not isinstance(getattr(value, f.name), EditLimit)
         ]
