@@ -202,3 +202,15 @@ def test_a_ptr_that_somebody_else_set_to_the_hostname_goes_with_the_record() -> 
     state.unblind()
     state.wait_longer(seconds=60.0)
     state.teardown()
+
+
+def test_a_record_changed_by_hand_is_a_conflict_when_the_status_went_back_to_before_it() -> None:
+    state = MailWorld()
+    state.create(name="c", spec={"elasticIPs": [{"allocationID": "EIP2"}], "hostname": "out.example.com"})
+    state.take_backup()
+    state.wait_longer(seconds=31.0)
+    state.crash()
+    state.lose_eip(eip=2)
+    state.change_record(host=1, what="right-a")
+    state.restore_backup()
+    state.teardown()
