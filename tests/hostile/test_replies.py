@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
+from collections.abc import Callable
+from typing import TypeVar
 
 import dns.message
 import dns.rdatatype
@@ -18,6 +20,8 @@ from mailegress.dns.turns import Turns
 from mailegress.dns.udp import UdpQuery
 from tests.hostile.conftest import Bound, LoopLag
 from tests.support.hostile_dns import BEHAVIOURS, LONG, Evil, State, address_of
+
+T = TypeVar("T")
 
 LAG = 0.25
 """Seconds by which the loop may be late."""
@@ -124,42 +128,52 @@ async def test_a_costly_reply_is_read_in_many_turns_and_a_small_one_in_one(
     taken = 0
 
     class Counted(Turns):
-        async def __call__(self) -> None:
+        async def __call__(self, piece: Callable[[], T]) -> T:
             nonlocal taken
             taken += 1
-            await super().__call__()
+            return await super().__call__(piece)
 
     assert await wire.parse(reply, question, Counted()) is not None
     assert taken in turns
 
 
-async def test_each_turn_of_the_loop_has_one_piece_of_work() -> None:
-    turns, done = Turns(), Counter[int]()
-    number = 0
+@pytest.mark.parametrize(("cost", "together"), [(0.0, 32), (0.002, 3), (0.02, 1)])
+async def test_a_turn_of_the_loop_has_a_limited_amount_of_work(
+    cost: float, together: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns, done, clock, number = Turns(), Counter[int](), 0.0, 0
+    monkeypatch.setattr(time, "perf_counter", lambda: clock)
 
-    async def work() -> None:
-        for _ in range(3):
-            await turns()
-            done[number] += 1
+    def piece() -> None:
+        nonlocal clock
+        clock += cost
+        done[number] += 1
 
-    tasks = [asyncio.create_task(work()) for _ in range(20)]
+    tasks = [asyncio.create_task(turns(piece)) for _ in range(96)]
     while not all(task.done() for task in tasks):
         number += 1
         await asyncio.sleep(0)
 
-    assert sum(done.values()) == 60
-    assert set(done.values()) == {1}
-    assert number < 120, "no turn is lost"
+    assert max(done.values()) == together
+    assert sum(done.values()) == 96
+    assert len(done) == 96 // together, "every turn is used"
 
 
-async def test_who_gives_up_takes_no_turn() -> None:
-    turns = Turns()
-    tasks = [asyncio.create_task(turns()) for _ in range(4)]
+async def test_who_gives_up_costs_nothing_and_errors_are_the_askers() -> None:
+    turns, made = Turns(), []
+
+    def fails() -> None:
+        raise ValueError
+
+    tasks = [asyncio.create_task(turns(lambda i=i: made.append(i))) for i in range(4)]  # type: ignore[misc]
+    failing = asyncio.create_task(turns(fails))
     await asyncio.sleep(0)
     tasks[0].cancel()
     tasks[2].cancel()
     async with asyncio.timeout(10):
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await turns()
+        await asyncio.gather(*tasks, failing, return_exceptions=True)
+        assert await turns(lambda: 5) == 5
 
+    assert isinstance(failing.exception(), ValueError)
     assert [task.cancelled() for task in tasks] == [True, False, True, False]
+    assert made == [1, 3]

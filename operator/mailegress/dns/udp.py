@@ -36,8 +36,8 @@ class UdpQuery:
     since silence costs no work and silent servers would otherwise hold up all others. How many wait, and with them
     the sockets, is bounded by who asks (:mod:`mailegress.dns.counted_query`). A reply counts only if ID, opcode,
     question and source fit (RFC 5452); anything else on the socket is ignored until the time is up. A reply that is too
-    large (see :mod:`mailegress.dns.wire`) is refused unread. One question is sent, or a piece of one reply is read, in
-    each turn of the event loop. Nothing is cached and no resolver configuration of the host is read.
+    large (see :mod:`mailegress.dns.wire`) is refused unread. Questions are made, and replies are read, for a few
+    milliseconds in each turn of the event loop. Nothing is cached and no resolver configuration of the host is read.
     """
 
     def __init__(
@@ -83,13 +83,14 @@ class UdpQuery:
     async def _ask(
         self, server: Server, name: str, rtype: dns.rdatatype.RdataType, recurse: bool, *, edns: bool
     ) -> dns.message.Message:
-        await self._turns()
-        question = dns.message.make_query(
-            name,
-            rtype,
-            use_edns=0 if edns else -1,
-            payload=EDNS_PAYLOAD,
-            flags=dns.flags.RD if recurse else 0,
+        question = await self._turns(
+            lambda: dns.message.make_query(
+                name,
+                rtype,
+                use_edns=0 if edns else -1,
+                payload=EDNS_PAYLOAD,
+                flags=dns.flags.RD if recurse else 0,
+            )
         )
         try:
             return await self._over_udp(server, question)
@@ -125,10 +126,10 @@ class UdpQuery:
 
     async def _over_tcp(self, server: Server, question: dns.message.Message, why: str) -> dns.message.Message:
         budget.current().spend()
-        await self._turns()
+        sent = await self._turns(lambda: wire.encode(question))
         try:
             async with asyncio.timeout(self._timeout):
-                data = await self._through_stream(server, question)
+                data = await self._through_stream(server, sent)
         except (OSError, EOFError, TimeoutError) as error:
             raise DnsTimeout(f"{server}: {why}, nor over TCP") from error
         wire.check_size(server, len(data), data)
@@ -137,10 +138,9 @@ class UdpQuery:
             raise DnsTimeout(f"{server}: {why}, and the reply over TCP cannot be read")
         return reply
 
-    async def _through_stream(self, server: Server, question: dns.message.Message) -> bytes:
+    async def _through_stream(self, server: Server, sent: bytes) -> bytes:
         reader, writer = await asyncio.open_connection(server.address, server.port)
         try:
-            sent = wire.encode(question)
             writer.write(len(sent).to_bytes(2, "big") + sent)
             size = int.from_bytes(await reader.readexactly(2), "big")
             wire.check_size(server, size)

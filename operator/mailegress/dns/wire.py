@@ -30,7 +30,7 @@ MAX_RECORDS = 256
 """A reply whose header announces more records, all sections together, is refused before it is parsed."""
 
 _PIECE = 0.002
-"""Seconds for which records of one reply are read in one turn of the event loop; the last one may take longer.
+"""Seconds for which records of one reply are read before another one's turn; the last one may take longer.
 
 Replies are read on the loop and not in a thread: a busy thread keeps the interpreter for 5 ms after each system call
 of the loop, and the loop makes several for each question.
@@ -81,19 +81,27 @@ def check_size(server: Server, size: int, header: bytes = b"") -> None:
 
 
 async def parse(data: bytes, question: dns.message.Message, turns: Turns) -> dns.message.Message | None:
-    """The reply; None if it cannot be read or is not about the question. Read in pieces, each in a turn of its own."""
+    """The reply; None if it cannot be read or is not about the question. Read in pieces; other replies come between."""
     records = _read(data)
+    while not (read := await turns(lambda: _some(records))):
+        pass
     # dnspython raises more than its own exceptions on some malformed records.
     with contextlib.suppress(Exception):
-        while True:
-            await turns()
-            until = time.perf_counter() + _PIECE
-            try:
-                while time.perf_counter() < until:
-                    next(records)
-            except StopIteration as end:
-                reply: dns.message.Message = end.value
-                return reply if question.is_response(reply) else None
+        if read[0] is not None and question.is_response(read[0]):
+            return read[0]
+    return None
+
+
+def _some(records: Generator[None, None, dns.message.Message]) -> tuple[dns.message.Message | None] | None:
+    """Read a few more records: the reply at its end (None in it: malformed), None before."""
+    until = time.perf_counter() + _PIECE
+    try:
+        while time.perf_counter() < until:
+            next(records)
+    except StopIteration as end:
+        return (end.value,)
+    except Exception:
+        return (None,)
     return None
 
 
