@@ -126,4 +126,3 @@ class OperatorProcess:
         return (
             "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:]) if self.log.exists() else ""
         )
-

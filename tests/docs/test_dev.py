@@ -29,7 +29,11 @@ def paths(text: str) -> set[str]:
 def is_below_a_directory(word: str) -> bool:
     first, slash, _ = word.partition("/")
     # Commands make what is in build/: it is there in a tree in which they ran, and is no file of the repository.
-    return bool(slash and first) and first != "build" and any((base / first).is_dir() for base in (ROOT, PACKAGE))
+    return (
+        bool(slash and first)
+        and first != "build"
+        and any((base / first).is_dir() for base in (ROOT, PACKAGE))
+    )
 
 
 def exists(path: str) -> bool:

@@ -184,6 +184,31 @@ def test_a_full_list_heals_a_store_that_an_api_server_restored_from_a_backup_con
     virtually(story())
 
 
+def test_an_object_that_was_deleted_and_is_listed_again_is_looked_into_at_once(virtually: Run) -> None:
+    """A backup from before the deletion was restored."""
+
+    async def story() -> None:
+        world = World()
+        world.objects = {"a": egress("a", "5")}
+        relister = world.relister()
+        await relister.once()
+        await world.ready()
+        running = asyncio.create_task(relister.run())
+        world.controller.on_event("DELETED", egress("a", "6"))
+        await asyncio.sleep(60)
+        world.controller.on_event("MODIFIED", egress("a", "5"))
+        await asyncio.sleep(60)
+        assert len(world.lists) == 1, "a late event raises no doubt"
+        world.controller.on_event(None, egress("a", "5"))
+        assert await world.ready() == []
+        await asyncio.sleep(31)
+        assert len(world.lists) == 2
+        assert await world.ready() == ["mail/a"]
+        running.cancel()
+
+    virtually(story())
+
+
 def test_versions_that_went_back_are_looked_into_at_once(virtually: Run) -> None:
     """The watch starts anew after a restore and lists what is older than what is known."""
 

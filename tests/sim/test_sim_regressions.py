@@ -214,3 +214,15 @@ def test_a_record_changed_by_hand_is_a_conflict_when_the_status_went_back_to_bef
     state.change_record(host=1, what="right-a")
     state.restore_backup()
     state.teardown()
+
+
+def test_an_object_that_a_backup_brings_back_after_its_deletion_is_served_at_once() -> None:
+    state = MailWorld()
+    state.create(name="c", spec={"elasticIPs": [{"allocationID": "EIP0"}], "hostname": "mta.elsewhere.net"})
+    state.take_backup()
+    state.wait_longer(seconds=60.0)
+    state.delete(name="c")
+    state.wait_longer(seconds=60.0)
+    state.restore_backup()
+    state.lose_eip(eip=0)
+    state.teardown()

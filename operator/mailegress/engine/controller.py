@@ -47,8 +47,8 @@ class Controller:
         self.listed = False
         """Whether a full list is complete: until then an older object with a claim may be unknown."""
         self.doubt = asyncio.Event()
-        """Set when the watch lists an older version than the known one. Either the known one comes from a later write,
-        or the API server was restored from a backup; only a full list can decide.
+        """Set when the watch lists an older version than the known one, or an object that is gone. Either that is known
+        from a later moment, or the API server was restored from a backup; only a full list can decide.
         """
         self._reconciler: Reconciles | None = None
         """Before the start there is nothing that it would have to forget."""

@@ -143,9 +143,11 @@ class Store:
         return Update(new, old if replaced else None)
 
     def ahead(self, body: Mapping[str, Any]) -> bool:
-        """Is a newer version of this very object known?"""
+        """Is a newer version of this very object known, or that it is gone?"""
         known = self._objects.get(object_key(body))
         meta = body["metadata"]
+        if meta["uid"] in self._gone:
+            return True
         return (
             known is not None
             and known.uid == meta["uid"]

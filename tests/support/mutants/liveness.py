@@ -403,6 +403,17 @@ LIVENESS = (
         "        return Absence.SUSPECTED\n",
         tests=("tests/sim/test_sim_regions.py::test_a_list_that_lacks_entries_once_changes_no_status",),
     ),
+    Mutant(
+        "restored-object-stays-gone",
+        "E1",
+        "An object that was deleted and comes back from a backup is ignored until the hourly list",
+        "engine/store.py",
+        '        if meta["uid"] in self._gone:\n            return True\n',
+        "",
+        tests=(
+            "tests/engine/test_controller.py::test_an_object_that_was_deleted_and_is_listed_again_is_looked_into_at_once",
+        ),
+    ),
     # ---------------------------------------------------------------- E9: what another version left
     Mutant(
         "new-mark-only",
