@@ -226,3 +226,18 @@ def test_an_object_that_a_backup_brings_back_after_its_deletion_is_served_at_onc
     state.restore_backup()
     state.lose_eip(eip=0)
     state.teardown()
+
+
+def test_a_record_leaves_a_zone_that_public_dns_never_led_to() -> None:
+    """The list of zones lacked the deeper one, to which the name is delegated."""
+    state = MailWorld()
+    state.blind(what="zones-page-odd")
+    state.create(name="a", spec={"elasticIPs": [{"allocationID": "EIP4"}], "hostname": "mta.sub.example.com"})
+    state.wait_longer(seconds=310.0)
+    state.blind(what="credentials")
+    state.wait_longer(seconds=60.0)
+    state.crash()
+    state.unblind()
+    state.heal_dns()
+    state.wait_longer(seconds=1000.0)
+    state.teardown()

@@ -262,6 +262,10 @@ class Checks(StatusChecks):
             eip = self.world.model.network.by_ip.get(address)
             if eip is None or ours is None or ours[0] != batch.hostname:
                 continue
+            served = self.world.zone_of(batch.hostname)
+            stands = self.world.record(served, batch.hostname, "A")
+            if served != batch.zone and stands is not None and address in stands[1]:
+                continue  # Of a former zone; S3 says when.
             eip = self.world.model.eip(address)
             if bare(eip.ptr) == batch.hostname or (eip.update and bare(eip.update.value) == batch.hostname):
                 self.violated(
