@@ -13,11 +13,12 @@ from mailegress.api.conditions import STALLED, TRUE
 from mailegress.api.types import MailEgress, parse_object
 from mailegress.engine.burst import CreationBurst
 from mailegress.model.aws import ZoneLook
+from mailegress.model.facts import ErrorKind, Fact, Fault
 from mailegress.reconcile.executor import Executor
 from mailegress.reconcile.reconciler import Reconciler
 from mailegress.reconcile.result import NeedRegion, NeedZoneLook, NeedZones
 from mailegress.telemetry.metrics import Metrics
-from tests.support.planner import ACCOUNT, ZONE, PlannerHarness, body, mine, obj
+from tests.support.planner import ACCOUNT, ZONE, PlannerHarness, body, mine, obj, recorded
 
 HOST = "mta.example.com"
 KEY = "mail/meg-1"
@@ -154,3 +155,19 @@ def test_a_deletion_has_them_read_again_ever_more_slowly_too(hide: Hide) -> None
     read = lived(harness, me, 4 * HOUR)
     assert len(read) <= 6 + 4 * HOUR / 590
     assert max(pauses(read)) <= 661, "passes come once a minute"
+
+
+@pytest.mark.parametrize("deleting", [False, True])
+@pytest.mark.parametrize(("listed_at", "asked"), [(4.0, True), (6.0, False)])
+def test_zones_are_listed_once_after_a_zone_is_not_found(
+    listed_at: float, asked: bool, deleting: bool
+) -> None:
+    """A request for what is there wakes the object at once: it would be reconciled without a pause."""
+    harness = PlannerHarness()
+    eip = harness.eip(1)
+    me = obj(HOST, [eip], status=recorded(HOST), deleting=deleting)
+    fault = Fault("ZoneNotFound", "NoSuchHostedZone", ErrorKind.WORLD)
+    harness.records.get = lambda zone_id, hostname: Fact(fault=fault, tried_at=5.0)  # type: ignore[method-assign]
+    harness.zones.at = listed_at
+    harness.now = 7.0
+    assert (NeedZones(5.0) in harness.plan(me).needs) == asked

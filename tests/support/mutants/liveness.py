@@ -414,6 +414,15 @@ LIVENESS = (
             "tests/engine/test_controller.py::test_an_object_that_was_deleted_and_is_listed_again_is_looked_into_at_once",
         ),
     ),
+    Mutant(
+        "satisfied-request-spins",
+        "S11",
+        "The list of zones is requested although it is newer than the lookup that did not find the zone",
+        "reconcile/rules/a_record.py",
+        "        builder.have(observed.views.zones.get(), fact.tried_at, NeedZones(fact.tried_at))\n",
+        "        builder.need(NeedZones(fact.tried_at))\n",
+        tests=("tests/reconcile/test_pace.py::test_zones_are_listed_once_after_a_zone_is_not_found",),
+    ),
     # ---------------------------------------------------------------- E9: what another version left
     Mutant(
         "new-mark-only",

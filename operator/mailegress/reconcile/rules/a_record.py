@@ -80,7 +80,7 @@ def assess(
         return Forward(choice.finding or unknown(reasons.PROGRESSING, "Selecting the hosted zone."))
     fact = observed.views.records.get(zone.id, hostname)
     if fact.fault is not None and fact.fault.reason == reasons.ZONE_NOT_FOUND.name:
-        builder.need(NeedZones(fact.tried_at))
+        builder.have(observed.views.zones.get(), fact.tried_at, NeedZones(fact.tried_at))
     write = observed.views.zone_writes.state(zone.id, hostname)
     floor = _floor(observed, fact.at)
     if not builder.have(fact, floor, NeedName(zone.id, hostname, floor)) and fact.value is None:

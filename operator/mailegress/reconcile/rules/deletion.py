@@ -112,7 +112,7 @@ def _read(observed: Observed, builder: PlanBuilder) -> Finding | None:
                 return _reading() if write is not None and write.busy else bad(reasons.DELETING, blocked)
             builder.need(NeedName(zone_id, name, since))
             if fact.fault is not None and fact.fault.reason == reasons.ZONE_NOT_FOUND.name:
-                builder.need(NeedZones(fact.tried_at))
+                builder.have(zones, fact.tried_at, NeedZones(fact.tried_at))
             return from_fault(fact.fault) if fact.fault else _reading()
     for region in _regions(observed):
         fact_region = s.views.addresses.get(region)
