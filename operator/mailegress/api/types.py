@@ -25,7 +25,7 @@ class SelectorKind(StrEnum):
 
 
 class Management(StrEnum):
-    """Who writes the A record: the operator (Route 53), or somebody else in another DNS."""
+    """Who writes the A record: the operator (Route 53), or a third party in another DNS."""
 
     MANAGED = "Managed"
     OBSERVED = "Observed"

@@ -72,7 +72,7 @@ def translate(
     endpoint: str = "",
     environ: Mapping[str, str] = os.environ,
 ) -> AwsError:
-    """The SDK's exception as the seam's. What cannot be told to be unsent counts as sent.
+    """An exception of the SDK as :class:`AwsError`. A request counts as sent unless the exception rules it out.
 
     ``endpoint``: the URL that the request was for, if it is known.
     """

@@ -206,7 +206,7 @@ def _fragments(message: str) -> list[str]:
 
 
 def rejection_fault(message: str) -> Fault:
-    """The fault of an InvalidChangeBatch, from AWS's words (notes of the Route 53 API Reference: free text)."""
+    """The fault of an InvalidChangeBatch, from its message (free text, by the Route 53 API Reference)."""
     message = bounded(message, BATCH_LIMIT)
     words = message.lower()
     text = steady(f"Route 53 refused the change: {message.strip() or 'no explanation was given'}")

@@ -21,7 +21,7 @@ from mailegress.telemetry.metrics import Metrics
 T = TypeVar("T")
 
 SENT_FROM: ContextVar[list[float]] = ContextVar("sent_from")
-"""Of a reading: when the first call that was answered was sent. What was throttled before told nothing."""
+"""When the first call of a reading that AWS answered was sent. Throttled calls before it returned nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,7 @@ class AwsSettings:
     page_items: int = 300
     """Record sets in a page of a sweep (ListResourceRecordSets returns no more)."""
     relook_pause: float = 2.0
-    """Records that somebody else must change are read again with at most one call in so many seconds, however many
+    """Records that a third party must change are read again with at most one call in so many seconds, however many
     objects wait for one."""
     fresh_window: float = 60.0
     """A reading asked for that may be older than this is an idle check, done together with those due soon."""

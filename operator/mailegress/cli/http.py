@@ -75,7 +75,7 @@ class HttpServer:
 
     A blocked event loop cannot answer, so that the kubelet's time-out is the check of the loop itself;
     ``live`` adds what else must move (workers). Readiness says that the initial list was seen; it never
-    depends on AWS or DNS, whose failures a restart or a missing endpoint would not heal.
+    depends on AWS or DNS, whose failures a restart or a missing endpoint would not repair.
     """
 
     def __init__(

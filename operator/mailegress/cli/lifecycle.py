@@ -35,7 +35,7 @@ class Stopped(Exception):
 
 
 class Stop(asyncio.Event):
-    """Set when the process was told to end."""
+    """Set when the process was asked to stop."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -171,7 +171,7 @@ def _matching(pattern: re.Pattern[str], text: str, problem: str) -> str:
 
 
 def server(text: str) -> tuple[str, int]:
-    """``address``, ``address:port`` or ``[IPv6]:port``; port 53 unless told.
+    """``address``, ``address:port`` or ``[IPv6]:port``; port 53 by default.
 
     Only addresses: a name would have to be looked up with the pod's resolver, which is never evidence.
     """

@@ -19,7 +19,7 @@ EDNS_PAYLOAD = 1232
 """Octets that pass any path unfragmented (DNS Flag Day 2020)."""
 
 _SLOW = 0.25
-"""Seconds; nearly every answer in the world is there by then."""
+"""Seconds; nearly every answer has arrived by then."""
 
 _CANDIDATES = 4
 """Replies parsed for one question; a server that sends more that do not fit counts as silent."""

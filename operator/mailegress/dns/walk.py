@@ -1,4 +1,4 @@
-"""The way down from the root to the zone cut that the world uses for a name."""
+"""The walk from the root to the zone cut that resolvers use for a name."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class WorkerSettings:
     backoff_first: float = 1.0
     backoff_most: float = 300.0
     pass_timeout: float = 120.0
-    """A pass never waits for the world, so one that lasts this long hangs; it is cancelled and counts as
+    """A reconcile never waits for AWS or DNS, so one that lasts this long hangs; it is cancelled and counts as
     failed.
     """
     resync_from: float = 120.0

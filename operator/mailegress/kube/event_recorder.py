@@ -36,7 +36,7 @@ def _key(involved: Mapping[str, Any]) -> Key:
 
 class EventRecorder:
     """A ``Kube`` whose Events are sent one after the other by :meth:`run`: those of one namespace in the order in which
-    they were told.
+    they were emitted.
     """
 
     def __init__(

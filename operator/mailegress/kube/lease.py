@@ -1,6 +1,6 @@
 """Leader election over a ``coordination.k8s.io/v1`` Lease, as client-go does it.
 
-Whether somebody else's Lease has run out is judged by how long *this* process has seen it unchanged, on its
+Whether another replica's Lease has expired is judged by how long *this* process has seen it unchanged, on its
 own monotonic clock: clocks of nodes differ, and times written into the Lease are never compared with ours. A
 leader that could not renew for ``renew_deadline`` stops at once; that is shorter than ``duration``, after
 which another may begin. A process that was frozen cannot stop in time: what it does first when it runs again
@@ -50,7 +50,7 @@ class LeaseSettings:
     retry: float = 2.0
     jitter: float = 0.2
     settle: float = 1.0
-    """What a leader that was told to stop waits for writes under way."""
+    """How long a leader that was asked to stop waits for writes in progress."""
 
     def __post_init__(self) -> None:
         if not self.duration > self.renew_deadline > self.retry * (1 + self.jitter) > 0:
@@ -133,7 +133,7 @@ class LeaseElector:
     ) -> None:
         """Take part until ``stop`` is set, then release the Lease.
 
-        ``on_started`` is called when this process becomes the leader. A leader that is told to stop ends its
+        ``on_started`` is called when this process becomes the leader. A leader that is asked to stop ends its
         work in ``finish``, and releases the Lease unless a write is still under way: then the next one begins
         when the Lease has run out. Raises :class:`LeaseLost` after a loss; no write passes by then.
         """

@@ -214,7 +214,7 @@ async def watch(
 ) -> None:
     """Deliver every change until ``stop`` is set. Raises :class:`WatchEnded` if kopf ends before.
 
-    The CRD must exist: kopf, told not to scan, waits for ever for a resource that it does not find at the
+    The CRD must exist: kopf, which is set not to scan, waits for ever for a resource that it does not find at the
     start. ``on_started`` is called when kopf has started: kopf takes SIGINT and SIGTERM for itself, and
     whoever wants to stop the workers first must install handlers then.
     """

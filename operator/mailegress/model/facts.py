@@ -24,7 +24,7 @@ class ErrorKind(enum.Enum):
     TRANSIENT = "transient"
     """No answer, or a promise to answer later (timeout, 5xx, throttle): changes no positive condition by itself."""
     WORLD = "world"
-    """Heals when somebody else's work completes (permissions, a zone that is missing)."""
+    """Ends when something outside the operator changes (permissions, a zone that is missing)."""
     HUMAN = "human"
     """A person must decide."""
 
@@ -37,7 +37,7 @@ class Fault:
     message: str
     kind: ErrorKind
     unknown_outcome: bool = False
-    """The request may have been carried out: the world must be read again before it is written again."""
+    """The request may have been carried out: AWS must be read before it is written again."""
     answered: bool = False
     """DNS only: a server replied, although with a failure (SERVFAIL); False = all were silent."""
 
@@ -79,7 +79,7 @@ class WritePhase(enum.Enum):
 class WriteState:
     """The newest write to one name or EIP. ``at`` is when the phase was entered.
 
-    FAILED and UNKNOWN carry the fault; it stands while the write is tried again, so that a retry is not told as news.
+    FAILED and UNKNOWN carry the fault; it stands while the write is tried again, so that a retry is no change.
     APPLIED with a fault: GetChange is refused or unanswered.
     """
 

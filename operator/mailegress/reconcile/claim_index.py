@@ -267,7 +267,7 @@ class ClaimIndex:
         return len(members) > self.wants_hostname(uid, hostname)
 
     def next_for(self, hostname: str) -> set[str]:
-        """Keys of those that a hostname which became free is to be told to."""
+        """Keys of the objects to wake when a hostname becomes free."""
         return self._heads((_hostname_line(hostname),))
 
     def wants_eip(self, uid: str, eip: Eip) -> bool:

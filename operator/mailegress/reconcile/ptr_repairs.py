@@ -1,6 +1,6 @@
 """The hourly limit of PTR repairs.
 
-A repair sets a PTR that showed the hostname before and that somebody else has changed since (``rules/ptr_write.py``
+A repair sets a PTR that showed the hostname before and that a third party has changed since (``rules/ptr_write.py``
 decides whether a write is one). At most ``--ptr-heals-per-hour`` repairs of one address are made within an hour, so
 that two writers do not change a PTR in turns without end. A repair that AWS refused, or that was not sent, does not
 count. An edit of the object starts anew.

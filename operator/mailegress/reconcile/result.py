@@ -143,7 +143,7 @@ class SetPtr:
     public_ip: str
     hostname: str
     heal: bool = False
-    """Counts against the hourly limit of heals."""
+    """Counts against the hourly limit of repairs."""
     before: float = field(default=NO_LIMIT, compare=False)
     """Loop time at which the authorities' answers are too old: not sent from then on (S1)."""
 

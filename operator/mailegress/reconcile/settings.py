@@ -1,4 +1,4 @@
-"""What the reconciler may be told. Every duration is in seconds."""
+"""Settings of the reconciler. Every duration is in seconds."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class ReconcileSettings:
     quiet_seconds: float = 5
     """A status that only tells of a step under way is written when it has stood for so long."""
     blocked_seconds: float = 60
-    """Re-look at something that somebody else must change."""
+    """Pause before something that must change outside the operator is read again."""
 
     def backoff(self, attempts: int, first: float | None = None) -> float:
         """Wait after that many failures in a row; ``first`` after the first one, by default ``retry_seconds``."""

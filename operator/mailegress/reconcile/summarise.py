@@ -107,7 +107,7 @@ def _ready(obj: MailEgress, plan: Plan, found: dict[str, Finding], held: bool) -
         return Finding(
             UNKNOWN,
             reasons.PROGRESSING.name,
-            "Verifying the A record, the PTRs and what the world sees of them.",
+            "Verifying the A record, the PTRs and what public DNS returns for them.",
         )
     if plan.owed:
         return Finding(

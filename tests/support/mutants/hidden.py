@@ -65,7 +65,7 @@ HIDDEN = (
     Mutant(
         "deleted-zone-holds-for-ever",
         "E5",
-        "An object whose hosted zone was deleted is never let go of",
+        "The deletion of an object whose hosted zone was deleted never ends",
         "reconcile/rules/unseen.py",
         "    if account is None:\n        return Unseen(\n",
         "    if account is not None:\n        return Unseen(\n",

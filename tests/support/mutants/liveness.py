@@ -39,7 +39,7 @@ LIVENESS = (
     Mutant(
         "watch-only",
         "E1",
-        "What no watch told is not found by the periodic list",
+        "A change that the watch missed is not found by the periodic list",
         "engine/store.py",
         "        return [key for key, item in self._objects.items() if key not in listed and item.seen <= since]\n",
         "        return []\n",
@@ -263,7 +263,7 @@ LIVENESS = (
     Mutant(
         "ptr-drift-stands",
         "E7",
-        "A PTR that somebody changed is left so",
+        "A PTR that a third party changed is not repaired",
         "reconcile/rules/ptr.py",
         "    if (contested := ptr_write.too_many_repairs(s, builder, eip)) is not None:\n",
         "    if ptr_write.is_repair(s, eip):\n        return bad(reasons.PTR_CONTESTED, hostname)\n"
@@ -273,7 +273,7 @@ LIVENESS = (
     Mutant(
         "finalizer-stays-off",
         "E7",
-        "A finalizer that somebody took off is not put back",
+        "A finalizer that a third party removed is not added again",
         "reconcile/rules/finalizer.py",
         "    if not present(observed) and (action is not None or observed.owned()):\n",
         "    if not present(observed) and action is not None:\n",
@@ -316,7 +316,7 @@ LIVENESS = (
     Mutant(
         "no-limit-for-the-blocked",
         "E8",
-        "Objects that wait for somebody else cost a call each, however many they are",
+        "Each object that waits for a third party costs a call, however many there are",
         "aws/route53/records.py",
         "            self._relook_at = began + calls * self._rt.settings.relook_pause\n",
         "            self._relook_at = began + 0.0 * calls\n",

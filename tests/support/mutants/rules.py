@@ -191,7 +191,7 @@ RULES = (
     Mutant(
         "patterns-over-everything",
         "S12",
-        "Patterns run over the whole of a text that somebody else chose",
+        "Patterns run over the whole of a text from outside",
         "aws/errors.py",
         "    text = bounded(text)\n",
         "    text = str(text)\n",

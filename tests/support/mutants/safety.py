@@ -112,7 +112,7 @@ SAFETY = (
     Mutant(
         "foreign-record-replaced",
         "S2",
-        "An A record of somebody else's is replaced by compare-and-swap",
+        "An A record of a third party is replaced by compare-and-swap",
         "reconcile/rules/adoption.py",
         "    if simple is None or (values == wanted and known is not None):\n",
         "    if simple is None or view.mark is None:\n",
@@ -130,7 +130,7 @@ SAFETY = (
     Mutant(
         "foreign-ptr-joins",
         "S2",
-        "An address with somebody else's PTR joins the record",
+        "An address with a third party's PTR joins the record",
         "reconcile/rules/adoption.py",
         "    if shown is None or shown in observed.own_names() - {hostname} or _former(observed, eip, shown):\n",
         "    if shown is None or shown != hostname:\n",
@@ -316,7 +316,7 @@ SAFETY = (
     Mutant(
         "stray-ptr-forgotten",
         "S8",
-        "The status lets go of an address that left spec and record while AWS is still setting its PTR",
+        "The status drops an address that left spec and record while AWS is still setting its PTR",
         "reconcile/rules/status_fields.py",
         "        ours = eip is not None and points_here(s, eip)\n",
         "        ours = eip is not None and eip.ptr.name in s.own_names()\n",

@@ -66,7 +66,7 @@ class _Region:
         return known
 
     def store(self, ptrs: Mapping[str, Ptr], at: float) -> None:
-        """PTRs seen by a look that began, or told by a reply that came, at ``at``."""
+        """Take in PTRs from a reading that began, or a reply that came, at ``at``."""
         fresh = {}
         for allocation_id, ptr in ptrs.items():
             newer = self._newer.get(allocation_id)
@@ -166,7 +166,7 @@ class SharedAddressBook:
         self._regions[region].absence.forget(allocation_ids)
 
     def ptr_written(self, region: str, allocation_id: str, ptr: Ptr) -> None:
-        """AWS accepted a write and told the PTR's new state."""
+        """AWS accepted a write and returned the PTR's new state."""
         book = self._regions[region]
         book.store({allocation_id: ptr}, self._rt.clock())
         book.poller.written(allocation_id)

@@ -37,7 +37,7 @@ class Outcome:
 
 
 class ChangePoller:
-    """Polls until INSYNC, which never reverts. ``told(change_id, places)`` is called when there is news."""
+    """Polls until INSYNC, which never reverts. ``told(change_id, places)`` is called when the state changes."""
 
     def __init__(self, runtime: Runtime, told: Callable[[str, Sequence[Place]], None]) -> None:
         self._rt = runtime

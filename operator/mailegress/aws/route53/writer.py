@@ -346,7 +346,7 @@ class BatchWriter:
             self._rt.wake(key)
 
     def _prune(self, now: float) -> None:
-        """Forget what was finished long ago; whoever asks then finds out from the world, as after a restart."""
+        """Forget writes that were finished long ago; their state is then read from AWS, as after a restart."""
         keep = self._rt.settings.forget_writes
         if now - self._pruned_at < keep / 4:
             return

@@ -209,7 +209,7 @@ class _Record:
             if self.claims.allows(e.allocation_id) and self.joins(e, values if mine else frozenset())
         }
         if self.targets.mass or not self.targets.known or any(e.eip is None for e in self.targets.entries):
-            # A selector that resolves to none never shrinks the set; what cannot be told apart stays, unless lost.
+            # A selector that resolves to none never shrinks the set: what no Elastic IP explains stays, unless lost.
             final |= self._unexplained(values) if mine else set()
         return final - self.targets.lost
 
@@ -224,7 +224,7 @@ class _Record:
         return leaving(self.observed, self.builder, self.targets, gone, hostname, self.read_at)
 
     def joins(self, eip: Eip, joined: frozenset[str]) -> bool:
-        """A foreign PTR keeps an EIP from joining; once joined its PTR is healed instead."""
+        """A foreign PTR keeps an EIP from joining; once joined, its PTR is repaired instead."""
         if eip.public_ip in joined:
             return True
         return ptr_problem(self.observed, eip) is None

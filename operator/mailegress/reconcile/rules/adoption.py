@@ -118,7 +118,7 @@ def record_problem(
 
 
 def ptr_problem(observed: Observed, eip: Eip) -> Finding | None:
-    """Why an EIP that has not joined may not: its PTR is somebody else's, or may not be adopted."""
+    """Why an EIP that has not joined may not: its PTR is a third party's, or may not be adopted."""
     hostname = observed.obj.spec.hostname
     shown = eip.ptr.update if eip.ptr.pending and eip.ptr.update else eip.ptr.name
     if shown is None or shown in observed.own_names() - {hostname} or _former(observed, eip, shown):

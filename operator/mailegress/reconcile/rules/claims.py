@@ -84,7 +84,7 @@ def decide(observed: Observed, builder: PlanBuilder, targets: Targets, choice: C
     blockers = {holder} if hostname_hold in ELSEWHERE and holder else set()
     holds: dict[str, Hold] = {}
     contested: dict[str, Hold] = {}
-    # By what the user wrote: which address it stands for, only its holder is told.
+    # By the selector that the user wrote: only the holder of an address may see which address it is.
     written = {e.eip.allocation_id: e.selector for e in targets.entries if e.eip is not None}
     for allocation_id, eip in targets.wanted.items():
         hold, owner = _eip(observed, builder, eip, hostname_hold)

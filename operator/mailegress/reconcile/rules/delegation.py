@@ -33,7 +33,7 @@ def strays(
     if not foreign or len(foreign) > _NAMES:
         return foreign
     s = observed
-    # Judged again within the pace of what somebody else must change; what fits is looked at seldom.
+    # Read again at the pace of what must change outside the operator; matching addresses are read seldom.
     kept = _addresses(s, foreign | servers)
     floor = max(s.edit_floor, s.now - s.settings.public_seconds)
     odd = _odd(kept, foreign, servers)

@@ -70,7 +70,7 @@ def _clean(observed: Observed, builder: PlanBuilder) -> Finding | None:
 
 
 def _blocked_by(hidden: list[unseen.Unseen]) -> Finding | None:
-    """What lasts is told before what is being found out."""
+    """A lasting obstacle is reported before one that is still being read."""
     first = min(hidden, key=lambda it: it.waits, default=None)
     if first is None or not first.waits or first.finding.reason != reasons.PROGRESSING.name:
         return first.finding if first is not None else None
@@ -182,7 +182,7 @@ def _candidates(observed: Observed) -> list[tuple[Eip, str, bool]]:
             if recorded is None or entry.ptr_origin is None:
                 continue
             for name in names:
-                # Once our mark is gone somebody else may have taken the name over, and its PTR is then theirs.
+                # Once our mark is gone another object may have taken the name over; the PTR is then that object's.
                 taken = marked_holder(s, name) not in (None, s.obj.meta.uid)
                 if not taken and name in (recorded.ptr.name, recorded.ptr.update):
                     found[(recorded.allocation_id, name)] = (

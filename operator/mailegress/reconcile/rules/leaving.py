@@ -82,7 +82,7 @@ def leaving(
             builder.later(cached)
             stay.add(ip)
         elif not observed.obj.spec.suspend and (why := unread(observed, builder, eip, read_at)) is not None:
-            # While suspended the write is only told: an older reading says as well what it would be.
+            # While suspended the write is only reported, so an older reading is enough.
             stay.add(ip)
             if why.waits:
                 reading = reading or why.finding

@@ -1,6 +1,6 @@
 """Elastic IPs that the account does not show any more: lost, or a fault?
 
-A released address is soon assigned to somebody else, so the A record must not keep it (S2). But an account that shows
+A released address is soon assigned to a third party, so the A record must not keep it (S2). But an account that shows
 nothing is more likely the wrong account than a mass release, and believing it would take every record down. The rule:
 
 1. A recorded EIP of the same account that the newest list of its region does not show is missing (:func:`vanished`).

@@ -93,14 +93,14 @@ def prove(
         return _lame(s, builder, reading, verdict, wanted, usable=pointed)
     said = "" if verdict.seen is Seen.AGREE else verdict.text
     builder.heard[QUESTION] = (reading.at, said)
-    # What Route 53 was told reaches one server after the other; a record that others keep may also rotate, so that all
+    # A change in Route 53 reaches one server after the other; a record that others keep may also rotate, so that all
     # servers give the wanted answer by chance. Authorities cache nothing: a second reading is another sample.
     trend = trend_of(s, QUESTION, reading.at, said, wrote_at, wary=not exact, least=1 if exact else 2)
     if verdict.seen is Seen.AGREE:
         if not stands and not trend.consistent:
             return _unconfirmed(s, builder, reading, trend.run, varies=trend.varies)
         message = f"Every authoritative name server returns {dns_checks.listing(wanted)} for {hostname}."
-        # While suspended the write is only told: an older answer says as well what it would be.
+        # While suspended the write is only reported, so an older answer is enough.
         recent = s.obj.spec.suspend or reading.at >= s.now - s.settings.gate_seconds
         return Proof(good(reasons.RECORD_IN_SYNC, message), verified=recent)
     streak = builder.ask_again(s, QUESTION, reading, lambda due: NeedAuthorities(hostname, due))

@@ -32,7 +32,7 @@ from mailegress.reconcile.rules.plan_builder import PlanBuilder
 from mailegress.reconcile.rules.targets import Targets
 
 LONG_PENDING = 600.0
-"""Seconds after which a PTR update is told to take long; AWS needs a minute or two."""
+"""Seconds after which the status reports that a PTR update takes long; AWS needs a minute or two."""
 
 
 READING = bad(reasons.PTR_PENDING, "Reading the PTR again.")
@@ -66,7 +66,7 @@ def assess(
     )
     if settled:
         _reset_leaving(observed, builder, targets, forward)
-    # What needs a human is told before what goes on by itself.
+    # What needs a user is reported before what continues automatically.
     finding = min((f for f in by_eip.values() if not f.ok), key=_urgency, default=None)
     if finding is None:
         finding = (

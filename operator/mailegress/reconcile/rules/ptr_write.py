@@ -90,7 +90,7 @@ def backing_off(observed: Observed, builder: PlanBuilder, eip: Eip, pause: float
 
 
 def is_repair(observed: Observed, eip: Eip) -> bool:
-    """It showed the hostname before and does not any more: somebody else changed it."""
+    """It showed the hostname before and does not any more: a third party changed it."""
     recorded = observed.recorded_for(eip.allocation_id)
     memory = observed.memory
     return (

@@ -308,7 +308,7 @@ def of_deleting(observed: Observed) -> tuple[AddressStatus, ...]:
 
 
 def _given_up(observed: Observed, entry: AddressStatus, eip: Eip) -> bool:
-    """Our PTR was seen to be gone: one that appears later is somebody else's."""
+    """Our PTR was seen to be gone: one that appears later is a third party's."""
     write = observed.views.ptr_writes.state(eip.region, eip.allocation_id)
     settled = (write is None or not write.busy) and observed.doubted(eip.region, eip.allocation_id) is None
     return settled and entry.ptr is not None and eip.ptr.settled_to(None)

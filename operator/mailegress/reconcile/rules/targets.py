@@ -42,7 +42,7 @@ class Targets:
     known: bool
     """Every region concerned was read: what is missing is missing."""
     lost: frozenset[str]
-    """Addresses (dotted quads) that left the account: they may point at a stranger."""
+    """Addresses (dotted quads) that left the account: they may belong to a third party."""
     mass: bool = False
     fault: Fault | None = None
     outside: tuple[str, ...] = ()

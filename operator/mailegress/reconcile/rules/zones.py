@@ -77,7 +77,7 @@ def _choose(observed: Observed, builder: PlanBuilder) -> Choice:
         return _with_servers(observed, builder, wanted)
     if wanted.zone is None:
         return Choice(zone=marked, finding=wanted.finding, servers=_servers(observed, builder, marked.id))
-    # A changed zone is a rename: move only when the world asks the new one.
+    # A changed zone is a rename: move only when resolvers ask the new one.
     servers = _servers(observed, builder, wanted.zone.id)
     if _switched(observed, builder, wanted.zone, servers):
         return Choice(zone=wanted.zone, servers=servers)
@@ -97,7 +97,7 @@ def _choose(observed: Observed, builder: PlanBuilder) -> Choice:
 
 def _switched(observed: Observed, builder: PlanBuilder, zone: Zone, servers: frozenset[str] | None) -> bool:
     """Does the parent delegate to the zone that the spec names? From the switch on the name is missing until this is
-    seen, so it is looked at as often as anything else that somebody else must change."""
+    seen, so it is looked at as often as anything else that must change outside the operator."""
     fact = observed.views.dns.delegation(zone.name)
     floor = observed.edit_floor
     if (
@@ -180,7 +180,7 @@ def _not_editable(zone: Zone) -> Finding:
 
 
 def _delegated_twin(observed: Observed, builder: PlanBuilder, twins: list[Zone]) -> Choice:
-    """Several public zones of one name: the world asks the one whose delegation set its parent publishes."""
+    """Several public zones of one name: resolvers ask the one whose delegation set its parent publishes."""
     name = twins[0].name
     fact = observed.views.dns.delegation(name)
     if (
