@@ -113,3 +113,23 @@ def test_who_gets_nowhere_holds_an_address_by_age_for_half_an_hour_only() -> Non
         assert sim.condition("a") == ("True", "Ready")
 
     simulate(story)
+
+
+def test_an_object_whose_listed_zone_is_not_found_is_not_reconciled_without_a_pause() -> None:
+    """Route 53 lists the zone and answers NoSuchHostedZone for its records."""
+
+    async def story(sim: Sim) -> None:
+        sim.world.zone()
+        sim.world.control.add_fault(
+            effect="error",
+            service="route53",
+            operation="ListResourceRecordSets",
+            code="NoSuchHostedZone",
+            status=404,
+        )
+        sim.start()
+        sim.meg("a", HOST, sim.world.eips(1))
+        await sim.reason("a", "ZoneNotFound")
+        await sim.sleep(600.0)
+
+    simulate(story)

@@ -421,7 +421,11 @@ LIVENESS = (
         "reconcile/rules/a_record.py",
         "        builder.have(observed.views.zones.get(), fact.tried_at, NeedZones(fact.tried_at))\n",
         "        builder.need(NeedZones(fact.tried_at))\n",
-        tests=("tests/reconcile/test_pace.py::test_zones_are_listed_once_after_a_zone_is_not_found",),
+        tests=(
+            "tests/reconcile/test_pace.py::test_zones_are_listed_once_after_a_zone_is_not_found",
+            "tests/sim/test_sim_bounds.py::"
+            "test_an_object_whose_listed_zone_is_not_found_is_not_reconciled_without_a_pause",
+        ),
     ),
     # ---------------------------------------------------------------- E9: what another version left
     Mutant(

@@ -36,6 +36,10 @@ def _wants(body: Object, eip: Eip) -> bool:
     return "deletionTimestamp" not in body["metadata"] and bool(named & {eip.allocation_id, eip.public_ip})
 
 
+RECONCILES = 100
+"""Of one object within a second; the stories need 24 at most."""
+
+
 @dataclass
 class Checks(StatusChecks):
     """All of them; hears of calls and of writes to the API server."""
@@ -66,6 +70,17 @@ class Checks(StatusChecks):
                 recent.popleft()
             if len(recent) > most:
                 self.violated("S11", f"{len(recent)} {kind} calls within a second, {most:g} are allowed")
+
+    def pauses(self, process: int) -> bool:
+        """S11, at each reconcile: no object is reconciled without a pause, whatever it waits for."""
+        second = int(self.world.clock())
+        last, count = self._reconciles.get(process, (second, 0))
+        count = count + 1 if last == second else 1
+        self._reconciles[process] = (second, count)
+        if count <= RECONCILES * (len(self.api.objects) + 1):
+            return True
+        self.violated("S11", f"{count} reconciles of {len(self.api.objects)} objects within a second")
+        return False
 
     def _on_forced(self, address: str, name: str | None) -> None:
         """An outsider's PTR is not the operator's, unless it is the same."""

@@ -100,6 +100,17 @@ class Process:
 
     def _probes(self, settings: Settings, metrics: Metrics, *_: object) -> _NoProbes:
         self.metrics = metrics
+        counted = metrics.reconcile
+
+        def reconciled(outcome: str, seconds: float) -> None:
+            counted(outcome, seconds)
+            if not self.dead and not self.sim.checks.pauses(self.number):
+                # Virtual time would hardly move any more: the run ends without this process.
+                self.dead = True
+                for task in list(self.tasks):
+                    task.cancel()
+
+        metrics.reconcile = reconciled  # type: ignore[method-assign]
         return _NoProbes()
 
     async def _run(self, settings: Settings, transport: Transport, dependencies: Dependencies) -> None:

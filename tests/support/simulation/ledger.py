@@ -36,6 +36,8 @@ class Ledger:
     _status_writes: int = 0
     _finalizer_writes: int = 0
     _rate: dict[str, deque[float]] = field(default_factory=dict)
+    _reconciles: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Process -> the second of the last reconcile, and how many there were in it."""
     _unknown: dict[tuple[str, str], float] = field(default_factory=dict)
     _sent_at: dict[int, float] = field(default_factory=dict)
     """When each call that is under way was sent, by its identity."""
