@@ -55,6 +55,17 @@ def silent_servers(port: int) -> Iterator[None]:
         yield
 
 
+def operator_environ(cloud: Cloud, folder: Path, server: str) -> dict[str, str]:
+    """Of an operator that may ask the silent servers. ``server``: the URL of its API server."""
+    return {
+        **cloud.operator_environ(),
+        **{f"MAILEGRESS_{name.upper()}": value for name, value in SETTINGS.items()},
+        "MAILEGRESS_DNS_EXTRA_RANGES": ",".join([*cloud.dns_ranges, "127.0.54.0/24"]),
+        "KUBECONFIG": str(kubeconfig(folder / "kubeconfig", server.rstrip("/"))),
+        "MAILEGRESS_OWNER_ID": "test",
+    }
+
+
 class Cluster(FakeApi):
     """With MailEgresses of several namespaces."""
 
@@ -99,13 +110,7 @@ async def test_silent_name_servers_of_one_namespace_do_not_hold_up_another(
             Cloud(Settings.for_tests(SCALE), scale=SCALE, populate=bare_world(ones)) as cloud,
             silent_servers(cloud.dns_port),
         ):
-            environ = {
-                **cloud.operator_environ(),
-                **{f"MAILEGRESS_{name.upper()}": value for name, value in SETTINGS.items()},
-                "MAILEGRESS_DNS_EXTRA_RANGES": ",".join([*cloud.dns_ranges, "127.0.54.0/24"]),
-                "KUBECONFIG": str(kubeconfig(tmp_path / "kubeconfig", str(running.make_url("")).rstrip("/"))),
-                "MAILEGRESS_OWNER_ID": "test",
-            }
+            environ = operator_environ(cloud, tmp_path, str(running.make_url("")))
             cloud.dns("delegations")
             for number in range(OBJECTS):
                 zone = f"z{number}.test"

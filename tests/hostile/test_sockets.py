@@ -20,8 +20,8 @@ from bench.seeding import bare_world, some
 from sandbox.aws.model import Settings
 from sandbox.cloud import Cloud
 from sandbox.operator import OperatorProcess
-from tests.hostile.conftest import Bound, kubeconfig
-from tests.hostile.test_fairness import ADDRESSES, SCALE, SETTINGS, Cluster, silent_servers
+from tests.hostile.conftest import Bound
+from tests.hostile.test_fairness import ADDRESSES, SCALE, Cluster, operator_environ, silent_servers
 
 ALL, EACH = 256, 16
 """Sockets for DNS questions at once: of all namespaces, and of one."""
@@ -79,13 +79,7 @@ async def test_silent_name_servers_of_many_namespaces_hold_a_bounded_number_of_s
             Cloud(Settings.for_tests(SCALE), scale=SCALE, populate=bare_world(ones)) as cloud,
             silent_servers(cloud.dns_port),
         ):
-            environ = {
-                **cloud.operator_environ(),
-                **{f"MAILEGRESS_{name.upper()}": value for name, value in SETTINGS.items()},
-                "MAILEGRESS_DNS_EXTRA_RANGES": ",".join([*cloud.dns_ranges, "127.0.54.0/24"]),
-                "KUBECONFIG": str(kubeconfig(tmp_path / "kubeconfig", str(running.make_url("")).rstrip("/"))),
-                "MAILEGRESS_OWNER_ID": "test",
-            }
+            environ = operator_environ(cloud, tmp_path, str(running.make_url("")))
             cloud.dns("delegations")
             for number in range(len(ones)):
                 zone, first = f"z{number}.test", number // ZONES * OWN

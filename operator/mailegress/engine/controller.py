@@ -90,17 +90,9 @@ class Controller:
         removed = self.store.absent(listed, since)
         for key in removed:
             _log.info("deletion was missed, found by a full list", extra=about(object=key))
-            self.forget(key)
+            self.gone(key)
         self.listed = True
         return removed
-
-    def forget(self, key: Key, uid: str | None = None) -> None:
-        """The object is gone. With a ``uid``, only that object: its successor under the same name stays."""
-        removed = self.store.delete(key, uid)
-        if removed is not None:
-            self._release(removed)
-            self.queue.forget(key)
-            self.workers.forget(key)
 
     # ------------------------------------------------ the reconciler's view
 
@@ -121,9 +113,13 @@ class Controller:
         """What the API server answered to a read that began at a :meth:`mark`."""
         self._take_in(body, Priority.CHANGE, since)
 
-    def gone(self, key: Key, uid: str) -> None:
-        """The API server reports that the object does not exist any more."""
-        self.forget(key, uid)
+    def gone(self, key: Key, uid: str | None = None) -> None:
+        """The object is gone. With a ``uid``, only that object: its successor under the same name stays."""
+        removed = self.store.delete(key, uid)
+        if removed is not None:
+            self._release(removed)
+            self.queue.forget(key)
+            self.workers.forget(key)
 
     # ------------------------------------------------ inside
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from mailegress.api import reasons
 from mailegress.api.conditions import RESOLVED
-from mailegress.api.status import AddressStatus, ForwardStatus, ZoneStatus
+from mailegress.api.status import AddressStatus, ForwardStatus, PtrOrigin, ZoneStatus
 from mailegress.api.types import Management
 from mailegress.model.aws import Eip
 from mailegress.model.dns import Iprev
@@ -136,22 +136,28 @@ def _addresses(
             continue
         finding = ptrs.by_eip.get(eip.allocation_id)
         reason = entry.reason.name if entry.reason else _reason(s, eip, finding)
-        entries.setdefault(
-            eip.allocation_id,
-            AddressStatus(
-                entry.selector,
-                eip.public_ip,
-                eip.allocation_id,
-                eip.account_id,
-                eip.region,
-                eip.attached_to or None,
-                eip.ptr.name,
-                origin(s, builder, claims, record.zone, eip),
-                _iprev(s, eip, record, resolved),
-                reason,
-            ),
-        )
+        whose = origin(s, builder, claims, record.zone, eip)
+        shown = _address(entry.selector, eip, whose, _iprev(s, eip, record, resolved), reason)
+        entries.setdefault(eip.allocation_id, shown)
     return tuple(entries.values())
+
+
+def _address(
+    selector: str, eip: Eip, whose: PtrOrigin | None, iprev: str | None = None, reason: str | None = None
+) -> AddressStatus:
+    """The entry of an Elastic IP as EC2 shows it."""
+    return AddressStatus(
+        selector,
+        eip.public_ip,
+        eip.allocation_id,
+        eip.account_id,
+        eip.region,
+        eip.attached_to or None,
+        eip.ptr.name,
+        whose,
+        iprev,
+        reason,
+    )
 
 
 def _not_held(observed: Observed, claims: Claims, entry: Entry, eip: Eip) -> AddressStatus | None:
@@ -290,20 +296,8 @@ def of_deleting(observed: Observed) -> tuple[AddressStatus, ...]:
         if eip is None:
             kept.append(entry)
         else:
-            kept.append(
-                AddressStatus(
-                    entry.selector,
-                    eip.public_ip,
-                    eip.allocation_id,
-                    eip.account_id,
-                    eip.region,
-                    eip.attached_to or None,
-                    eip.ptr.name,
-                    None if _given_up(observed, entry, eip) else entry.ptr_origin,
-                    None,
-                    None,
-                )
-            )
+            given_up = _given_up(observed, entry, eip)
+            kept.append(_address(entry.selector, eip, None if given_up else entry.ptr_origin))
     return tuple(kept)
 
 
