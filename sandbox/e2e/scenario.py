@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -276,8 +275,3 @@ def _as_applied(found: Mapping[str, Any]) -> dict[str, Any]:
     added = ("resourceVersion", "uid", "creationTimestamp", "managedFields")
     metadata = {name: value for name, value in found["metadata"].items() if name not in added}
     return {**found, "metadata": metadata}
-
-
-def chart_version(path: Path = CHART) -> str:
-    """The chart's appVersion: the tag of the image that it runs."""
-    return str(yaml.safe_load((path / "Chart.yaml").read_text())["appVersion"])

@@ -17,8 +17,8 @@ from mailegress.model.facts import Fact
 from sandbox.dns.knobs import Knob
 from sandbox.dns.model import DnsWorld
 from sandbox.dns.service import SandboxDns
-from sandbox.dns.source import MemorySource
 from tests.dns.conftest import CountingMetrics
+from tests.support.dns_source import MemorySource
 
 T = TypeVar("T")
 

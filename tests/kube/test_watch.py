@@ -17,7 +17,7 @@ from kopf._cogs.aiokits import aiotasks
 
 from mailegress.api.names import FINALIZER
 from mailegress.kube.transport import LastContact, Transport
-from mailegress.kube.watch import WatchEnded, WatchSettings, quiet_kopf, watch
+from mailegress.kube.watch import WatchEnded, WatchSettings, watch
 from tests.support.fake_api import Fault
 
 SHORT = WatchSettings(
@@ -338,17 +338,6 @@ async def test_bookmarks_are_signs_of_life(api: Any, transport: Transport, seen:
         api.send({"type": "BOOKMARK", "object": body})
         await api.until(lambda: len(beats) > before)
     assert seen.events == []
-
-
-def test_kopf_is_quiet() -> None:
-    saved = {name: logging.getLogger(name).level for name in ("kopf", "kopf.objects")}
-    try:
-        quiet_kopf()
-        assert not logging.getLogger("kopf.objects").isEnabledFor(logging.INFO)
-        assert logging.getLogger("kopf.objects").isEnabledFor(logging.WARNING)
-    finally:
-        for name, level in saved.items():
-            logging.getLogger(name).setLevel(level)
 
 
 def _fields(settings: WatchSettings) -> dict[str, Any]:

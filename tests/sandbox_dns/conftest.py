@@ -9,8 +9,8 @@ import pytest
 
 from sandbox.dns.layout import Timing
 from sandbox.dns.model import DnsWorld
-from sandbox.dns.source import MemorySource
 from sandbox.dns.values import Reply
+from tests.support.dns_source import MemorySource
 
 RECURSOR = "127.0.53.101"
 

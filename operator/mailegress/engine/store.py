@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from mailegress.api.names import API_VERSION, KIND, normalise_name
+from mailegress.api.names import API_VERSION, KIND
 from mailegress.api.slim import slim
 from mailegress.api.types import MailEgress, parse_object
 
@@ -23,11 +23,11 @@ _TOMBSTONES = 10_000
 
 
 class Stored:
-    """One object, slim: what indexes need as attributes, the rest as compact JSON (a third of the parsed
+    """One object, slim: what the store compares as attributes, the rest as compact JSON (a third of the parsed
     dicts' size).
     """
 
-    __slots__ = ("_payload", "deleting", "generation", "hostname", "key", "resource_version", "seen", "uid")
+    __slots__ = ("_payload", "deleting", "generation", "key", "resource_version", "seen", "uid")
 
     def __init__(self, body: Mapping[str, Any], seen: int) -> None:
         meta = body["metadata"]
@@ -36,9 +36,6 @@ class Stored:
         self.resource_version: str = str(meta.get("resourceVersion", ""))
         self.generation = int(meta.get("generation", 0))
         self.deleting = bool(meta.get("deletionTimestamp"))
-        spec = body.get("spec")
-        hostname = spec.get("hostname") if isinstance(spec, Mapping) else None
-        self.hostname = normalise_name(hostname) if isinstance(hostname, str) else ""
         self.seen = seen
         self._payload = json.dumps(slim(body), separators=(",", ":"), ensure_ascii=False).encode(
             errors="surrogatepass"
@@ -69,12 +66,10 @@ class Update(NamedTuple):
 
 
 class Store:
-    """All objects by ``namespace/name``, with indexes by UID and by hostname wanted."""
+    """All objects by ``namespace/name``."""
 
     def __init__(self) -> None:
         self._objects: dict[str, Stored] = {}
-        self._uids: dict[str, str] = {}
-        self._hostnames: dict[str, dict[str, None]] = {}
         self._gone: OrderedDict[str, int] = OrderedDict()
         self._serial = 0
 
@@ -82,14 +77,6 @@ class Store:
 
     def get(self, key: str) -> Stored | None:
         return self._objects.get(key)
-
-    def by_uid(self, uid: str) -> Stored | None:
-        key = self._uids.get(uid)
-        return self._objects[key] if key is not None else None
-
-    def wanting(self, hostname: str) -> tuple[Stored, ...]:
-        """The objects whose spec names ``hostname``, in the order in which they came to want it."""
-        return tuple(self._objects[key] for key in self._hostnames.get(normalise_name(hostname), ()))
 
     def keys(self) -> tuple[str, ...]:
         return tuple(self._objects)
@@ -132,15 +119,11 @@ class Store:
                 return None
             del self._gone[meta["uid"]]
         new = Stored(body, self._serial)
-        replaced = old is not None and old.uid != new.uid
-        if old is not None:
-            self._unindex(old)
-            if replaced:
-                self._bury(old.uid)
+        replaced = old if old is not None and old.uid != new.uid else None
+        if replaced is not None:
+            self._bury(replaced.uid)
         self._objects[key] = new
-        self._uids[new.uid] = key
-        self._hostnames.setdefault(new.hostname, {})[key] = None
-        return Update(new, old if replaced else None)
+        return Update(new, replaced)
 
     def ahead(self, body: Mapping[str, Any]) -> bool:
         """Is a newer version of this very object known, or that it is gone?"""
@@ -167,7 +150,6 @@ class Store:
             return None
         self._bury(old.uid)
         del self._objects[key]
-        self._unindex(old)
         return old
 
     def absent(self, listed: Collection[str], since: int) -> list[str]:
@@ -179,14 +161,6 @@ class Store:
         return [key for key, item in self._objects.items() if key not in listed and item.seen <= since]
 
     # ------------------------------------------------------------ inside
-
-    def _unindex(self, item: Stored) -> None:
-        self._uids.pop(item.uid, None)
-        keys = self._hostnames.get(item.hostname)
-        if keys is not None:
-            keys.pop(item.key, None)
-            if not keys:
-                del self._hostnames[item.hostname]
 
     def _bury(self, uid: str) -> None:
         self._serial += 1

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -298,9 +298,3 @@ def _kopf_settings(chosen: WatchSettings) -> kopf.OperatorSettings:
     settings.queueing.idle_timeout = chosen.idle_timeout
     settings.queueing.exit_timeout = chosen.exit_timeout
     return settings
-
-
-def quiet_kopf(names: Iterable[str] = (*_KOPF_LOGGERS, "aiohttp.access")) -> None:
-    """Let kopf's loggers speak from WARNING on: it reports success for every event of every object."""
-    for name in names:
-        logging.getLogger(name).setLevel(logging.WARNING)

@@ -70,8 +70,3 @@ def name_problem(name: str) -> str | None:
     if len(unescape(name)) > MAX_NAME:
         return f"FATAL problem: DomainNameTooLong (Domain name is too long) encountered with '{name}'"
     return None
-
-
-def condition_key_name(name: str) -> str:
-    """The form IAM's ChangeResourceRecordSetsNormalizedRecordNames compares: no final dot."""
-    return normalize(name)[:-1]

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from .names import labels_of, sort_key
+from .names import sort_key
 from .records import Key, RecordSet
 from .settings import Delays
 
@@ -171,8 +171,3 @@ class Zone:
 
 def order_key(key: Key) -> OrderKey:
     return (sort_key(key[0]), key[1], key[2])
-
-
-def is_subzone(name: str, of: str) -> bool:
-    """Whether `name` is strictly below `of`."""
-    return len(labels_of(name)) > len(labels_of(of)) and name.endswith("." + of)
