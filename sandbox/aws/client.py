@@ -183,9 +183,23 @@ class SandboxAws:
         """The ID of a new running instance."""
         return str(self.run("create_instance", region=region, account=account)["id"])
 
-    def allocate(self, region: str, count: int = 1, account: str | None = None) -> list[EipInfo]:
-        made = self.run("allocate", region=region, count=count, account=account)
+    def allocate(
+        self,
+        region: str,
+        count: int = 1,
+        account: str | None = None,
+        tags: dict[str, str] | None = None,
+    ) -> list[EipInfo]:
+        made = self.run("allocate", region=region, count=count, account=account, tags=tags)
         return [EipInfo(each["allocation_id"], each["public_ip"]) for each in made]
+
+    def set_tags(self, resource: str, tags: dict[str, str]) -> None:
+        """Add tags to an address (allocation ID or IP) or a NAT gateway, or change their values."""
+        self.run("set_tags", resource=resource, tags=tags)
+
+    def remove_tags(self, resource: str, *keys: str) -> None:
+        """Remove tags by key."""
+        self.run("remove_tags", resource=resource, keys=list(keys))
 
     def lose_eip(self, address: str) -> None:
         """Release an address by force."""

@@ -51,6 +51,8 @@ class Control:
             "published": self.published,
             "create_instance": self.create_instance,
             "allocate": self.allocate,
+            "set_tags": self.set_tags,
+            "remove_tags": self.remove_tags,
             "lose_eip": self.lose_eip,
             "hide_eip": self.hide_eip,
             "show_eip": self.show_eip,
@@ -221,6 +223,15 @@ class Control:
         addresses = self.model.account(account).region(region).addresses
         made = [addresses.allocate(public_ip, tags) for _ in range(count)]
         return [{"allocation_id": eip.allocation_id, "public_ip": eip.public_ip} for eip in made]
+
+    def set_tags(self, resource: str, tags: dict[str, str]) -> None:
+        """Add tags to an address or a NAT gateway, or change their values."""
+        self.model.tags_of(resource).update(tags)
+
+    def remove_tags(self, resource: str, keys: list[str]) -> None:
+        held = self.model.tags_of(resource)
+        for key in keys:
+            held.pop(key, None)
 
     def lose_eip(self, address: str) -> None:
         self.model.lose_eip(address)

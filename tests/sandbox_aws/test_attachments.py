@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from sandbox.aws.control import Control
 from sandbox.aws.local import LocalAws
 from sandbox.aws.model import AwsFault
 
@@ -148,3 +149,60 @@ def test_scale_has_enough_addresses(aws: LocalAws) -> None:
     assert len(set(found)) == 10_000
     assert found[0] == "203.0.113.1"
     assert found[-1].startswith("100.12")
+
+
+def shown_tags(aws: LocalAws, allocation_id: str) -> dict[str, str]:
+    shown = aws.ec2("DescribeAddresses", AllocationIds=[allocation_id])["Addresses"][0]
+    return {tag["Key"]: tag["Value"] for tag in shown.get("Tags", ())}
+
+
+def test_tags_of_addresses_and_gateways(aws: LocalAws) -> None:
+    """API_CreateTags adds and overwrites; API_DeleteTags removes by key, or by key and value; filters find them."""
+    first, second = (aws.ec2("AllocateAddress")["AllocationId"] for _ in range(2))
+    gateway = aws.ec2("CreateNatGateway", SubnetId="subnet-1", AllocationId=first)["NatGateway"][
+        "NatGatewayId"
+    ]
+    pair = [{"Key": "use", "Value": "mail"}, {"Key": "env", "Value": "test"}]
+    aws.ec2("CreateTags", Resources=[first, second, gateway], Tags=pair)
+    aws.ec2("CreateTags", Resources=[first], Tags=[{"Key": "env", "Value": "prod"}])
+    assert shown_tags(aws, first) == {"use": "mail", "env": "prod"}
+    assert shown_tags(aws, second) == {"use": "mail", "env": "test"}
+    found = aws.ec2("DescribeNatGateways", Filter=[{"Name": "tag:use", "Values": ["mail"]}])["NatGateways"]
+    assert [each["NatGatewayId"] for each in found] == [gateway]
+    aws.ec2("DeleteTags", Resources=[first, second], Tags=[{"Key": "env", "Value": "test"}])
+    assert shown_tags(aws, first) == {"use": "mail", "env": "prod"}
+    assert shown_tags(aws, second) == {"use": "mail"}
+    aws.ec2("DeleteTags", Resources=[first], Tags=[{"Key": "env"}])
+    assert shown_tags(aws, first) == {"use": "mail"}
+    aws.ec2("DeleteTags", Resources=[first, gateway])
+    assert shown_tags(aws, first) == {}
+    assert "Tags" not in aws.ec2("DescribeNatGateways")["NatGateways"][0]
+
+
+def test_tags_are_for_all_resources_of_a_call_or_for_none(aws: LocalAws) -> None:
+    """A resource that is not there, a reserved key and a 51st tag are refused, and nothing is tagged."""
+    known = aws.ec2("AllocateAddress")["AllocationId"]
+    unknown = {"Resources": [known, "eipalloc-0123456789abcdef0"], "Tags": [{"Key": "a", "Value": ""}]}
+    assert code_of(lambda: aws.ec2("CreateTags", **unknown)) == "InvalidAllocationID.NotFound"
+    reserved = {"Resources": [known], "Tags": [{"Key": "aws:a", "Value": ""}]}
+    assert code_of(lambda: aws.ec2("CreateTags", **reserved)) == "InvalidParameterValue"
+    many = {"Resources": [known], "Tags": [{"Key": str(n), "Value": ""} for n in range(51)]}
+    assert code_of(lambda: aws.ec2("CreateTags", **many)) == "TagLimitExceeded"
+    assert shown_tags(aws, known) == {}
+
+
+def test_tags_by_control(aws: LocalAws) -> None:
+    """A third party's tags: at once, without a call in the log; by allocation ID, by IP, and of a gateway."""
+    eip = aws.ec2("AllocateAddress")
+    made = aws.ec2("CreateNatGateway", SubnetId="subnet-1", AllocationId=eip["AllocationId"])["NatGateway"]
+    control = Control(aws.model)
+    calls = len(control.log())
+    control.run("set_tags", {"resource": eip["PublicIp"], "tags": {"use": "mail", "env": "test"}})
+    control.run("remove_tags", {"resource": eip["AllocationId"], "keys": ["env", "absent"]})
+    control.run("set_tags", {"resource": made["NatGatewayId"], "tags": {"use": "mail"}})
+    assert len(control.log()) == calls
+    assert shown_tags(aws, eip["AllocationId"]) == {"use": "mail"}
+    [shown] = aws.ec2("DescribeNatGateways")["NatGateways"]
+    assert shown["Tags"] == [{"Key": "use", "Value": "mail"}]
+    with pytest.raises(KeyError):
+        control.run("set_tags", {"resource": "nat-0123456789abcdef0", "tags": {"use": "mail"}})

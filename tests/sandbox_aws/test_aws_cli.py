@@ -89,6 +89,10 @@ def _story(aws: Cli, control: SandboxAws, tmp_path: Path) -> None:
     swept = aws("ec2", "describe-addresses-attribute", "--attribute", "domain-name")["Addresses"]
     assert [each["PtrRecord"] for each in swept] == ["mta.example.com."]
     assert "InvalidAddress.PtrSet" in aws.run("ec2", "release-address", *address).stderr
+    resource = ("--resources", eip["AllocationId"])
+    aws("ec2", "create-tags", *resource, "--tags", "Key=use,Value=mail", "Key=env,Value=test")
+    aws("ec2", "delete-tags", *resource, "--tags", "Key=env")
+    assert aws("ec2", "describe-addresses")["Addresses"][0]["Tags"] == [{"Key": "use", "Value": "mail"}]
 
 
 @pytest.mark.parametrize("flag", ["--port=x", "--nonsense"])

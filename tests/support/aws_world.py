@@ -22,7 +22,7 @@ from mailegress.aws.api import (
 )
 from mailegress.aws.settings import AwsSettings
 from mailegress.aws.wiring import Aws, build_aws
-from mailegress.model.aws import Change, NatGateway, Ptr, RecordSet, Verb, Zone
+from mailegress.model.aws import Change, NatGateway, Ptr, RecordSet, Tags, Verb, Zone
 from mailegress.model.ownership import Mark, encode
 from mailegress.reconcile.write_guard import OpenGuard
 from mailegress.telemetry.metrics import Metrics
@@ -73,6 +73,8 @@ class FakeAws:
     zones: list[Zone] = field(default_factory=list)
     records: dict[str, dict[tuple[str, str], RecordSet]] = field(default_factory=lambda: defaultdict(dict))
     eips: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, Tags] = field(default_factory=dict)
+    """By allocation ID."""
     ptrs: dict[str, str] = field(default_factory=dict)
     pending: dict[str, tuple[str | None, float]] = field(default_factory=dict)
     gateways: list[NatGateway] = field(default_factory=list)
@@ -137,7 +139,9 @@ class FakeAws:
     ) -> tuple[AddressRow, ...]:
         await self._call(Service.EC2, "DescribeAddresses", allocation_ids)
         return tuple(
-            AddressRow(a, ip) for a, ip in self.eips.items() if allocation_ids is None or a in allocation_ids
+            AddressRow(a, ip, tags=self.tags.get(a, ()))
+            for a, ip in self.eips.items()
+            if allocation_ids is None or a in allocation_ids
         )
 
     async def describe_addresses_attribute(

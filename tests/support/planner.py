@@ -300,11 +300,19 @@ class PlannerHarness:
         fakes: Any = (self.book, self.ptrs, self.zones, self.records, self.writer, self.dns, self.claims)
         return Ports(*fakes)
 
-    def eip(self, number: int, ptr: Ptr | str | None = None, region: str = REGION, **more: str) -> Eip:
+    def eip(
+        self,
+        number: int,
+        ptr: Ptr | str | None = None,
+        region: str = REGION,
+        tags: Mapping[str, str] | None = None,
+        **more: str,
+    ) -> Eip:
         """203.0.113.<number>, in the account."""
         shown = ptr if isinstance(ptr, Ptr) else Ptr(name=ptr)
         account = more.pop("account_id", ACCOUNT)
-        eip = Eip(f"eipalloc-{number:08x}", f"203.0.113.{number}", account, region, shown, **more)
+        pairs = tuple(sorted((tags or {}).items()))
+        eip = Eip(f"eipalloc-{number:08x}", f"203.0.113.{number}", account, region, shown, tags=pairs, **more)
         self.book.eips[eip.allocation_id] = eip
         return eip
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
-from mailegress.model.aws import Change, NatGateway, Ptr, RecordSet, Zone
+from mailegress.model.aws import Change, NatGateway, Ptr, RecordSet, Tags, Zone
 
 T = TypeVar("T")
 
@@ -76,6 +76,7 @@ class AddressRow:
     public_ip: str
     instance_id: str = ""
     network_interface_id: str = ""
+    tags: Tags = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,14 @@ from mailegress.model.facts import Fault
 
 # ---------------------------------------------------------------- EC2
 
+Tags = tuple[tuple[str, str], ...]
+"""The tags of a resource as pairs of key and value, sorted by key. Most resources have none or few."""
+
+
+def has_tags(tags: Tags, wanted: Tags) -> bool:
+    """Do ``tags`` contain every wanted pair? Keys and values are compared exactly, as AWS compares them."""
+    return all(pair in tags for pair in wanted)
+
 
 @dataclass(frozen=True, slots=True)
 class Ptr:
@@ -46,6 +54,7 @@ class Eip:
     instance_id: str = ""
     network_interface_id: str = ""
     nat_gateway_id: str = ""
+    tags: Tags = ()
 
     @property
     def attached_to(self) -> str:
@@ -65,6 +74,7 @@ class NatGateway:
     id: str
     state: str
     addresses: tuple[NatAddress, ...] = ()
+    tags: Tags = ()
 
 
 @dataclass(frozen=True, slots=True)

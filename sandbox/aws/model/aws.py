@@ -148,6 +148,19 @@ class AwsModel(AwsState):
         eip = self.eip(key)
         eip.ptr, eip.update, eip.failed = (fqdn(name) if name else None), None, None
 
+    def tags_of(self, key: str) -> dict[str, str]:
+        """The tags of an address (allocation ID or IP) or of a NAT gateway of any account, to be changed.
+
+        Raises KeyError.
+        """
+        if not key.startswith("nat-"):
+            return self.eip(key).tags
+        for account in self.accounts.values():
+            for region in account.regions.values():
+                if key in region.nat.gateways:
+                    return region.nat.gateways[key].tags
+        raise KeyError(key)
+
     def replace_nat_address(self, gateway_id: str, old: str, new: str, status: str | None = None) -> None:
         """Swap an address of a NAT gateway, as a regional gateway does by itself. Raises KeyError."""
         eip = self.eip(old)

@@ -47,7 +47,6 @@ class Compute:
             "DescribeInstances": self.describe_instances,
             "AssociateAddress": self.associate_address,
             "DisassociateAddress": self.disassociate_address,
-            "CreateTags": self.create_tags,
         }
 
     def private_address(self) -> str:
@@ -189,15 +188,6 @@ class Compute:
                 eip.detach()
                 return {}
         raise AwsFault("InvalidAssociationID.NotFound", f"The association ID '{association}' does not exist")
-
-    def create_tags(self, context: Context, params: Params) -> Response:
-        tags = {str(tag["Key"]): str(tag.get("Value") or "") for tag in params.get("Tags") or []}
-        for resource in params.get("Resources") or []:
-            if str(resource).startswith("eipalloc-"):
-                self._addresses.by_allocation(str(resource)).tags.update(tags)
-            else:
-                self.instance(str(resource)).tags.update(tags)
-        return {}
 
 
 def _state(name: str) -> Response:

@@ -11,6 +11,7 @@ from .ec2 import Addresses, Network
 from .nat import NatGateways
 from .route53 import Route53
 from .settings import Settings
+from .tagging import Tagging
 from .zones import Zone
 
 
@@ -21,10 +22,12 @@ class Region:
         self.addresses = Addresses(account, region, network)
         self.compute = Compute(self.addresses, network.ids)
         self.nat = NatGateways(self.addresses, self.compute, network.ids, network.settings)
+        self.tagging = Tagging(self.addresses, self.compute, self.nat)
         self.operations = {
             **self.addresses.operations,
             **self.compute.operations,
             **self.nat.operations,
+            **self.tagging.operations,
         }
 
 

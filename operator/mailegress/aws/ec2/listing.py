@@ -114,6 +114,7 @@ class Sweeper:
                 instance_id=row.instance_id,
                 network_interface_id=row.network_interface_id,
                 nat_gateway_id=holder.get(row.allocation_id, ""),
+                tags=row.tags,
             )
             for row in rows
             if row.allocation_id

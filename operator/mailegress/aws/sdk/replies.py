@@ -7,7 +7,7 @@ from typing import Any
 
 from mailegress.api.names import normalise_name
 from mailegress.aws.api import AddressRow, ChangeInfo, Page, PtrRow, RecordCursor, RecordPage
-from mailegress.model.aws import Change, NatAddress, NatGateway, Ptr, RecordSet, Zone
+from mailegress.model.aws import Change, NatAddress, NatGateway, Ptr, RecordSet, Tags, Zone
 
 Reply = Mapping[str, Any]
 
@@ -31,13 +31,37 @@ def ptr_page(reply: Reply) -> Page[PtrRow]:
     return Page(rows, reply.get("NextToken") or "")
 
 
+class _TagReader:
+    """Reads the tags of one reply. Equal keys, pairs and sets of tags are kept once: a tag such as ``team=mail`` is
+    on thousands of addresses.
+    """
+
+    def __init__(self) -> None:
+        self._keys: dict[str, str] = {}
+        self._pairs: dict[tuple[str, str], tuple[str, str]] = {}
+        self._sets: dict[Tags, Tags] = {}
+
+    def read(self, item: Reply) -> Tags:
+        found = item.get("Tags")
+        if not found:
+            return ()
+        tags = tuple(sorted(self._pair(tag.get("Key") or "", tag.get("Value") or "") for tag in found))
+        return self._sets.setdefault(tags, tags)
+
+    def _pair(self, key: str, value: str) -> tuple[str, str]:
+        pair = (self._keys.setdefault(key, key), value)
+        return self._pairs.setdefault(pair, pair)
+
+
 def addresses(reply: Reply) -> tuple[AddressRow, ...]:
+    tags = _TagReader()
     return tuple(
         AddressRow(
             allocation_id=item["AllocationId"],
             public_ip=item.get("PublicIp", ""),
             instance_id=item.get("InstanceId") or "",
             network_interface_id=item.get("NetworkInterfaceId") or "",
+            tags=tags.read(item),
         )
         for item in reply.get("Addresses", ())
         if item.get("AllocationId")
@@ -45,17 +69,19 @@ def addresses(reply: Reply) -> tuple[AddressRow, ...]:
 
 
 def nat_page(reply: Reply) -> Page[NatGateway]:
-    return Page(tuple(map(_nat, reply.get("NatGateways", ()))), reply.get("NextToken") or "")
+    tags = _TagReader()
+    found = tuple(_nat(item, tags) for item in reply.get("NatGateways", ()))
+    return Page(found, reply.get("NextToken") or "")
 
 
-def _nat(item: Reply) -> NatGateway:
+def _nat(item: Reply, tags: _TagReader) -> NatGateway:
     # Replies of old gateways carry no Status beside an address: it is attached then.
     found = tuple(
         NatAddress(a["AllocationId"], a.get("PublicIp", ""), a.get("Status") or "succeeded")
         for a in item.get("NatGatewayAddresses", ())
         if a.get("AllocationId")
     )
-    return NatGateway(item["NatGatewayId"], item.get("State", ""), found)
+    return NatGateway(item["NatGatewayId"], item.get("State", ""), found, tags.read(item))
 
 
 def zone_page(reply: Reply) -> Page[Zone]:
