@@ -105,7 +105,7 @@ def jobs(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def test_there_are_workflows() -> None:
-    assert [path.name for path in WORKFLOWS] == ["ci.yaml", "release.yaml"]
+    assert [path.name for path in WORKFLOWS] == ["ci.yaml", "nightly.yaml", "release.yaml"]
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
@@ -156,6 +156,27 @@ def test_the_public_check_is_the_check() -> None:
     ]
     assert [step["run"] for step in steps if "run" in step] == [".ci/run"]
     assert any("helm/kind-action@" in step.get("uses", "") for step in steps)
+
+
+def test_the_nightly_run_has_the_long_checks() -> None:
+    """Without it nothing runs the long searches and the whole benchmark."""
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "nightly.yaml").read_text())
+    assert workflow[True]["schedule"]
+    proofs = workflow["jobs"]["proofs"]
+    assert proofs["strategy"]["matrix"]["target"] == ["test-sim", "fuzz MINUTES=60", "test-process", "bench"]
+    assert [step["run"] for step in proofs["steps"] if "run" in step] == ["make $TARGET"]
+    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert {target.split()[0] for target in proofs["strategy"]["matrix"]["target"]} <= targets
+
+
+def test_no_test_is_rerun() -> None:
+    """A rerun hides a race of the test or of the operator."""
+    text = "".join((ROOT / name).read_text() for name in ("pyproject.toml", "requirements/dev.txt", "Makefile"))
+    assert "rerun" not in text
+    steps = [line.split() for line in (ROOT / ".ci" / "run").read_text().splitlines()]
+    run = [words[1] for words in steps if len(words) == 2 and words[0] == "step"]
+    assert len(run) > 10
+    assert len(run) == len(set(run)), "a step that runs twice"
 
 
 def test_a_release_publishes_the_image_that_the_manifests_name(root: Path) -> None:

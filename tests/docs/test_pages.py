@@ -177,7 +177,6 @@ def test_flags_of_the_operator_that_are_named_exist(path: Path) -> None:
         "--hosted-zone-id",
         "--build-arg",
         "--set",
-        "--reruns",
     }
     named = set(re.findall(r"`(--[a-z0-9-]+)(?: [^`]*)?`", prose(path)))
     assert named - others <= known

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -16,17 +15,6 @@ from tests.support.stories.story import Story
 
 SCALE = 1 / 60
 """INSYNC after half a second, a PTR after one or two."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A story that fails is told once more, in a new world; the closing line counts such reruns.
-
-    Stories run processes against the clock on machines that others use too. No other test is ever repeated.
-    """
-    here = Path(__file__).parent
-    for item in items:
-        if item.path.is_relative_to(here):
-            item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 @pytest.fixture(scope="session")
