@@ -35,6 +35,13 @@ _CHOICES: Mapping[str, Sequence[str]] = {
     "log_level": ("debug", "info", "warning", "error"),
 }
 """Settings with a closed set of values; a test proves that the operator takes each and nothing else is left out."""
+_ELSEWHERE = frozenset({"policy"})
+"""Settings that have a value of their own outside `settings`: `policy.mode`, with which the chart grants rights."""
+
+
+def listed() -> tuple[Spec, ...]:
+    """The settings below `settings`."""
+    return tuple(spec for spec in specs() if spec.name not in _ELSEWHERE)
 
 
 def camel(name: str) -> str:
@@ -62,7 +69,7 @@ def between(text: str, begin: str, end: str, new: str) -> str:
 def settings_values() -> str:
     """The `settings` of values.yaml: every setting of the operator, unset."""
     lines, panel = ["settings:"], ""
-    for spec in specs():
+    for spec in listed():
         if spec.panel != panel:
             panel = spec.panel
             lines.append(f"  # {panel}")
@@ -87,7 +94,7 @@ def settings_schema() -> dict[str, Any]:
     return {
         "type": "object",
         "additionalProperties": False,
-        "properties": {camel(spec.name): _setting_schema(spec, hints[spec.name]) for spec in specs()},
+        "properties": {camel(spec.name): _setting_schema(spec, hints[spec.name]) for spec in listed()},
     }
 
 

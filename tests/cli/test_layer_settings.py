@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from mailegress.api.policy import PolicyMode
 from mailegress.aws.settings import AwsSettings, BotoSettings, RoleSettings
 from mailegress.cli import layer_settings, lifecycle
 from mailegress.cli.settings import Settings
@@ -135,6 +136,13 @@ def test_a_dns_test_bed_can_be_pointed_at() -> None:
     assert [(server.address, server.port) for server in dns.roots] == [("127.0.0.1", 5301), ("::1", 5302)]
     assert (dns.authority_port, dns.resolvers) == (5300, ())
     assert dns.extra_ranges == (ipaddress.ip_network("127.0.0.0/8"),)
+
+
+def test_the_policy_mode_reaches_the_reconciler() -> None:
+    made = layer_settings.reconcile_settings(
+        Settings(regions=("us-east-1",), policy=PolicyMode.ENFORCE), "me"
+    )
+    assert made.policy is PolicyMode.ENFORCE
 
 
 def test_ownership_reaches_the_reconciler() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from mailegress.api.policy import PolicyMode
 from mailegress.cli.loading import SettingsError, load_settings, shown_value, unknown_variables
 from mailegress.cli.settings import Settings, settings_table, specs
 from sandbox.aws.client import SandboxAws
@@ -123,6 +124,7 @@ BAD = {
     "workers": ["0", "1001"],
     "http_address": ["8080", "host name:80", "0.0.0.0:http"],
     "shutdown_seconds": ["0", "26"],
+    "policy": ["on", "Enforced"],
     "log_format": ["xml"],
     "log_level": ["loud"],
 }
@@ -143,6 +145,15 @@ def test_a_bad_value_is_named_with_its_flag_its_variable_and_a_remedy(name: str,
 
 def test_every_setting_that_can_be_wrong_is_in_the_table_above() -> None:
     assert set(BAD) == {field.name for field in dataclasses.fields(Settings)} - {"context"}
+
+
+@pytest.mark.parametrize("text", ["Enforce", "enforce", "ENFORCE"])
+def test_the_policy_mode_may_be_written_in_any_case(text: str) -> None:
+    assert load_settings({"policy": text}, REGION).policy is PolicyMode.ENFORCE
+
+
+def test_policies_are_off_by_default() -> None:
+    assert load_settings({}, REGION).policy is PolicyMode.OFF
 
 
 def test_all_bad_values_are_reported_together_in_one_error() -> None:

@@ -35,3 +35,14 @@ RECONCILE_REQUEST_LENGTH: Final = 256
 MAX_STATUS_TTL_SECONDS: Final = 4_294_967_295
 # Kubernetes stores generations as signed 64-bit integers.
 MAX_GENERATION: Final = 2**63 - 1
+
+# MailEgressPolicy.
+POLICY_NAMESPACES: Final = 100
+POLICY_LABELS: Final = 8
+POLICY_SUFFIXES: Final = 32
+POLICY_NAMES: Final = 64
+POLICY_ZONES: Final = 32
+POLICY_ALLOCATIONS: Final = 256
+POLICY_GATEWAYS: Final = 64
+POLICY_REGIONS: Final = 32
+POLICY_MAXIMUM: Final = 10_000

@@ -66,6 +66,7 @@ def reconcile_settings(settings: Settings, owner_id: str) -> ReconcileSettings:
     return ReconcileSettings(
         owner_id=owner_id,
         accept_owner_ids=settings.accept_owner_ids,
+        policy=settings.policy,
         resync_seconds=settings.resync_seconds,
         address_sweep_seconds=settings.ec2_sweep_seconds,
         record_sweep_seconds=settings.route53_sweep_seconds,

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from mailegress.api.policy import PolicyMode
 from mailegress.cli import values
 
 PREFIX = "MAILEGRESS_"
@@ -126,6 +127,13 @@ class Settings:
         values.each(values.namespace),
         _OWN,
         shown_default="all",
+    )
+    policy: PolicyMode = _setting(  # noqa: RUF009 (a field, as the others)
+        "Off",
+        "Off = a MailEgress may use any hostname and address. Audit = what no MailEgressPolicy allows is reported. "
+        "Enforce = it is refused.",
+        values.member(PolicyMode),
+        _OWN,
     )
 
     resync_seconds: float = _setting(

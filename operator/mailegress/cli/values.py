@@ -10,10 +10,12 @@ import ipaddress
 import math
 import re
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
+E = TypeVar("E", bound=StrEnum)
 Parser = Callable[[str], T]
 
 _REGION = re.compile(r"[a-z]{2,5}(-[a-z]+)+-\d{1,2}")
@@ -80,6 +82,18 @@ def choice(*options: str) -> Parser[str]:
         if value not in options:
             raise ValueError(f"is not known; give one of {', '.join(options)}")
         return value
+
+    return parse
+
+
+def member(kind: type[E]) -> Parser[E]:
+    """A value of an enumeration, in upper or lower case."""
+
+    def parse(text: str) -> E:
+        found = next((each for each in kind if each.value.lower() == text.lower()), None)
+        if found is None:
+            raise ValueError(f"is not known; give one of {', '.join(kind)}")
+        return found
 
     return parse
 

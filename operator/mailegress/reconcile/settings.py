@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mailegress.aio.backoff import backoff_seconds
+from mailegress.api.policy import PolicyMode
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +13,7 @@ class ReconcileSettings:
     owner_id: str
     accept_owner_ids: tuple[str, ...] = ()
     """Owner IDs of former clusters whose marks may be taken over."""
+    policy: PolicyMode = PolicyMode.OFF
     resync_seconds: float = 600
     resync_jitter: float = 0.1
     """Each resync is moved by up to this fraction, so that MailEgresses do not fall due together."""

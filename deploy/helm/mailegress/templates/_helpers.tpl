@@ -53,6 +53,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- $port -}}
 {{- end }}
 
+{{- /* What the operator does with policies. YAML 1.1 reads Off without quotes as false. */}}
+{{- define "mailegress.policyMode" -}}
+{{- .Values.policy.mode | default "Off" -}}
+{{- end }}
+
 {{- /* The operator's settings as variables; what is unset is left to its own defaults. */}}
 {{- define "mailegress.settings" -}}
 {{- $many := gt (int .Values.replicaCount) 1 -}}
