@@ -15,6 +15,10 @@ class BuildError(ControlPlaneError):
     """The Go build is not possible here, or failed."""
 
 
+class ReleaseError(ControlPlaneError):
+    """A published release cannot be downloaded in time, or does not match its checksum."""
+
+
 class KubectlError(ControlPlaneError):
     """A kubectl call that had to succeed did not; carries its exit status and standard error."""
 

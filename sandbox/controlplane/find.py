@@ -1,7 +1,8 @@
 """Which control plane to use: the first of a fixed order that this machine offers, or the one that is named.
 
 Order: a cluster named by the user, KUBEBUILDER_ASSETS, this project's cache, kind where a container engine
-answers, a Go build. The user's own kubeconfig (``~/.kube/config``, ``KUBECONFIG``) is never looked at.
+answers, the published releases, a Go build. The user's own kubeconfig (``~/.kube/config``, ``KUBECONFIG``) is
+never looked at.
 """
 
 from __future__ import annotations
@@ -17,19 +18,20 @@ from pathlib import Path
 
 from sandbox.locking import is_executable
 
-from .errors import ControlPlaneError
+from .errors import ControlPlaneError, ReleaseError
 from .foreign import Kind, KindControlPlane, NamedCluster, NamedControlPlane
 from .gobuild import GoBuild
 from .local import Binaries, LocalControlPlane
 from .pins import MODULE_DIR, cache_dir, minor_of, read_pins, within_skew
 from .plane import ControlPlane
+from .releases import SWITCH, Releases
 
 CHOICE = "MAILEGRESS_SANDBOX_CONTROLPLANE"
 KUBECONFIG = "MAILEGRESS_SANDBOX_KUBECONFIG"
 CONTEXT = "MAILEGRESS_SANDBOX_CONTEXT"
 ASSETS = "KUBEBUILDER_ASSETS"
 
-CHOICES = ("auto", "kubeconfig", "assets", "cache", "kind", "build")
+CHOICES = ("auto", "kubeconfig", "assets", "cache", "kind", "releases", "build")
 
 _SERVERS = ("etcd", "kube-apiserver")
 _MANAGER = "kube-controller-manager"
@@ -67,11 +69,18 @@ class Finder:
             "assets": self._assets,
             "cache": self._cached,
             "kind": self._kind,
+            "releases": self._released,
             "build": self._built,
         }
         for name, way in ways.items():
             if choice in ("auto", name):
-                found = way()
+                try:
+                    found = way()
+                except ReleaseError as error:
+                    if choice != "auto":
+                        raise
+                    self.say(f"{error}; building it instead")
+                    continue
                 if found is not None:
                     return found
         raise ControlPlaneError(f"{CHOICE}={choice}, but {self._absence(choice)}")
@@ -89,12 +98,19 @@ class Finder:
     def _needed(self) -> tuple[str, ...]:
         return ("certs", *_SERVERS, *((_MANAGER,) if self.controllers else ()))
 
+    @property
+    def _programs(self) -> tuple[str, ...]:
+        """All that a control plane of ours takes from the cache on this machine."""
+        kubectl = () if self._present_kubectl(self._pinned()) else ("kubectl",)
+        return (*self._needed, *kubectl)
+
     def _absence(self, choice: str) -> str:
         return {
             "kubeconfig": f"{KUBECONFIG} is not set; it names the kubeconfig of a cluster meant for tests",
             "assets": f"{ASSETS} is not set; it names a directory with etcd and kube-apiserver",
             "cache": f"{self._cache()} is not complete; `python -m sandbox.controlplane build` fills it",
             "kind": "there is no `kind` on PATH, or no container engine answers (`docker info` fails)",
+            "releases": f"there are none for this machine, or {SWITCH} is `off`",
         }[choice]
 
     def _named(self) -> ControlPlane | None:
@@ -155,9 +171,19 @@ class Finder:
             return KindControlPlane(Kind(kind, engine), self._kubectl(self._pinned()), self.environ)
         return None
 
+    def _released(self) -> ControlPlane | None:
+        releases = Releases.of(self.environ)
+        if releases is None:
+            return None
+        go = self._go()
+        go.toolchain()  # `certs` is ours and always built: without a Go for it the rest is of no use
+        wanted = [name for name in go.missing(self._programs) if name != "certs"]
+        releases.fetch(wanted, go.pins, go.target, self.say)
+        go.ensure(["certs"])
+        return self._ours(f"published releases ({self._cache()})")
+
     def _built(self) -> ControlPlane:
-        kubectl = [] if self._present_kubectl(self._pinned()) else ["kubectl"]
-        self._go().ensure([*self._needed, *kubectl])
+        self._go().ensure(self._programs)
         return self._ours(f"Go build ({self._cache()})")
 
     def _ours(self, origin: str) -> ControlPlane:

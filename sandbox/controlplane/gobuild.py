@@ -93,7 +93,7 @@ class GoBuild:
         """
         if not self.missing(names):
             return
-        go = self._go()
+        go = self.toolchain()
         self.target.mkdir(parents=True, exist_ok=True)
         # Two builds at once would take twice the time and twice the memory.
         lock = self.target.with_name(self.target.name + ".lock")
@@ -109,7 +109,12 @@ class GoBuild:
             )
             self._build(go, todo)
 
-    def _go(self) -> str:
+    def toolchain(self) -> str:
+        """The `go` to build with.
+
+        Raises:
+            BuildError: there is none, or it is too old.
+        """
         wanted = ".".join(map(str, self.pins.go))
         go = shutil.which("go", path=self.environ.get("PATH"))
         if go is None:

@@ -14,6 +14,7 @@ MODULE_DIR = Path(__file__).parent / "gomod"
 
 _GO = re.compile(r"^go (\d+)\.(\d+)(?:\.(\d+))?$", re.MULTILINE)
 _KUBERNETES = re.compile(r"^\s*k8s\.io/kubernetes (v\d+\.\d+\.\d+)", re.MULTILINE)
+_ETCD = re.compile(r"^\s*go\.etcd\.io/etcd/server/v3 (v\d+\.\d+\.\d+)", re.MULTILINE)
 _MINOR = re.compile(r"v?(\d+)\.(\d+)")
 
 
@@ -23,12 +24,14 @@ class Pins:
 
     Attributes:
         kubernetes: release of the API server, controller manager and kubectl, such as ``v1.37.2``.
+        etcd: release of etcd, such as ``v3.7.3``; empty if the module builds none.
         go: oldest Go toolchain that builds the module, (major, minor, patch).
         digest: names everything that goes into a build; part of the cache directory's name, so that a changed
             pin never meets a binary of the old one.
     """
 
     kubernetes: str
+    etcd: str
     go: tuple[int, int, int]
     digest: str
 
@@ -44,14 +47,14 @@ def read_pins(module: Path = MODULE_DIR) -> Pins:
     except OSError as error:
         raise ControlPlaneError(f"the control plane's Go module is incomplete: {error}") from error
     text = mod.decode()
-    go, kubernetes = _GO.search(text), _KUBERNETES.search(text)
+    go, kubernetes, etcd = _GO.search(text), _KUBERNETES.search(text), _ETCD.search(text)
     if go is None or kubernetes is None:
         raise ControlPlaneError(f"{module / 'go.mod'} names no Go version or no k8s.io/kubernetes release")
     major, minor, patch = (int(part or 0) for part in go.groups())
     hashed = hashlib.sha256(mod + b"\0" + sums)
     for source in sorted(module.glob("*/*.go")):
         hashed.update(b"\0" + source.read_bytes())
-    return Pins(kubernetes[1], (major, minor, patch), hashed.hexdigest()[:12])
+    return Pins(kubernetes[1], etcd[1] if etcd else "", (major, minor, patch), hashed.hexdigest()[:12])
 
 
 def cache_dir(environ: Mapping[str, str], pins: Pins) -> Path:

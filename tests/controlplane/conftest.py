@@ -42,7 +42,12 @@ class Machine:
     def __post_init__(self) -> None:
         (self.root / "home").mkdir()
         (self.root / "bin").mkdir()
-        self.environ |= {"HOME": str(self.root / "home"), "PATH": str(self.root / "bin")}
+        self.environ |= {
+            "HOME": str(self.root / "home"),
+            "PATH": str(self.root / "bin"),
+            # What a machine without the internet finds; tests/controlplane/test_releases.py has a server of its own.
+            "MAILEGRESS_SANDBOX_RELEASES": "off",
+        }
 
     @property
     def cache(self) -> Path:

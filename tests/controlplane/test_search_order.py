@@ -87,7 +87,7 @@ def test_a_named_choice_that_is_not_there_is_an_error_and_never_another_control_
 def test_an_unknown_choice_lists_the_known_ones(machine: Machine) -> None:
     machine.environ[CHOICE] = "minikube"
     with pytest.raises(
-        ControlPlaneError, match="minikube is none of auto, kubeconfig, assets, cache, kind, build"
+        ControlPlaneError, match="minikube is none of auto, kubeconfig, assets, cache, kind, releases, build"
     ):
         machine.find()
 
