@@ -79,7 +79,7 @@ class Condition:
 @dataclass(frozen=True, slots=True)
 class AddressStatus:
     """One Elastic IP, or one selector that resolved to none. `iprev`: pass, fail, temperror or permerror
-    (RFC 8601, section 2.7.3).
+    (RFC 8601, section 2.7.3). `ptr_update`: what the operator is setting the PTR to, until `ptr` shows it.
     """
 
     selector: str
@@ -92,6 +92,7 @@ class AddressStatus:
     ptr_origin: PtrOrigin | None = None
     iprev: str | None = None
     reason: str | None = None
+    ptr_update: str | None = None
 
     def to_dict(self) -> Json:
         """Return the stored form, without absent fields."""
@@ -104,6 +105,7 @@ class AddressStatus:
                 "region": _cut(self.region, limits.IDENTIFIER_LENGTH),
                 "attachedTo": _cut(self.attached_to, limits.ATTACHED_TO_LENGTH),
                 "ptr": _cut(self.ptr, limits.STATUS_NAME_LENGTH),
+                "ptrUpdate": _cut(self.ptr_update, limits.STATUS_NAME_LENGTH),
                 "ptrOrigin": self.ptr_origin.value if self.ptr_origin else None,
                 "iprev": _cut(self.iprev, limits.WORD_LENGTH),
                 "reason": _cut(self.reason, limits.REASON_LENGTH),
@@ -126,6 +128,7 @@ class AddressStatus:
             ptr_origin=PtrOrigin(origin) if origin in set(PtrOrigin) else None,
             iprev=_string(stored, "iprev"),
             reason=_string(stored, "reason"),
+            ptr_update=_string(stored, "ptrUpdate"),
         )
         return None if entry == cls(selector="") else entry
 

@@ -83,6 +83,8 @@ class ApiServer:
     terminating: set[str] = field(default_factory=set)
     lapsed: set[str] = field(default_factory=set)
     """UIDs of objects that a restored backup changed, brought back or made vanish."""
+    stripped: set[str] = field(default_factory=set)
+    """UIDs of objects whose status somebody threw away."""
     deaf: bool = False
     """Watches deliver nothing (what happens meanwhile is missed for good)."""
     _pages: dict[str, tuple[int, list[Object]]] = field(default_factory=dict)

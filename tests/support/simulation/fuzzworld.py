@@ -53,7 +53,6 @@ class FuzzWorld:
         """UID -> every hostname that the object ever wanted."""
         self.bared: set[str] = set()
         """UIDs of objects that were deleted while they had no finalizer."""
-        self.stripped: set[str] = set()
         """UIDs of objects whose status somebody threw away."""
         self.deafened = False
         """Something may have happened that no watch told of."""
@@ -132,7 +131,7 @@ class FuzzWorld:
                 meta["finalizers"] = [f for f in meta.get("finalizers", []) if f != FINALIZER]
             elif what == "status":
                 body.pop("status", None)
-                self.stripped.add(meta["uid"])
+                self.sim.api.stripped.add(meta["uid"])
             else:
                 meta.setdefault("annotations", {})[RECONCILE_ANNOTATION] = str(self.sim.clock())
 
@@ -159,7 +158,7 @@ class FuzzWorld:
 
     def _robbed(self, sim: Sim) -> None:
         """Whose status and mark are both gone has nothing left that tells what was its own."""
-        sim.api.lapsed |= {uid for uid in self.stripped if self.names.get(uid, set()) & self.unmarked}
+        sim.api.lapsed |= {uid for uid in sim.api.stripped if self.names.get(uid, set()) & self.unmarked}
 
     # ------------------------------------------------------------ outsiders
 

@@ -155,7 +155,7 @@ def _contested_name(wish: _Wish) -> bool:
 def _foreign_record(wish: _Wish) -> bool:
     """An A record or a mark stands at the name and is not this object's, or nothing confirms that it is."""
     zone = wish.zone()
-    if wish.uid in wish.sim.api.lapsed and wish.marks().get(wish.hostname) == wish.uid:
+    if wish.uid in wish.sim.api.lapsed | wish.sim.api.stripped and wish.marks().get(wish.hostname) == wish.uid:
         stored = wish.stored()
         return stored is not None and frozenset(stored[1]) != wish.addresses
     something = wish.stored() is not None or wish.sim.world.mark(zone, wish.hostname)
@@ -248,7 +248,8 @@ def _leftovers(world: FuzzWorld, retained: set[str]) -> None:
         if uid not in excused:
             sim.checks.violated("E5", f"a mark is left at {name}")
     given = set(sim.world.touched) | world.handed_over
-    given.update(*(world.names.get(uid, ()) for uid in excused))
+    # Where no status says any more that the record is the object's own, only the mark is removed.
+    given.update(*(world.names.get(uid, ()) for uid in excused | sim.api.stripped))
     for zone in sim.world.model.zones():
         for record in zone.ordered():
             shown = record.to_params()

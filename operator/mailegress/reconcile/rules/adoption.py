@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from mailegress.api import reasons
 from mailegress.api.names import ownership_name
-from mailegress.api.status import PtrOrigin
+from mailegress.api.status import AddressStatus, PtrOrigin
 from mailegress.api.types import Adoption
 from mailegress.model import ownership
 from mailegress.model.aws import Eip, NameView, Zone
@@ -183,6 +183,32 @@ def made_before(observed: Observed, eip: Eip) -> bool:
         if not records and mark.uid == s.obj.meta.uid:
             return True
     return False
+
+
+def ptr_update(observed: Observed, builder: PlanBuilder, eip: Eip) -> str | None:
+    """The name that the operator sets the PTR to, recorded before it is written and until AWS shows it."""
+    action = builder.action
+    if isinstance(action, SetPtr) and action.allocation_id == eip.allocation_id:
+        return action.hostname
+    recorded = observed.recorded_for(eip.allocation_id)
+    return unfinished(recorded, eip) if recorded is not None else None
+
+
+def unfinished(recorded: AddressStatus, eip: Eip) -> str | None:
+    """The recorded update of a PTR, unless AWS shows it."""
+    update = recorded.ptr_update
+    return None if update is None or eip.ptr.settled_to(update) else update
+
+
+def changed_by_others(observed: Observed, recorded: AddressStatus, eip: Eip) -> bool:
+    """Does a PTR of an address that is not wanted differ from everything that the operator set or last saw?
+
+    Then a third party set or removed it, and it is not the operator's any more, whatever name it shows (S2).
+    """
+    explained = {recorded.ptr, recorded.ptr_update}
+    if explained == {None} or eip.ptr.pending or observed.ptr_under_way(eip.region, eip.allocation_id):
+        return False
+    return not any(eip.ptr.settled_to(name) for name in explained)
 
 
 def left_alone(observed: Observed, eip: Eip) -> bool:

@@ -29,6 +29,7 @@ from mailegress.reconcile.result import (
     under_way,
 )
 from mailegress.reconcile.rules import finalizer, ptr_write, status_fields, unseen
+from mailegress.reconcile.rules.adoption import changed_by_others
 from mailegress.reconcile.rules.claims import marked_holder
 from mailegress.reconcile.rules.leaving import unread
 from mailegress.reconcile.rules.ownership_check import own_mark
@@ -179,7 +180,7 @@ def _candidates(observed: Observed) -> list[tuple[Eip, str, bool]]:
     for entry in s.recorded():
         for region in views:
             recorded = region.eips.get(entry.allocation_id or "")
-            if recorded is None or entry.ptr_origin is None:
+            if recorded is None or entry.ptr_origin is None or changed_by_others(s, entry, recorded):
                 continue
             for name in names:
                 # Once our mark is gone another object may have taken the name over; the PTR is then that object's.

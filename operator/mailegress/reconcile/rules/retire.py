@@ -17,6 +17,7 @@ from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import ChangeRecords, NeedAuthorities, NeedName, NeedSweep
 from mailegress.reconcile.rules import unseen
 from mailegress.reconcile.rules.a_record import Forward
+from mailegress.reconcile.rules.adoption import changed_by_others
 from mailegress.reconcile.rules.claims import marked_holder
 from mailegress.reconcile.rules.leaving import leaving, unread
 from mailegress.reconcile.rules.ownership_check import own_mark, vouched
@@ -166,6 +167,7 @@ def _strays(
             or eip.allocation_id != entry.allocation_id
             or eip.public_ip in forward.wanted
             or entry.ptr_origin is not PtrOrigin.MANAGED
+            or changed_by_others(s, entry, eip)
         ):
             continue
         for name in sorted(names & {eip.ptr.name, eip.ptr.update}):

@@ -7,7 +7,7 @@ recorded about the PTRs and former records of this object stays until it is know
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mailegress.api import reasons
 from mailegress.api.conditions import RESOLVED
@@ -20,7 +20,7 @@ from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import Finding
 from mailegress.reconcile.rules import loss, unseen
 from mailegress.reconcile.rules.a_record import Forward
-from mailegress.reconcile.rules.adoption import origin
+from mailegress.reconcile.rules.adoption import changed_by_others, origin, ptr_update, unfinished
 from mailegress.reconcile.rules.claims import ELSEWHERE, Claims, Hold
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
 from mailegress.reconcile.rules.ptr import Reverse
@@ -137,13 +137,19 @@ def _addresses(
         finding = ptrs.by_eip.get(eip.allocation_id)
         reason = entry.reason.name if entry.reason else _reason(s, eip, finding)
         whose = origin(s, builder, claims, record.zone, eip)
-        shown = _address(entry.selector, eip, whose, _iprev(s, eip, record, resolved), reason)
+        update = ptr_update(s, builder, eip) if whose is not None else None
+        shown = _address(entry.selector, eip, whose, update, _iprev(s, eip, record, resolved), reason)
         entries.setdefault(eip.allocation_id, shown)
     return tuple(entries.values())
 
 
 def _address(
-    selector: str, eip: Eip, whose: PtrOrigin | None, iprev: str | None = None, reason: str | None = None
+    selector: str,
+    eip: Eip,
+    whose: PtrOrigin | None,
+    update: str | None = None,
+    iprev: str | None = None,
+    reason: str | None = None,
 ) -> AddressStatus:
     """The entry of an Elastic IP as EC2 shows it."""
     return AddressStatus(
@@ -157,6 +163,7 @@ def _address(
         whose,
         iprev,
         reason,
+        update,
     )
 
 
@@ -173,7 +180,7 @@ def _not_held(observed: Observed, claims: Claims, entry: Entry, eip: Eip) -> Add
     )
     old = observed.recorded_for(eip.allocation_id)
     if old is not None and old.ptr_origin is not None:
-        return _replaced(old, old.reason if hold is Hold.UNKNOWN else reason.name, ptr=eip.ptr.name)
+        return _replaced(old, old.reason if hold is Hold.UNKNOWN else reason.name, eip)
     if hold is Hold.UNKNOWN:
         # A new process has not decided yet; what was shown of the selector stands until it has.
         shown = old or next(
@@ -215,14 +222,16 @@ def _leaving(
         if (hidden := unseen.address(s, builder, old)) is not None:
             entries[old.allocation_id] = _replaced(old, hidden.finding.reason)
             continue
+        if eip is not None and changed_by_others(s, old, eip):
+            if old.public_ip in tidy:
+                entries[old.allocation_id] = _address(old.selector, eip, None, reason=reasons.PROGRESSING.name)
+            continue
         if (
             (old.allocation_id in vanished and old.public_ip not in targets.lost)
             or old.public_ip in tidy
             or ours
         ):
-            entries[old.allocation_id] = _replaced(
-                old, reasons.PROGRESSING.name, ptr=eip.ptr.name if eip else old.ptr
-            )
+            entries[old.allocation_id] = _replaced(old, reasons.PROGRESSING.name, eip)
     return tuple(entries.values())
 
 
@@ -268,23 +277,15 @@ def _old_values(observed: Observed) -> frozenset[str]:
     return frozenset(values)
 
 
-def _replaced(old: AddressStatus, reason: str | None, ptr: str | None = None) -> AddressStatus:
-    return AddressStatus(
-        old.selector,
-        old.public_ip,
-        old.allocation_id,
-        old.account_id,
-        old.region,
-        old.attached_to,
-        ptr if ptr is not None else old.ptr,
-        old.ptr_origin,
-        old.iprev,
-        reason,
-    )
+def _replaced(old: AddressStatus, reason: str | None, eip: Eip | None = None) -> AddressStatus:
+    """The entry with another reason, and with the PTR as EC2 shows it now. None: EC2 shows nothing of the address."""
+    if eip is None:
+        return replace(old, reason=reason)
+    return replace(old, reason=reason, ptr=eip.ptr.name or old.ptr, ptr_update=unfinished(old, eip))
 
 
 def of_deleting(observed: Observed) -> tuple[AddressStatus, ...]:
-    """Origins stay written down until the end; what AWS shows now replaces what it showed."""
+    """Origins stay recorded until the end; what AWS shows now replaces what it showed."""
     kept = []
     for entry in observed.obj.status.addresses:
         view = (
@@ -295,14 +296,8 @@ def of_deleting(observed: Observed) -> tuple[AddressStatus, ...]:
         eip = view.eips.get(entry.allocation_id or "") if view is not None else None
         if eip is None:
             kept.append(entry)
+        elif changed_by_others(observed, entry, eip):
+            kept.append(_address(entry.selector, eip, None))
         else:
-            given_up = _given_up(observed, entry, eip)
-            kept.append(_address(entry.selector, eip, None if given_up else entry.ptr_origin))
+            kept.append(_address(entry.selector, eip, entry.ptr_origin, unfinished(entry, eip)))
     return tuple(kept)
-
-
-def _given_up(observed: Observed, entry: AddressStatus, eip: Eip) -> bool:
-    """Our PTR was seen to be gone: one that appears later is a third party's."""
-    write = observed.views.ptr_writes.state(eip.region, eip.allocation_id)
-    settled = (write is None or not write.busy) and observed.doubted(eip.region, eip.allocation_id) is None
-    return settled and entry.ptr is not None and eip.ptr.settled_to(None)

@@ -1,0 +1,120 @@
+"""Whose a PTR is, is recorded with the name: a third party that sets another name of the object makes it its own."""
+
+from __future__ import annotations
+
+from mailegress.api.status import AddressStatus, PtrOrigin
+from mailegress.api.types import MailEgress
+from mailegress.model.aws import Eip, Ptr
+from mailegress.model.facts import WritePhase, WriteState
+from mailegress.reconcile.result import ResetPtr, SetPtr
+from tests.support.planner import REGION, UID, PlannerHarness, mine, obj, recorded
+
+HOST, NEW = "mta.example.com", "out.example.com"
+
+
+def entry(me: MailEgress, eip: Eip) -> AddressStatus | None:
+    return next((a for a in me.status.addresses if a.allocation_id == eip.allocation_id), None)
+
+
+def stored(eip: Eip, ptr: str | None, update: str | None = None) -> dict[str, object]:
+    """An address as a former process recorded it: its PTR is the operator's."""
+    return AddressStatus(
+        f"allocationID={eip.allocation_id}",
+        eip.public_ip,
+        eip.allocation_id,
+        eip.account_id,
+        eip.region,
+        ptr=ptr,
+        ptr_origin=PtrOrigin.MANAGED,
+        ptr_update=update,
+    ).to_dict()
+
+
+def left(
+    harness: PlannerHarness, eip: Eip, ptr: str | None, update: str | None = None, **more: object
+) -> MailEgress:
+    """Renamed from HOST to NEW; ``eip`` has left the spec, in which another address stays."""
+    stays = harness.eip(9, NEW)
+    harness.records.put(NEW, [stays.public_ip], mine())
+    harness.publish(NEW)
+    status = {**recorded(NEW), "addresses": [stored(eip, ptr, update)]}
+    return obj(NEW, [stays], status=status, **more)
+
+
+def test_the_name_is_recorded_before_the_ptr_is_set_and_until_aws_shows_it() -> None:
+    harness = PlannerHarness()
+    eip = harness.eip(1)
+    harness.records.put(HOST, [eip.public_ip], mine())
+    harness.publish(HOST)
+    me = obj(HOST, [eip], status=recorded(HOST))
+    step = harness.plan(me)
+    assert isinstance(step.action, SetPtr)
+    me = harness.written(me, step)
+    found = entry(me, eip)
+    assert found is not None
+    assert (found.ptr, found.ptr_update, found.ptr_origin) == (None, HOST, PtrOrigin.MANAGED)
+    harness.set_ptr(eip, HOST)
+    me = harness.written(me, harness.plan(me))
+    found = entry(me, eip)
+    assert found is not None
+    assert (found.ptr, found.ptr_update) == (HOST, None)
+
+
+def test_a_ptr_that_a_third_party_set_on_an_address_that_left_is_not_the_operators() -> None:
+    harness = PlannerHarness()
+    eip = harness.eip(1, NEW)
+    me = left(harness, eip, HOST)
+    step = harness.plan(me)
+    assert not isinstance(step.action, ResetPtr)
+    assert entry(harness.written(me, step), eip) is None
+
+
+def test_a_ptr_that_a_former_process_set_is_reset_although_its_status_shows_the_ptr_before() -> None:
+    harness = PlannerHarness()
+    eip = harness.eip(1, NEW)
+    me = left(harness, eip, HOST, NEW)
+    step = harness.plan(me)
+    assert isinstance(step.action, ResetPtr)
+    assert (step.action.region, step.action.allocation_id) == (REGION, eip.allocation_id)
+
+
+def test_a_ptr_whose_status_records_no_name_yet_stays_the_operators() -> None:
+    """A version that recorded no update, or a status that was written before AWS was read."""
+    harness = PlannerHarness()
+    eip = harness.eip(1, NEW)
+    me = left(harness, eip, None)
+    step = harness.plan(me)
+    assert isinstance(step.action, ResetPtr)
+
+
+def test_a_change_that_aws_has_pending_is_not_a_third_partys() -> None:
+    harness = PlannerHarness()
+    eip = harness.eip(1, Ptr(HOST, NEW, "PENDING"))
+    me = left(harness, eip, HOST)
+    found = entry(harness.written(me, harness.plan(me)), eip)
+    assert found is not None
+    assert found.ptr_origin is PtrOrigin.MANAGED
+
+
+def test_a_write_under_way_explains_every_name() -> None:
+    harness = PlannerHarness()
+    eip = harness.eip(1, NEW)
+    harness.ptrs.states[eip.allocation_id] = WriteState(WritePhase.IN_FLIGHT, 0.0)
+    me = left(harness, eip, HOST)
+    found = entry(harness.written(me, harness.plan(me)), eip)
+    assert found is not None
+    assert found.ptr_origin is PtrOrigin.MANAGED
+
+
+def test_a_deletion_does_not_reset_what_a_third_party_set_meanwhile() -> None:
+    harness = PlannerHarness()
+    eip = harness.eip(1, "mail.elsewhere.net")
+    me = left(harness, eip, HOST, deleting=True)
+    me = harness.written(me, harness.plan(me))
+    found = entry(me, eip)
+    assert found is not None
+    assert (found.ptr, found.ptr_origin) == ("mail.elsewhere.net", None)
+    harness.set_ptr(eip, NEW)
+    step = harness.plan(me)
+    assert not (isinstance(step.action, ResetPtr) and step.action.allocation_id == eip.allocation_id)
+    assert me.meta.uid == UID
