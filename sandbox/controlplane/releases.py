@@ -125,7 +125,7 @@ class Releases:
         asking = threading.Thread(target=ask, daemon=True)
         asking.start()
         asking.join(self.timeout_s)
-        if not answer:
+        if not answer or _timed_out(answer[0]):
             raise ReleaseError(f"{url} did not answer in {self.timeout_s:g} s")
         if isinstance(answer[0], Exception):
             raise ReleaseError(f"{url} cannot be read: {answer[0]}")
@@ -160,6 +160,11 @@ class Releases:
             response.close()
             raise ValueError(f"redirected to {response.geturl()}, which is not encrypted")
         return response
+
+
+def _timed_out(answer: str | Exception) -> bool:
+    """Whether it is the socket's time-out, which ends at the same moment as the wait for the thread."""
+    return isinstance(answer, TimeoutError) or isinstance(getattr(answer, "reason", None), TimeoutError)
 
 
 def downloading(name: str, done: int, size: int, seconds: float) -> str:
