@@ -260,6 +260,7 @@ BOUNDS = {
     "status.addresses[].region": limits.IDENTIFIER_LENGTH,
     "status.addresses[].attachedTo": limits.ATTACHED_TO_LENGTH,
     "status.addresses[].ptr": limits.STATUS_NAME_LENGTH,
+    "status.addresses[].ptrUpdate": limits.STATUS_NAME_LENGTH,
     "status.addresses[].ptrOrigin": limits.WORD_LENGTH,
     "status.addresses[].iprev": limits.WORD_LENGTH,
     "status.addresses[].reason": limits.REASON_LENGTH,
