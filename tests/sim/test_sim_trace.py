@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +20,22 @@ from tests.support.simulation.scenarios import HOST
 from tests.support.simulation.trace import once_more
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("limits", [{"turns": 3000}, {"longest": 300.0}])
+def test_a_run_that_is_not_over_in_time_leaves_no_operator_behind(limits: dict[str, Any]) -> None:
+    operators: list[asyncio.Task[None]] = []
+
+    async def story(sim: Sim) -> None:
+        sim.world.zone()
+        operators.append(sim.start().main)
+        sim.meg("a", HOST, sim.world.eips(1))
+        while True:
+            await sim.sleep(1)
+
+    with pytest.raises(Violation, match="E1"):
+        simulate(story, **limits)
+    assert operators[0].done()
 
 
 def test_a_violation_comes_with_everything_that_happened_before_it_in_order() -> None:

@@ -29,8 +29,16 @@ class _Jumping(selectors.BaseSelector):
     def __init__(self, begin: float, longest: float, turns: int, tick: float) -> None:
         self.now = begin
         self._all = 0
-        self._end, self._longest, self._turns = begin + longest, longest, turns
+        self._longest, self._most = longest, turns
+        self._begin_again()
         self._tick = tick
+
+    def _begin_again(self) -> None:
+        """After a failure the loop has the same time once more, in which its tasks are cancelled and end.
+
+        A task that is dropped instead runs its ``finally`` blocks when it is collected, without a loop.
+        """
+        self._end, self._turns = self.now + self._longest, self._all + self._most
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
         raise RuntimeError("a simulation opens no sockets")
@@ -46,10 +54,12 @@ class _Jumping(selectors.BaseSelector):
             raise Deadlock("nothing is ready and no timer is set")
         self._all += 1
         if self._all > self._turns:
+            self._begin_again()
             raise Runaway(f"{self._all} turns of the loop, now at {self.now:g} virtual seconds")
         # A clock never stands still: what is due in less than it can tell would else be waited for for ever.
         self.now += max(timeout, self._tick)
         if self.now > self._end:
+            self._begin_again()
             raise Runaway(f"not over after {self._longest:g} virtual seconds")
         return []
 
