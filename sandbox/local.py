@@ -21,7 +21,7 @@ from sandbox.shipped import ShippedPolicies
 
 NAMESPACE = "mailegress-system"
 SERVICE_ACCOUNT = "mailegress"
-CRDS = REPO / "crds" / "mailegress.io_mailegresses.yaml"
+CRDS = REPO / "crds"
 
 FAST: Mapping[str, str] = {
     "resync_seconds": "3",
@@ -48,7 +48,7 @@ FAST: Mapping[str, str] = {
 
 
 def prepare(plane: ControlPlane) -> None:
-    """Install the CRD and the manifests of ``deploy/``; the operator itself runs beside the cluster."""
+    """Install the CRDs and the manifests of ``deploy/``; the operator itself runs beside the cluster."""
     plane.install_crds(CRDS)
     plane.apply(REPO / "deploy")
     # There is no kubelet that could run the pod; the process uses the same service account.

@@ -3,7 +3,7 @@
     python scripts/chart.py            # rewrite
     python scripts/chart.py --check    # exit 1 and name the files that differ
 
-The chart carries its own copies, because a packaged chart cannot refer to files outside itself: the CRD from
+The chart carries its own copies, because a packaged chart cannot refer to files outside itself: the CRDs from
 crds/, alerts and dashboard from deploy/observability/, the settings from the operator's code, its version.
 """
 
@@ -26,7 +26,7 @@ from mailegress.cli.settings import Settings, Spec, specs
 
 REPO = Path(__file__).resolve().parent.parent
 CHART = REPO / "deploy" / "helm" / "mailegress"
-CRD = REPO / "crds" / "mailegress.io_mailegresses.yaml"
+CRDS = REPO / "crds"
 OBSERVABILITY = REPO / "deploy" / "observability"
 
 _WIDTH = 124
@@ -205,11 +205,11 @@ def chart_yaml() -> str:
     return re.sub(r"(image: ghcr\.io/mailegress/mailegress:).*", rf"\g<1>{__version__}", text)
 
 
-def crd_template() -> str:
-    """The CRD as a template: the file of crds/ with labels and, if wanted, Helm's keep annotation."""
-    text = CRD.read_text()
+def crd_template(name: str) -> str:
+    """A CRD as a template: the file of crds/ with labels and, if wanted, Helm's keep annotation."""
+    text = (CRDS / name).read_text()
     if "{{" in text or "annotations:" in text.split("\nspec:")[0]:
-        raise SystemExit(f"chart: {CRD.name} has braces or annotations that the template would clash with")
+        raise SystemExit(f"chart: {name} has braces or annotations that the template would clash with")
     metadata = (
         "metadata:\n"
         "  labels:\n"
@@ -233,7 +233,10 @@ FILES: Mapping[Path, Callable[[], str]] = types.MappingProxyType(
         CHART / "values.schema.json": schema_json,
         CHART / "README.md": readme,
         CHART / "Chart.yaml": chart_yaml,
-        CHART / "templates" / "crd.yaml": crd_template,
+        CHART / "templates" / "crd.yaml": lambda: crd_template("mailegress.io_mailegresses.yaml"),
+        CHART / "templates" / "crd-policies.yaml": lambda: crd_template(
+            "mailegress.io_mailegresspolicies.yaml"
+        ),
         CHART / "files" / "alerts.yaml": (OBSERVABILITY / "alerts.yaml").read_text,
         CHART / "files" / "dashboard.json": (OBSERVABILITY / "dashboard.json").read_text,
     }

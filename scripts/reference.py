@@ -21,7 +21,7 @@ from typing import Any, cast
 import yaml
 
 REPO = Path(__file__).resolve().parent.parent
-CRD = REPO / "crds" / "mailegress.io_mailegresses.yaml"
+CRDS = REPO / "crds"
 RBAC = REPO / "deploy" / "base" / "rbac.yaml"
 IAM = REPO / "deploy" / "iam"
 PAGES = ("README.md", "docs/reference.md", "docs/troubleshooting.md", "docs/iam.md")
@@ -70,16 +70,15 @@ def _angles(text: str) -> str:
 # ---------------------------------------------------------------- fields
 
 
-def schema() -> Json:
-    """The OpenAPI schema of the one version in the CRD."""
-    crd = yaml.safe_load(CRD.read_text())
-    (version,) = crd["spec"]["versions"]
-    return cast(Json, version["schema"]["openAPIV3Schema"])
+def version_of(plural: str) -> Json:
+    """The one version in the CRD of a resource."""
+    (version,) = yaml.safe_load((CRDS / f"mailegress.io_{plural}.yaml").read_text())["spec"]["versions"]
+    return cast(Json, version)
 
 
-def fields(part: str) -> str:
+def fields(part: str, plural: str = "mailegresses") -> str:
     """Every field below ``spec`` or ``status``."""
-    root: Json = schema()["properties"][part]
+    root: Json = version_of(plural)["schema"]["openAPIV3Schema"]["properties"][part]
     rows = [_field(path, node, required) for path, node, required in _walk(part, root)]
     return table(("field", "type", "bounds", "default", "meaning"), rows)
 
@@ -107,6 +106,8 @@ def _field(path: str, node: Json, required: bool) -> tuple[str, ...]:
 
 def _type(node: Json) -> str:
     kind = str(node["type"])
+    if "additionalProperties" in node:
+        return f"map of {node['additionalProperties']['type']}s"
     return f"{node['items']['type']}[]" if kind == "array" else kind
 
 
@@ -114,7 +115,8 @@ def _bounds(node: Json) -> str:
     if "enum" in node:
         return ", ".join(f"`{value}`" for value in node["enum"])
     low, high = node.get("minimum", node.get("minItems")), node.get("maximum", node.get("maxItems"))
-    what = " entries" if node["type"] == "array" else ""
+    high = node.get("maxProperties", high)
+    what = " entries" if node["type"] in ("array", "object") else ""
     if node["type"] == "string" and "maxLength" in node:
         return f"≤ {node['maxLength']} characters"
     if low is not None and high is not None:
@@ -128,9 +130,9 @@ def _scalar(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def columns() -> str:
+def columns(plural: str = "mailegresses") -> str:
     """The printer columns."""
-    (version,) = yaml.safe_load(CRD.read_text())["spec"]["versions"]
+    version = version_of(plural)
     return table(
         ("column", "shown", "from", "meaning"),
         (
@@ -310,6 +312,9 @@ def generators() -> dict[str, Callable[[], str]]:
         "spec": lambda: fields("spec"),
         "status": lambda: fields("status"),
         "columns": columns,
+        "policy-spec": lambda: fields("spec", "mailegresspolicies"),
+        "policy-status": lambda: fields("status", "mailegresspolicies"),
+        "policy-columns": lambda: columns("mailegresspolicies"),
         "conditions": condition_types,
         "reasons": all_reasons,
         "short-reasons": short_reasons,

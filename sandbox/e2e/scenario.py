@@ -178,7 +178,9 @@ class Scenario:
             crds = [name for name in self._cluster.inventory() if name.startswith("CustomResourceDefinition")]
             if "CustomResourceDefinition /mailegresses.mailegress.io" not in crds:
                 raise E2eError("the CRD went with the release, and with it every MailEgress would have gone")
-            self._cluster.kubectl("delete", "crd", "mailegresses.mailegress.io")
+            self._cluster.kubectl(
+                "delete", "crd", "mailegresses.mailegress.io", "mailegresspolicies.mailegress.io"
+            )
             self._cluster.kubectl("delete", "namespace", NAMESPACE, USERS, within_s=_GONE_S)
             left = sorted(self._cluster.inventory() - objects)
             if left:

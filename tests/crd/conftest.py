@@ -1,4 +1,4 @@
-"""One API server with the MailEgress API for all tests of this directory."""
+"""One API server with the MailEgress and MailEgressPolicy APIs for all tests of this directory."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 from sandbox.controlplane import ControlPlane, find_or_build
 
-CRD = Path(__file__).parents[2] / "crds" / "mailegress.io_mailegresses.yaml"
+CRDS = Path(__file__).parents[2] / "crds"
 
 
 @pytest.fixture(scope="session")
@@ -18,8 +18,8 @@ def control_plane() -> Iterator[ControlPlane]:
 
 @pytest.fixture(scope="session")
 def api(control_plane: ControlPlane) -> ControlPlane:
-    """The API server, with the CRD installed."""
-    control_plane.install_crds(CRD)
+    """The API server, with the CRDs installed."""
+    control_plane.install_crds(CRDS)
     return control_plane
 
 

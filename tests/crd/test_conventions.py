@@ -1,10 +1,10 @@
-"""The Kubernetes API conventions, as far as a schema can keep them, and the schema's equality with the model.
+"""The Kubernetes API conventions, as far as schemas can keep them, and the schema's equality with the model.
 
 The rules are those of the API conventions (sig-architecture) and of kube-api-linter. No API server is needed.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -26,9 +26,9 @@ from mailegress.api.types import Adoption, DeletionPolicy, Forward, Management, 
 
 Schema = dict[str, Any]
 
-CRD: Schema = yaml.safe_load(
-    (Path(__file__).parents[2] / "crds" / "mailegress.io_mailegresses.yaml").read_text()
-)
+CRDS = Path(__file__).parents[2] / "crds"
+CRD: Schema = yaml.safe_load((CRDS / "mailegress.io_mailegresses.yaml").read_text())
+POLICY_CRD: Schema = yaml.safe_load((CRDS / "mailegress.io_mailegresspolicies.yaml").read_text())
 VERSION: Schema = CRD["spec"]["versions"][0]
 ROOT: Schema = VERSION["schema"]["openAPIV3Schema"]
 SPEC: Schema = ROOT["properties"]["spec"]
@@ -41,10 +41,19 @@ def walk(schema: Schema, path: str) -> Iterator[tuple[str, Schema]]:
         yield from walk(child, f"{path}.{name}")
     if "items" in schema:
         yield from walk(schema["items"], f"{path}[]")
+    if "additionalProperties" in schema:
+        yield from walk(schema["additionalProperties"], f"{path}[]")
+
+
+def policy_nodes() -> Iterator[tuple[str, Schema]]:
+    (version,) = POLICY_CRD["spec"]["versions"]
+    for part in ("spec", "status"):
+        yield from walk(version["schema"]["openAPIV3Schema"]["properties"][part], f"policy.{part}")
 
 
 NODES = [*walk(SPEC, "spec"), *walk(STATUS, "status")]
-node = pytest.mark.parametrize(("path", "schema"), NODES, ids=[path for path, _ in NODES])
+EVERY = [*NODES, *policy_nodes()]
+node = pytest.mark.parametrize(("path", "schema"), EVERY, ids=[path for path, _ in EVERY])
 
 
 @node
@@ -54,17 +63,17 @@ def test_every_value_is_bounded(path: str, schema: Schema) -> None:
         assert schema["maxLength"] > 0
     elif kind == "array":
         assert schema["maxItems"] > 0
-        assert schema["x-kubernetes-list-type"] in {"atomic", "map"}
+        assert schema["x-kubernetes-list-type"] in {"atomic", "map", "set"}
     elif kind == "integer":
         assert schema["format"] in {"int32", "int64"}
         # Generations are bounded by their 64 bits.
         assert "minimum" in schema
         assert "maximum" in schema or path.endswith("observedGeneration")
     elif kind == "boolean":
-        assert path == "spec.suspend"
+        assert path in {"spec.suspend", "policy.spec.addresses.any", "policy.spec.allowRetain"}
     else:
         assert kind == "object"
-        assert schema["properties"]
+        assert schema.get("properties") or schema["maxProperties"] > 0
 
 
 @node
@@ -81,17 +90,18 @@ def test_every_field_is_described_with_an_example(path: str, schema: Schema) -> 
 def test_nothing_is_loose(path: str, schema: Schema) -> None:
     loose = {
         "nullable",
-        "additionalProperties",
         "x-kubernetes-preserve-unknown-fields",
         "x-kubernetes-int-or-string",
     }
     assert not loose & set(schema)
+    maps = {"policy.spec.namespaces.matchLabels", "policy.spec.addresses.matchTags"}
+    assert ("additionalProperties" in schema) == (path in maps)
 
 
 @node
 def test_names_follow_the_conventions(path: str, schema: Schema) -> None:
     name = path.rpartition(".")[2].removesuffix("[]")
-    assert re.fullmatch(r"[a-z]+([A-Z][a-z]+|IP|IPs|ID)*", name)
+    assert re.fullmatch(r"[a-z]+([A-Z][a-z]+|IP|IPs|ID|IDs)*", name)
     assert "timestamp" not in name.lower()
     assert not name.endswith("Id")
     assert not name.endswith("Duration")
@@ -101,6 +111,7 @@ def test_names_follow_the_conventions(path: str, schema: Schema) -> None:
 def test_defaults_are_where_they_do_no_harm(path: str, schema: Schema) -> None:
     """Inside an absent object a default vanishes; inside a list item it breaks server-side apply."""
     allowed = {"spec.adoption", "spec.deletionPolicy", "spec.suspend", "status", "status.observedGeneration"}
+    allowed |= {f"policy.spec.{name}" for name in ("management", "allowRetain", "maxMailEgresses")}
     assert ("default" in schema) == (path in allowed)
 
 
@@ -114,7 +125,7 @@ def test_every_rule_tells_the_user_something(path: str, schema: Schema) -> None:
 
 @node
 def test_only_our_own_words_are_enumerated_in_status(path: str, schema: Schema) -> None:
-    if path.startswith("status"):
+    if path.startswith(("status", "policy.status")):
         assert "pattern" not in schema
         assert "x-kubernetes-validations" not in schema
         ours = {"status.addresses[].ptrOrigin", "status.conditions[].status"}
@@ -158,6 +169,31 @@ def test_the_resource_is_named_as_in_the_code() -> None:
     assert names.CATEGORY != names.SINGULAR
     assert VERSION["subresources"] == {"status": {}}
     assert VERSION["selectableFields"] == [{"jsonPath": ".spec.hostname"}]
+
+
+def test_the_policy_is_of_the_cluster_and_of_the_same_group_and_version() -> None:
+    spec, (version,) = POLICY_CRD["spec"], POLICY_CRD["spec"]["versions"]
+    assert (spec["scope"], spec["group"], version["name"]) == ("Cluster", names.GROUP, names.VERSION)
+    assert spec["names"]["categories"] == [names.CATEGORY]
+    assert spec["names"]["shortNames"] == ["megp"]
+    assert version["subresources"] == {"status": {}}
+
+
+def test_what_a_policy_names_is_bounded_as_in_a_mailegress() -> None:
+    """What the one takes, the other can name: same rules for IDs, regions and hostnames."""
+    mine, (version,) = SPEC["properties"], POLICY_CRD["spec"]["versions"]
+    policy = version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    selectors, addresses = mine["elasticIPs"]["items"]["properties"], policy["addresses"]["properties"]
+    for ours, theirs in (
+        (mine["forward"]["properties"]["hostedZoneID"], policy["hostedZoneIDs"]["items"]),
+        (selectors["allocationID"], addresses["allocationIDs"]["items"]),
+        (selectors["natGatewayID"], addresses["natGatewayIDs"]["items"]),
+        (selectors["region"], addresses["regions"]["items"]),
+    ):
+        assert theirs["maxLength"] == ours["maxLength"]
+        assert theirs["x-kubernetes-validations"] == ours["x-kubernetes-validations"]
+    assert policy["management"]["items"]["enum"] == mine["forward"]["properties"]["management"]["enum"]
+    assert policy["management"]["maxItems"] == len(policy["management"]["items"]["enum"])
 
 
 def test_the_group_is_explained_in_every_annotation_and_finalizer() -> None:
@@ -262,6 +298,7 @@ BOUNDS = {
     "status.addresses[].ptr": limits.STATUS_NAME_LENGTH,
     "status.addresses[].ptrUpdate": limits.STATUS_NAME_LENGTH,
     "status.addresses[].ptrOrigin": limits.WORD_LENGTH,
+    "status.addresses[].ptrUpdate": limits.STATUS_NAME_LENGTH,
     "status.addresses[].iprev": limits.WORD_LENGTH,
     "status.addresses[].reason": limits.REASON_LENGTH,
     "status.lastHandledReconcileAt": limits.RECONCILE_REQUEST_LENGTH,
@@ -274,14 +311,44 @@ BOUNDS = {
 }
 
 
-def test_the_schemas_bounds_are_those_of_the_code() -> None:
-    bounds = {
+POLICY_BOUNDS = {
+    "namespaces.names": limits.POLICY_NAMESPACES,
+    "namespaces.names[]": limits.IDENTIFIER_LENGTH,
+    "namespaces.matchLabels": limits.POLICY_LABELS,
+    "namespaces.matchLabels[]": limits.IDENTIFIER_LENGTH,
+    "hostnames.suffixes": limits.POLICY_SUFFIXES,
+    "hostnames.suffixes[]": limits.DNS_NAME_LENGTH,
+    "hostnames.names": limits.POLICY_NAMES,
+    "hostnames.names[]": limits.DNS_NAME_LENGTH,
+    "hostedZoneIDs": limits.POLICY_ZONES,
+    "hostedZoneIDs[]": limits.IDENTIFIER_LENGTH,
+    "addresses.allocationIDs": limits.POLICY_ALLOCATIONS,
+    "addresses.allocationIDs[]": limits.IDENTIFIER_LENGTH,
+    "addresses.natGatewayIDs": limits.POLICY_GATEWAYS,
+    "addresses.natGatewayIDs[]": limits.IDENTIFIER_LENGTH,
+    "addresses.matchTags": limits.POLICY_LABELS,
+    "addresses.matchTags[]": 256,  # of AWS: "Tag restrictions" in the EC2 user guide
+    "addresses.regions": limits.POLICY_REGIONS,
+    "addresses.regions[]": limits.IDENTIFIER_LENGTH,
+    "management": len(Management),
+    "management[]": limits.WORD_LENGTH,
+    "maxMailEgresses": limits.POLICY_MAXIMUM,
+}
+
+
+def bounds(nodes: Iterable[tuple[str, Schema]]) -> dict[str, int]:
+    return {
         path: bound
-        for path, schema in NODES
-        for keyword in ("maxLength", "maxItems", "maximum")
+        for path, schema in nodes
+        for keyword in ("maxLength", "maxItems", "maxProperties", "maximum")
         if (bound := schema.get(keyword)) is not None
     }
-    assert bounds == BOUNDS
+
+
+def test_the_schemas_bounds_are_those_of_the_code() -> None:
+    assert bounds(NODES) == BOUNDS
+    policy = bounds(node for node in policy_nodes() if node[0].startswith("policy.spec"))
+    assert policy == {f"policy.spec.{path}": bound for path, bound in POLICY_BOUNDS.items()}
     assert SPEC["properties"]["forward"]["properties"]["ttlSeconds"]["minimum"] == limits.MIN_TTL_SECONDS
 
 

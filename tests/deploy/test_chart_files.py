@@ -64,18 +64,22 @@ def test_the_version_is_the_operators() -> None:
     assert image["image"].endswith(f":{__version__}")
 
 
-def test_the_crd_that_artifact_hub_shows_is_ours_and_its_example_valid() -> None:
+@pytest.mark.parametrize("kind", ["MailEgress", "MailEgressPolicy"])
+def test_the_crds_that_artifact_hub_shows_are_ours_and_the_examples_valid(kind: str) -> None:
     notes = yaml.safe_load((CHART / "Chart.yaml").read_text())["annotations"]
-    crd = yaml.safe_load((ROOT / "crds" / "mailegress.io_mailegresses.yaml").read_text())
-    (shown,) = yaml.safe_load(notes["artifacthub.io/crds"])
+    shown = {each["kind"]: each for each in yaml.safe_load(notes["artifacthub.io/crds"])}
+    examples = {each["kind"]: each for each in yaml.safe_load(notes["artifacthub.io/crdsExamples"])}
+    assert shown.keys() == examples.keys() == {"MailEgress", "MailEgressPolicy"}
+    crd = yaml.safe_load(
+        (ROOT / "crds" / f"mailegress.io_{shown[kind]['name'].split('.')[0]}.yaml").read_text()
+    )
     (version,) = crd["spec"]["versions"]
-    assert (shown["kind"], shown["name"], shown["version"]) == (
+    assert (kind, shown[kind]["name"], shown[kind]["version"]) == (
         crd["spec"]["names"]["kind"],
         crd["metadata"]["name"],
         version["name"],
     )
-    (example,) = yaml.safe_load(notes["artifacthub.io/crdsExamples"])
-    jsonschema.validate(example["spec"], version["schema"]["openAPIV3Schema"]["properties"]["spec"])
+    jsonschema.validate(examples[kind]["spec"], version["schema"]["openAPIV3Schema"]["properties"]["spec"])
 
 
 def test_every_setting_of_the_operator_is_a_value(values: Mapping[str, Any]) -> None:

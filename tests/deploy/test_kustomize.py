@@ -38,7 +38,7 @@ def container(objects: Objects) -> dict[str, Any]:
     return one
 
 
-def test_it_installs_the_crd_and_everything_the_operator_needs(everything: Objects) -> None:
+def test_it_installs_the_crds_and_everything_the_operator_needs(everything: Objects) -> None:
     found = sorted((o["kind"], o["metadata"]["name"]) for o in everything)
     assert found == [
         ("ClusterRole", "mailegress-editor"),
@@ -46,6 +46,7 @@ def test_it_installs_the_crd_and_everything_the_operator_needs(everything: Objec
         ("ClusterRole", "mailegress-viewer"),
         ("ClusterRoleBinding", "mailegress-operator"),
         ("CustomResourceDefinition", "mailegresses.mailegress.io"),
+        ("CustomResourceDefinition", "mailegresspolicies.mailegress.io"),
         ("Deployment", "mailegress"),
         ("Namespace", NAMESPACE),
         ("Role", "mailegress-lease"),

@@ -93,6 +93,7 @@ class TestEqual:
         assert ours["automountServiceAccountToken"] is theirs["automountServiceAccountToken"] is False
         assert ours["metadata"].get("annotations") == theirs["metadata"].get("annotations")
 
-    def test_the_same_crd(self, chart: Any, kustomized: Any) -> None:
-        key = ("CustomResourceDefinition", "mailegresses.mailegress.io")
+    @pytest.mark.parametrize("plural", ["mailegresses", "mailegresspolicies"])
+    def test_the_same_crds(self, chart: Any, kustomized: Any, plural: str) -> None:
+        key = ("CustomResourceDefinition", f"{plural}.mailegress.io")
         assert chart[key]["spec"] == kustomized[key]["spec"]

@@ -24,13 +24,14 @@ ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "deploy" / "helm" / "mailegress"
 NAMESPACE = "mailegress-system"
 CRD = "mailegresses.mailegress.io"
+CRDS = (CRD, "mailegresspolicies.mailegress.io")
 
 Helm = Callable[..., str]
 
 
 def _nudged(plane: ControlPlane) -> bool:
     """False. A CRD deleted while its storage is being set up can be forgotten by the API server until it changes."""
-    plane.kubectl("annotate", "crd", CRD, f"nudge={time.monotonic_ns()}", "--overwrite", check=False)
+    plane.kubectl("annotate", "crd", *CRDS, f"nudge={time.monotonic_ns()}", "--overwrite", check=False)
     return False
 
 
@@ -42,7 +43,7 @@ def plane() -> Iterator[ControlPlane]:
 
 @pytest.fixture
 def helm(plane: ControlPlane) -> Iterator[Helm]:
-    """helm against that API server; what it installed is gone afterwards, the CRD too."""
+    """helm against that API server; what it installed is gone afterwards, the CRDs too."""
     path = tool("helm")
     home = plane.directory / "helm"
     environ = plane.environ() | {f"HELM_{name}_HOME": str(home) for name in ("CACHE", "CONFIG", "DATA")}
@@ -60,12 +61,16 @@ def helm(plane: ControlPlane) -> Iterator[Helm]:
 
     yield run
     run("uninstall", "mailegress", "--ignore-not-found")
-    plane.kubectl("delete", "crd", CRD, "--ignore-not-found", "--wait=false")
-    plane.wait_until(lambda: is_gone(plane, "crd", CRD) or _nudged(plane), 120, "the CRD to be gone")
+    plane.kubectl("delete", "crd", *CRDS, "--ignore-not-found", "--wait=false")
+    plane.wait_until(lambda: no_crd(plane) or _nudged(plane), 120, "the CRDs to be gone")
 
 
 def is_gone(plane: ControlPlane, *what: str) -> bool:
     return "not found" in plane.kubectl("get", *what, check=False).stderr
+
+
+def no_crd(plane: ControlPlane) -> bool:
+    return all(is_gone(plane, "crd", name) for name in CRDS)
 
 
 def get(plane: ControlPlane, *what: str) -> dict[str, Any]:
@@ -145,6 +150,7 @@ def test_a_crd_that_kubectl_applied_is_handed_over_as_the_readme_says(
     readme = (CHART / "README.md").read_text().replace("\\\n", " ")
     commands = re.findall(r"^kubectl ((?:annotate|label) crd .*)$", readme, re.M)
     assert len(commands) == 2
+    assert all(name in command for name in CRDS for command in commands)
     for command in commands:
         plane.kubectl(*command.split())
     helm("install", "mailegress", str(CHART), "--create-namespace")
@@ -154,13 +160,13 @@ def test_a_crd_that_kubectl_applied_is_handed_over_as_the_readme_says(
 def test_with_crds_of_others_the_release_owns_none(plane: ControlPlane, helm: Helm) -> None:
     plane.install_crds(ROOT / "crds")
     helm("install", "mailegress", str(CHART), "--create-namespace", "--set", "crds.install=false")
-    assert "annotations" not in get(plane, "crd", CRD)["metadata"]
+    assert not [name for name in CRDS if "annotations" in get(plane, "crd", name)["metadata"]]
 
 
-def test_without_keep_the_crd_goes_with_the_release(plane: ControlPlane, helm: Helm) -> None:
+def test_without_keep_the_crds_go_with_the_release(plane: ControlPlane, helm: Helm) -> None:
     helm("install", "mailegress", str(CHART), "--create-namespace", "--set", "crds.keep=false")
     helm("uninstall", "mailegress")
-    plane.wait_until(lambda: is_gone(plane, "crd", CRD), 60, "the CRD to be gone")
+    plane.wait_until(lambda: no_crd(plane), 60, "the CRDs to be gone")
 
 
 def test_the_rights_of_the_service_account_are_the_operators(plane: ControlPlane, helm: Helm) -> None:

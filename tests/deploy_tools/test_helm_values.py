@@ -158,12 +158,14 @@ def test_a_service_account_of_somebody_else(render: Render, refusal: Callable[[V
 # ---------------------------------------------------------------- CRD and rights
 
 
-def test_the_crd_is_kept_unless_that_is_not_wanted(render: Render) -> None:
-    kept = of(render({}), "CustomResourceDefinition")
+@pytest.mark.parametrize("plural", ["mailegresses", "mailegresspolicies"])
+def test_the_crds_are_kept_unless_that_is_not_wanted(render: Render, plural: str) -> None:
+    which = ("CustomResourceDefinition", f"{plural}.mailegress.io")
+    kept = of(render({}), *which)
     assert kept["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
-    crd = yaml.safe_load((ROOT / "crds" / "mailegress.io_mailegresses.yaml").read_text())
+    crd = yaml.safe_load((ROOT / "crds" / f"mailegress.io_{plural}.yaml").read_text())
     assert kept["spec"] == crd["spec"]
-    assert "annotations" not in of(render({"crds": {"keep": False}}), "CustomResourceDefinition")["metadata"]
+    assert "annotations" not in of(render({"crds": {"keep": False}}), *which)["metadata"]
     objects = render({"crds": {"install": False}})
     assert not [o for o in objects if o["kind"] == "CustomResourceDefinition"]
     assert of(objects, "Deployment")

@@ -13,6 +13,7 @@ import jsonschema
 import pytest
 import yaml
 
+from mailegress.api.policy import parse_policy
 from mailegress.api.types import parse_spec
 from mailegress.api.validation import InvalidObject
 from mailegress.cli.settings import settings_table
@@ -80,11 +81,17 @@ def closed(node: Any) -> Any:
     return made
 
 
+PLURALS = {"MailEgress": "mailegresses", "MailEgressPolicy": "mailegresspolicies"}
+
+
 def validate(manifest: dict[str, Any]) -> None:
-    schema = closed(reference.schema())
+    schema = closed(reference.version_of(PLURALS[manifest["kind"]])["schema"]["openAPIV3Schema"])
     schema["properties"]["metadata"]["additionalProperties"] = True
     jsonschema.Draft7Validator(schema).validate(manifest)
-    parse_spec(manifest["spec"])
+    if manifest["kind"] == "MailEgress":
+        parse_spec(manifest["spec"])
+    else:
+        assert not parse_policy(manifest).problem
 
 
 def manifests() -> list[tuple[str, dict[str, Any]]]:
@@ -94,7 +101,7 @@ def manifests() -> list[tuple[str, dict[str, Any]]]:
         (where, document)
         for where, text in shown
         for document in yaml.safe_load_all(text)
-        if document and document.get("kind") == "MailEgress"
+        if document and document.get("kind") in PLURALS
     ]
 
 
@@ -107,7 +114,7 @@ def test_the_readme_shows_both_shapes() -> None:
     kinds = [
         set(entry)
         for where, m in manifests()
-        if where.startswith("README")
+        if where.startswith("README") and m["kind"] == "MailEgress"
         for entry in m["spec"]["elasticIPs"]
     ]
     assert {"natGatewayID"} in kinds

@@ -219,7 +219,7 @@ def test_hostile_marks(story: Story, values: list[str]) -> None:
 
 def loosened(story: Story) -> str:
     """The CRD as an older, careless version might have been: any spec is stored."""
-    crd = yaml.safe_load(CRDS.read_text())
+    crd = yaml.safe_load((CRDS / "mailegress.io_mailegresses.yaml").read_text())
     for version in crd["spec"]["versions"]:
         properties = version["schema"]["openAPIV3Schema"]["properties"]
         properties["spec"] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
