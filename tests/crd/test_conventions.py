@@ -298,7 +298,6 @@ BOUNDS = {
     "status.addresses[].ptr": limits.STATUS_NAME_LENGTH,
     "status.addresses[].ptrUpdate": limits.STATUS_NAME_LENGTH,
     "status.addresses[].ptrOrigin": limits.WORD_LENGTH,
-    "status.addresses[].ptrUpdate": limits.STATUS_NAME_LENGTH,
     "status.addresses[].iprev": limits.WORD_LENGTH,
     "status.addresses[].reason": limits.REASON_LENGTH,
     "status.lastHandledReconcileAt": limits.RECONCILE_REQUEST_LENGTH,
