@@ -23,6 +23,7 @@ import yaml
 REPO = Path(__file__).resolve().parent.parent
 CRDS = REPO / "crds"
 RBAC = REPO / "deploy" / "base" / "rbac.yaml"
+POLICY_RBAC = REPO / "deploy" / "components" / "policy" / "rbac.yaml"
 IAM = REPO / "deploy" / "iam"
 PAGES = ("README.md", "docs/reference.md", "docs/troubleshooting.md", "docs/iam.md")
 
@@ -218,10 +219,12 @@ def settings() -> str:
 def rights() -> str:
     """What the operator may do in the API server."""
     rows = []
-    for document in yaml.safe_load_all(RBAC.read_text()):
+    documents = [(each, "") for each in yaml.safe_load_all(RBAC.read_text())]
+    documents += [(each, ", with policies") for each in yaml.safe_load_all(POLICY_RBAC.read_text())]
+    for document, when in documents:
         if document["kind"] not in ("ClusterRole", "Role"):
             continue
-        scope = "cluster" if document["kind"] == "ClusterRole" else "its own namespace"
+        scope = ("cluster" if document["kind"] == "ClusterRole" else "its own namespace") + when
         for rule in document["rules"]:
             group = rule["apiGroups"][0] or "core"
             names = ", ".join(f"`{n}`" for n in rule.get("resourceNames", ())) or "all"

@@ -2,7 +2,7 @@
 
 ``--rights=build`` compares, at the end of a run of the whole suite,
 
-- ``deploy/base/rbac.yaml`` with the audit logs of the stories' API servers: ``build/rbac.json``;
+- ``deploy/base/rbac.yaml``, and ``deploy/components/policy/rbac.yaml`` for policies, with the audit logs of the stories' API servers: ``build/rbac.json``;
 - the policies of ``deploy/iam`` with what the stories' AWS needed of them to allow the operator's calls, value by
   value of their actions, resources and conditions: ``build/iam.json``.
 
@@ -32,6 +32,8 @@ from scripts.stories_check import fail_run, undecided
 
 OPTION = "--rights"
 RBAC = REPO / "deploy" / "base" / "rbac.yaml"
+POLICY_RBAC = REPO / "deploy" / "components" / "policy" / "rbac.yaml"
+"""In addition with --policy=Audit or Enforce."""
 USER = f"system:serviceaccount:{NAMESPACE}:{SERVICE_ACCOUNT}"
 _DECISION = "authorization.k8s.io/decision"
 
@@ -66,6 +68,15 @@ def granted_rights(manifests: Iterable[Mapping[str, Any]]) -> set[Right]:
         for group in rule["apiGroups"]
         for resource in rule["resources"]
         for name in rule.get("resourceNames", [""])
+    }
+
+
+def shipped_rights() -> set[Right]:
+    """What ``deploy/`` grants, with policies."""
+    return {
+        right
+        for path in (RBAC, POLICY_RBAC)
+        for right in granted_rights(yaml.safe_load_all(path.read_text()))
     }
 
 
@@ -186,7 +197,7 @@ class Rights:
 
     def reports(self) -> dict[str, tuple[set[str], set[str]]]:
         """Name → granted and used."""
-        granted = granted_rights(yaml.safe_load_all(RBAC.read_text()))
+        granted = shipped_rights()
         policies = {name: json.loads((DIRECTORY / name).read_text()) for name in POLICIES}
         written = granted_uses(policies)
         return {

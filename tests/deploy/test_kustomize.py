@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from mailegress import __version__
+from mailegress.api.policy import PolicyMode
 from mailegress.cli.loading import load_settings
 from mailegress.cli.settings import specs
 
@@ -124,6 +125,27 @@ def test_the_irsa_overlay_sets_the_role_and_the_region(
     assert re.fullmatch(r"arn:aws:iam::\d{12}:role/[\w-]+", notes["eks.amazonaws.com/role-arn"])
     assert variables(objects) == variables(everything) | {"AWS_REGION": "eu-west-1"}
     assert len(objects) == len(everything)
+
+
+def test_the_policy_component_adds_its_rights_and_the_mode_and_nothing_else(
+    root: Path, build: Callable[[Path], Objects], everything: Objects
+) -> None:
+    objects = build(root / "deploy" / "overlays" / "policy")
+    assert "MAILEGRESS_POLICY" not in variables(everything)
+    assert variables(objects) == variables(everything) | {"MAILEGRESS_POLICY": "Audit"}
+    assert load_settings({}, variables(objects)).policy is PolicyMode.AUDIT
+    more = {(o["kind"], o["metadata"]["name"]) for o in objects if o not in everything}
+    assert more == {
+        ("ClusterRole", "mailegress-policy"),
+        ("ClusterRoleBinding", "mailegress-policy"),
+        ("Deployment", "mailegress"),
+    }
+    for role in (
+        o for o in objects if o["kind"] == "ClusterRole" and o["metadata"]["name"] != "mailegress-policy"
+    ):
+        assert "mailegresspolicies" not in str(role), (
+            "policies are for nobody but who may administer the cluster"
+        )
 
 
 def test_the_nodes_role_is_not_used(everything: Objects) -> None:

@@ -18,12 +18,14 @@ import yaml
 from sandbox.aws.model.iam import Use
 from sandbox.controlplane.foreign import NamedCluster, NamedControlPlane
 from scripts.rights_check import (
+    POLICY_RBAC,
     RBAC,
     Right,
     Rights,
     asked_rights,
     granted_rights,
     granted_uses,
+    shipped_rights,
     used_rights,
 )
 
@@ -65,6 +67,20 @@ def test_the_manifest_grants_no_wildcard_and_no_more_than_one_lease_and_one_name
     leases = [r for r in granted if r.resource == "leases"]
     assert {r.namespace for r in leases} == {SYSTEM}
     assert {r.name for r in leases if r.verb != "create"} == {"mailegress"}
+
+
+def test_policies_add_reading_them_and_namespaces_and_writing_their_status_only() -> None:
+    granted = granted_rights(yaml.safe_load_all(POLICY_RBAC.read_text()))
+    assert granted == {
+        Right("list", "mailegress.io", "mailegresspolicies"),
+        Right("watch", "mailegress.io", "mailegresspolicies"),
+        Right("patch", "mailegress.io", "mailegresspolicies/status"),
+        Right("list", "", "namespaces"),
+        Right("watch", "", "namespaces"),
+    }
+    base = granted_rights(yaml.safe_load_all(RBAC.read_text()))
+    assert not granted & base
+    assert shipped_rights() == granted | base
 
 
 # ---------------------------------------------------------------- one request
@@ -156,14 +172,11 @@ def test_every_value_of_a_policy_is_a_grant_of_its_own() -> None:
 
 SUITE = """
 import json
-import pytest, yaml
+import pytest
 from sandbox.shipped import DIRECTORY, POLICIES
-from scripts.rights_check import RBAC, granted_rights, granted_uses
+from scripts.rights_check import granted_uses, shipped_rights
 
-ASKED = [
-    [r.verb, r.group, r.resource, r.name, r.namespace, True]
-    for r in sorted(granted_rights(yaml.safe_load_all(RBAC.read_text())))
-]
+ASKED = [[r.verb, r.group, r.resource, r.name, r.namespace, True] for r in sorted(shipped_rights())]
 USES = [
     [u.policy, u.statement, u.action, u.part, u.place]
     for u in granted_uses({name: json.loads((DIRECTORY / name).read_text()) for name in POLICIES})

@@ -171,7 +171,9 @@ def test_the_nightly_run_has_the_long_checks() -> None:
 
 def test_no_test_is_rerun() -> None:
     """A rerun hides a race of the test or of the operator."""
-    text = "".join((ROOT / name).read_text() for name in ("pyproject.toml", "requirements/dev.txt", "Makefile"))
+    text = "".join(
+        (ROOT / name).read_text() for name in ("pyproject.toml", "requirements/dev.txt", "Makefile")
+    )
     assert "rerun" not in text
     steps = [line.split() for line in (ROOT / ".ci" / "run").read_text().splitlines()]
     run = [words[1] for words in steps if len(words) == 2 and words[0] == "step"]

@@ -19,6 +19,7 @@ Values = Mapping[str, Any]
 Render = Callable[[Values], Objects]
 
 ROOT = Path(__file__).resolve().parents[2]
+POLICY_RBAC = ROOT / "deploy" / "components" / "policy" / "rbac.yaml"
 REGION = {"AWS_REGION": "eu-west-1"}
 
 SAMPLES: Mapping[str, tuple[Any, str]] = {
@@ -188,6 +189,36 @@ def test_reading_is_for_all_who_may_view_and_writing_is_opt_in(render: Render) -
 def test_rights_can_be_left_to_others(render: Render) -> None:
     kinds = {o["kind"] for o in render({"rbac": {"create": False}, "userRoles": {"create": False}})}
     assert kinds == {"CustomResourceDefinition", "Deployment", "ServiceAccount"}
+
+
+@pytest.mark.parametrize("mode", ["Audit", "Enforce"])
+def test_policies_come_with_their_rights(render: Render, mode: str) -> None:
+    objects = render({"policy": {"mode": mode}, "serviceAccount": {"create": False, "name": "mine"}})
+    assert env(objects)["MAILEGRESS_POLICY"] == mode
+    (subject,) = of(objects, "ClusterRoleBinding", "mailegress-policy")["subjects"]
+    assert subject == {"kind": "ServiceAccount", "name": "mine", "namespace": "mailegress-system"}
+    role = of(objects, "ClusterRole", "mailegress-policy")
+    assert role["rules"] == next(yaml.safe_load_all(POLICY_RBAC.read_text()))["rules"]
+    assert aggregated(role) == set()
+
+
+# YAML 1.1, which Helm reads, takes Off without quotes for false.
+@pytest.mark.parametrize("mode", ["Off", False])
+def test_without_policies_there_is_neither_their_right_nor_their_setting(
+    render: Render, mode: str | bool
+) -> None:
+    objects = render({"policy": {"mode": mode}})
+    assert "MAILEGRESS_POLICY" not in env(objects)
+    names = [o["metadata"]["name"] for o in objects if o["kind"].startswith("ClusterRole")]
+    assert "mailegress-policy" not in names
+    assert objects == render({})
+
+
+@pytest.mark.parametrize("mode", ["audit", True, "on", ""])
+def test_a_mode_that_does_not_exist_is_refused(refusal: Callable[[Values], str], mode: str | bool) -> None:
+    said = refusal({"policy": {"mode": mode}})
+    assert "policy" in said
+    assert "Enforce" in said
 
 
 # ---------------------------------------------------------------- replicas

@@ -155,7 +155,10 @@ def _contested_name(wish: _Wish) -> bool:
 def _foreign_record(wish: _Wish) -> bool:
     """An A record or a mark stands at the name and is not this object's, or nothing confirms that it is."""
     zone = wish.zone()
-    if wish.uid in wish.sim.api.lapsed | wish.sim.api.stripped and wish.marks().get(wish.hostname) == wish.uid:
+    if (
+        wish.uid in wish.sim.api.lapsed | wish.sim.api.stripped
+        and wish.marks().get(wish.hostname) == wish.uid
+    ):
         stored = wish.stored()
         return stored is not None and frozenset(stored[1]) != wish.addresses
     something = wish.stored() is not None or wish.sim.world.mark(zone, wish.hostname)
