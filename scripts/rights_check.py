@@ -2,7 +2,8 @@
 
 ``--rights=build`` compares, at the end of a run of the whole suite,
 
-- ``deploy/base/rbac.yaml``, and ``deploy/components/policy/rbac.yaml`` for policies, with the audit logs of the stories' API servers: ``build/rbac.json``;
+- ``deploy/base/rbac.yaml``, and ``deploy/components/policy/rbac.yaml`` for policies, with the audit logs of the
+  stories' API servers: ``build/rbac.json``;
 - the policies of ``deploy/iam`` with what the stories' AWS needed of them to allow the operator's calls, value by
   value of their actions, resources and conditions: ``build/iam.json``.
 
