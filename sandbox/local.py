@@ -154,6 +154,8 @@ class Sandbox:
         return {
             **environ,
             **self.cloud.aws_environ(),
+            # What `mailegress check` needs to see this world's DNS.
+            **{k: v for k, v in self.cloud.operator_environ().items() if k.startswith("MAILEGRESS_DNS_")},
             "PATH": os.pathsep.join([str(tools), environ["PATH"]]),
             "DNS_PORT": str(self.cloud.dns_port),
             "DNS_RECURSORS": ",".join(self.cloud.recursors),

@@ -25,7 +25,7 @@ CRDS = REPO / "crds"
 RBAC = REPO / "deploy" / "base" / "rbac.yaml"
 POLICY_RBAC = REPO / "deploy" / "components" / "policy" / "rbac.yaml"
 IAM = REPO / "deploy" / "iam"
-PAGES = ("README.md", "docs/reference.md", "docs/troubleshooting.md", "docs/iam.md")
+PAGES = ("README.md", "docs/cli.md", "docs/reference.md", "docs/troubleshooting.md", "docs/iam.md")
 
 _PART = re.compile(
     r"(?P<open><!-- generated: (?P<name>[a-z0-9.-]+) -->\n).*?(?P<close><!-- end of (?P=name) -->)", re.DOTALL
@@ -216,6 +216,29 @@ def settings() -> str:
     return "".join(out).rstrip("\n") + "\n"
 
 
+def command_options(program: str, name: str) -> str:
+    """The arguments and options of one command, as its help shows them."""
+    import importlib
+
+    from typer.main import get_command
+
+    command = cast(Any, get_command(importlib.import_module(program).app)).commands[name]
+    rows = []
+    for option in command.params:
+        shown = ", ".join(f"`{text}`" for text in (*option.opts, *option.secondary_opts))
+        argument = option.param_type_name == "argument"
+        default = "" if option.default in (None, "", (), []) or argument else str(option.default)
+        rows.append(
+            (
+                f"`{option.metavar}`" if argument else shown,
+                f"`{option.envvar}`" if option.envvar else "",
+                default,
+                option.help or "",
+            )
+        )
+    return table(("option", "variable", "default", "meaning"), rows)
+
+
 def rights() -> str:
     """What the operator may do in the API server."""
     rows = []
@@ -323,6 +346,7 @@ def generators() -> dict[str, Callable[[], str]]:
         "short-reasons": short_reasons,
         "settings": settings,
         "metrics": metrics,
+        "cli-check": lambda: command_options("mailegress.cli.main", "check"),
         "rbac": rights,
     }
     for policy in sorted(IAM.glob("*.json")):

@@ -1,4 +1,4 @@
-"""The command line: ``mailegress run``, ``check-config``, ``version``."""
+"""The command line: ``mailegress run``, ``check``, ``check-config``, ``version``."""
 
 from __future__ import annotations
 
@@ -12,11 +12,8 @@ from typing import Annotated, Any
 import typer
 
 from mailegress import __version__
-from mailegress.cli.loading import SettingsError, load_settings, shown_value, unknown_variables
+from mailegress.cli.check import EXAMPLES, EXIT_USAGE, check
 from mailegress.cli.settings import Settings, specs
-from mailegress.telemetry import logs
-
-EXIT_USAGE = 2
 
 app = typer.Typer(
     name="mailegress",
@@ -36,6 +33,9 @@ def _with_settings(command: Callable[[Settings], None]) -> Callable[..., None]:
     """
 
     def wrapper(**texts: str | None) -> None:
+        # Imported late: it knows the regions of AWS, which --help does not need.
+        from mailegress.cli.loading import SettingsError, load_settings
+
         try:
             settings = load_settings(texts, os.environ)
         except SettingsError as error:
@@ -81,6 +81,9 @@ def _run(settings: Settings) -> None:
     Credentials come from the AWS SDK's own chain (IRSA, Pod Identity, variables), endpoints from
     AWS_ENDPOINT_URL*.
     """
+    from mailegress.cli.loading import unknown_variables
+    from mailegress.telemetry import logs
+
     logs.configure(settings.log_format, settings.log_level)
     for line in unknown_variables(os.environ):
         logging.getLogger(__name__).warning(line)
@@ -90,17 +93,13 @@ def _run(settings: Settings) -> None:
     raise typer.Exit(run_operator(settings))
 
 
-def _check(settings: Settings) -> None:
-    """Validate the settings and print them. Contacts neither AWS nor the API server. Use check-config."""
-    _print_settings(settings)
-    typer.echo("The settings are valid. Neither AWS nor the API server was contacted.")
-
-
 def _check_config(settings: Settings) -> None:
     """Validate the settings and print them, with the AWS endpoints and the identity that the operator would use.
 
     Of AWS only the caller's identity is asked. The exit code is that of the settings: 0, or 2 if one cannot be used.
     """
+    from mailegress.telemetry import logs
+
     # What is wrong is printed below; the log would repeat it.
     logs.configure("text", "error")
     _print_settings(settings)
@@ -114,6 +113,8 @@ def _check_config(settings: Settings) -> None:
 
 
 def _print_settings(settings: Settings) -> None:
+    from mailegress.cli.loading import shown_value, unknown_variables
+
     width = max(len(spec.flag) for spec in specs())
     for spec in specs():
         value: Any = getattr(settings, spec.name)
@@ -125,7 +126,7 @@ def _print_settings(settings: Settings) -> None:
 
 app.command("run")(_with_settings(_run))
 app.command("check-config")(_with_settings(_check_config))
-app.command("check", hidden=True, deprecated=True)(_with_settings(_check))
+app.command("check", epilog=EXAMPLES, context_settings={"ignore_unknown_options": True})(check)
 
 
 @app.command("version")

@@ -32,6 +32,11 @@ class Resolvers:
         answers = await asyncio.gather(*(self._ask_resolver(s, hostname, addresses) for s in self._servers))
         return ResolverReport(hostname, addresses, tuple(answers))
 
+    async def iprev(self, address: str) -> dict[str, IprevResult]:
+        """What each resolver sees from an address alone, by the resolver's name. Nothing is raised."""
+        results = await asyncio.gather(*(self._iprev(s, address, {}) for s in self._servers))
+        return {str(s): result for s, result in zip(self._servers, results, strict=True)}
+
     async def _ask_resolver(self, server: Server, hostname: str, addresses: frozenset[str]) -> ResolverAnswer:
         name = absolute(hostname)
         forward = await self._look_up(server, name, dns.rdatatype.A)

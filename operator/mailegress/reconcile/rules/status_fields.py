@@ -224,7 +224,9 @@ def _leaving(
             continue
         if eip is not None and changed_by_others(s, old, eip):
             if old.public_ip in tidy:
-                entries[old.allocation_id] = _address(old.selector, eip, None, reason=reasons.PROGRESSING.name)
+                entries[old.allocation_id] = _address(
+                    old.selector, eip, None, reason=reasons.PROGRESSING.name
+                )
             continue
         if (
             (old.allocation_id in vanished and old.public_ip not in targets.lost)

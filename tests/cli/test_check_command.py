@@ -1,0 +1,71 @@
+"""`mailegress check` as it is installed: what it starts, and what it says of wrong usage."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+PROGRAM = Path(sys.executable).parent / "mailegress"
+
+
+@pytest.mark.parametrize("arguments", [[], ["--resync-seconds", "45"]])
+def test_the_former_meaning_is_refused_with_the_new_name(command: Command, arguments: list[str]) -> None:
+    """`mailegress check` validated the operator's settings once."""
+    result = command("check", *arguments, env={"AWS_REGION": "eu-west-1"})
+    assert result.returncode == 2
+    assert "`mailegress check-config`" in result.stderr
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["mta.example.com."], "give mta.example.com"),
+        (["203.0.113.0/24"], "range"),
+        (["-o", "yaml", "mta.example.com"], "text or json"),
+        (["--resolvers", "one.example.com", "mta.example.com"], "--resolvers"),
+        (["--roots", "192.0.2.1:0", "mta.example.com"], "--roots"),
+        (["--timeout-seconds", "0", "mta.example.com"], "--timeout-seconds"),
+    ],
+)
+def test_wrong_usage_says_what_to_give(command: Command, arguments: list[str], says: str) -> None:
+    result = command("check", *arguments)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith("mailegress check: ")
+    assert says in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["check", "--help"]])
+def test_help_comes_at_once(arguments: list[str]) -> None:
+    """It takes less than half a second of processor time; the fastest of five runs counts."""
+    times = []
+    for _ in range(5):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, timeout=60, check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+        assert "check" in done.stdout
+    assert min(times) < 0.5, times
+
+
+@pytest.mark.parametrize(
+    ("code", "unwanted"),
+    [
+        ("import mailegress.cli.main", {"boto3", "botocore", "kopf", "aiohttp", "dns"}),
+        ("import mailegress.tools.check.command", {"boto3", "botocore", "kopf", "aiohttp", "kubernetes"}),
+    ],
+)
+def test_what_is_not_asked_is_not_imported(code: str, unwanted: set[str]) -> None:
+    """Neither AWS nor a cluster is needed for a check."""
+    program = f"import sys; {code}; print(sorted({unwanted!r} & sys.modules.keys()))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout.strip() == "[]", done.stderr
