@@ -45,7 +45,7 @@ venv: $(STAMP) ## Python environment in .venv, from the hash-locked requirements
 
 .PHONY: controlplane
 controlplane: $(STAMP) ## build the control plane into the user's cache, once (about 10 minutes)
-	@$(PY) -c 'from sandbox.controlplane import find_or_build; print("control plane:", find_or_build().origin)'
+	@$(PY) -m sandbox.controlplane find
 
 .PHONY: demo
 demo: $(STAMP) ## one MailEgress from apply to Ready to gone, in about a minute
@@ -60,9 +60,8 @@ sandbox-exec: $(STAMP) ## the same around one command: make sandbox-exec CMD='ku
 	@$(PY) -m sandbox exec "$$SANDBOX_CMD"
 
 .PHONY: test
-test: $(STAMP) controlplane ## unit tests, contract tests and stories; writes build/junit.xml
-	@mkdir -p build
-	@$(PY) -m pytest -n $(WORKERS) --dist worksteal --junit-xml=build/junit.xml \
+test: $(STAMP) ## unit tests, contract tests and stories; writes build/junit.xml
+	@$(PY) -m scripts.test_suite $(WORKERS) \
 	  --stories-manifest=tests/stories.yaml --rights=build $(TOOL_TESTS:%=--ignore=%)
 
 .PHONY: test-sim

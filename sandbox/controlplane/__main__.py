@@ -1,4 +1,6 @@
-"""``python -m sandbox.controlplane build`` fills the cache; ``up`` runs a control plane until Ctrl-C."""
+"""``python -m sandbox.controlplane build`` fills the cache; ``find`` does so where no other control plane is at hand;
+``up`` runs a control plane until Ctrl-C.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +20,15 @@ _CHECK_S = 1.0
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the process's exit status."""
     parser = argparse.ArgumentParser(prog="python -m sandbox.controlplane", description=__doc__)
-    parser.add_argument("command", choices=("build", "up"))
+    parser.add_argument("command", choices=("build", "find", "up"))
     command = parser.parse_args(argv).command
     # A supervisor's SIGTERM should clean up as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         if command == "build":
             print(Finder(os.environ, _to_stderr).build())
+        elif command == "find":
+            print("control plane:", find_or_build().origin)
         else:
             _up()
     except ControlPlaneError as error:

@@ -85,6 +85,14 @@ class Finder:
                     return found
         raise ControlPlaneError(f"{CHOICE}={choice}, but {self._absence(choice)}")
 
+    def incomplete(self) -> bool:
+        """Whether `find_or_build` would download or build programs first, which takes minutes."""
+        choice = self.environ.get(CHOICE) or "auto"
+        named = any(self.environ.get(name) for name in (KUBECONFIG, ASSETS))
+        if choice in ("kubeconfig", "assets", "kind") or (choice == "auto" and named):
+            return False
+        return bool(self._go().missing(self._programs))
+
     def build(self) -> Path:
         """Build everything that is missing in the cache; its directory.
 
