@@ -241,3 +241,44 @@ def test_a_record_leaves_a_zone_that_public_dns_never_led_to() -> None:
     state.heal_dns()
     state.wait_longer(seconds=1000.0)
     state.teardown()
+
+
+def test_an_adopted_ptr_that_is_put_back_stays_as_it_was_found() -> None:
+    """The mark of the object that had set it was deleted by hand: for its successor the PTR is a stranger's."""
+    state = MailWorld()
+    spec = {"elasticIPs": [{"allocationID": "EIP2"}], "hostname": "out.example.com"}
+    state.create(name="c", spec=spec)
+    state.wait(seconds=310.0)
+    state.change_record(host=1, what="drop-mark")
+    state.create(name="a", spec=spec)
+    state.delete(name="c")
+    state.wait_longer(seconds=1000.0)
+    state.teardown()
+
+
+def test_a_ptr_that_a_third_party_sets_on_an_address_that_left_is_left_alone() -> None:
+    """It shows another hostname of the object, whose status still records the PTR before it."""
+    state = MailWorld()
+    state.create(name="c", spec={"elasticIPs": [{"allocationID": "EIP2"}], "hostname": "mta.sub.example.com"})
+    state.wait(seconds=310.0)
+    state.blind(what="credentials")
+    renamed = {"elasticIPs": [{"natGatewayID": "NAT"}], "hostname": "out.example.com"}
+    state.edit(name="c", field="hostname", spec=renamed)
+    state.edit(name="c", field="elasticIPs", spec=renamed)
+    state.wait(seconds=60.0)
+    state.change_ptr(eip=2, name="out.example.com")
+    state.change_ptr(eip=3, name="mail.stranger.net")
+    state.crash()
+    state.unblind()
+    state.teardown()
+
+
+def test_a_record_conflict_of_a_status_that_was_deleted_by_hand_lasts() -> None:
+    """The record holds an address that was released, beside the mark; no status says that the record is ours."""
+    state = MailWorld()
+    state.create(name="c", spec={"elasticIPs": [{"allocationID": "EIP0"}], "hostname": "out.example.com"})
+    state.wait(seconds=10.0)
+    state.lose_eip(eip=0)
+    state.meddle(name="c", what="status")
+    state.crash()
+    state.teardown()

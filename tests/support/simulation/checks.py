@@ -89,6 +89,17 @@ class Checks(StatusChecks):
             self._set.pop(address, None)
             self._strange.setdefault(address, set()).add(name)
 
+    def _put_back(self, holder: Object, eip: Eip, name: str) -> bool:
+        """Is a PTR restored that the object had adopted, and that was set by somebody else before it?"""
+        uid = holder["metadata"]["uid"]
+        others = self._setters.get((eip.public_ip, name), set()) - {uid}
+        if not others and name not in self._strange.get(eip.public_ip, set()):
+            return False
+        return any(
+            entry.get("publicIP") == eip.public_ip and entry.get("ptrOrigin") == "Adopted"
+            for entry in holder["status"].get("addresses", ())
+        )
+
     def _on_unknown(self, call: Call) -> None:
         for target in targets(call):
             self._unknown[target] = self.world.clock()
@@ -148,7 +159,11 @@ class Checks(StatusChecks):
                 name = str(call.params["DomainName"]).rstrip(".")
                 holder = self._holder(name)
                 uid = holder["metadata"]["uid"] if holder else ""
-                self._set[eip.public_ip] = (name, uid)
+                if holder is not None and self._put_back(holder, eip, name):
+                    self._set.pop(eip.public_ip, None)
+                else:
+                    self._set[eip.public_ip] = (name, uid)
+                self._setters.setdefault((eip.public_ip, name), set()).add(uid)
                 self.applied["set", eip.public_ip, name] += 1
             else:
                 ours = self._set.pop(eip.public_ip, None)

@@ -39,11 +39,13 @@ class Ledger:
     _reconciles: dict[int, tuple[int, int]] = field(default_factory=dict)
     """Process -> the second of the last reconcile, and how many there were in it."""
     _unknown: dict[tuple[str, str], float] = field(default_factory=dict)
+    """Write target -> when its caller was left without an answer."""
     _sent_at: dict[int, float] = field(default_factory=dict)
     """When each call that is under way was sent, by its identity."""
-    """Write target -> when its caller was left without an answer."""
     _set: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Address -> (name, UID) of a PTR that the operator set and nobody replaced."""
+    _setters: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+    """(address, name) -> UIDs of the objects for which the operator set this PTR."""
     _claimed: set[str] = field(default_factory=set)
     """Hostnames that any change batch was about."""
     _giving: dict[str, tuple[str, str]] = field(default_factory=dict)
