@@ -70,7 +70,7 @@ def run(jobs: list[tuple[str, int]], *, quick: bool, window: float, edits: int, 
         print(f"[{time.monotonic() - began:6.1f} s] {line}", flush=True)
 
     results: list[report.Result] = []
-    plane = find_or_build(say=say)
+    plane = find_or_build(say=say, optimised=not quick)
     with plane:
         prepare(plane)
         api = Api(plane.kubeconfig)

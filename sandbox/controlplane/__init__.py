@@ -36,15 +36,18 @@ def find_or_build(
     say: Callable[[str], None] = _to_stderr,
     *,
     controllers: bool = True,
+    optimised: bool = False,
 ) -> ControlPlane:
     """The control plane that `environ` (default: this process's) chooses or this machine offers, not started.
 
     `controllers`: namespaces must be deletable and owned objects collected. Without that less is built.
+    `optimised`: what is built must be, which takes longer; for figures that the server's speed is part of.
 
     Raises:
         ControlPlaneError: none can be had; the message says why and what to do.
     """
-    return Finder(os.environ if environ is None else environ, say, controllers=controllers).find_or_build()
+    chosen = os.environ if environ is None else environ
+    return Finder(chosen, say, controllers=controllers, optimised=optimised).find_or_build()
 
 
 control_plane = find_or_build

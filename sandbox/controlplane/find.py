@@ -20,9 +20,9 @@ from sandbox.locking import is_executable
 
 from .errors import ControlPlaneError, ReleaseError
 from .foreign import Kind, KindControlPlane, NamedCluster, NamedControlPlane
-from .gobuild import GoBuild
+from .gobuild import GoBuild, builder
 from .local import Binaries, LocalControlPlane
-from .pins import MODULE_DIR, cache_dir, minor_of, read_pins, within_skew
+from .pins import MODULE_DIR, minor_of, read_pins, within_skew
 from .plane import ControlPlane
 from .releases import SWITCH, Releases
 
@@ -48,12 +48,14 @@ class Finder:
         module: folder of the Go module.
         controllers: whether the control plane needs the controller manager. Without it, any kubectl on PATH that
             answers is used, whatever its version.
+        optimised: whether what is built must be optimised, for a control plane whose speed is part of a figure.
     """
 
     environ: Mapping[str, str]
     say: Callable[[str], None]
     module: Path = MODULE_DIR
     controllers: bool = True
+    optimised: bool = False
 
     def find_or_build(self) -> ControlPlane:
         """The control plane to use, not yet started.
@@ -279,7 +281,7 @@ class Finder:
         return read_pins(self.module).kubernetes
 
     def _cache(self) -> Path:
-        return cache_dir(self.environ, read_pins(self.module))
+        return self._go().target
 
     def _go(self) -> GoBuild:
-        return GoBuild(read_pins(self.module), self._cache(), self.environ, self.say, self.module)
+        return builder(self.environ, self.say, self._needed, module=self.module, optimised=self.optimised)

@@ -57,14 +57,18 @@ def read_pins(module: Path = MODULE_DIR) -> Pins:
     return Pins(kubernetes[1], etcd[1] if etcd else "", (major, minor, patch), hashed.hexdigest()[:12])
 
 
-def cache_dir(environ: Mapping[str, str], pins: Pins) -> Path:
+def cache_dir(environ: Mapping[str, str], pins: Pins, *, quick: bool = False) -> Path:
     """Directory of the cached binaries: ``$XDG_CACHE_HOME/mailegress/controlplane/<release>-<digest>``.
+
+    Those that are built `quick`, without optimisation, have a directory of their own.
 
     The XDG Base Directory Specification wants ``~/.cache`` where the variable is unset, empty or relative.
     """
     named = environ.get("XDG_CACHE_HOME", "")
     base = Path(named) if named.startswith("/") else Path(environ.get("HOME") or Path.home()) / ".cache"
-    return base / "mailegress" / "controlplane" / f"{pins.kubernetes}-{pins.digest}"
+    return (
+        base / "mailegress" / "controlplane" / f"{pins.kubernetes}-{pins.digest}{'-quick' if quick else ''}"
+    )
 
 
 def minor_of(version: str) -> tuple[int, int] | None:

@@ -13,8 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from sandbox.controlplane.foreign import Kind, KindControlPlane
-from sandbox.controlplane.gobuild import PACKAGES, GoBuild
-from sandbox.controlplane.pins import cache_dir, read_pins
+from sandbox.controlplane.gobuild import PACKAGES, GoBuild, builder
 from sandbox.image import build_image
 from sandbox.image.build import pause_image
 from sandbox.image.engines import answering_engine
@@ -182,5 +181,5 @@ def run_on_node(environ: Mapping[str, str], say: Say) -> Result:
 
 def go_build(environ: Mapping[str, str], say: Say) -> GoBuild:
     """The builder of all that comes from the control plane's Go module."""
-    pins = read_pins()
-    return GoBuild(pins, cache_dir(environ, pins), environ, say, packages={**PACKAGES, **NODE_PACKAGES})
+    packages = {**PACKAGES, **NODE_PACKAGES}
+    return builder(environ, say, list(packages), packages=packages)

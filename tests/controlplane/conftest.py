@@ -51,6 +51,12 @@ class Machine:
 
     @property
     def cache(self) -> Path:
+        """Where programs for tests are built: quickly, without optimisation."""
+        return cache_dir(self.environ, read_pins(), quick=True)
+
+    @property
+    def optimised(self) -> Path:
+        """Where optimised programs are."""
         return cache_dir(self.environ, read_pins())
 
     def command(self, name: str, script: str = "exit 0") -> Path:
@@ -62,11 +68,13 @@ class Machine:
         It knows of three stale packages.
         """
         log = self.root / "builds"
+        flags = self.root / "flags"
         return self.command(
             "go",
             f"""
             if [ "$1" = env ]; then echo {version}; exit 0; fi
             if [ "$1" = list ]; then printf 'a\\nb\\nc\\n'; exit 0; fi
+            printf '%s\\n' "$@" >> {flags}
             while [ "$1" != -o ]; do shift; done
             out=$2; shift 2
             for package in "$@"; do echo "$package" >> {log}; done
@@ -88,10 +96,10 @@ class Machine:
     def kubectl_script(version: str) -> str:
         return kubectl_script(version)
 
-    def fill_cache(self, *names: str) -> None:
+    def fill_cache(self, *names: str, optimised: bool = False) -> None:
         for name in names or ("certs", "etcd", "kube-apiserver", "kube-controller-manager", "kubectl"):
             script = kubectl_script(read_pins().kubernetes) if name == "kubectl" else "exit 0"
-            executable(self.cache / name, script)
+            executable((self.optimised if optimised else self.cache) / name, script)
 
     def assets(self, version: str = "v1.34.1", *, kubectl: bool = True) -> Path:
         """A directory such as KUBEBUILDER_ASSETS names, holding release `version`."""

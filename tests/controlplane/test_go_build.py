@@ -12,6 +12,7 @@ import pytest
 from sandbox.controlplane import BuildError
 from sandbox.controlplane.find import Finder
 from sandbox.controlplane.gobuild import PACKAGES, GoBuild, progress
+from sandbox.controlplane.local import LocalControlPlane
 from sandbox.controlplane.pins import MODULE_DIR, read_pins
 
 if TYPE_CHECKING:
@@ -37,6 +38,31 @@ def test_a_build_fills_the_cache_once(machine: Machine) -> None:
     assert machine.builds == list(PACKAGES.values())
     assert sorted(path.name for path in machine.cache.iterdir()) == sorted(PACKAGES)
     assert any("kube-apiserver, kube-controller-manager, kubectl: built in" in line for line in machine.said)
+
+
+def test_programs_for_tests_are_compiled_without_optimisation(machine: Machine) -> None:
+    machine.go()
+    machine.find()
+    assert "-gcflags=all=-N -l -dwarf=false" in (machine.root / "flags").read_text().splitlines()
+
+
+def test_programs_for_figures_are_compiled_with_optimisation_in_a_cache_of_their_own(machine: Machine) -> None:
+    machine.fill_cache()
+    machine.go()
+    plane = Finder(machine.environ, machine.said.append, optimised=True).find_or_build()
+    assert isinstance(plane, LocalControlPlane)
+    assert plane.binaries.apiserver.parent == machine.optimised != machine.cache
+    assert machine.builds == list(PACKAGES.values())
+    assert not any("gcflags" in flag for flag in (machine.root / "flags").read_text().splitlines())
+
+
+def test_optimised_programs_that_are_there_are_used_and_nothing_is_built(machine: Machine) -> None:
+    machine.go()
+    machine.fill_cache(optimised=True)
+    plane = machine.find()
+    assert isinstance(plane, LocalControlPlane)
+    assert plane.binaries.apiserver.parent == machine.optimised
+    assert machine.builds == []
 
 
 def test_no_go_names_every_way_out(machine: Machine) -> None:
