@@ -170,6 +170,16 @@ def all_reasons() -> str:
     )
 
 
+def all_advisories() -> str:
+    """Every advisory, what it reports, what is wanted and what the user does."""
+    from mailegress.api.advisories import ALL_ADVISORIES
+
+    return table(
+        ("advisory", "found", "wanted", "what you do"),
+        ((f"`{a.name}`", a.found, a.wanted, a.remedy) for a in ALL_ADVISORIES.values()),
+    )
+
+
 def short_reasons() -> str:
     """The reasons that a first installation meets."""
     from mailegress.api.reasons import ALL_REASONS
@@ -343,6 +353,7 @@ def generators() -> dict[str, Callable[[], str]]:
         "policy-columns": lambda: columns("mailegresspolicies"),
         "conditions": condition_types,
         "reasons": all_reasons,
+        "advisories": all_advisories,
         "short-reasons": short_reasons,
         "settings": settings,
         "metrics": metrics,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from mailegress.api import limits
-from mailegress.api.display import addresses_column, ptr_column
-from mailegress.api.status import AddressStatus, Status
+from mailegress.api.advisories import ALL_ADVISORIES, Severity
+from mailegress.api.display import addresses_column, advisories_column, ptr_column
+from mailegress.api.status import AddressStatus, Advisory, Status
 
 HOST = "mta.example.com"
 
@@ -65,3 +66,11 @@ def test_what_is_stored_is_not_read_back() -> None:
     stored = Status(hostname=HOST, public_ips=("203.0.113.10",)).to_dict()
     forged = {**stored, "display": {"addresses": "192.0.2.1", "ptr": "set"}}
     assert Status.from_dict(forged).to_dict() == stored
+
+
+def test_the_codes_of_all_advisories_fit_into_the_column() -> None:
+    column = advisories_column([*ALL_ADVISORIES, *ALL_ADVISORIES])
+    assert column.split(",") == list(ALL_ADVISORIES), "each once"
+    assert len(column) <= limits.DISPLAY_ADVISORIES_LENGTH
+    advised = Status(hostname=HOST, advisories=(Advisory("GenericName", Severity.WARNING, "text"),))
+    assert advised.to_dict()["display"] == {"ptr": "unknown", "advisories": "GenericName"}

@@ -10,9 +10,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailegress.api.advisories import ALL_ADVISORIES, Severity
 from mailegress.api.conditions import CONDITION_ORDER, PENDING_TIME
 from mailegress.api.status import (
     AddressStatus,
+    Advisory,
     Condition,
     FormerRecord,
     ForwardStatus,
@@ -68,6 +70,13 @@ conditions = st.builds(
     numbers,
     st.just(TIME) | text,
 )
+advisories = st.builds(
+    Advisory,
+    st.sampled_from(sorted(ALL_ADVISORIES)) | text,
+    st.sampled_from(Severity),
+    text,
+    st.lists(text, max_size=5).map(tuple),
+)
 statuses = st.builds(
     Status,
     numbers,
@@ -79,6 +88,7 @@ statuses = st.builds(
     st.lists(entries, max_size=4).map(tuple),
     maybe,
     st.lists(conditions, max_size=12).map(tuple),
+    st.lists(advisories, max_size=18).map(tuple),
 )
 json_values = st.recursive(
     st.none() | st.booleans() | numbers | st.floats(allow_nan=False) | text,

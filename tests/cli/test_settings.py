@@ -72,6 +72,7 @@ BAD = {
     "eip_role_arn": ["arn:aws:iam::111122223333:user/x"],
     "eip_external_id": ["tenant<7>"],
     "allow_unknown_regions": ["maybe"],
+    "advisories": ["maybe"],
     "allow_http_endpoints": ["https"],
     "owner_id": ["Upper", "seventeen-letters", "under_score"],
     "accept_owner_ids": ["old,Old"],

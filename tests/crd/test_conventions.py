@@ -15,6 +15,7 @@ import yaml
 from mailegress.api import conditions, limits, names
 from mailegress.api.status import (
     AddressStatus,
+    Advisory,
     Condition,
     FormerRecord,
     ForwardStatus,
@@ -223,12 +224,13 @@ SELECTOR_FIELDS = {kind.value for kind in SelectorKind} | {"region"}
         (SPEC["properties"]["elasticIPs"]["items"], SELECTOR_FIELDS),
         (SPEC["properties"]["forward"], model_fields(Forward)),
         (STATUS, model_fields(Status) | {"display"}),
-        (STATUS["properties"]["display"], {"addresses", "ptr"}),
+        (STATUS["properties"]["display"], {"addresses", "ptr", "advisories"}),
         (STATUS["properties"]["zone"], model_fields(ZoneStatus)),
         (STATUS["properties"]["forward"], model_fields(ForwardStatus)),
         (STATUS["properties"]["formerRecords"]["items"], model_fields(FormerRecord)),
         (STATUS["properties"]["addresses"]["items"], model_fields(AddressStatus)),
         (STATUS["properties"]["conditions"]["items"], model_fields(Condition)),
+        (STATUS["properties"]["advisories"]["items"], model_fields(Advisory)),
     ],
     ids=[
         "spec",
@@ -241,6 +243,7 @@ SELECTOR_FIELDS = {kind.value for kind in SelectorKind} | {"region"}
         "formerRecords[]",
         "addresses[]",
         "conditions[]",
+        "advisories[]",
     ],
 )
 def test_the_schema_and_the_model_have_the_same_fields(schema: Schema, wanted: set[str]) -> None:
@@ -277,6 +280,13 @@ BOUNDS = {
     "status.publicIPs[]": limits.IDENTIFIER_LENGTH,
     "status.display.addresses": limits.DISPLAY_ADDRESSES_LENGTH,
     "status.display.ptr": limits.WORD_LENGTH,
+    "status.display.advisories": limits.DISPLAY_ADVISORIES_LENGTH,
+    "status.advisories": limits.ADVISORIES,
+    "status.advisories[].code": limits.REASON_LENGTH,
+    "status.advisories[].severity": limits.WORD_LENGTH,
+    "status.advisories[].message": limits.MESSAGE_LENGTH,
+    "status.advisories[].addresses": limits.ADDRESSES,
+    "status.advisories[].addresses[]": limits.IDENTIFIER_LENGTH,
     "status.zone.id": limits.IDENTIFIER_LENGTH,
     "status.zone.name": limits.STATUS_NAME_LENGTH,
     "status.zone.accountID": limits.IDENTIFIER_LENGTH,

@@ -14,7 +14,7 @@ from scripts import reference
 
 ROOT = Path(__file__).parents[2]
 PARTS_OF_THE_REFERENCE = {"spec", "status", "columns", "conditions", "reasons", "settings", "metrics", "rbac"}
-PARTS_OF_THE_REFERENCE |= {"policy-spec", "policy-status", "policy-columns"}
+PARTS_OF_THE_REFERENCE |= {"policy-spec", "policy-status", "policy-columns", "advisories"}
 
 
 def page(name: str) -> str:

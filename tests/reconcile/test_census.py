@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+from mailegress.api.advisories import Severity
 from mailegress.api.conditions import PENDING_TIME
-from mailegress.api.status import AddressStatus, Condition, ForwardStatus, Status, initial_status
+from mailegress.api.status import AddressStatus, Advisory, Condition, ForwardStatus, Status, initial_status
 from mailegress.telemetry.condition_counts import ConditionCounts
 
 NOON = "2026-01-31T12:00:00Z"
@@ -81,6 +82,20 @@ def test_an_address_dangles_while_it_is_lost_and_in_the_a_record() -> None:
     for forward, dangling in ((both, 1.0), (one, 0.0), (None, 0.0), (both, 1.0)):
         counted.put("a", status("False", "AddressLost", addresses=(lost, held), forward=forward))
         assert counted.dangling() == dangling
+
+
+def test_an_object_counts_once_for_each_code_of_its_advisories() -> None:
+    counted = condition_counts()
+    generic = Advisory("GenericName", Severity.WARNING, "one")
+    twice = (generic, replace(generic, message="two"), Advisory("ApexName", Severity.INFO, "three"))
+    counted.put("a", status("True", "Ready", advisories=twice))
+    counted.put("b", status("True", "Ready", advisories=(generic,)))
+    assert counted.by_advisory() == {"GenericName": 2.0, "ApexName": 1.0}
+    assert counted.by_reason() == {"Ready": 2.0}
+    counted.put("a", status("True", "Ready"))
+    counted.drop("b")
+    assert counted.by_advisory() == {}
+    assert counted.by_reason() == {"Ready": 1.0}
 
 
 def test_ten_thousand_objects_cost_a_scrape_no_more_than_their_different_answers() -> None:

@@ -1,4 +1,4 @@
-"""What ``kubectl get`` prints of the addresses and their PTRs. Derived from the status, never read back."""
+"""What ``kubectl get`` prints of addresses, PTRs and advisories. Derived from the status, never read back."""
 
 from __future__ import annotations
 
@@ -29,3 +29,8 @@ def ptr_column(hostname: str | None, pointers: Sequence[tuple[str | None, str | 
     if done:
         return f"{done}/{len(pointers)}"
     return "other-name" if all(ptr for ptr, _ in pointers) else "not-set"
+
+
+def advisories_column(codes: Sequence[str]) -> str:
+    """Return the codes of the advisories, each once, in their order: ``GenericName,AddressNotAttached``."""
+    return ",".join(dict.fromkeys(codes))

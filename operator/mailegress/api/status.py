@@ -10,7 +10,8 @@ from enum import StrEnum
 from typing import Final
 
 from mailegress.api import conditions, limits, reasons
-from mailegress.api.display import addresses_column, ptr_column
+from mailegress.api.advisories import Severity
+from mailegress.api.display import addresses_column, advisories_column, ptr_column
 from mailegress.api.text import clean_text
 
 Json = dict[str, object]
@@ -217,6 +218,44 @@ class ForwardStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Advisory:
+    """One piece of advice, see ``api/advisories.py``. `addresses`: those that it is about; empty = the hostname."""
+
+    code: str
+    severity: Severity
+    message: str
+    addresses: tuple[str, ...] = ()
+
+    @property
+    def order(self) -> tuple[bool, str, str]:
+        """Warnings first."""
+        return (self.severity is not Severity.WARNING, self.code, self.message)
+
+    def to_dict(self) -> Json:
+        """Return the stored form; empty if code or message is missing."""
+        code = clean_text(self.code, limits.REASON_LENGTH)
+        message = clean_text(self.message, limits.MESSAGE_LENGTH)
+        addresses = _cut_all(self.addresses, limits.ADDRESSES)
+        stored: Json = {
+            "code": code,
+            "severity": self.severity.value,
+            "message": message,
+            "addresses": addresses,
+        }
+        return _compact(stored) if code and message else {}
+
+    @classmethod
+    def from_dict(cls, value: object) -> "Advisory | None":
+        """Read a stored entry; None if code, severity or message is missing."""
+        stored = _mapping(value)
+        code, message = _string(stored, "code"), _string(stored, "message")
+        severity = _string(stored, "severity")
+        if code is None or message is None or severity not in set(Severity):
+            return None
+        return cls(code, Severity(severity), message, _strings(stored, "addresses"))
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """The whole status. The default is that of an object nobody has looked at, without conditions."""
 
@@ -229,6 +268,7 @@ class Status:
     addresses: tuple[AddressStatus, ...] = ()
     last_handled_reconcile_at: str | None = None
     conditions: tuple[Condition, ...] = ()
+    advisories: tuple[Advisory, ...] = ()
 
     def to_dict(self) -> Json:
         """Return the one stored form of this status: within every bound, conditions in order and one of each
@@ -247,6 +287,9 @@ class Status:
                     ][: limits.FORMER_RECORDS],
                     "addresses": [entry for entry in map(AddressStatus.to_dict, self.addresses) if entry][
                         : limits.STATUS_ADDRESSES
+                    ],
+                    "advisories": [entry for entry in map(Advisory.to_dict, self.advisories) if entry][
+                        : limits.ADVISORIES
                     ],
                     "lastHandledReconcileAt": _cut(
                         self.last_handled_reconcile_at, limits.RECONCILE_REQUEST_LENGTH
@@ -291,6 +334,9 @@ class Status:
             ),
             addresses=tuple(
                 a for a in map(AddressStatus.from_dict, _list(stored, "addresses")) if a is not None
+            ),
+            advisories=tuple(
+                a for a in map(Advisory.from_dict, _list(stored, "advisories")) if a is not None
             ),
             last_handled_reconcile_at=_string(stored, "lastHandledReconcileAt"),
             conditions=tuple(
@@ -369,10 +415,12 @@ def _display(stored: Mapping[str, object]) -> Json:
     public_ips = _strings(stored, "publicIPs")
     entries = map(_mapping, _list(stored, "addresses"))
     pointers = [(_string(e, "ptr"), _string(e, "iprev")) for e in entries if e.get("publicIP") in public_ips]
+    codes = [_string(_mapping(entry), "code") or "" for entry in _list(stored, "advisories")]
     return _compact(
         {
             "addresses": clean_text(addresses_column(public_ips), limits.DISPLAY_ADDRESSES_LENGTH),
             "ptr": ptr_column(_string(stored, "hostname"), pointers),
+            "advisories": clean_text(advisories_column(codes), limits.DISPLAY_ADVISORIES_LENGTH),
         }
     )
 

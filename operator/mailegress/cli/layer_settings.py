@@ -82,6 +82,7 @@ def reconcile_settings(settings: Settings, owner_id: str) -> ReconcileSettings:
         retry_seconds=settings.retry_seconds,
         retry_max_seconds=settings.retry_max_seconds,
         blocked_seconds=settings.blocked_seconds,
+        advisories=settings.advisories,
     )
 
 

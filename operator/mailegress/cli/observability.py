@@ -77,6 +77,12 @@ def register_gauges(
         condition_counts.by_condition,
     )
     metrics.gauge_by(
+        "mailegress_advisories",
+        "MailEgresses with an advisory, by its code.",
+        "code",
+        condition_counts.by_advisory,
+    )
+    metrics.gauge_by(
         "mailegress_not_ready_seconds",
         "Longest time in seconds that any MailEgress has not been Ready, by reason of Ready.",
         "reason",

@@ -136,6 +136,13 @@ class Settings:
         _OWN,
     )
 
+    advisories: bool = _setting(
+        "on",
+        "off = no advice about mail delivery in the status, and no DNS questions for it.",
+        values.switch,
+        _OWN,
+    )
+
     resync_seconds: float = _setting(
         "600",
         "Seconds between checks of a MailEgress that is up to date, changed at random by up to 10 %.",

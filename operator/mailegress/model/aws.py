@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mailegress.model.facts import Fault
@@ -89,12 +89,20 @@ class RegionView:
     ptr_supported: bool = True
     """False where the region's partition has no API for PTRs (GovCloud, ISO)."""
     _by_ip: dict[str, Eip] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _by_attachment: dict[str, list[Eip]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def by_ip(self, public_ip: str) -> Eip | None:
         if len(self._by_ip) != len(self.eips):
             # Built on first use: most readings are replaced before anybody asks by address.
             self._by_ip.update({e.public_ip: e for e in self.eips.values()})
         return self._by_ip.get(public_ip)
+
+    def attached(self, to: str) -> Sequence[Eip]:
+        """The EIPs that are attached to a NAT gateway, an instance or a network interface."""
+        if not self._by_attachment:
+            for eip in self.eips.values():
+                self._by_attachment.setdefault(eip.attached_to, []).append(eip)
+        return self._by_attachment.get(to, ()) if to else ()
 
 
 class Absence(enum.Enum):

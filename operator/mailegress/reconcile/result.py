@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from mailegress.api.conditions import FALSE, TRUE, UNKNOWN
 from mailegress.api.reasons import Reason
-from mailegress.api.status import AddressStatus, FormerRecord, ForwardStatus, ZoneStatus
+from mailegress.api.status import AddressStatus, Advisory, FormerRecord, ForwardStatus, ZoneStatus
 from mailegress.model.aws import Change
 from mailegress.model.dns import Delegated
 from mailegress.model.facts import NO_LIMIT, ErrorKind, Fault, WriteState
@@ -254,6 +254,8 @@ class Plan:
     delegated: Delegated | None = None
     """What is known of the parent now; None: nothing new."""
     former_records: tuple[FormerRecord, ...] = ()
+    advisories: tuple[Advisory, ...] = ()
+    """Advice about mail delivery. No condition depends on it."""
     notices: tuple[Notice, ...] = ()
     blocked_on: frozenset[str] | None = frozenset()
     """UIDs of the CRs whose release this one waits for; None while the claims are still being looked into."""

@@ -46,6 +46,8 @@ class ReconcileSettings:
     retry_max_seconds: float = 300
     quiet_seconds: float = 5
     """A status that only tells of a step under way is written when it has stood for so long."""
+    advisories: bool = True
+    """Whether the status has advice about mail delivery."""
     blocked_seconds: float = 60
     """Pause before something that must change outside the operator is read again."""
 

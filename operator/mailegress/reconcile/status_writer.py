@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mailegress.api import reasons
+from mailegress.api.advisories import Severity
 from mailegress.api.conditions import ACCEPTED, READY, RECONCILING, STALLED, TRUE, UNKNOWN
 from mailegress.api.reasons import ALL_REASONS
 from mailegress.api.status import Condition, Status
@@ -88,6 +89,7 @@ class StatusWriter:
         self._objects.seen(stored)
         self._log(memory.key, obj, status)
         await self._send_transitions(body, obj, status)
+        await self._send_advisories(body, obj, status)
         await self.send_notices(body, plan)
         # The next write must name the version that this write made.
         return Written(replace(obj, meta=parse_meta(stored)))
@@ -198,6 +200,18 @@ class StatusWriter:
             warning = condition.status != TRUE and condition.reason not in summarise.TRANSITIONAL
             await self._kube.emit(
                 body, warning=warning, reason=condition.reason, message=condition.message, action="Reconcile"
+            )
+
+    async def _send_advisories(self, body: Mapping[str, Any], obj: MailEgress, status: Status) -> None:
+        """One Event for each advisory whose code was not in the status before."""
+        known = {advisory.code for advisory in obj.status.advisories}
+        for advisory in status.advisories:
+            if advisory.code in known:
+                continue
+            known.add(advisory.code)
+            warning = advisory.severity is Severity.WARNING
+            await self._kube.emit(
+                body, warning=warning, reason=advisory.code, message=advisory.message, action="Reconcile"
             )
 
     async def send_notices(self, body: Mapping[str, Any], plan: Plan) -> None:

@@ -148,6 +148,7 @@ def compose(
         forward=plan.forward,
         former_records=plan.former_records,
         addresses=plan.addresses,
+        advisories=plan.advisories,
         last_handled_reconcile_at=handled,
         conditions=tuple(
             Condition(kind, f.status, f.reason, f.message, generation, _since(obj, kind, f, now))

@@ -1,4 +1,4 @@
-"""How many MailEgresses there are by what their conditions say, for the metrics.
+"""How many MailEgresses there are by what their conditions and advisories say, for the metrics.
 
 Kept up to date as conditions change: a pass that changes nothing costs one comparison, and a scrape as many steps as
 there are different answers, not objects.
@@ -18,9 +18,14 @@ Said = tuple[tuple[str, str, str], ...]
 """(type, status, reason) of each condition of one object."""
 
 
+Codes = tuple[str, ...]
+"""The codes of one object's advisories, each once."""
+
+
 @dataclass(slots=True)
 class _Shape:
     said: Said
+    codes: Codes
     objects: int = 0
 
 
@@ -29,7 +34,7 @@ class ConditionCounts:
 
     def __init__(self, timestamp: Callable[[], str]) -> None:
         self._timestamp = timestamp
-        self._shapes: dict[Said, _Shape] = {}
+        self._shapes: dict[tuple[Said, Codes], _Shape] = {}
         self._of: dict[str, _Shape] = {}
         self._not_ready: dict[str, tuple[str, float]] = {}
         self._dangling: dict[str, int] = {}
@@ -37,10 +42,11 @@ class ConditionCounts:
     def put(self, uid: str, status: Status) -> None:
         """What is known of an object now."""
         said = tuple((c.type, c.status, c.reason) for c in status.conditions)
+        codes = tuple(dict.fromkeys(advisory.code for advisory in status.advisories))
         known = self._of.get(uid)
-        if known is None or known.said != said:
+        if known is None or known.said != said or known.codes != codes:
             self._leave(uid)
-            shape = self._of[uid] = self._shapes.setdefault(said, _Shape(said))
+            shape = self._of[uid] = self._shapes.setdefault((said, codes), _Shape(said, codes))
             shape.objects += 1
             self._note_ready(uid, status.condition(READY))
         if dangling := _dangling(status):
@@ -72,6 +78,14 @@ class ConditionCounts:
                 counts[reason] = counts.get(reason, 0.0) + objects
         return counts
 
+    def by_advisory(self) -> dict[str, float]:
+        """Objects by the code of an advisory."""
+        counts: dict[str, float] = {}
+        for shape in self._shapes.values():
+            for code in shape.codes:
+                counts[code] = counts.get(code, 0.0) + shape.objects
+        return counts
+
     def not_ready_seconds(self) -> dict[str, float]:
         """By reason of Ready: for how long the object that has not been ready the longest has not been."""
         now = _seconds(self._timestamp())
@@ -91,7 +105,7 @@ class ConditionCounts:
         if shape is not None:
             shape.objects -= 1
             if not shape.objects:
-                del self._shapes[shape.said]
+                del self._shapes[shape.said, shape.codes]
 
     def _note_ready(self, uid: str, ready: Condition | None) -> None:
         if ready is None or ready.status == TRUE:

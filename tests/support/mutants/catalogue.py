@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.support.mutants.advice import ADVICE
 from tests.support.mutants.bounds import BOUNDS
 from tests.support.mutants.dnsbounds import DNS_BOUNDS
 from tests.support.mutants.hidden import HIDDEN
@@ -13,4 +14,4 @@ from tests.support.mutants.safety import SAFETY
 INVARIANTS = (*(f"S{n}" for n in range(1, 14)), *(f"E{n}" for n in range(1, 10)))
 """As ``docs/guarantees.md`` states them."""
 
-MUTANTS: tuple[Mutant, ...] = (*SAFETY, *HIDDEN, *RULES, *LIVENESS, *BOUNDS, *DNS_BOUNDS)
+MUTANTS: tuple[Mutant, ...] = (*SAFETY, *HIDDEN, *RULES, *LIVENESS, *BOUNDS, *DNS_BOUNDS, *ADVICE)

@@ -22,6 +22,7 @@ the guarantees that it keeps (``docs/guarantees.md``). The rules are pure: they 
 ``finalizer``        when the finalizer is added and removed
 ``suspend``          what ``suspend`` holds back
 ``status_fields``    what the status shows besides the conditions
+``advisories``       advice about mail delivery, on which no condition depends
 ===================  ==================================================================================
 """
 
@@ -38,6 +39,7 @@ from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import Finding, Plan, bad, good, unknown
 from mailegress.reconcile.rules import (
     a_record,
+    advisories,
     confirmations,
     deletion,
     finalizer,
@@ -87,7 +89,9 @@ def plan(observed: Observed) -> Plan:
     }
     _tell_unseen(observed, builder, targets, shown.former, findings)
     # Held back by suspend, or preceded by the finalizer.
-    return _finish(observed, builder, targets, claims, record, findings, owed, shown)  # S8
+    finished = _finish(observed, builder, targets, claims, record, findings, owed, shown)  # S8
+    # After everything else is decided: nothing depends on it.
+    return replace(finished, advisories=advisories.advise(observed, targets, claims, zone))  # S7 E3
 
 
 def _record(
@@ -235,6 +239,7 @@ def refuse(observed: Observed, why: str) -> Plan:
         zone=kept.zone,
         forward=kept.forward,
         former_records=kept.former.places,
+        advisories=advisories.as_stored(observed),
         standing=Standing(able=False),
     )
 

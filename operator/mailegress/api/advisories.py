@@ -1,0 +1,77 @@
+"""Every advisory: what it reports, what is wanted instead, and what the user does about it.
+
+An advisory is advice about mail delivery. It never affects a condition. Codes are API and are not renamed. An Event
+about an advisory has its code as reason.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+
+class Severity(StrEnum):
+    """Warning: receivers score or refuse mail for it. Info: worth knowing, and often intended."""
+
+    INFO = "Info"
+    WARNING = "Warning"
+
+
+@dataclass(frozen=True, slots=True)
+class AdvisoryCode:
+    """One advisory: what was found, what is wanted instead, and who does what about it."""
+
+    name: str
+    found: str
+    wanted: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+_registry: dict[str, AdvisoryCode] = {}
+
+
+def _code(name: str, found: str, wanted: str, remedy: str) -> AdvisoryCode:
+    if name in _registry:
+        raise ValueError(f"advisory {name} is defined twice")
+    return _registry.setdefault(name, AdvisoryCode(name, found, wanted, remedy))
+
+
+GENERIC_NAME = _code(
+    "GenericName",
+    "The hostname looks like the name of a shared or dynamic address. The default rules of rspamd (0.5 to 3.0 points) "
+    "or SpamAssassin (RDNS_DYNAMIC) score it, or it contains one of the addresses.",
+    "A name that neither filter scores, without the address in it.",
+    "Choose a name such as mta-a.example.com, smtp-out-1.example.com or o1.mail.example.com.",
+)
+APEX_NAME = _code(
+    "ApexName",
+    "The hostname is the name of a whole domain: it has two labels, or it is the name of the DNS zone.",
+    "A name of its own for the mail server, below the domain.",
+    "Choose a name below it, such as mta.example.com.",
+)
+MANY_ADDRESSES = _code(
+    "ManyAddresses",
+    "The A record has so many addresses that a reply with all of them is larger than 512 bytes.",
+    "A reply of at most 512 bytes, which every resolver can receive without EDNS and TCP.",
+    "Split the addresses over several hostnames, each with a MailEgress of its own.",
+)
+ADDRESS_NOT_ATTACHED = _code(
+    "AddressNotAttached",
+    "An Elastic IP is attached to nothing, so no mail can leave from it.",
+    "The Elastic IP attached to the NAT gateway, instance or network interface that sends the mail.",
+    "Attach the Elastic IP, or remove it from spec.elasticIPs.",
+)
+SIBLING_ADDRESS = _code(
+    "SiblingAddress",
+    "The NAT gateway, instance or network interface of an address has another Elastic IP that no MailEgress selects. "
+    "Mail may leave from it as well.",
+    "Each Elastic IP from which mail may leave has a MailEgress.",
+    "Select the NAT gateway or instance instead of single addresses, or add the address to spec.elasticIPs.",
+)
+
+ALL_ADVISORIES: Final[Mapping[str, AdvisoryCode]] = MappingProxyType(_registry)
+"""Every code, by name."""
