@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from mailegress.api.advisories import Severity
 from mailegress.api.names import CATEGORY
 from mailegress.api.status import (
     AddressStatus,
+    Advisory,
     Condition,
     ForwardStatus,
     PtrOrigin,
@@ -128,6 +130,7 @@ def test_a_ready_object_shows_its_values_in_columns(api: ControlPlane, namespace
                 ("Resolved", "FCrDNSPass"),
             ]
         ),
+        advisories=(Advisory("GenericName", Severity.WARNING, "A name.", ("203.0.113.10",)),),
     )
     put_status(api, namespace, ready.to_dict())
     body = read(api, namespace)
@@ -138,8 +141,8 @@ def test_a_ready_object_shows_its_values_in_columns(api: ControlPlane, namespace
     narrow = table(api, namespace)[1]
     assert narrow[2:7] == ["203.0.113.10,203.0.113.11", "True", "set", "True", "Ready"]
     header, wide = table(api, namespace, "-o", "wide")
-    assert header[8:] == ["ACCEPTED", "RESOLVED", "ZONE", "SUSPEND", "MESSAGE"]
-    assert wide[8:] == ["True", "True", "example.com", "false", "All is right."]
+    assert header[8:] == ["ACCEPTED", "RESOLVED", "ZONE", "ADVISORIES", "SUSPEND", "MESSAGE"]
+    assert wide[8:] == ["True", "True", "example.com", "GenericName", "false", "All is right."]
 
 
 def test_a_status_full_of_hostile_text_can_be_stored(api: ControlPlane, namespace: str) -> None:
