@@ -237,7 +237,7 @@ def command_options(program: str, name: str) -> str:
     for option in command.params:
         shown = ", ".join(f"`{text}`" for text in (*option.opts, *option.secondary_opts))
         argument = option.param_type_name == "argument"
-        default = "" if option.default in (None, "", (), []) or argument else str(option.default)
+        default = "" if option.default in (None, "", (), [], False) or argument else str(option.default)
         rows.append(
             (
                 f"`{option.metavar}`" if argument else shown,
@@ -247,6 +247,13 @@ def command_options(program: str, name: str) -> str:
             )
         )
     return table(("option", "variable", "default", "meaning"), rows)
+
+
+def command_flags() -> frozenset[str]:
+    """Every long option of the commands for people."""
+    made = generators()
+    tables = (make() for name, make in made.items() if name.startswith("cli-"))
+    return frozenset(re.findall(r"`(--[a-z-]+)`", "".join(tables)))
 
 
 def rights() -> str:
@@ -358,6 +365,8 @@ def generators() -> dict[str, Callable[[], str]]:
         "settings": settings,
         "metrics": metrics,
         "cli-check": lambda: command_options("mailegress.cli.main", "check"),
+        "cli-status": lambda: command_options("mailegress.tools.plugin.main", "status"),
+        "cli-reconcile": lambda: command_options("mailegress.tools.plugin.main", "reconcile"),
         "rbac": rights,
     }
     for policy in sorted(IAM.glob("*.json")):

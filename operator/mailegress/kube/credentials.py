@@ -49,6 +49,8 @@ class Credentials:
     client_certificate: tuple[str, str] | None = field(default=None, repr=False)
     """PEM of the certificate and of its key."""
     exec_plugin: ExecPlugin | None = None
+    namespace: str = "default"
+    """The one that commands for people mean if none is named."""
     _read: tuple[tuple[int, int, int], str] | None = field(default=None, repr=False)
 
     async def headers(self) -> Mapping[str, str]:
@@ -196,8 +198,13 @@ def in_cluster(environ: Mapping[str, str] = os.environ, directory: Path = SERVIC
             f"the cluster's certificate authority {ca} is missing; mount it beside the token"
         )
     server = f"https://{f'[{host}]' if ':' in host else host}:{port}"
+    own = directory / "namespace"
     return Credentials(
-        server=server, ca_file=str(ca), token_file=token, proxy=proxies.from_environment(server, environ)
+        server=server,
+        ca_file=str(ca),
+        token_file=token,
+        proxy=proxies.from_environment(server, environ),
+        namespace=own.read_text().strip() if own.is_file() else "default",
     )
 
 
@@ -245,6 +252,7 @@ def kubeconfig(
         basic=basic,
         client_certificate=(certificate, key) if certificate is not None and key is not None else None,
         exec_plugin=_exec(user["exec"], path) if user.get("exec") else None,
+        namespace=str(scope.get("namespace") or "default"),
     )
 
 

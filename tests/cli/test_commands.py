@@ -1,4 +1,4 @@
-"""`mailegress check` as it is installed: what it starts, and what it says of wrong usage."""
+"""The commands for people as they are installed: what it starts, and what it says of wrong usage."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
-PROGRAM = Path(sys.executable).parent / "mailegress"
+BIN = Path(sys.executable).parent
 
 
 @pytest.mark.parametrize("arguments", [[], ["--resync-seconds", "45"]])
@@ -42,16 +42,26 @@ def test_wrong_usage_says_what_to_give(command: Command, arguments: list[str], s
     assert says in result.stderr
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["check", "--help"]])
-def test_help_comes_at_once(arguments: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("program", "arguments"),
+    [
+        ("mailegress", ["--help"]),
+        ("mailegress", ["check", "--help"]),
+        ("kubectl-mailegress", ["--help"]),
+        ("kubectl-mailegress", ["status", "--help"]),
+    ],
+)
+def test_help_comes_at_once(program: str, arguments: list[str]) -> None:
     """It takes less than half a second of processor time; the fastest of five runs counts."""
     times = []
     for _ in range(5):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        done = subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, timeout=60, check=True)
+        done = subprocess.run(
+            [BIN / program, *arguments], capture_output=True, text=True, timeout=60, check=True
+        )
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-        assert "check" in done.stdout
+        assert "Usage" in done.stdout
     assert min(times) < 0.5, times
 
 
@@ -60,6 +70,8 @@ def test_help_comes_at_once(arguments: list[str]) -> None:
     [
         ("import mailegress.cli.main", {"boto3", "botocore", "kopf", "aiohttp", "dns"}),
         ("import mailegress.tools.check.command", {"boto3", "botocore", "kopf", "aiohttp", "kubernetes"}),
+        ("import mailegress.tools.plugin.main", {"boto3", "botocore", "kopf", "aiohttp", "dns", "rich"}),
+        ("import mailegress.tools.plugin.status", {"boto3", "botocore", "kopf", "dns", "rich"}),
     ],
 )
 def test_what_is_not_asked_is_not_imported(code: str, unwanted: set[str]) -> None:

@@ -1,0 +1,146 @@
+"""The program ``kubectl-mailegress``, which kubectl finds on PATH as ``kubectl mailegress``."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Coroutine
+from typing import Annotated, Any
+
+import typer
+
+PROGRAM = "kubectl mailegress"
+
+app = typer.Typer(
+    name=PROGRAM,
+    help="Read MailEgresses, and ask the operator to reconcile, suspend or resume them, with your own rights.",
+    no_args_is_help=True,
+    # kubectl completes plugins in another way: see completion.py.
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    # Without it, --help does not wait for rich.
+    rich_markup_mode=None,
+)
+
+Name = Annotated[str, typer.Argument(help="Name of a MailEgress.", metavar="NAME", show_default=False)]
+Names = Annotated[
+    list[str], typer.Argument(help="Names of MailEgresses.", metavar="NAME...", show_default=False)
+]
+Namespace = Annotated[
+    str | None,
+    typer.Option(
+        "--namespace", "-n", help="Namespace. Default: that of the kubeconfig's context.", metavar="NAMESPACE"
+    ),
+]
+Kubeconfig = Annotated[
+    str | None,
+    typer.Option(help="Kubeconfig file. Default: KUBECONFIG, else ~/.kube/config.", metavar="FILE"),
+]
+Context = Annotated[
+    str | None, typer.Option(help="Context of the kubeconfig. Default: its current one.", metavar="CONTEXT")
+]
+
+
+@app.command(
+    epilog="Examples: kubectl mailegress status -A; kubectl mailegress status outbound -n mail --watch"
+)
+def status(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="Name of a MailEgress. Default: all.", metavar="NAME", show_default=False),
+    ] = None,
+    namespace: Namespace = None,
+    all_namespaces: Annotated[
+        bool, typer.Option("--all-namespaces", "-A", help="Every namespace, not only one.")
+    ] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="Print it again whenever it changes, until Ctrl-C.")
+    ] = False,
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="text, or json for programs.", metavar="text|json")
+    ] = "text",
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+) -> None:
+    """Show MailEgresses: one sentence, then per address what is wanted, what AWS has and what DNS answers.
+
+    Exit code: 0 = shown, 1 = the cluster cannot be read or there is no such object, 2 = wrong usage.
+    """
+    if output not in ("text", "json"):
+        _refuse(f"--output {output!r} is not known; give text or json")
+    if all_namespaces and (name is not None or namespace is not None):
+        _refuse("-A shows all objects; give it without a name and without -n")
+    from mailegress.tools.plugin import status as shown
+
+    _run(
+        shown.show(
+            shown.Wanted(name, namespace, all_namespaces),
+            kubeconfig,
+            context,
+            watch=watch,
+            as_json=output == "json",
+        )
+    )
+
+
+@app.command(epilog="Example: kubectl mailegress reconcile outbound -n mail")
+def reconcile(
+    names: Names, namespace: Namespace = None, kubeconfig: Kubeconfig = None, context: Context = None
+) -> None:
+    """Let the operator read everything about a MailEgress again at once."""
+    _change("reconcile", names, namespace, kubeconfig, context)
+
+
+@app.command(epilog="Example: kubectl mailegress suspend outbound -n mail")
+def suspend(
+    names: Names, namespace: Namespace = None, kubeconfig: Kubeconfig = None, context: Context = None
+) -> None:
+    """Hold back every write to AWS for a MailEgress (spec.suspend). The status stays up to date."""
+    _change("suspend", names, namespace, kubeconfig, context)
+
+
+@app.command(epilog="Example: kubectl mailegress resume outbound -n mail")
+def resume(
+    names: Names, namespace: Namespace = None, kubeconfig: Kubeconfig = None, context: Context = None
+) -> None:
+    """End a suspension."""
+    _change("resume", names, namespace, kubeconfig, context)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    from mailegress import __version__
+
+    typer.echo(f"kubectl-mailegress {__version__}")
+
+
+def _change(
+    what: str, names: list[str], namespace: str | None, kubeconfig: str | None, context: str | None
+) -> None:
+    from mailegress.tools.plugin import changes
+
+    _run(changes.change(changes.Change(what), names, namespace, kubeconfig, context))
+
+
+def _run(work: Coroutine[Any, Any, int]) -> None:
+    """The exit code of a command; what it cannot do is one line on standard error."""
+    from mailegress.tools.plugin.cluster import Problem
+
+    try:
+        code = asyncio.run(work)
+    except Problem as problem:
+        typer.echo(f"{PROGRAM}: {problem}", err=True)
+        code = 1
+    except KeyboardInterrupt:
+        code = 0
+    except BrokenPipeError:
+        # Whoever read it has seen enough; the interpreter must not complain at its end either.
+        sys.stderr.close()
+        code = 0
+    raise typer.Exit(code)
+
+
+def _refuse(problem: str) -> None:
+    typer.echo(f"{PROGRAM}: {problem}", err=True)
+    raise typer.Exit(2)

@@ -1,0 +1,73 @@
+"""``kubectl mailegress status``: read, print, and with ``--watch`` again when something changed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from mailegress.tools import terminal
+from mailegress.tools.plugin import view
+from mailegress.tools.plugin.cluster import Cluster, reach
+from mailegress.tools.terminal import Block, Text
+
+POLL_SECONDS = 2.0
+"""Between two readings of ``--watch``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to show; without a name all of the namespace, or of all namespaces."""
+
+    name: str | None
+    namespace: str | None
+    everywhere: bool
+
+
+async def show(
+    wanted: Wanted, kubeconfig: str | None, context: str | None, *, watch: bool, as_json: bool
+) -> int:
+    """The exit code. Errors: :class:`~mailegress.tools.plugin.cluster.Problem`."""
+    async with reach(kubeconfig, context) as cluster:
+        printed = ""
+        while True:
+            views = await _read(cluster, wanted)
+            # What is the same but for its age is not printed again.
+            state = json.dumps(view.document(views))
+            if state != printed:
+                if printed and not as_json:
+                    terminal.show((Text(""),))
+                printed = state
+                _print(views, as_json=as_json, one=wanted.name is not None)
+            if not watch:
+                return 0
+            await asyncio.sleep(POLL_SECONDS)
+
+
+async def _read(cluster: Cluster, wanted: Wanted) -> list[view.View]:
+    namespace = None if wanted.everywhere else wanted.namespace or cluster.namespace
+    now = datetime.now(UTC)
+    if wanted.name is None or namespace is None:
+        return [view.view(body, (), now) for body in await cluster.objects(namespace)]
+    body = await cluster.object(namespace, wanted.name)
+    events = await cluster.events(namespace, str(body["metadata"]["uid"]))
+    return [view.view(body, events, now)]
+
+
+def _print(views: list[view.View], *, as_json: bool, one: bool) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(view.document(views), indent=2) + "\n")
+    elif one:
+        terminal.show(view.blocks(views[0]))
+    else:
+        terminal.show(_list(views))
+    sys.stdout.flush()
+
+
+def _list(views: list[view.View]) -> Iterable[Block]:
+    if not views:
+        return (Text("There is no MailEgress. List all namespaces with -A."),)
+    return view.overview(views)
