@@ -89,6 +89,7 @@ statuses = st.builds(
     maybe,
     st.lists(conditions, max_size=12).map(tuple),
     st.lists(advisories, max_size=18).map(tuple),
+    maybe,
 )
 json_values = st.recursive(
     st.none() | st.booleans() | numbers | st.floats(allow_nan=False) | text,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mailegress.api.names import FINALIZER
+from mailegress.api.policy import PolicyMode
 from mailegress.api.status import Status
 from mailegress.api.types import MailEgress, parse_object
 from mailegress.model import ownership
@@ -41,6 +42,7 @@ from mailegress.reconcile import rules, summarise
 from mailegress.reconcile.claim_index import ClaimIndex, Standing
 from mailegress.reconcile.memory import Memory
 from mailegress.reconcile.observe import Observed
+from mailegress.reconcile.policy_index import PolicyIndex, Source
 from mailegress.reconcile.ports import Ports, Views
 from mailegress.reconcile.result import Finding, Plan
 from mailegress.reconcile.rules.record_changes import mark_set
@@ -285,6 +287,7 @@ class PlannerHarness:
     records: FakeRecords = field(default_factory=FakeRecords)
     writer: FakeWriter = field(default_factory=FakeWriter)
     claims: ClaimIndex = field(default_factory=ClaimIndex)
+    policies: PolicyIndex = field(default_factory=PolicyIndex)
     memories: dict[str, Memory] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -292,13 +295,25 @@ class PlannerHarness:
 
     @property
     def views(self) -> Views:
-        return Views(self.book, self.ptrs, self.zones, self.records, self.writer, self.dns, self.claims)
+        return Views(*self._fakes)
 
     @property
     def ports(self) -> Ports:
         """For a whole reconcile, by a test that has the commands replaced."""
-        fakes: Any = (self.book, self.ptrs, self.zones, self.records, self.writer, self.dns, self.claims)
-        return Ports(*fakes)
+        return Ports(*self._fakes)
+
+    @property
+    def _fakes(self) -> Any:
+        return (
+            self.book,
+            self.ptrs,
+            self.zones,
+            self.records,
+            self.writer,
+            self.dns,
+            self.claims,
+            self.policies,
+        )
 
     def eip(
         self,
@@ -324,8 +339,29 @@ class PlannerHarness:
         view = self.records.views.get((ZONE.id, hostname), NameView(hostname))
         self.dns.answers[hostname] = frozenset(v for r in view.of_type("A") for v in r.values)
 
+    def enforce(self, *policies: Mapping[str, Any], mode: PolicyMode = PolicyMode.ENFORCE) -> None:
+        """Judge by these policies from now on; all that is needed for it is known."""
+        self.settings = replace(self.settings, policy=mode)
+        self.policies = PolicyIndex(mode)
+        for source in Source:
+            self.policies.heard(source, self.now, listed=True)
+        self.change(*policies)
+
+    def change(self, *policies: Mapping[str, Any]) -> None:
+        """These are all policies now; the objects are judged anew."""
+        names = {policy["metadata"]["name"] for policy in policies}
+        gone = [known.name for known in self.policies.policies() if known.name not in names]
+        affected = {n for policy in policies for n in self.policies.put_policy(policy)}
+        affected |= {n for name in gone for n in self.policies.drop_policy(name)}
+        for uid in self.policies.objects(affected):
+            if self.policies.rejudge(uid):
+                self.claims.entitle(uid, self.policies.entitled(uid))
+
     def take(self, obj: MailEgress) -> MailEgress:
-        self.claims.put(f"{obj.meta.namespace}/{obj.meta.name}", obj)
+        key = f"{obj.meta.namespace}/{obj.meta.name}"
+        for uid in self.policies.put(key, obj):
+            self.claims.entitle(uid, self.policies.entitled(uid))
+        self.claims.put(key, obj, entitled=self.policies.entitled(obj.meta.uid))
         if self.claims.standing(obj.meta.uid) is None:
             # As after a pass over an object whose addresses are there.
             self.claims.stand(obj.meta.uid, Standing())
@@ -401,6 +437,17 @@ def body(
 def obj(hostname: str = "mta.example.com", eips: Sequence[Eip] = (), **more: Any) -> MailEgress:
     """A typed object that selects EIPs by allocation ID."""
     return parse_object(body(hostname, [{"allocationID": e.allocation_id} for e in eips], **more))
+
+
+def policy(name: str = "mail", **changes: Any) -> dict[str, Any]:
+    """A policy that allows everything to namespace ``mail``, with other fields in the spec; None removes one."""
+    spec: dict[str, Any] = {
+        "namespaces": {"names": ["mail"]},
+        "hostnames": {"suffixes": ["*"]},
+        "addresses": {"any": True},
+    }
+    spec = {field: value for field, value in (spec | changes).items() if value is not None}
+    return {"metadata": {"name": name}, "spec": spec}
 
 
 def verdict(plan: Plan, condition: str) -> Finding:

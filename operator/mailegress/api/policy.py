@@ -79,14 +79,16 @@ class Addresses:
     tags: tuple[tuple[str, str], ...] = ()
     regions: frozenset[str] = frozenset()
 
-    def allows(self, allocation_id: str, region: str, nat_gateway_id: str, tags: Mapping[str, str]) -> bool:
+    def allows(
+        self, allocation_id: str, region: str, nat_gateway_id: str, tags: Collection[tuple[str, str]]
+    ) -> bool:
         if self.regions and region not in self.regions:
             return False
         return (
             self.every
             or allocation_id in self.allocation_ids
             or (bool(nat_gateway_id) and nat_gateway_id in self.nat_gateway_ids)
-            or (bool(self.tags) and all(tags.get(key) == value for key, value in self.tags))
+            or (bool(self.tags) and all(pair in tags for pair in self.tags))
         )
 
 

@@ -150,6 +150,47 @@ REGION_NOT_CONFIGURED = _reason(
     "Correct the region, or add it to the operator's --regions.",
 )
 
+# Policies.
+NO_MATCHING_POLICY = _reason(
+    "NoMatchingPolicy",
+    (conditions.ACCEPTED,),
+    "The operator enforces policies, and no MailEgressPolicy selects the namespace of the object.",
+    "Ask the platform team for a MailEgressPolicy that selects the namespace.",
+)
+HOSTNAME_NOT_ALLOWED = _reason(
+    "HostnameNotAllowed",
+    (conditions.ACCEPTED,),
+    "No MailEgressPolicy of the namespace allows the hostname, or none allows it in this hosted zone. The name of a "
+    "zone must be allowed exactly.",
+    "Choose a hostname that is allowed, or ask the platform team to allow this one.",
+)
+MANAGEMENT_NOT_ALLOWED = _reason(
+    "ManagementNotAllowed",
+    (conditions.ACCEPTED,),
+    "The MailEgressPolicies that allow the hostname do not allow its spec.forward.management.",
+    "Set spec.forward.management to an allowed value, or ask the platform team to allow this one.",
+)
+ADDRESS_NOT_ALLOWED = _reason(
+    "AddressNotAllowed",
+    (conditions.ACCEPTED, *_BOTH),
+    "A selector resolves to an Elastic IP that no MailEgressPolicy allows together with the hostname, or to none; the "
+    "status does not show which. The address is not used; the others are.",
+    "Check the selector, or ask the platform team to allow the address.",
+)
+NAMESPACE_LIMIT = _reason(
+    "NamespaceLimit",
+    (conditions.ACCEPTED,),
+    "The namespace has more MailEgresses than its MailEgressPolicies allow. The oldest are served.",
+    "Delete MailEgresses that are not needed, or ask the platform team for a greater maxMailEgresses.",
+)
+RETAIN_NOT_ALLOWED = _reason(
+    "RetainNotAllowed",
+    (conditions.ACCEPTED,),
+    "The object is being deleted with spec.deletionPolicy Retain, and no MailEgressPolicy allows Retain for its "
+    "hostname. Nothing is removed until this is decided.",
+    "Set spec.deletionPolicy to Delete, or ask the platform team for a policy with allowRetain.",
+)
+
 # Elastic IPs.
 ADDRESS_NOT_FOUND = _reason(
     "AddressNotFound",

@@ -269,6 +269,8 @@ class Status:
     last_handled_reconcile_at: str | None = None
     conditions: tuple[Condition, ...] = ()
     advisories: tuple[Advisory, ...] = ()
+    policy: str | None = None
+    """The MailEgressPolicy that allows the object. Output only: never read to decide anything."""
 
     def to_dict(self) -> Json:
         """Return the one stored form of this status: within every bound, conditions in order and one of each
@@ -279,6 +281,7 @@ class Status:
             _compact(
                 {
                     "hostname": _cut(self.hostname, limits.DNS_NAME_LENGTH),
+                    "policy": _cut(self.policy, limits.DNS_NAME_LENGTH),
                     "publicIPs": _cut_all(self.public_ips, limits.ADDRESSES),
                     "zone": self.zone.to_dict() if self.zone else None,
                     "forward": self.forward.to_dict() if self.forward else None,
@@ -326,6 +329,7 @@ class Status:
         return cls(
             observed_generation=_integer(stored, "observedGeneration", -1),
             hostname=_string(stored, "hostname"),
+            policy=_string(stored, "policy"),
             public_ips=_strings(stored, "publicIPs"),
             zone=ZoneStatus.from_dict(stored.get("zone")),
             forward=ForwardStatus.from_dict(stored.get("forward")),

@@ -57,7 +57,9 @@ class Operator:
         self._metrics = Metrics()
         self._contact = LastContact(dependencies.clock)
         self._guard = leading.guard(settings, dependencies)
-        self._controller = Controller(dependencies.clock, WorkerSettings(count=settings.workers))
+        self._controller = Controller(
+            dependencies.clock, WorkerSettings(count=settings.workers), settings.policy
+        )
         self._kube = KubeClient(
             transport,
             clock=dependencies.clock,
@@ -124,7 +126,16 @@ class Operator:
         recorder = EventRecorder(self._kube, clock=outside.clock, sleep=outside.sleep)
         rules = layer_settings.reconcile_settings(settings, owner)
         reconciler = Reconciler(
-            Ports(aws.addresses, aws.ptrs, aws.zones, aws.records, aws.writer, dns, controller.claims),
+            Ports(
+                aws.addresses,
+                aws.ptrs,
+                aws.zones,
+                aws.records,
+                aws.writer,
+                dns,
+                controller.claims,
+                controller.policies,
+            ),
             controller,
             recorder,
             controller.burst,

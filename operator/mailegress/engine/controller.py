@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
+from mailegress.api.policy import PolicyMode
 from mailegress.api.types import parse_remains
 from mailegress.api.validation import InvalidObject
 from mailegress.engine.burst import CreationBurst
@@ -19,6 +20,7 @@ from mailegress.engine.queue import KeyedQueue, Priority
 from mailegress.engine.store import Store, Stored, object_key
 from mailegress.engine.workers import Workers, WorkerSettings
 from mailegress.reconcile.claim_index import ClaimIndex
+from mailegress.reconcile.policy_index import PolicyIndex
 from mailegress.reconcile.ports import Key
 from mailegress.telemetry.logs import about
 
@@ -38,9 +40,12 @@ class Reconciles(Protocol):
 class Controller:
     """Implements ``ObjectStore`` for the reconciler. ``clock``: monotonic seconds."""
 
-    def __init__(self, clock: Callable[[], float], settings: WorkerSettings) -> None:
+    def __init__(
+        self, clock: Callable[[], float], settings: WorkerSettings, policy: PolicyMode = PolicyMode.OFF
+    ) -> None:
         self.store = Store()
         self.claims = ClaimIndex()
+        self.policies = PolicyIndex(policy)
         self.burst = CreationBurst(clock)
         self.queue = KeyedQueue(clock)
         self.workers = Workers(self.queue, clock=clock, settings=settings)
@@ -140,11 +145,12 @@ class Controller:
         reported = True
         try:
             obj = new.parse()
-            rivals = self.claims.put(new.key, obj)
             reported = new.deleting or obj.status.observed_generation == obj.meta.generation
         except InvalidObject:
             # The operator does nothing for it any more, but what it holds remains its own.
-            rivals = self.claims.put(new.key, parse_remains(new.body()))
+            obj = parse_remains(new.body())
+        rivals = self.regrant(self.policies.put(new.key, obj))
+        rivals |= self.claims.put(new.key, obj, entitled=self.policies.entitled(new.uid))
         self.burst.seen(new.uid, reported=reported)
         self._wake_all(rivals)
         return True
@@ -154,7 +160,17 @@ class Controller:
         self.burst.gone(removed.uid)
         if self._reconciler is not None:
             self._reconciler.forget(removed.uid)
-        self._wake_all(self.claims.drop(removed.uid))
+        moved = self.policies.drop(removed.uid)
+        self._wake_all(self.claims.drop(removed.uid) | self.regrant(moved))
+
+    def regrant(self, uids: Iterable[str]) -> set[Key]:
+        """What policies grant to these objects has changed; whom that concerns comes back, they among them."""
+        keys = set()
+        for uid in uids:
+            keys |= self.claims.entitle(uid, self.policies.entitled(uid))
+            if (key := self.policies.key(uid)) is not None:
+                keys.add(key)
+        return keys
 
     def _wake_all(self, keys: set[Key]) -> None:
         for key in keys:

@@ -14,10 +14,11 @@ import heapq
 from bisect import bisect_left, insort
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from mailegress.api.names import FINALIZER
+from mailegress.api.status import PtrOrigin
 from mailegress.api.types import EipSelector, MailEgress, Management
 from mailegress.model.aws import Eip
 
@@ -36,6 +37,10 @@ class Standing:
     although no other object keeps it from anything; until its spec is edited)."""
     named: bool = True
     """No other object holds its hostname: with an address alone it could do nothing."""
+    allowed: bool = True
+    """No policy refuses the object for its hosted zone, which only its own reconcile knows."""
+    barred: tuple[EipSelector, ...] = ()
+    """Selectors that resolve to nothing but addresses that no policy allows: it does not stand in line for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,8 @@ class Claimant:
     deleting: bool
     leaving: bool
     """Being deleted and not done with it, under Observed: no mark tells of its claim, and a PTR of it may be reset."""
+    entitled: bool = True
+    """A policy allows it, or policies are not enforced. Otherwise it claims nothing, neither by age nor as a rival."""
 
     @property
     def order(self) -> tuple[str, str]:
@@ -140,8 +147,16 @@ class ClaimIndex:
         """Is this the UID of a live object?"""
         return uid in self._by_uid
 
-    def put(self, key: str, obj: MailEgress) -> set[str]:
+    def put(self, key: str, obj: MailEgress, *, entitled: bool = True) -> set[str]:
         """Take in an object; the keys of objects whose claims this may change come back."""
+        leaving = (
+            obj.meta.deletion_timestamp is not None
+            and obj.spec.forward.management is Management.OBSERVED
+            and FINALIZER in obj.meta.finalizers
+        )
+        if leaving and not entitled:
+            # Anybody may write the finalizer. Without a right, only a recorded PTR shows that one may be reset.
+            leaving = any(a.ptr_origin is PtrOrigin.MANAGED for a in obj.status.addresses)
         claimant = Claimant(
             uid=obj.meta.uid,
             key=key,
@@ -150,11 +165,18 @@ class ClaimIndex:
             selectors=_selectors(obj.spec.elastic_ips),
             managed=obj.spec.forward.management is Management.MANAGED,
             suspended=obj.spec.suspend,
-            deleting=(deleting := obj.meta.deletion_timestamp is not None),
-            leaving=deleting
-            and obj.spec.forward.management is Management.OBSERVED
-            and FINALIZER in obj.meta.finalizers,
+            deleting=obj.meta.deletion_timestamp is not None,
+            leaving=leaving,
+            entitled=entitled,
         )
+        return self._put(claimant)
+
+    def entitle(self, uid: str, entitled: bool) -> set[str]:
+        """A policy gives an object its right to claim, or takes it; the keys of those that this concerns come back."""
+        claimant = self._by_uid.get(uid)
+        return self._put(replace(claimant, entitled=entitled)) if claimant is not None else set()
+
+    def _put(self, claimant: Claimant) -> set[str]:
         if self._by_uid.get(claimant.uid) == claimant:
             return set()
         before = self._remove(claimant.uid)
@@ -215,8 +237,8 @@ class ClaimIndex:
 
     def _queue_up(self, claimant: Claimant, before: Iterable[Line]) -> set[str]:
         """Put an object into its lines; whoever is first or second in them, or in those that it left, comes back."""
-        if not claimant.deleting:
-            standing = self._standings.get(claimant.uid)
+        standing = self._standings.get(claimant.uid)
+        if self._wants(claimant):
             # Not looked at yet: nobody takes its place before it was.
             behind = standing is not None and not (
                 standing.holds or (standing.able and not claimant.suspended)
@@ -224,7 +246,10 @@ class ClaimIndex:
             nameless = standing is not None and not standing.named
             name_place = (int(behind), *claimant.order)
             places: dict[Line, _Place] = {_hostname_line(claimant.hostname): name_place}
+            barred = _selectors(standing.barred) if standing is not None else ()
             for selector in claimant.selectors:
+                if selector in barred:
+                    continue
                 places[selector] = (2 if nameless else int(behind), *claimant.order)
                 if not claimant.managed:
                     places["observed", claimant.hostname, *selector] = name_place
@@ -254,7 +279,12 @@ class ClaimIndex:
     def wants_hostname(self, uid: str, hostname: str) -> bool:
         """Does this object want it, and is it not going away?"""
         claimant = self._by_uid.get(uid)
-        return claimant is not None and not claimant.deleting and claimant.hostname == hostname
+        return claimant is not None and claimant.hostname == hostname and self._wants(claimant)
+
+    def _wants(self, claimant: Claimant) -> bool:
+        """May it want anything?"""
+        standing = self._standings.get(claimant.uid)
+        return not claimant.deleting and claimant.entitled and (standing is None or standing.allowed)
 
     def first_for(self, hostname: str) -> Claimant | None:
         """Who holds a hostname at which no mark stands."""
@@ -275,7 +305,7 @@ class ClaimIndex:
         claimant = self._by_uid.get(uid)
         return (
             claimant is not None
-            and not claimant.deleting
+            and self._wants(claimant)
             and not set(selectors_of(eip)).isdisjoint(claimant.selectors)
         )
 

@@ -22,6 +22,7 @@ from mailegress.model.aws import Absence, Change, NameView, Ptr, RegionView, Zon
 from mailegress.model.dns import AuthorityReport, Delegation, ResolverReport, ServerAnswer
 from mailegress.model.facts import Fact, WriteState
 from mailegress.reconcile.claim_index import ClaimIndex, ClaimsView
+from mailegress.reconcile.policy_index import PolicyView
 
 Key = str
 """``namespace/name`` of a MailEgress."""
@@ -217,6 +218,7 @@ class Views:
     zone_writes: ZoneWriteView
     dns: DnsView
     claims: ClaimsView
+    policies: PolicyView
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,12 +250,22 @@ class Ports:
     writer: ZoneWriter
     dns: Dns
     claims: ClaimIndex
+    policies: PolicyView
     views: Views = field(init=False)
     requests: Requests = field(init=False)
     writers: Writers = field(init=False)
 
     def __post_init__(self) -> None:
-        views = Views(self.addresses, self.ptrs, self.zones, self.records, self.writer, self.dns, self.claims)
+        views = Views(
+            self.addresses,
+            self.ptrs,
+            self.zones,
+            self.records,
+            self.writer,
+            self.dns,
+            self.claims,
+            self.policies,
+        )
         object.__setattr__(self, "views", views)
         object.__setattr__(self, "requests", Requests(self.addresses, self.zones, self.records, self.dns))
         object.__setattr__(self, "writers", Writers(self.ptrs, self.writer))

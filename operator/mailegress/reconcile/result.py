@@ -230,6 +230,14 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
+class PolicyReport:
+    """What is counted of an object: why policies refuse it (empty: they do not), and the policies that allow it."""
+
+    refused: str = ""
+    allowed_by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The outcome of planning: at most one write, the readings wanted, and everything the status says."""
 
@@ -256,6 +264,10 @@ class Plan:
     former_records: tuple[FormerRecord, ...] = ()
     advisories: tuple[Advisory, ...] = ()
     """Advice about mail delivery. No condition depends on it."""
+    policy: str | None = None
+    """The policy that allows the object; None: none does, or policies are off."""
+    policy_report: PolicyReport | None = None
+    """None: policies are off or not known."""
     notices: tuple[Notice, ...] = ()
     blocked_on: frozenset[str] | None = frozenset()
     """UIDs of the CRs whose release this one waits for; None while the claims are still being looked into."""

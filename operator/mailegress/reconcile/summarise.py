@@ -143,6 +143,7 @@ def compose(
     return Status(
         observed_generation=generation,
         hostname=plan.hostname,
+        policy=plan.policy,
         public_ips=plan.public_ips,
         zone=plan.zone,
         forward=plan.forward,
@@ -241,9 +242,14 @@ _IN_THE_WAY = frozenset(
         reasons.ADDRESS_CONFLICT,
         reasons.WAITING_FOR_RELEASE,
         reasons.CLAIM_CYCLE,
+        reasons.NO_MATCHING_POLICY,
+        reasons.HOSTNAME_NOT_ALLOWED,
+        reasons.MANAGEMENT_NOT_ALLOWED,
+        reasons.ADDRESS_NOT_ALLOWED,
+        reasons.NAMESPACE_LIMIT,
     )
 )
-"""Reasons that another object, and not its own spec, keeps an object from going on."""
+"""Reasons that another object or a policy, and not its own spec, keeps an object from going on."""
 
 
 def hopeless(obj: MailEgress, ready: Finding, *, stuck: bool) -> bool:

@@ -80,8 +80,8 @@ BOUNDS = (
         "E4",
         "An object without any address keeps a hostname by its age",
         "reconcile/rules/claims.py",
-        "    return Standing(holds, bool(targets.wanted) and not hopeless, ",
-        "    return Standing(holds, not hopeless, ",
+        "    able = bool(targets.wanted) and not hopeless\n",
+        "    able = not hopeless\n",
         tests=(
             "tests/reconcile/test_lines.py::"
             "test_an_object_whose_selectors_resolve_to_nothing_holds_nothing_by_its_age",
@@ -92,8 +92,8 @@ BOUNDS = (
         "E4",
         "A hopeless object keeps an address by its age",
         "reconcile/rules/claims.py",
-        "    return Standing(holds, bool(targets.wanted) and not hopeless, ",
-        "    return Standing(holds, bool(targets.wanted), ",
+        "    able = bool(targets.wanted) and not hopeless\n",
+        "    able = bool(targets.wanted)\n",
         tests=(
             "tests/reconcile/test_lines.py::"
             "test_a_hopeless_object_holds_nothing_by_its_age_until_it_is_edited",

@@ -8,10 +8,11 @@ from tests.support.mutants.dnsbounds import DNS_BOUNDS
 from tests.support.mutants.hidden import HIDDEN
 from tests.support.mutants.liveness import LIVENESS
 from tests.support.mutants.mutant import Mutant
+from tests.support.mutants.policies import POLICIES
 from tests.support.mutants.rules import RULES
 from tests.support.mutants.safety import SAFETY
 
-INVARIANTS = (*(f"S{n}" for n in range(1, 14)), *(f"E{n}" for n in range(1, 10)))
+INVARIANTS = (*(f"S{n}" for n in range(1, 15)), *(f"E{n}" for n in range(1, 10)))
 """As ``docs/guarantees.md`` states them."""
 
-MUTANTS: tuple[Mutant, ...] = (*SAFETY, *HIDDEN, *RULES, *LIVENESS, *BOUNDS, *DNS_BOUNDS, *ADVICE)
+MUTANTS: tuple[Mutant, ...] = (*SAFETY, *HIDDEN, *RULES, *LIVENESS, *BOUNDS, *DNS_BOUNDS, *ADVICE, *POLICIES)

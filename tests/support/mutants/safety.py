@@ -262,8 +262,8 @@ SAFETY = (
         "S8",
         "Under Observed an object that is being deleted holds nothing any more, although it will reset its PTR",
         "reconcile/claim_index.py",
-        "            leaving=deleting\n",
-        "            leaving=not deleting\n",
+        "            leaving=leaving,\n",
+        "            leaving=False,\n",
         runs=(Run("observed-successor"),),
     ),
     Mutant(

@@ -5,6 +5,7 @@ the guarantees that it keeps (``docs/guarantees.md``). The rules are pure: they 
 :class:`PlanBuilder`; they never write, wait, log or read a clock.
 
 ===================  ==================================================================================
+``policy``           what policies allow; ``shrink_only``: what remains possible for what they refuse
 ``targets``          selectors → Elastic IPs
 ``loss``             lost addresses, mass loss
 ``zones``            the hosted zone of the A record; ``delegation``: to which zone the parent delegates
@@ -44,9 +45,11 @@ from mailegress.reconcile.rules import (
     deletion,
     finalizer,
     observed_record,
+    policy,
     ptr,
     resolution,
     retire,
+    shrink_only,
     status_fields,
     suspend,
     unseen,
@@ -68,8 +71,15 @@ def plan(observed: Observed) -> Plan:
     if observed.deleting:
         return deletion.plan(observed)  # S5 S8 E5
     builder = PlanBuilder()
+    verdict = policy.judge(observed)  # S14: before anything is asked of AWS or DNS
+    if verdict is not None and verdict.refusal is not None:
+        return _refused(observed, builder, verdict, verdict.refusal)  # S2 S14
     targets = targets_rule.resolve(observed, builder)  # S2 E8
     zone = zones.choose(observed, builder)  # S3 S12
+    verdict = policy.in_zone(observed, verdict, zone)  # S14
+    if verdict is not None and verdict.refusal is not None:
+        return _refused(observed, builder, verdict, verdict.refusal)  # S2 S14
+    targets, not_allowed = policy.narrow(observed, builder, targets, verdict)  # S14: before claims
     claims = claims_rule.decide(observed, builder, targets, zone)  # S9 E4
     refusal = targets_rule.refusal(observed, targets)
     searching = retire.search(observed, builder)  # E2
@@ -82,16 +92,30 @@ def plan(observed: Observed) -> Plan:
     resolved = resolution.assess(observed, builder, record, ptrs)  # S7
     shown = status_fields.of_live(observed, builder, targets, claims, zone, record, ptrs, resolved)  # S8 E3
     findings = {
-        ACCEPTED: refusal or claims.finding or _accepted(observed, targets, claims),
+        ACCEPTED: refusal or not_allowed or claims.finding or _accepted(observed, targets, claims),
         FORWARD_READY: record.finding,
         REVERSE_READY: ptrs.finding,
         RESOLVED: resolved,
     }
     _tell_unseen(observed, builder, targets, shown.former, findings)
+    findings[ACCEPTED] = policy.remark(observed, builder, verdict, targets, findings[ACCEPTED])
     # Held back by suspend, or preceded by the finalizer.
     finished = _finish(observed, builder, targets, claims, record, findings, owed, shown)  # S8
-    # After everything else is decided: nothing depends on it.
-    return replace(finished, advisories=advisories.advise(observed, targets, claims, zone))  # S7 E3
+    return replace(
+        finished,
+        policy=policy.allowing(verdict, targets),
+        policy_report=policy.report(observed, verdict, targets),
+        # After everything else is decided: nothing depends on it.
+        advisories=advisories.advise(observed, targets, claims, zone),  # S7 E3
+    )
+
+
+def _refused(observed: Observed, builder: PlanBuilder, verdict: policy.Verdict, why: Finding) -> Plan:
+    return replace(
+        shrink_only.plan(observed, builder, why),
+        policy_report=policy.report(observed, verdict, None),
+        advisories=advisories.as_stored(observed),
+    )
 
 
 def _record(

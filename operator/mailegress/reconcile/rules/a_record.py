@@ -168,7 +168,7 @@ class _Record:
         if old.reading is not None and not self.targets.lost:
             # One change, not two: what it takes out is known in a moment.
             return self._with(base, under_way(self.write, old.reading))
-        if changes:
+        if changes and self._may_change(frozenset(wanted)):
             base = replace(base, held=base.held or not s.obj.spec.suspend)
             return self._with(base, self._propose(changes, why, wanted))
         if not wanted and not values:
@@ -208,10 +208,20 @@ class _Record:
             for e in self.targets.wanted.values()
             if self.claims.allows(e.allocation_id) and self.joins(e, values if mine else frozenset())
         }
+        # What no policy allows any more stays where it is.
+        final |= self._refused(values) if mine else set()
         if self.targets.mass or not self.targets.known or any(e.eip is None for e in self.targets.entries):
             # A selector that resolves to none never shrinks the set: what no Elastic IP explains stays, unless lost.
             final |= self._unexplained(values) if mine else set()
         return final - self.targets.lost
+
+    def _refused(self, values: frozenset[str]) -> frozenset[str]:
+        """Addresses in our record that no policy allows any more."""
+        return values & self.targets.refused_ips
+
+    def _may_change(self, wanted: frozenset[str]) -> bool:
+        """Not for addresses alone that no policy allows: lost ones may leave, and nothing else happens."""
+        return not wanted or bool(self.targets.lost) or not wanted <= self.targets.refused_ips
 
     def _unexplained(self, values: frozenset[str]) -> set[str]:
         """Addresses in our record that no EIP of the account explains."""

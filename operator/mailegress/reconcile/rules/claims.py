@@ -112,7 +112,8 @@ def _standing(observed: Observed, targets: Targets, hostname: Hold) -> Standing 
     if waiting and not targets.wanted and not targets.known and not targets.outside:
         return None
     hopeless = memory.progress.stalled_generation == memory.edits.generation
-    return Standing(holds, bool(targets.wanted) and not hopeless, hostname is not Hold.LOST)
+    able = bool(targets.wanted) and not hopeless
+    return Standing(holds, able, hostname is not Hold.LOST, barred=targets.barred)
 
 
 def _hostname(observed: Observed, builder: PlanBuilder, choice: Choice) -> tuple[Hold, str | None]:
@@ -161,7 +162,12 @@ def _eip(observed: Observed, builder: PlanBuilder, eip: Eip, hostname: Hold) -> 
         return Hold.UNKNOWN, None
     if holder == me:
         return Hold.MINE, me
-    return (Hold.LOST if claims.wants_eip(holder, eip) else Hold.RELEASE), holder
+    return (Hold.LOST if _wants_eip(observed, holder, eip) else Hold.RELEASE), holder
+
+
+def _wants_eip(observed: Observed, uid: str, eip: Eip) -> bool:
+    """Does an object want this Elastic IP, and may it?"""
+    return observed.views.claims.wants_eip(uid, eip) and observed.views.policies.may_use(uid, eip)
 
 
 def _first(observed: Observed, builder: PlanBuilder, eip: Eip, hostname: Hold) -> str | None:
@@ -171,7 +177,8 @@ def _first(observed: Observed, builder: PlanBuilder, eip: Eip, hostname: Hold) -
     """
     me, claims = observed.obj.meta.uid, observed.views.claims
     eldest = None
-    for place, claimant in enumerate(claims.in_line_for(eip)):
+    entitled = (c for c in claims.in_line_for(eip) if observed.views.policies.may_use(c.uid, eip))
+    for place, claimant in enumerate(entitled):
         standing = claims.standing(claimant.uid)
         # Those that have not noticed yet that their names are lost leave the front of the line by themselves.
         crowded = hostname is Hold.LOST and place == _LOOKED_AT
@@ -180,7 +187,7 @@ def _first(observed: Observed, builder: PlanBuilder, eip: Eip, hostname: Hold) -
             return None
         if eldest is not None and standing is not None and not standing.named:
             # Behind it there are only others that may not have their names either.
-            if hostname is not Hold.LOST and claims.wants_eip(me, eip):
+            if hostname is not Hold.LOST and _wants_eip(observed, me, eip):
                 # Among them this object, which got its name just now: it goes to the front with this pass.
                 builder.later(observed.settings.poll_seconds)
                 return None

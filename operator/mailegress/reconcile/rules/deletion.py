@@ -6,6 +6,8 @@ PTRs are left in place in any case (S2).
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mailegress.api import reasons
 from mailegress.api.conditions import ACCEPTED, FORWARD_READY, RESOLVED, REVERSE_READY
 from mailegress.api.names import is_within
@@ -23,12 +25,13 @@ from mailegress.reconcile.result import (
     NeedZones,
     Notice,
     Plan,
+    PolicyReport,
     RemoveFinalizer,
     bad,
     from_fault,
     under_way,
 )
-from mailegress.reconcile.rules import finalizer, ptr_write, status_fields, unseen
+from mailegress.reconcile.rules import finalizer, policy, ptr_write, status_fields, unseen
 from mailegress.reconcile.rules.adoption import changed_by_others
 from mailegress.reconcile.rules.claims import marked_holder
 from mailegress.reconcile.rules.leaving import unread
@@ -44,6 +47,8 @@ def plan(observed: Observed) -> Plan:
     obj = observed.obj
     if not finalizer.present(observed):
         return _step(observed, builder, None, settled=True)
+    if (problem := policy.retain_problem(observed)) is not None:
+        return _retain_refused(observed, builder, problem)
     if obj.spec.deletion_policy is DeletionPolicy.RETAIN:
         finalizer.remove(builder, "deletionPolicy is Retain: DNS records and PTRs are left in place")
         return _step(observed, builder, None)
@@ -52,6 +57,18 @@ def plan(observed: Observed) -> Plan:
         builder.notices.extend(_left(observed))
         finalizer.remove(builder, "nothing of this object is left")
     return _step(observed, builder, blocker)
+
+
+def _retain_refused(observed: Observed, builder: PlanBuilder, message: str) -> Plan:
+    """Neither is anything left behind without the right, nor removed against the wish of the spec."""
+    step = _step(observed, builder, None)
+    blocked = bad(reasons.DELETION_BLOCKED, f"Deletion waits: {message}")
+    return replace(
+        step,
+        findings=dict.fromkeys((ACCEPTED, FORWARD_READY, REVERSE_READY, RESOLVED), blocked)
+        | {ACCEPTED: bad(reasons.RETAIN_NOT_ALLOWED, message)},
+        policy_report=PolicyReport(reasons.RETAIN_NOT_ALLOWED.name),
+    )
 
 
 def _clean(observed: Observed, builder: PlanBuilder) -> Finding | None:

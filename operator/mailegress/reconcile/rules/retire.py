@@ -55,13 +55,15 @@ def retire(
     return (*owed, *_strays(observed, builder, targets, forward, reverse))
 
 
-def withdraw_lost(observed: Observed, builder: PlanBuilder, targets: Targets) -> None:
+def withdraw_lost(
+    observed: Observed, builder: PlanBuilder, targets: Targets, *, everywhere: bool = False
+) -> None:
     """Take lost addresses out of former names before anything else is written: they may be a third party's by now.
 
     The record of ``spec.hostname`` is compared with what is wanted next, and loses them there; not so under
-    ``suspend``, where nothing but the lost addresses may change.
+    ``suspend``, or ``everywhere`` for a refused object, where nothing but the lost addresses may change.
     """
-    current = None if observed.obj.spec.suspend else observed.obj.spec.hostname
+    current = None if everywhere or observed.obj.spec.suspend else observed.obj.spec.hostname
     if not targets.lost:
         return
     for zone_id, name in observed.owned():
@@ -94,7 +96,9 @@ def keep_equal(observed: Observed, builder: PlanBuilder, targets: Targets, forwa
         old = leaving(s, builder, targets, gone, hostname, fact.at)
         if old.reading is not None:
             continue
-        values = (forward.values | old.stay) - targets.lost
+        # What no policy allows any more stays where it is, and comes nowhere else.
+        new = forward.values - (targets.refused_ips - set(simple.values))
+        values = (new | old.stay) - targets.lost
         if values and values != set(simple.values):
             before, after = dns_checks.listing(simple.values), dns_checks.listing(values)
             why = f"change A from {before} to {after} in former zone {zone_id}"
@@ -164,6 +168,7 @@ def _strays(
         if (
             eip is None
             or eip.allocation_id in targets.wanted
+            or eip.allocation_id in targets.refused
             or eip.allocation_id != entry.allocation_id
             or eip.public_ip in forward.wanted
             or entry.ptr_origin is not PtrOrigin.MANAGED

@@ -113,6 +113,10 @@ def _addresses(
     entries: dict[str, AddressStatus] = {}
     for entry in targets.entries:
         eip = entry.eip
+        if entry.reason is reasons.ADDRESS_NOT_ALLOWED:
+            for shown in _not_allowed(s, entry):
+                entries.setdefault(shown.allocation_id or shown.selector, shown)
+            continue
         if eip is None:
             recorded = [
                 a
@@ -165,6 +169,20 @@ def _address(
         reason,
         update,
     )
+
+
+def _not_allowed(observed: Observed, entry: Entry) -> list[AddressStatus]:
+    """What is shown of addresses that no policy allows: the selector and the reason, no detail of any address.
+
+    What this object wrote down about its own PTRs stays as it was: its clean-up depends on it.
+    """
+    reason = reasons.ADDRESS_NOT_ALLOWED.name
+    kept = [
+        _replaced(old, reason)
+        for old in observed.recorded()
+        if old.allocation_id in entry.refused and old.ptr_origin is not None
+    ]
+    return kept or [AddressStatus(entry.selector, region=entry.region, reason=reason)]
 
 
 def _not_held(observed: Observed, claims: Claims, entry: Entry, eip: Eip) -> AddressStatus | None:

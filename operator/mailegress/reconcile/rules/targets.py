@@ -6,7 +6,8 @@ Lists are read again for what they do not show, at a rate that does not depend o
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from mailegress.api import reasons
 from mailegress.api.reasons import Reason
@@ -32,6 +33,8 @@ class Entry:
     detail: str = ""
     gone: tuple[str, ...] = ()
     """Allocation IDs that the account does not show any more, if that is what the reason is about."""
+    refused: tuple[str, ...] = ()
+    """Allocation IDs that no policy allows, if that is what the reason is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,14 @@ class Targets:
     fault: Fault | None = None
     outside: tuple[str, ...] = ()
     """Regions named in the spec but not configured."""
+    refused: Mapping[str, Eip] = field(default_factory=dict)
+    """By allocation ID, those that no policy allows. They join no record, and what they have is left as it is."""
+    barred: tuple[EipSelector, ...] = ()
+    """Selectors of which no address is allowed."""
+
+    @property
+    def refused_ips(self) -> frozenset[str]:
+        return frozenset(eip.public_ip for eip in self.refused.values())
 
     @property
     def problem(self) -> Entry | None:

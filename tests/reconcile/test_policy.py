@@ -1,0 +1,556 @@
+"""What policies refuse, and what remains possible then."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from mailegress.api import reasons
+from mailegress.api.policy import PolicyMode
+from mailegress.api.status import PtrOrigin
+from mailegress.api.types import MailEgress, parse_object
+from mailegress.model.aws import Absence, NatAddress, NatGateway
+from mailegress.model.facts import WritePhase, WriteState
+from mailegress.reconcile import summarise
+from mailegress.reconcile.policy_index import STALE_SECONDS, Source
+from mailegress.reconcile.result import ChangeRecords, NeedAuthorities, RemoveFinalizer, ResetPtr, SetPtr, bad
+from tests.support.planned import HOST, NEW, converged, edited, values
+from tests.support.planner import (
+    OTHER_UID,
+    REGION,
+    ZONE,
+    PlannerHarness,
+    body,
+    mine,
+    obj,
+    policy,
+    recorded,
+    verdict,
+)
+
+ONLY = {"hostnames": {"suffixes": ["other.example.com"]}}
+RETAIN = {"deletionPolicy": "Retain"}
+
+
+@pytest.fixture
+def harness() -> PlannerHarness:
+    return PlannerHarness()
+
+
+def refused(harness: PlannerHarness, me: MailEgress) -> str:
+    """The reason of Accepted, and that nothing is done and nothing is asked."""
+    plan = harness.plan(me)
+    assert plan.action is None
+    assert plan.needs == ()
+    finding = verdict(plan, "Accepted")
+    assert finding.status == "False"
+    assert plan.policy is None
+    return finding.reason
+
+
+# ---------------------------------------------------------------- the object as a whole
+
+
+def test_without_any_policy_nothing_is_done(harness: PlannerHarness) -> None:
+    eip = harness.eip(1)
+    harness.enforce()
+    assert refused(harness, obj(HOST, [eip])) == "NoMatchingPolicy"
+
+
+def test_a_policy_of_another_namespace_allows_nothing_here(harness: PlannerHarness) -> None:
+    eip = harness.eip(1)
+    harness.enforce(policy(namespaces={"names": ["web"]}))
+    assert refused(harness, obj(HOST, [eip])) == "NoMatchingPolicy"
+
+
+def test_a_refused_hostname_names_what_is_allowed_and_asks_nothing(harness: PlannerHarness) -> None:
+    suffixes = [f"s{n}.example.com" for n in range(8)]
+    harness.enforce(policy(hostnames={"suffixes": suffixes}))
+    me = obj(HOST, [harness.eip(1)], finalizer=False)
+    assert refused(harness, me) == "HostnameNotAllowed"
+    message = verdict(harness.plan(me), "Accepted").message
+    assert [suffix for suffix in suffixes if f"*.{suffix}" in message] == suffixes[:6]
+    assert "and 2 more" in message
+
+
+@pytest.mark.parametrize(
+    "hostname", ["xa.example.com", "a.example.com", "a.example.com.evil.org", "example.com"]
+)
+def test_names_near_an_allowed_suffix_are_refused(harness: PlannerHarness, hostname: str) -> None:
+    harness.enforce(policy(hostnames={"suffixes": ["a.example.com"]}))
+    assert refused(harness, obj(hostname, [harness.eip(1)], finalizer=False)) == "HostnameNotAllowed"
+
+
+@pytest.mark.parametrize("suffix", ["*", "com"])
+def test_the_name_of_a_zone_needs_an_exact_name(harness: PlannerHarness, suffix: str) -> None:
+    eip = harness.eip(1)
+    harness.enforce(policy(hostnames={"suffixes": [suffix]}))
+    apex = obj(ZONE.name, [eip], finalizer=False)
+    assert refused(harness, apex) == "HostnameNotAllowed"
+    assert "name of a zone" in verdict(harness.plan(apex), "Accepted").message
+    harness.change(policy(hostnames={"suffixes": [suffix], "names": [ZONE.name]}))
+    assert verdict(harness.plan(apex), "Accepted").ok
+
+
+def test_under_observed_the_name_of_a_zone_is_recognised_in_public_dns(harness: PlannerHarness) -> None:
+    harness.enforce(policy(management=["Observed"]))
+    harness.dns.zone = "mta.customer.example"
+    me = obj("mta.customer.example", [harness.eip(1)], forward={"management": "Observed"})
+    assert refused(harness, me) == "HostnameNotAllowed"
+
+
+def test_management_must_be_granted(harness: PlannerHarness) -> None:
+    harness.enforce(policy())
+    me = obj(HOST, [harness.eip(1)], forward={"management": "Observed"}, finalizer=False)
+    assert refused(harness, me) == "ManagementNotAllowed"
+    harness.change(policy(management=["Managed", "Observed"]))
+    plan = harness.plan(me)
+    assert verdict(plan, "Accepted").ok
+    harness.dns.at = None
+    assert any(isinstance(need, NeedAuthorities) for need in harness.plan(me).needs)
+
+
+def test_a_zone_that_the_spec_names_is_judged_before_it_is_looked_for(harness: PlannerHarness) -> None:
+    harness.enforce(policy(hostedZoneIDs=["Z9"]))
+    harness.zones.zones = None
+    me = obj(HOST, [harness.eip(1)], forward={"hostedZoneID": "Z1"}, finalizer=False)
+    assert refused(harness, me) == "HostnameNotAllowed"
+
+
+def test_the_zone_that_is_found_must_be_allowed(harness: PlannerHarness) -> None:
+    harness.enforce(policy(hostedZoneIDs=["Z9"]))
+    me = obj(HOST, [harness.eip(1)])
+    plan = harness.plan(me)
+    assert (verdict(plan, "Accepted").reason, plan.action) == ("HostnameNotAllowed", None)
+    assert ZONE.id not in verdict(plan, "Accepted").message
+    harness.change(policy(hostedZoneIDs=[ZONE.id]))
+    assert isinstance(harness.plan(me).action, ChangeRecords)
+
+
+def test_halves_of_two_policies_are_not_mixed(harness: PlannerHarness) -> None:
+    mine_only, others = harness.eip(1), harness.eip(2)
+    harness.enforce(
+        policy("a", addresses={"allocationIDs": [mine_only.allocation_id]}),
+        policy("b", addresses={"any": True}, hostnames={"suffixes": ["other.example.com"]}),
+        policy("c", addresses={"any": True}, management=["Observed"]),
+        policy("d", addresses={"any": True}, hostedZoneIDs=["Z9"]),
+    )
+    plan = harness.plan(obj(HOST, [mine_only, others]))
+    assert values(plan) == (mine_only.public_ip,)
+    assert verdict(plan, "Accepted").reason == "AddressNotAllowed"
+    assert plan.policy == "a"
+
+
+def test_addresses_may_come_from_several_policies(harness: PlannerHarness) -> None:
+    first, second = harness.eip(1), harness.eip(2)
+    harness.enforce(
+        policy("a", addresses={"allocationIDs": [first.allocation_id]}),
+        policy("b", addresses={"allocationIDs": [second.allocation_id]}),
+    )
+    plan = harness.plan(obj(HOST, [first, second]))
+    assert values(plan) == (first.public_ip, second.public_ip)
+    assert verdict(plan, "Accepted").ok
+    assert plan.policy == "a"
+
+
+def test_a_policy_that_is_not_understood_allows_nothing_and_is_named(harness: PlannerHarness) -> None:
+    harness.enforce(policy("newer", notAfter="2030-01-01"))
+    me = obj(HOST, [harness.eip(1)], finalizer=False)
+    assert refused(harness, me) == "HostnameNotAllowed"
+    assert "newer" in verdict(harness.plan(me), "Accepted").message
+
+
+def test_the_oldest_are_served_up_to_the_greatest_limit(harness: PlannerHarness) -> None:
+    harness.enforce(policy("a", maxMailEgresses=1), policy("b", maxMailEgresses=0))
+    old = obj(HOST, [harness.eip(1)], created="2026-01-01T00:00:00Z")
+    new = obj(NEW, [harness.eip(2)], uid=OTHER_UID, created="2026-01-02T00:00:00Z")
+    harness.take(old)
+    assert refused(harness, new) == "NamespaceLimit"
+    assert verdict(harness.plan(old), "Accepted").ok
+    moved = harness.policies.drop(old.meta.uid)
+    assert moved == {new.meta.uid}
+    assert verdict(harness.plan(new), "Accepted").ok
+
+
+def test_an_object_that_is_being_deleted_counts_until_its_cleanup_is_done(harness: PlannerHarness) -> None:
+    harness.enforce(policy(maxMailEgresses=1))
+    harness.take(obj(HOST, [harness.eip(1)], deleting=True))
+    new = obj(NEW, [harness.eip(2)], uid=OTHER_UID, created="2026-01-02T00:00:00Z")
+    assert refused(harness, new) == "NamespaceLimit"
+    harness.take(obj(HOST, [harness.eip(1)], deleting=True, finalizer=False))
+    assert verdict(harness.plan(new), "Accepted").ok
+
+
+def test_a_forged_status_allows_nothing(harness: PlannerHarness) -> None:
+    eip = harness.eip(1, HOST)
+    harness.enforce()
+    harness.records.put(HOST, [eip.public_ip], mine())
+    me = harness.written(obj(HOST, [eip]), replace(harness.plan(obj(HOST, [eip])), policy="mail"))
+    assert me.status.policy == "mail"
+    harness.set_ptr(eip, None)
+    plan = harness.plan(me)
+    assert (plan.action, plan.policy) == (None, None)
+    assert verdict(plan, "Accepted").reason == "NoMatchingPolicy"
+
+
+# ---------------------------------------------------------------- addresses
+
+
+def test_a_refused_address_and_one_that_does_not_exist_are_told_alike(harness: PlannerHarness) -> None:
+    foreign = harness.eip(1)
+    harness.enforce(policy(addresses={"matchTags": {"team": "a"}}))
+    texts = []
+    for allocation_id in (foreign.allocation_id, "eipalloc-0000dead"):
+        me = obj(HOST, [replace(foreign, allocation_id=allocation_id)])
+        plan = harness.plan(me)
+        assert plan.action is None
+        assert {finding.reason for kind, finding in plan.findings.items() if kind != "Resolved"} <= {
+            "AddressNotAllowed",
+            "Pending",
+        }
+        (entry,) = plan.addresses
+        assert entry.to_dict().keys() == {"selector", "region", "reason"}
+        texts.append(
+            str((plan.findings, plan.addresses, plan.needs, float(plan.wait))).replace(allocation_id, "ID")
+        )
+    assert texts[0] == texts[1]
+
+
+def test_whoever_may_use_every_address_is_told_that_one_does_not_exist(harness: PlannerHarness) -> None:
+    harness.enforce(policy())
+    plan = harness.plan(obj(HOST, [replace(harness.eip(1), allocation_id="eipalloc-0000dead")]))
+    assert verdict(plan, "ForwardReady").reason == "AddressNotFound"
+    assert verdict(plan, "Accepted").reason != "AddressNotAllowed"
+
+
+def gateway(harness: PlannerHarness, *numbers: int, state: str = "succeeded") -> MailEgress:
+    eips = [harness.eip(n, nat_gateway_id="nat-1", tags={"team": "a"} if n == 1 else {}) for n in numbers]
+    addresses = tuple(
+        NatAddress(e.allocation_id, e.public_ip, "succeeded" if e is eips[0] else state) for e in eips
+    )
+    harness.book.gateways = {"nat-1": NatGateway("nat-1", "available", addresses)}
+    return obj_of({"natGatewayID": "nat-1"})
+
+
+def obj_of(*selectors: dict[str, Any], **more: Any) -> MailEgress:
+    return parse_object(body(HOST, selectors, **more))
+
+
+def test_an_address_that_a_gateway_gets_from_others_does_not_join(harness: PlannerHarness) -> None:
+    me = gateway(harness, 1, 2)
+    harness.enforce(policy(addresses={"matchTags": {"team": "a"}}))
+    plan = harness.plan(me)
+    assert values(plan) == ("203.0.113.1",)
+    assert verdict(plan, "Accepted").reason == "AddressNotAllowed"
+    assert "203.0.113.2" not in str((plan.findings, plan.addresses))
+
+
+def test_which_addresses_a_foreign_gateway_attaches_is_not_shown(harness: PlannerHarness) -> None:
+    me = gateway(harness, 1, 2, state="associating")
+    harness.enforce(policy(addresses={"matchTags": {"team": "a"}}))
+    assert "203.0.113.2" not in str(harness.plan(me))
+    harness.change(policy(addresses={"matchTags": {"team": "b"}}))
+    plan = harness.plan(me)
+    assert verdict(plan, "Accepted").reason == "AddressNotAllowed"
+    assert "203.0.113" not in str((plan.findings, plan.addresses))
+
+
+def test_an_allowed_gateway_allows_the_addresses_that_it_has(harness: PlannerHarness) -> None:
+    me = gateway(harness, 1, 2)
+    harness.enforce(policy(addresses={"natGatewayIDs": ["nat-1"]}))
+    assert values(harness.plan(me)) == ("203.0.113.1", "203.0.113.2")
+
+
+# ---------------------------------------------------------------- claims
+
+
+def test_an_older_object_without_a_right_claims_neither_hostname_nor_address(harness: PlannerHarness) -> None:
+    eip = harness.eip(1)
+    harness.enforce(policy(namespaces={"names": ["mail"]}))
+    evil = replace_namespace(obj(HOST, [eip], uid=OTHER_UID, created="2020-01-01T00:00:00Z"), "evil")
+    harness.take(evil)
+    me = obj(HOST, [eip])
+    plan = harness.plan(me)
+    assert values(plan) == (eip.public_ip,)
+    assert verdict(plan, "Accepted").ok
+
+
+def replace_namespace(me: MailEgress, namespace: str) -> MailEgress:
+    return replace(me, meta=replace(me.meta, namespace=namespace))
+
+
+def test_an_older_object_that_may_not_use_the_address_does_not_claim_it(harness: PlannerHarness) -> None:
+    eip = harness.eip(1, tags={"team": "a"})
+    harness.enforce(
+        policy("mail", addresses={"matchTags": {"team": "a"}}),
+        policy("evil", namespaces={"names": ["evil"]}, addresses={"matchTags": {"team": "evil"}}),
+    )
+    evil = replace_namespace(obj(NEW, [eip], uid=OTHER_UID, created="2020-01-01T00:00:00Z"), "evil")
+    harness.plan(evil)
+    assert values(harness.plan(obj(HOST, [eip]))) == (eip.public_ip,)
+
+
+def test_what_a_revoked_object_still_holds_is_waited_for(harness: PlannerHarness) -> None:
+    eip = harness.eip(1)
+    harness.enforce(
+        policy("mail", hostnames={"names": [NEW]}),
+        policy("former", namespaces={"names": ["former"]}),
+    )
+    former = replace_namespace(
+        obj(HOST, [eip], uid=OTHER_UID, created="2020-01-01T00:00:00Z", status=recorded(HOST)), "former"
+    )
+    harness.records.put(HOST, [eip.public_ip], mine(OTHER_UID))
+    harness.set_ptr(eip, HOST)
+    harness.plan(former)
+    me = obj(NEW, [eip])
+    assert verdict(harness.plan(me), "Accepted").reason == "AddressConflict"
+    harness.change(policy("mail", hostnames={"names": [NEW]}))
+    assert verdict(harness.plan(me), "Accepted").reason == "WaitingForRelease"
+    assert harness.plan(me).action is None
+
+
+def test_a_finalizer_that_a_tenant_wrote_does_not_hold_an_address(harness: PlannerHarness) -> None:
+    eip = harness.eip(1, HOST)
+    observed = {"forward": {"management": "Observed"}}
+    harness.enforce(policy("mail", management=["Observed"]))
+    evil = obj(HOST, [eip], uid=OTHER_UID, deleting=True, **observed, **RETAIN)
+    harness.take(replace_namespace(evil, "evil"))
+    harness.dns.answers[HOST] = frozenset({eip.public_ip})
+    assert verdict(harness.plan(obj(HOST, [eip], **observed)), "Accepted").ok
+
+
+def test_refused_for_half_an_hour_does_not_cost_an_object_its_age() -> None:
+    me = obj(HOST, [PlannerHarness().eip(1)])
+    for reason in ("NO_MATCHING_POLICY", "HOSTNAME_NOT_ALLOWED", "MANAGEMENT_NOT_ALLOWED", "NAMESPACE_LIMIT"):
+        assert not summarise.hopeless(me, bad(getattr(reasons, reason), ""), stuck=True)
+
+
+# ---------------------------------------------------------------- revoked
+
+
+def revoked(harness: PlannerHarness, *numbers: int) -> MailEgress:
+    """An object that was Ready under a policy which does not allow its hostname any more."""
+    harness.enforce(policy())
+    me = converged(harness, *(harness.eip(n) for n in numbers))
+    assert me.status.policy == "mail"
+    harness.change(policy(**ONLY))
+    return me
+
+
+def test_revoked_means_that_nothing_is_repaired_and_that_the_status_says_so(harness: PlannerHarness) -> None:
+    me = revoked(harness, 1)
+    harness.records.put(HOST, ["203.0.113.77"], mine())
+    harness.set_ptr(harness.book.eips["eipalloc-00000001"], None)
+    plan = harness.plan(me)
+    assert (plan.action, plan.needs) == (None, ())
+    accepted = verdict(plan, "Accepted")
+    assert accepted.reason == "HostnameNotAllowed"
+    assert "left as they are" in accepted.message
+    after = harness.written(me, plan)
+    assert after.status.zone == me.status.zone
+    assert after.status.addresses == me.status.addresses
+    assert after.status.policy is None
+
+
+def test_revoked_while_a_ptr_write_waits_takes_it_back(harness: PlannerHarness) -> None:
+    me = revoked(harness, 1)
+    harness.ptrs.states["eipalloc-00000001"] = WriteState(WritePhase.QUEUED, 0.0)
+    assert harness.plan(me).taken_back == ((REGION, "eipalloc-00000001"),)
+
+
+def test_revoked_in_the_middle_of_a_rename_keeps_both_names(harness: PlannerHarness) -> None:
+    harness.enforce(policy())
+    eip = harness.eip(1)
+    me = edited(converged(harness, eip), (eip,), NEW)
+    harness.records.put(NEW, [eip.public_ip], mine())
+    harness.publish(NEW)
+    me = harness.written(me, harness.plan(me))
+    harness.change(policy(hostnames={"names": [HOST]}))
+    plan = harness.plan(me)
+    assert (plan.action, plan.needs) == (None, ())
+    assert plan.former_records == me.status.former_records
+    assert plan.former_records
+
+
+def test_a_lost_address_leaves_the_records_of_a_revoked_object(harness: PlannerHarness) -> None:
+    me = revoked(harness, 1, 2)
+    del harness.book.eips["eipalloc-00000002"]
+    harness.book.absences["eipalloc-00000002"] = Absence.LOST
+    plan = harness.plan(me)
+    assert isinstance(plan.action, ChangeRecords)
+    assert plan.action.only_lost
+    assert values(plan) == ("203.0.113.1",)
+    assert [a.reason for a in plan.addresses if a.allocation_id == "eipalloc-00000002"] == ["AddressLost"]
+
+
+def test_the_deletion_of_a_revoked_object_cleans_up(harness: PlannerHarness) -> None:
+    me = revoked(harness, 1)
+    going = replace(me, meta=replace(me.meta, deletion_timestamp="2026-01-02T00:00:00Z", generation=2))
+    assert isinstance(harness.plan(going).action, ResetPtr)
+    harness.set_ptr(harness.book.eips["eipalloc-00000001"], None)
+    assert isinstance(harness.plan(going).action, ChangeRecords)
+
+
+def test_a_revoked_address_stays_and_is_not_repaired_while_the_others_are(harness: PlannerHarness) -> None:
+    harness.enforce(policy())
+    me = converged(harness, harness.eip(1), harness.eip(2))
+    harness.change(policy(addresses={"allocationIDs": ["eipalloc-00000001"]}))
+    for eip in tuple(harness.book.eips.values()):
+        harness.set_ptr(eip, None)
+    plan = harness.plan(me)
+    assert verdict(plan, "Accepted").reason == "AddressNotAllowed"
+    assert isinstance(plan.action, SetPtr)
+    assert plan.action.allocation_id == "eipalloc-00000001"
+    kept = next(a for a in plan.addresses if a.allocation_id == "eipalloc-00000002")
+    assert (kept.reason, kept.ptr_origin) == ("AddressNotAllowed", me.status.addresses[1].ptr_origin)
+    harness.set_ptr(harness.book.eips["eipalloc-00000001"], HOST)
+    assert harness.plan(me).action is None
+    assert harness.records.views[ZONE.id, HOST].of_type("A")[0].values == ("203.0.113.1", "203.0.113.2")
+
+
+def test_a_record_that_was_removed_comes_back_without_the_revoked_address(harness: PlannerHarness) -> None:
+    harness.enforce(policy())
+    me = converged(harness, harness.eip(1), harness.eip(2))
+    harness.change(policy(addresses={"allocationIDs": ["eipalloc-00000001"]}))
+    harness.records.put(HOST)
+    assert values(harness.plan(me)) == ("203.0.113.1",)
+
+
+def test_with_no_address_allowed_any_more_the_record_is_left_alone(harness: PlannerHarness) -> None:
+    harness.enforce(policy())
+    me = converged(harness, harness.eip(1))
+    harness.change(policy(addresses={"allocationIDs": ["eipalloc-0000beef"]}))
+    assert harness.plan(me).action is None
+    edited_ttl = replace(me, spec=replace(me.spec, forward=replace(me.spec.forward, ttl_seconds=60)))
+    assert harness.plan(edited_ttl).action is None
+    harness.records.put(HOST)
+    assert harness.plan(me).action is None
+
+
+def test_a_write_to_a_revoked_address_that_waits_is_taken_back(harness: PlannerHarness) -> None:
+    harness.enforce(policy())
+    me = converged(harness, harness.eip(1))
+    harness.change(policy(addresses={"allocationIDs": ["eipalloc-0000beef"]}))
+    assert (REGION, "eipalloc-00000001") in harness.plan(me).taken_back
+
+
+# ---------------------------------------------------------------- Retain
+
+
+def deleting(me: MailEgress) -> MailEgress:
+    return replace(me, meta=replace(me.meta, deletion_timestamp="2026-01-02T00:00:00Z", generation=2))
+
+
+def test_retain_without_the_right_blocks_the_deletion_and_removes_nothing(harness: PlannerHarness) -> None:
+    harness.enforce(policy())
+    me = converged(harness, harness.eip(1), **RETAIN)
+    assert "Retain" in verdict(harness.plan(me), "Accepted").message
+    plan = harness.plan(deleting(me))
+    assert (plan.action, plan.needs) == (None, ())
+    assert verdict(plan, "Accepted").reason == "RetainNotAllowed"
+    assert verdict(plan, "ForwardReady").reason == "DeletionBlocked"
+    harness.change(policy(allowRetain=True))
+    assert isinstance(harness.plan(deleting(me)).action, RemoveFinalizer)
+
+
+def test_the_right_to_retain_must_cover_every_hostname_that_would_stay(harness: PlannerHarness) -> None:
+    harness.enforce(policy())
+    me = converged(harness, harness.eip(1), **RETAIN)
+    harness.change(policy("new", hostnames={"names": [NEW]}, allowRetain=True), policy("old"))
+    going = deleting(replace(me, spec=replace(me.spec, hostname=NEW)))
+    assert verdict(harness.plan(going), "Accepted").reason == "RetainNotAllowed"
+
+
+def test_retain_and_the_hostname_must_be_granted_by_the_same_policy(harness: PlannerHarness) -> None:
+    harness.enforce(policy("a"), policy("b", allowRetain=True, **ONLY))
+    me = converged(harness, harness.eip(1), **RETAIN)
+    assert verdict(harness.plan(deleting(me)), "Accepted").reason == "RetainNotAllowed"
+
+
+# ---------------------------------------------------------------- no view
+
+
+def test_without_a_view_nothing_is_written_and_nothing_that_stood_falls(harness: PlannerHarness) -> None:
+    harness.enforce(policy())
+    me = converged(harness, harness.eip(1))
+    harness.set_ptr(harness.book.eips["eipalloc-00000001"], None)
+    harness.now += STALE_SECONDS + 1
+    harness.policies.unheard(Source.POLICIES, "403 Forbidden")
+    plan = harness.plan(me)
+    assert plan.action is None
+    finding = verdict(plan, "Accepted")
+    assert finding.soft
+    assert "403 Forbidden" in finding.message
+    after = harness.written(me, plan)
+    assert [c.status for c in after.status.conditions] == [c.status for c in me.status.conditions]
+    for source in Source:
+        harness.policies.heard(source, harness.now)
+    harness.dns.at = harness.now
+    assert harness.plan(me).action is not None
+
+
+def test_before_the_first_list_nothing_is_allowed(harness: PlannerHarness) -> None:
+    harness.enforce(policy())
+    harness.policies._contacts[Source.NAMESPACES].listed = False
+    plan = harness.plan(obj(HOST, [harness.eip(1)]))
+    assert (plan.action, plan.needs) == (None, ())
+    assert "not listed yet" in verdict(plan, "Accepted").message
+
+
+def test_without_a_view_retain_is_not_granted(harness: PlannerHarness) -> None:
+    harness.enforce(policy(allowRetain=True))
+    me = converged(harness, harness.eip(1), **RETAIN)
+    harness.now += STALE_SECONDS + 1
+    assert harness.plan(deleting(me)).action is None
+
+
+# ---------------------------------------------------------------- audit, off
+
+
+def test_audit_reports_and_changes_nothing(harness: PlannerHarness) -> None:
+    eip = harness.eip(1)
+    me = obj(HOST, [eip])
+    off = harness.plan(me)
+    harness.memories.clear()
+    harness.enforce(policy(**ONLY), mode=PolicyMode.AUDIT)
+    audit = harness.plan(me)
+    assert (audit.action, audit.needs, audit.wait) == (off.action, off.needs, off.wait)
+    accepted = verdict(audit, "Accepted")
+    assert accepted.ok
+    assert accepted.message.startswith(verdict(off, "Accepted").message)
+    assert "under --policy=Enforce this MailEgress would be refused: HostnameNotAllowed" in accepted.message
+    assert [notice.reason for notice in audit.notices] == ["HostnameNotAllowed"]
+    assert audit.policy_report is not None
+    assert audit.policy_report.refused == "HostnameNotAllowed"
+    assert harness.plan(harness.written(me, audit)).notices == ()
+
+
+def test_audit_reports_addresses_too(harness: PlannerHarness) -> None:
+    first, second = harness.eip(1), harness.eip(2)
+    harness.enforce(policy(addresses={"allocationIDs": [first.allocation_id]}), mode=PolicyMode.AUDIT)
+    plan = harness.plan(obj(HOST, [first, second]))
+    assert values(plan) == (first.public_ip, second.public_ip)
+    assert (
+        f"AddressNotAllowed: No MailEgressPolicy allows what allocationID={second.allocation_id}"
+        in verdict(plan, "Accepted").message
+    )
+
+
+def test_off_reports_nothing(harness: PlannerHarness) -> None:
+    plan = harness.plan(obj(HOST, [harness.eip(1)], **RETAIN))
+    assert (plan.policy, plan.policy_report, plan.notices) == (None, None, ())
+    assert "Policy" not in str(plan.findings)
+
+
+def test_audit_leaves_claims_as_they_are(harness: PlannerHarness) -> None:
+    eip = harness.eip(1)
+    harness.enforce(mode=PolicyMode.AUDIT)
+    harness.take(obj(HOST, [eip], uid=OTHER_UID, created="2020-01-01T00:00:00Z"))
+    assert verdict(harness.plan(obj(HOST, [eip])), "Accepted").reason == "HostnameConflict"
+
+
+def test_the_origin_of_a_ptr_is_recorded_before_it_is_revoked(harness: PlannerHarness) -> None:
+    me = revoked(harness, 1)
+    assert me.status.addresses[0].ptr_origin in (PtrOrigin.MANAGED, PtrOrigin.ADOPTED)
