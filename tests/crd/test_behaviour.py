@@ -104,6 +104,7 @@ def test_a_ready_object_shows_its_values_in_columns(api: ControlPlane, namespace
         hostname="mta.example.com",
         public_ips=("203.0.113.10", "203.0.113.11"),
         zone=ZoneStatus("Z0123456789ABCDEFGHIJ", "example.com"),
+        policy="team-a",
         forward=ForwardStatus(("203.0.113.10", "203.0.113.11"), 300, "C0123456789ABCDEFGHIJ"),
         addresses=(
             AddressStatus(
@@ -141,8 +142,9 @@ def test_a_ready_object_shows_its_values_in_columns(api: ControlPlane, namespace
     narrow = table(api, namespace)[1]
     assert narrow[2:7] == ["203.0.113.10,203.0.113.11", "True", "set", "True", "Ready"]
     header, wide = table(api, namespace, "-o", "wide")
-    assert header[8:] == ["ACCEPTED", "RESOLVED", "ZONE", "ADVISORIES", "SUSPEND", "MESSAGE"]
-    assert wide[8:] == ["True", "True", "example.com", "GenericName", "false", "All is right."]
+    columns = ["ACCEPTED", "RESOLVED", "ZONE", "POLICY", "ADVISORIES", "SUSPEND", "MESSAGE"]
+    assert header[8:] == columns
+    assert wide[8:] == ["True", "True", "example.com", "team-a", "GenericName", "false", "All is right."]
 
 
 def test_a_status_full_of_hostile_text_can_be_stored(api: ControlPlane, namespace: str) -> None:

@@ -276,6 +276,7 @@ BOUNDS = {
     "spec.adoption": limits.WORD_LENGTH,
     "spec.deletionPolicy": limits.WORD_LENGTH,
     "status.hostname": limits.DNS_NAME_LENGTH,
+    "status.policy": limits.DNS_NAME_LENGTH,
     "status.publicIPs": limits.ADDRESSES,
     "status.publicIPs[]": limits.IDENTIFIER_LENGTH,
     "status.display.addresses": limits.DISPLAY_ADDRESSES_LENGTH,

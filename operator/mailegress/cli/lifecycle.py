@@ -43,12 +43,21 @@ class Stop(asyncio.Event):
         """Install our signal handlers (again): a library may have put its own in their place."""
 
 
-async def patiently(stop: asyncio.Event, call: Callable[[], Awaitable[T]]) -> T:
-    """Try a call to the API server until it succeeds. Raises :class:`Stopped` once ``stop`` is set."""
+async def patiently(
+    stop: asyncio.Event,
+    call: Callable[[], Awaitable[T]],
+    give_up: type[KubeError] | tuple[type[KubeError], ...] = (),
+) -> T:
+    """Try a call to the API server until it succeeds. Raises :class:`Stopped` once ``stop`` is set.
+
+    ``give_up``: errors that are raised at once.
+    """
     failures = 0
     while True:
         try:
             return await call()
+        except give_up:
+            raise
         except KubeError as error:
             failures += 1
             delay = backoff_seconds(failures, 1.0, 15.0)

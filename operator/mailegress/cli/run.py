@@ -13,6 +13,7 @@ from mailegress.cli import layer_settings, leading
 from mailegress.cli.dependencies import Dependencies
 from mailegress.cli.lifecycle import Stop, Stopped, patiently, run, supervise, until
 from mailegress.cli.observability import Health, register_gauges
+from mailegress.cli.policies import PolicyKindMissing, PolicyParts
 from mailegress.cli.settings import Settings
 from mailegress.dns.service import DnsService
 from mailegress.dns.wiring import build_dns
@@ -165,6 +166,14 @@ class Operator:
             rng=outside.rng,
             settings=RelistSettings(interval=settings.relist_seconds),
         )
+        policies = PolicyParts(settings.policy, controller, self._kube, outside)
+        policies.register(self._metrics, reconciler.policy_counts)
+        # Nothing is allowed before it is known what may be.
+        try:
+            await policies.know(stop)
+        except PolicyKindMissing as error:
+            _log.error("%s", error)
+            return 1
         # A younger object could win a claim before an older one is known: everything is listed first.
         self._log_start(owner, await patiently(stop, relister.once))
         elector = leading.elector(self._kube, self._guard, outside)
@@ -185,6 +194,7 @@ class Operator:
                 "aws": until(stop, aws.run()),
                 "events": until(stop, recorder.run()),
                 "rounds": until(stop, rounds.run()),
+                **policies.components(stop, reconciler.policy_counts),
                 "workers": elector.run(
                     functools.partial(controller.start, reconciler),
                     functools.partial(controller.workers.stop, settings.shutdown_seconds / 2),
@@ -197,11 +207,12 @@ class Operator:
     def _log_start(self, owner: str, objects: int) -> None:
         settings = self._settings
         _log.info(
-            "started version=%s owner_id=%s objects=%s regions=%s",
+            "started version=%s owner_id=%s objects=%s regions=%s policy=%s",
             __version__,
             owner,
             objects,
             ",".join(settings.regions),
+            settings.policy,
         )
         if settings.dns_extra_ranges:
             _log.warning(

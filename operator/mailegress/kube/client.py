@@ -11,6 +11,9 @@ mailegress.io         mailegresses/status         update                the stat
 events.k8s.io         events                      create                Events on transitions
 (core)                namespaces `kube-system`    get                   the default owner ID
 coordination.k8s.io   leases, own namespace       get, create, update   ``--leader-elect``
+mailegress.io         mailegresspolicies          list, watch           ``--policy`` other than Off, as the next two
+mailegress.io         mailegresspolicies/status   patch                 how many objects each policy allows and refuses
+(core)                namespaces                  list, watch           their labels; only metadata is read
 ====================  ==========================  ====================  =============================
 """
 
@@ -31,7 +34,7 @@ from mailegress.api.names import API_VERSION, GROUP, KIND, PLURAL, VERSION
 from mailegress.api.text import clean_text
 from mailegress.kube.credentials import CredentialsError
 from mailegress.kube.events import Recent, event_body
-from mailegress.kube.pages import PLAIN, read_list
+from mailegress.kube.pages import PLAIN, Trim, read_list, slim_object
 from mailegress.kube.transport import LastContact, Response, Transport
 from mailegress.reconcile.ports import KubeConflict, KubeError, KubeGone
 from mailegress.reconcile.write_guard import OpenGuard, WriteGuard
@@ -43,9 +46,11 @@ _log = logging.getLogger(__name__)
 KUBE_STATUS: Final = "kube.status"
 KUBE_FINALIZER: Final = "kube.finalizer"
 KUBE_EVENT: Final = "kube.event"
+KUBE_POLICY: Final = "kube.policy"
 
 JSON = "application/json"
 JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
 
 _LONGEST_MESSAGE = 500
 
@@ -116,16 +121,18 @@ class KubeClient:
         body: object | None = None,
         content_type: str = JSON,
         *,
-        listing: bool = False,
+        trim: Trim | None = None,
+        accept: str = JSON,
     ) -> dict[str, Any]:
-        """One request; the JSON object of the answer. ``listing``: with slim items, and never held whole.
+        """One request; the JSON object of the answer. ``trim``: a list, of whose items this is kept; the reply is never
+        held whole.
 
         Raises :class:`KubeConflict` (409), :class:`KubeGone` (404), :class:`KubeRefused` (any other refusal)
         and :class:`KubeNoAnswer`. A 429 is repeated as often as the settings allow.
         """
         throttled, refreshed = 0, False
         while True:
-            status, headers, text = await self._once(method, path, body, content_type, listing)
+            status, headers, text = await self._once(method, path, body, content_type, trim, accept)
             if status == 429 and throttled < self._settings.throttle_retries:
                 delay = _retry_after(headers, fallback=float(2**throttled))
                 throttled += 1
@@ -152,17 +159,23 @@ class KubeClient:
         return answer
 
     async def _once(
-        self, method: str, path: str, body: object | None, content_type: str, listing: bool
+        self,
+        method: str,
+        path: str,
+        body: object | None,
+        content_type: str,
+        trim: Trim | None,
+        accept: str,
     ) -> tuple[int, Mapping[str, str], str | dict[str, Any]]:
-        headers = {"Accept": JSON} if body is None else {"Accept": JSON, "Content-Type": content_type}
-        if listing:
+        headers = {"Accept": accept} if body is None else {"Accept": accept, "Content-Type": content_type}
+        if trim is not None:
             headers |= PLAIN
         try:
             async with asyncio.timeout(self._settings.timeout):
                 response: Response = await self._transport.request(method, path, json=body, headers=headers)
                 try:
-                    if listing and response.status < 400:
-                        return response.status, response.headers, await read_list(response.content)
+                    if trim is not None and response.status < 400:
+                        return response.status, response.headers, await read_list(response.content, trim)
                     return response.status, response.headers, await response.text()
                 finally:
                     response.close()
@@ -173,6 +186,27 @@ class KubeClient:
         except (aiohttp.ClientError, OSError, ValueError, CredentialsError) as error:
             text = clean_text(str(error) or type(error).__name__, _LONGEST_MESSAGE)
             raise KubeNoAnswer(f"{method} {_where(path)}: {text}") from error
+
+    async def open(self, path: str, accept: str) -> Response:
+        """A watch, to be read and closed by the caller. Raises :class:`KubeError`."""
+        try:
+            async with asyncio.timeout(self._settings.timeout):
+                response: Response = await self._transport.request(
+                    "GET", path, headers={"Accept": accept}, timeout=aiohttp.ClientTimeout(total=None)
+                )
+        except TimeoutError:
+            raise KubeNoAnswer(f"GET {_where(path)}: no answer in {self._settings.timeout:g} s") from None
+        except (aiohttp.ClientError, OSError, ValueError, CredentialsError) as error:
+            text = clean_text(str(error) or type(error).__name__, _LONGEST_MESSAGE)
+            raise KubeNoAnswer(f"GET {_where(path)}: {text}") from error
+        if response.status < 400:
+            return response
+        if response.status == 401:
+            self._transport.refused()
+        try:
+            raise _refusal("GET", path, response.status, await response.text())
+        finally:
+            response.close()
 
     # ------------------------------------------------------------ reads
 
@@ -187,7 +221,7 @@ class KubeClient:
             while True:
                 query = {"limit": str(limit)} | ({"continue": token} if token else {})
                 try:
-                    answer = await self.request("GET", f"{collection}?{urlencode(query)}", listing=True)
+                    answer = await self.request("GET", f"{collection}?{urlencode(query)}", trim=slim_object)
                 except KubeRefused as error:
                     # 410: the continue token outlived etcd's history (5 minutes). What was read is good;
                     # start again.
@@ -275,6 +309,12 @@ class KubeClient:
                 "event not recorded",
                 extra=about(object=f"{namespace}/{name}", reason=reason, error=str(error)),
             )
+
+    async def patch_policy_status(self, name: str, status: Mapping[str, Any]) -> None:
+        """Merge ``status`` into the status of a MailEgressPolicy. Raises :class:`KubeError`."""
+        path = f"/apis/{GROUP}/{VERSION}/mailegresspolicies/{quote(name, safe='')}/status"
+        async with self._guard.point(KUBE_POLICY):
+            await self._counted("policy", "PATCH", path, {"status": dict(status)}, MERGE_PATCH)
 
     async def _counted(
         self, kind: str, method: str, path: str, body: object, content_type: str

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from mailegress.api.slim import slim
@@ -19,15 +19,22 @@ PLAIN: Final = {"Accept-Encoding": "identity"}
 LONG_LINE: Final = 16_384
 """Bytes from which on a watch event is cut; what most objects have is passed on as it is."""
 
+Trim = Callable[[Any], Any]
+"""Makes of an API object what is kept of it."""
+
 _CHUNK: Final = 65_536
 _SPACE: Final = " \t\r\n"
 _decoder: Final = json.JSONDecoder()
 
 
 class ListReader:
-    """A list (``{"kind": …, "metadata": {…}, "items": [{…}, …]}``) in pieces, as they come over the wire."""
+    """A list (``{"kind": …, "metadata": {…}, "items": [{…}, …]}``) in pieces, as they come over the wire.
 
-    def __init__(self) -> None:
+    ``trim`` makes of each item what is kept of it.
+    """
+
+    def __init__(self, trim: Trim | None = None) -> None:
+        self._trim = trim or slim_object
         self._decode = codecs.getincrementaldecoder("utf-8")().decode
         self._text = ""
         self._at = 0
@@ -125,7 +132,7 @@ class ListReader:
             self._at += 1
             self._state = self._member
         elif (value := self._value() if sign else None) is not None:
-            self._members["items"].append(slim_object(value[0]))
+            self._members["items"].append(self._trim(value[0]))
         else:
             return False
         return True
@@ -134,9 +141,9 @@ class ListReader:
         return False
 
 
-async def read_list(content: Any) -> dict[str, Any]:
+async def read_list(content: Any, trim: Trim | None = None) -> dict[str, Any]:
     """A whole reply from a stream with aiohttp's ``iter_chunked``, with slim items. Raises ValueError."""
-    reader = ListReader()
+    reader = ListReader(trim)
     async for data in content.iter_chunked(_CHUNK):
         reader.feed(data)
     return reader.result()

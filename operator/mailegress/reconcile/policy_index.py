@@ -51,6 +51,7 @@ class Subject:
     created: str
     counts: bool
     """Against the limit of its namespace: until it is gone, or its cleanup is done."""
+    deleting: bool = False
 
     @property
     def place(self) -> tuple[str, str]:
@@ -80,6 +81,8 @@ class PolicyIndex:
     def __init__(self, mode: PolicyMode = PolicyMode.OFF) -> None:
         self.mode = mode
         self._policies: dict[str, Policy] = {}
+        self._stored: dict[str, tuple[int, Mapping[str, Any]]] = {}
+        """Name of a policy -> its generation and its stored status."""
         self._labels: dict[str, Mapping[str, str]] = {}
         self._selected: dict[str, Selected] = {}
         self._subjects: dict[str, Subject] = {}
@@ -101,6 +104,7 @@ class PolicyIndex:
             Wish(meta.namespace, obj.spec.hostname, forward.management, forward.hosted_zone_id),
             meta.creation_timestamp,
             meta.deletion_timestamp is None or FINALIZER in meta.finalizers,
+            meta.deletion_timestamp is not None,
         )
         if self._subjects.get(subject.uid) == subject:
             return set()
@@ -154,6 +158,12 @@ class PolicyIndex:
     def put_policy(self, body: Mapping[str, Any]) -> set[str]:
         """Take in a policy; the namespaces that it selected before or selects now come back."""
         policy = parse_policy(body)
+        status = body.get("status")
+        generation = body["metadata"].get("generation")
+        self._stored[policy.name] = (
+            generation if isinstance(generation, int) else 0,
+            status if isinstance(status, Mapping) else {},
+        )
         before = self._policies.get(policy.name)
         if before == policy:
             return set()
@@ -162,6 +172,7 @@ class PolicyIndex:
 
     def drop_policy(self, name: str) -> set[str]:
         """A policy is gone; the namespaces that it selected come back."""
+        self._stored.pop(name, None)
         before = self._policies.pop(name, None)
         return self._changed(before) if before is not None else set()
 
@@ -178,6 +189,21 @@ class PolicyIndex:
     def policies(self) -> Collection[Policy]:
         """All that are known."""
         return self._policies.values()
+
+    def generation(self, policy: str) -> int:
+        return self._stored.get(policy, (0, {}))[0]
+
+    def stored(self, policy: str) -> Mapping[str, Any]:
+        """The status of a policy as it is stored."""
+        return self._stored.get(policy, (0, {}))[1]
+
+    def unusable(self) -> int:
+        """Policies that this version cannot use."""
+        return sum(1 for policy in self._policies.values() if policy.problem)
+
+    def alive(self) -> int:
+        """Objects that are not being deleted."""
+        return sum(1 for subject in self._subjects.values() if not subject.deleting)
 
     def namespaces(self) -> Collection[str]:
         """All that are known."""

@@ -37,6 +37,7 @@ from mailegress.reconcile.settings import ReconcileSettings
 from mailegress.reconcile.status_writer import StatusWriter
 from mailegress.telemetry.condition_counts import ConditionCounts
 from mailegress.telemetry.metrics import Metrics
+from mailegress.telemetry.policy_counts import PolicyCounts
 
 
 class Reconciler:
@@ -66,6 +67,8 @@ class Reconciler:
         self._memories: dict[str, Memory] = {}
         self.condition_counts = ConditionCounts(timestamp)
         """The conditions of all objects, for the gauges."""
+        self.policy_counts = PolicyCounts()
+        """What policies allow and refuse, for the gauges and for their own status."""
         self._executor = Executor(ports.requests, ports.writers, kube, objects, wake)
         self._status = StatusWriter(
             kube, objects, burst, settings, metrics, self.condition_counts, clock=clock
@@ -77,6 +80,7 @@ class Reconciler:
         """The object no longer exists."""
         self._memories.pop(uid, None)
         self.condition_counts.drop(uid)
+        self.policy_counts.drop(uid)
 
     def memories(self) -> list[Memory]:
         """What is remembered of every object."""
@@ -127,6 +131,7 @@ class Reconciler:
         observed = self._observe(key, obj, memory, now)
         plan = _plan(observed, unreadable)
         memory.record_plan(plan, now)
+        self._count_policy(obj, plan)
         self._report_claims(observed, plan)
         self._executor.request(key, plan)
         if memory.api.retry_at > now:
@@ -168,6 +173,13 @@ class Reconciler:
         missing = [(a.region or "", a.allocation_id or "") for a in loss.vanished(observed)]
         absences = {place: self._ports.addresses.watch_absence(key, *place) for place in missing}
         return replace(observed, absences=absences)
+
+    def _count_policy(self, obj: MailEgress, plan: Plan) -> None:
+        report = plan.policy_report
+        if report is None and plan.deleting:
+            self.policy_counts.drop(obj.meta.uid)
+        elif report is not None:
+            self.policy_counts.put(obj.meta.uid, obj.meta.namespace, report.refused, report.allowed_by)
 
     def _report_claims(self, observed: Observed, plan: Plan) -> None:
         """Report to the claim index what this object waits for, holds and has released; wake whom it concerns (S9)."""

@@ -22,6 +22,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import aiohttp
 
+from tests.support.simulation.apicluster import ClusterKinds
 from tests.support.simulation.apiuser import LEASES, RESOURCE, ending, merged, stale, user_reply
 from tests.support.simulation.apiwire import (
     DISCOVERY,
@@ -88,6 +89,9 @@ class ApiServer:
     deaf: bool = False
     """Watches deliver nothing (what happens meanwhile is missed for good)."""
     _pages: dict[str, tuple[int, list[Object]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.cluster = ClusterKinds(self)
 
     def session(self, gate: Callable[[], None], take: Callable[[], Plan | None]) -> Session:
         """A session for one process; ``gate`` raises when that process is dead, ``take`` gives a task's next fault."""
@@ -277,6 +281,8 @@ class ApiServer:
             return Reply(error.body(), error.code)
 
     def _route(self, method: str, path: str, query: Mapping[str, str], body: Any) -> Reply:
+        if (cluster := self.cluster.reply(method, path, query, body)) is not None:
+            return cluster
         if path in DISCOVERY:
             return Reply(DISCOVERY[path])
         if path == "/api/v1/namespaces/kube-system":

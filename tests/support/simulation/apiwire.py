@@ -151,7 +151,9 @@ def event_line(kind: str, body: Object) -> bytes:
 def request_name(method: str, path: str, query: Mapping[str, str]) -> str:
     """What a request is counted under: its method and what it is about."""
     tail = path.rsplit("/", 1)[-1]
-    if path.startswith(GROUP):
+    if "/mailegresspolicies" in path:
+        tail = "policies"
+    elif path.startswith(GROUP):
         tail = (
             "status"
             if path.endswith("/status")

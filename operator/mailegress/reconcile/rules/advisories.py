@@ -176,7 +176,9 @@ def _sibling_address(known: Known) -> Verdict:
         alone = [
             eip.public_ip
             for eip in others
-            if eip.allocation_id not in own and next(iter(s.views.claims.in_line_for(eip)), None) is None
+            if eip.allocation_id not in own
+            and s.views.policies.may_use(s.obj.meta.uid, eip)
+            and next(iter(s.views.claims.in_line_for(eip)), None) is None
         ]
         if alone:
             siblings[place] = sorted(alone, key=_numeric)
