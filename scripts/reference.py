@@ -281,19 +281,21 @@ def metrics() -> str:
 
 
 async def _metrics() -> str:
+    from mailegress.api import reasons
     from mailegress.api.conditions import PENDING_TIME
     from mailegress.api.status import initial_status
     from mailegress.aws.api import AwsApi
     from mailegress.aws.wiring import build_aws
     from mailegress.cli import layer_settings
     from mailegress.cli.loading import load_settings
-    from mailegress.cli.observability import register_gauges
+    from mailegress.cli.observability import register_gauges, register_policy_gauges
     from mailegress.engine.controller import Controller
     from mailegress.engine.workers import WorkerSettings
     from mailegress.kube.transport import LastContact
     from mailegress.reconcile.write_guard import OpenGuard
     from mailegress.telemetry.condition_counts import ConditionCounts
     from mailegress.telemetry.metrics import Metrics
+    from mailegress.telemetry.policy_counts import PolicyCounts
 
     configured = load_settings({"regions": "eu-west-1"}, {})
     # Nothing is started, so that nothing is asked of AWS or of the API server.
@@ -310,7 +312,11 @@ async def _metrics() -> str:
     )
     census = ConditionCounts(lambda: PENDING_TIME)
     census.put("", initial_status())
-    register_gauges(made, Controller(clock, WorkerSettings()), LastContact(clock), aws, census, ())
+    controller = Controller(clock, WorkerSettings())
+    register_gauges(made, controller, LastContact(clock), aws, census, ())
+    policies = PolicyCounts()
+    policies.put("", "", reasons.NO_MATCHING_POLICY.name, ())
+    register_policy_gauges(made, controller.policies, policies, clock)
     # A labelled metric shows its labels once it is used.
     made.reconcile("ok", 0.1)
     made.aws_call("ec2", "DescribeAddresses", "OK", 0.1)

@@ -158,7 +158,6 @@ def test_a_policy_shows_how_many_objects_it_allows_and_how_many_are_refused() ->
     ((name, status),) = written.round()
     assert name == "mail"
     assert status == {
-        "observedGeneration": 0,
         "mode": "Audit",
         "namespaces": 1,
         "allowed": 3,

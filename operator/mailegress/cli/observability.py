@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 
 from mailegress.aws.wiring import Aws
 from mailegress.engine.controller import Controller
 from mailegress.kube.transport import LastContact
+from mailegress.reconcile.policy_index import PolicyIndex
 from mailegress.telemetry.condition_counts import ConditionCounts
 from mailegress.telemetry.metrics import Metrics
+from mailegress.telemetry.policy_counts import PolicyCounts
 
 HUNG_SECONDS = 180.0
 """A reconcile waits only for the API server; one that lasts this long means that the process hangs."""
@@ -100,4 +102,26 @@ def register_gauges(
     )
     metrics.gauge_by(
         "mailegress_aws_state", "Writes due, rates and waits of the AWS layer.", "what", aws.gauges
+    )
+
+
+def register_policy_gauges(
+    metrics: Metrics, index: PolicyIndex, counts: PolicyCounts, clock: Callable[[], float]
+) -> None:
+    """Only with ``--policy`` other than Off. ``clock``: monotonic seconds."""
+    metrics.gauge_by(
+        "mailegress_policy_refusals",
+        "With --policy=Audit or Enforce: MailEgresses that no MailEgressPolicy allows, wholly or in part, by reason.",
+        "reason",
+        counts.by_reason,
+    )
+    metrics.gauge(
+        "mailegress_policy_unusable",
+        "With --policy=Audit or Enforce: MailEgressPolicies that this version of the operator cannot use.",
+        lambda: float(index.unusable()),
+    )
+    metrics.gauge(
+        "mailegress_policy_view_age_seconds",
+        "With --policy=Audit or Enforce: seconds since policies and namespaces were last known to be current.",
+        lambda: index.age(clock()),
     )

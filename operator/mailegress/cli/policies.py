@@ -8,6 +8,7 @@ from collections.abc import Awaitable
 from mailegress.api.policy import PolicyMode
 from mailegress.cli.dependencies import Dependencies
 from mailegress.cli.lifecycle import Stop, patiently, until
+from mailegress.cli.observability import register_policy_gauges
 from mailegress.engine.controller import Controller
 from mailegress.engine.policies import Policies, PolicyStatus
 from mailegress.kube.client import KubeClient
@@ -89,20 +90,4 @@ class PolicyParts:
         """The gauges."""
         if self._mode is PolicyMode.OFF:
             return
-        index, clock = self._controller.policies, self._dependencies.clock
-        metrics.gauge_by(
-            "mailegress_policy_refusals",
-            "MailEgresses that no MailEgressPolicy allows, wholly or in part, by reason.",
-            "reason",
-            counts.by_reason,
-        )
-        metrics.gauge(
-            "mailegress_policy_unusable",
-            "MailEgressPolicies that this version of the operator cannot use.",
-            lambda: float(index.unusable()),
-        )
-        metrics.gauge(
-            "mailegress_policy_view_age_seconds",
-            "Seconds since the MailEgressPolicies and the namespaces were last known to be current.",
-            lambda: index.age(clock()),
-        )
+        register_policy_gauges(metrics, self._controller.policies, counts, self._dependencies.clock)

@@ -179,7 +179,6 @@ class PolicyStatus:
         """The status of each policy, as it should be."""
         found: dict[str, dict[str, Any]] = {
             policy.name: {
-                "observedGeneration": self._index.generation(policy.name),
                 "mode": self._index.mode.value,
                 "namespaces": 0,
                 "allowed": self._counts.allowed(policy.name),

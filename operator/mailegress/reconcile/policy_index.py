@@ -81,8 +81,8 @@ class PolicyIndex:
     def __init__(self, mode: PolicyMode = PolicyMode.OFF) -> None:
         self.mode = mode
         self._policies: dict[str, Policy] = {}
-        self._stored: dict[str, tuple[int, Mapping[str, Any]]] = {}
-        """Name of a policy -> its generation and its stored status."""
+        self._stored: dict[str, Mapping[str, Any]] = {}
+        """Name of a policy -> its stored status."""
         self._labels: dict[str, Mapping[str, str]] = {}
         self._selected: dict[str, Selected] = {}
         self._subjects: dict[str, Subject] = {}
@@ -159,11 +159,7 @@ class PolicyIndex:
         """Take in a policy; the namespaces that it selected before or selects now come back."""
         policy = parse_policy(body)
         status = body.get("status")
-        generation = body["metadata"].get("generation")
-        self._stored[policy.name] = (
-            generation if isinstance(generation, int) else 0,
-            status if isinstance(status, Mapping) else {},
-        )
+        self._stored[policy.name] = status if isinstance(status, Mapping) else {}
         before = self._policies.get(policy.name)
         if before == policy:
             return set()
@@ -190,12 +186,9 @@ class PolicyIndex:
         """All that are known."""
         return self._policies.values()
 
-    def generation(self, policy: str) -> int:
-        return self._stored.get(policy, (0, {}))[0]
-
     def stored(self, policy: str) -> Mapping[str, Any]:
         """The status of a policy as it is stored."""
-        return self._stored.get(policy, (0, {}))[1]
+        return self._stored.get(policy, {})
 
     def unusable(self) -> int:
         """Policies that this version cannot use."""
