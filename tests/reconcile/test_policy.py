@@ -554,3 +554,18 @@ def test_audit_leaves_claims_as_they_are(harness: PlannerHarness) -> None:
 def test_the_origin_of_a_ptr_is_recorded_before_it_is_revoked(harness: PlannerHarness) -> None:
     me = revoked(harness, 1)
     assert me.status.addresses[0].ptr_origin in (PtrOrigin.MANAGED, PtrOrigin.ADOPTED)
+
+
+def test_the_advice_about_other_addresses_of_a_gateway_shows_allowed_ones_only(
+    harness: PlannerHarness,
+) -> None:
+    me = gateway(harness, 1, 2, 3)
+    harness.book.eips["eipalloc-00000003"] = replace(
+        harness.book.eips["eipalloc-00000003"], tags=(("team", "a"),)
+    )
+    harness.enforce(policy(addresses={"matchTags": {"team": "a"}}))
+    one = converged(harness, harness.book.eips["eipalloc-00000001"])
+    advice = str(harness.plan(one).advisories)
+    assert me.spec.hostname == one.spec.hostname
+    assert "203.0.113.3" in advice
+    assert "203.0.113.2" not in advice
