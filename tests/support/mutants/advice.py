@@ -12,9 +12,9 @@ ADVICE = (
         "S7",
         "An object with an advisory never counts as settled",
         "reconcile/rules/__init__.py",
-        "    return replace(finished, advisories=advisories.advise(observed, targets, claims, zone))  # S7 E3\n",
-        "    given = advisories.advise(observed, targets, claims, zone)\n"
-        "    return replace(finished, advisories=given, settled=finished.settled and not given)\n",
+        "        advisories=advisories.advise(observed, targets, claims, zone),  # S7 E3\n",
+        "        advisories=(given := advisories.advise(observed, targets, claims, zone)),\n"
+        "        settled=finished.settled and not given,\n",
         tests=(f"{_TESTS}::test_nothing_else_in_the_plan_depends_on_an_advisory",),
     ),
     Mutant(
