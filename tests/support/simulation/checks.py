@@ -256,6 +256,9 @@ class Checks(StatusChecks):
                 if self._ailing(server, GATE):
                     continue
                 self.violated("S1", f"PTR {name} of {eip.public_ip} although {server} does not answer")
+            elif self._touched(name, within=max(PUBLISHING) + GATE):
+                # What an outsider wrote a moment ago reached this server after it was asked.
+                continue
             elif eip.public_ip not in values or (
                 not observed and values != wanted and not self._touched(name)
             ):

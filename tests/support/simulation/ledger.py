@@ -99,9 +99,9 @@ class Ledger:
         since = self.world.ailing.get(server)
         return since is not None and self.world.clock() - since < within
 
-    def _touched(self, what: str) -> bool:
+    def _touched(self, what: str, within: float = OUTSIDE_GRACE) -> bool:
         at = self.world.touched.get(what)
-        return at is not None and self.world.clock() - at < OUTSIDE_GRACE
+        return at is not None and self.world.clock() - at < within
 
     def _finalized(self, uid: str | None, what: str) -> None:
         """S8: the finalizer stands before any external write."""
