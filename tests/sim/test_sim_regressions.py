@@ -282,3 +282,19 @@ def test_a_record_conflict_of_a_status_that_was_deleted_by_hand_lasts() -> None:
     state.meddle(name="c", what="status")
     state.crash()
     state.teardown()
+
+
+def test_a_ptr_may_be_set_while_an_outsiders_change_reaches_the_name_servers() -> None:
+    """They returned the address when they were asked; what somebody wrote just before reaches them afterwards."""
+    state = MailWorld()
+    state.strike(ahead=0, kind="timeout", point="ec2.set_ptr", when="before")
+    addresses = [{"region": "ap-northeast-1", "allocationID": "EIP3"}, {"publicIP": "IP1"}]
+    state.create(name="c", spec={"elasticIPs": addresses, "hostname": "out.example.com"})
+    state.trouble_dns(server=3, what="SERVFAIL")
+    state.second_operator()
+    state.lose_eip(eip=3)
+    state.wait(seconds=310.0)
+    state.heal_dns()
+    state.change_record(host=1, what="right-a")
+    state.wait_longer(seconds=4000.0)
+    state.teardown()
