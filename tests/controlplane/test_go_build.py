@@ -46,7 +46,9 @@ def test_programs_for_tests_are_compiled_without_optimisation(machine: Machine) 
     assert "-gcflags=all=-N -l -dwarf=false" in (machine.root / "flags").read_text().splitlines()
 
 
-def test_programs_for_figures_are_compiled_with_optimisation_in_a_cache_of_their_own(machine: Machine) -> None:
+def test_programs_for_figures_are_compiled_with_optimisation_in_a_cache_of_their_own(
+    machine: Machine,
+) -> None:
     machine.fill_cache()
     machine.go()
     plane = Finder(machine.environ, machine.said.append, optimised=True).find_or_build()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from mailegress.api.policy import PolicyMode
+from mailegress.api.types import parse_object
 from mailegress.engine.controller import Controller
 from mailegress.engine.policies import Policies, PolicyStatus
 from mailegress.engine.workers import WorkerSettings
@@ -204,3 +205,24 @@ def test_counts_forget_objects_that_are_gone(reason: str) -> None:
     counts.drop("1")
     counts.drop("1")
     assert (counts.allowed("a"), counts.refused_in("mail"), len(counts), counts.by_reason()) == (0, 0, 0, {})
+
+
+def test_one_object_that_is_never_judged_does_not_keep_the_numbers_from_being_written() -> None:
+    async def story() -> None:
+        written = Written()
+        written.index.put("mail/meg", parse_object(meg(1, "mail")))
+        rounds = 0
+
+        async def sleep(seconds: float) -> None:
+            nonlocal rounds
+            rounds += seconds > 1
+            if rounds > 12:
+                raise asyncio.CancelledError
+            await asyncio.sleep(0)
+
+        status = PolicyStatus(written.index, written.counts, written._write, lambda: True, sleep=sleep)
+        with pytest.raises(asyncio.CancelledError):
+            await status.run()
+        assert len(written.writes) == 1
+
+    asyncio.run(story())

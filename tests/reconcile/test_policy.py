@@ -195,6 +195,21 @@ def test_a_forged_status_allows_nothing(harness: PlannerHarness) -> None:
     assert verdict(plan, "Accepted").reason == "NoMatchingPolicy"
 
 
+def test_a_restart_names_the_same_policy_before_the_addresses_are_read(harness: PlannerHarness) -> None:
+    eip = harness.eip(1)
+    harness.enforce(
+        policy("a", addresses={"allocationIDs": ["eipalloc-0000beef"]}),
+        policy("b", addresses={"allocationIDs": [eip.allocation_id]}),
+    )
+    me = converged(harness, eip)
+    assert me.status.policy == "b"
+    harness.book.at = None
+    harness.memories.clear()
+    assert harness.plan(me).policy == "b"
+    harness.change(policy("a"))
+    assert harness.plan(me).policy == "a"
+
+
 # ---------------------------------------------------------------- addresses
 
 

@@ -25,6 +25,8 @@ _log = logging.getLogger(__name__)
 _AT_ONCE = 50
 """Objects judged in one turn of the event loop: 3 ms."""
 _MESSAGE_LENGTH = 500
+_PATIENCE = 10
+"""Rounds after which the status of policies is written although not every object was judged."""
 
 
 class Policies:
@@ -150,13 +152,18 @@ class PolicyStatus:
         self._interval = interval
         self._spacing = spacing
         self._written: dict[str, Mapping[str, Any]] = {}
+        self._rounds = 0
 
     async def run(self) -> None:
         """For ever."""
         while True:
             await self._sleep(self._interval)
-            # While objects are still being judged for the first time, the numbers are too small.
-            if self._active() and len(self._counts) >= self._index.alive():
+            if not self._active():
+                continue
+            self._rounds += 1
+            # While objects are still being judged for the first time, the numbers are too small. One whose spec is
+            # invalid is never judged.
+            if len(self._counts) >= self._index.alive() or self._rounds > _PATIENCE:
                 await self.once()
 
     async def once(self) -> None:

@@ -103,7 +103,7 @@ def plan(observed: Observed) -> Plan:
     finished = _finish(observed, builder, targets, claims, record, findings, owed, shown)  # S8
     return replace(
         finished,
-        policy=policy.allowing(verdict, targets),
+        policy=policy.allowing(observed, verdict, targets),
         policy_report=policy.report(observed, verdict, targets),
         # After everything else is decided: nothing depends on it.
         advisories=advisories.advise(observed, targets, claims, zone),  # S7 E3

@@ -147,9 +147,15 @@ def narrow(
     return narrowed, finding
 
 
-def allowing(verdict: Verdict | None, targets: Targets) -> str | None:
+def allowing(observed: Observed, verdict: Verdict | None, targets: Targets) -> str | None:
     """The policy that the status names: the one that allows the most addresses, then the first by name."""
-    if verdict is None or verdict.blind or verdict.grant.refused:
+    if verdict is None or verdict.grant.refused:
+        return None
+    shown = observed.obj.status.policy
+    if (verdict.blind or not targets.known) and shown in {terms.name for terms in verdict.grant.terms}:
+        # Which addresses there are is not known yet: no reason to name another one of those that allow it.
+        return shown
+    if verdict.blind:
         return None
 
     def used(terms: Terms) -> int:
