@@ -144,9 +144,10 @@ class Sandbox:
         tools = self.directory / "bin"
         if not tools.exists():
             self.cloud.install_dig(tools)
-            aws = Path(sys.executable).parent / "aws"
-            if aws.exists():
-                (tools / "aws").symlink_to(aws)
+            for name in ("aws", "mailegress", "kubectl-mailegress", "kubectl_complete-mailegress"):
+                program = Path(sys.executable).parent / name
+                if program.exists():
+                    (tools / name).symlink_to(program)
         environ = {k: v for k, v in self.plane.environ().items() if not k.startswith("AWS_")}
         # A proxy cannot reach this machine's loopback addresses.
         others = environ.get("NO_PROXY") or environ.get("no_proxy")

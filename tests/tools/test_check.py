@@ -224,8 +224,8 @@ async def test_names_that_filters_punish_are_noted(world: World) -> None:
     checked = await world.check(name)
     assert checked.verdict.outcome is Outcome.PASS
     [note] = [n for n in checked.notes if n.code == "GenericName"]
-    assert "`nat`" in note.text
-    assert "3 points" in note.text
+    assert 'adds 3.0 to the spam score for "nat"' in note.text
+    assert "Choose a name" in note.text
 
 
 async def test_the_report_shows_who_said_what_without_control_characters(world: World) -> None:

@@ -135,7 +135,8 @@ def hostile(value: Any) -> Any:
     """Every text of an object, with control characters in it."""
     if isinstance(value, Mapping):
         return {
-            k: v if k in ("type", "status", "lastTransitionTime") else hostile(v) for k, v in value.items()
+            k: v if k in ("type", "status", "severity", "lastTransitionTime") else hostile(v)
+            for k, v in value.items()
         }
     if isinstance(value, list):
         return [hostile(v) for v in value]
@@ -150,7 +151,7 @@ def test_no_control_character_of_an_object_reaches_the_terminal(seen_by: str) ->
         "message": "m",
         "lastTimestamp": "2026-01-01T11:00:00Z",
     }
-    advisory = {"code": "GenericName", "message": "m"}
+    advisory = {"code": "GenericName", "severity": "Info", "message": "m"}
     spoiled = hostile(body(status={"advisories": [advisory]}))
     seen = view.view(spoiled, [hostile(event)], NOW)
     out = Terminal() if seen_by == "terminal" else io.StringIO()

@@ -83,6 +83,23 @@ def lint(hostname: str) -> Lint:
     return Lint(_RSPAMD_POINTS.get(level, 0.0), word, _spamassassin(name))
 
 
+def scored(hostname: str) -> str:
+    """What the filters score, as a sentence; empty if nothing."""
+    said = lint(hostname)
+    parts = []
+    if said.points:
+        parts.append(f'rspamd adds {said.points:.1f} to the spam score for "{said.word}"')
+    if said.dynamic:
+        parts.append("SpamAssassin scores it as RDNS_DYNAMIC")
+    joined = ", and ".join(parts)
+    return f"{hostname} looks like the name of a shared or dynamic address: {joined}." if parts else ""
+
+
+def containing(hostname: str, address: str) -> str:
+    """The sentence about a name that :func:`holds_address` found."""
+    return f"{hostname} contains the address {address}, as the names of dynamic addresses do."
+
+
 def holds_address(hostname: str, addresses: Iterable[str]) -> str | None:
     """The first of these IPv4 addresses that the name contains: its four numbers in any order, or in hexadecimal."""
     name = hostname.lower()

@@ -16,7 +16,7 @@ from mailegress.api.advisories import AdvisoryCode, Severity
 from mailegress.api.limits import ADVISORIES
 from mailegress.api.status import Advisory
 from mailegress.model.aws import Eip
-from mailegress.model.hostname_lint import holds_address, lint
+from mailegress.model.hostname_lint import containing, holds_address, lint, scored
 from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.rules.claims import Claims
 from mailegress.reconcile.rules.targets import Targets
@@ -96,22 +96,15 @@ def _entry(code: AdvisoryCode, severity: Severity, found: str, addresses: Sequen
 def _generic_name(known: Known) -> Verdict:
     name = known.hostname
     said = lint(name)
-    parts = []
-    if said.points:
-        parts.append(f'rspamd adds {said.points:.1f} to the spam score for "{said.word}"')
-    if said.dynamic:
-        parts.append("SpamAssassin scores it as RDNS_DYNAMIC")
-    if parts:
+    if found := scored(name):
         severe = said.dynamic or said.points >= _POINTS_OF_A_WARNING
-        found = f"{name} looks like the name of a shared or dynamic address: {', and '.join(parts)}."
         return [_entry(codes.GENERIC_NAME, Severity.WARNING if severe else Severity.INFO, found)]
     if not known.complete:
         return None
     address = holds_address(name, [eip.public_ip for eip in known.held])
     if address is None:
         return ()
-    found = f"{name} contains the address {address}, as the names of dynamic addresses do."
-    return [_entry(codes.GENERIC_NAME, Severity.INFO, found, [address])]
+    return [_entry(codes.GENERIC_NAME, Severity.INFO, containing(name, address), [address])]
 
 
 def _apex_name(known: Known) -> Verdict:

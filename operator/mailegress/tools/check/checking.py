@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from mailegress.api import reasons
+from mailegress.api.advisories import APEX_NAME, GENERIC_NAME
 from mailegress.api.validation import is_hostname
 from mailegress.dns.budget import SECONDS, BudgetSpent
 from mailegress.dns.lookups import Lookups
 from mailegress.dns.query import DnsTimeout
 from mailegress.dns.walk import WalkIntercepted
-from mailegress.model.hostname_lint import holds_address, lint
+from mailegress.model.hostname_lint import containing, holds_address, scored
 from mailegress.tools.check import judge
 from mailegress.tools.check.result import Checked, Evidence, Note, Outcome, Verdict
 from mailegress.tools.check.subjects import Subject
@@ -135,23 +136,12 @@ def _advice(run: _Run, verdict: Verdict) -> Iterator[Note]:
 
 
 def _of_name(hostname: str, addresses: frozenset[str]) -> Iterator[Note]:
-    """What spam filters think of the name."""
-    found = lint(hostname)
-    other = "Choose a name such as mta-a or smtp-out-1 below your domain."
-    if found.points:
-        yield Note(
-            "GenericName",
-            f"{hostname} contains `{found.word}`, for which rspamd adds {found.points:g} points "
-            f"(4 delay a message, 6 mark it as spam). {other}",
-        )
-    if found.dynamic:
-        yield Note(
-            "GenericName",
-            f"SpamAssassin takes {hostname} for the name of a dynamic address (RDNS_DYNAMIC). {other}",
-        )
-    address = holds_address(hostname, sorted(addresses))
-    if address is not None and not found.dynamic:
-        yield Note(
-            "GenericName",
-            f"{hostname} contains the address {address}, as names of dynamic addresses do. {other}",
-        )
+    """What the operator's advisories say of the name."""
+    found = scored(hostname)
+    if not found:
+        address = holds_address(hostname, sorted(addresses))
+        found = containing(hostname, address) if address is not None else ""
+    if found:
+        yield Note(GENERIC_NAME.name, f"{found} {GENERIC_NAME.remedy}")
+    if hostname.count(".") < 2:
+        yield Note(APEX_NAME.name, f"{hostname} is the name of a whole domain. {APEX_NAME.remedy}")

@@ -36,8 +36,6 @@ class View:
     current: bool
     """The status is about the spec as it is."""
     status: Status
-    advisories: tuple[tuple[str, str], ...]
-    """Code and message."""
     events: tuple[Json, ...]
     now: datetime
 
@@ -45,9 +43,7 @@ class View:
 def view(body: Json, events: Sequence[Json], now: datetime) -> View:
     """Whatever has an unexpected type counts as missing."""
     meta, spec = _mapping(body.get("metadata")), _mapping(body.get("spec"))
-    stored = _mapping(body.get("status"))
-    status = Status.from_dict(stored)
-    advisories = stored.get("advisories")
+    status = Status.from_dict(body.get("status"))
     return View(
         namespace=_text(meta.get("namespace"), _NAME),
         name=_text(meta.get("name"), _NAME),
@@ -56,11 +52,6 @@ def view(body: Json, events: Sequence[Json], now: datetime) -> View:
         deleting="deletionTimestamp" in meta,
         current=status.observed_generation == meta.get("generation"),
         status=status,
-        advisories=tuple(
-            (_text(entry.get("code"), 64), _text(entry.get("message"), _MESSAGE))
-            for entry in (advisories if isinstance(advisories, list) else ())
-            if isinstance(entry, Mapping)
-        ),
         events=tuple(events),
         now=now,
     )
@@ -184,9 +175,9 @@ def blocks(seen: View) -> Iterator[Block]:
                 for c in status.conditions
             ],
         )
-    for code, message in seen.advisories:
+    for advice in status.advisories:
         yield Text("")
-        yield Text(f"{code}: {message}", "unsure")
+        yield Text(f"{advice.code}: {advice.message}", "unsure")
     if seen.events:
         yield Text("")
         yield Table(("event", "reason", "age", "message"), [_event(e, seen.now) for e in seen.events])
@@ -279,7 +270,15 @@ def _item(seen: View) -> dict[str, Any]:
             }
             for c in status.conditions
         ],
-        "advisories": [{"code": code, "message": message} for code, message in seen.advisories],
+        "advisories": [
+            {
+                "code": a.code,
+                "severity": a.severity.value,
+                "message": a.message,
+                "addresses": list(a.addresses),
+            }
+            for a in status.advisories
+        ],
         "events": [
             {
                 "type": _text(e.get("type"), 32),
