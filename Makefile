@@ -92,6 +92,19 @@ test-process-quick: $(STAMP) controlplane ## every kind of it once, in three to 
 test-hostile: $(STAMP) ## every bound against hostile peers, in at most 10 minutes; writes build/hostile.json
 	@MAILEGRESS_HOSTILE=full MAILEGRESS_HOSTILE_REPORT=build/hostile.json $(PY) -m pytest tests/hostile
 
+.PHONY: test-python
+test-python: ## unit tests and simulation with another Python: make test-python VERSION=3.12
+	@scripts/test_python "$(VERSION)" $(PYTHON)
+
+.PHONY: test-arm64
+test-arm64: $(STAMP) ## the image's locked packages for arm64, and mailegress --help under emulation
+	@scripts/test_arm64
+
+.PHONY: test-kubernetes
+test-kubernetes: $(STAMP) ## CRD, RBAC and twenty stories on another API server: make test-kubernetes VERSION=1.34
+	@mkdir -p build
+	@$(PY) -m scripts.test_kubernetes "$(VERSION)" $(WORKERS)
+
 .PHONY: fuzz
 MINUTES ?= 10
 fuzz: $(STAMP) ## random deeds, faults and crashes in virtual time: make fuzz MINUTES=30 (SEED=n repeats a round)
@@ -161,6 +174,10 @@ pictures: $(STAMP) controlplane ## the pictures in docs/pictures: the benchmark 
 .PHONY: lock
 lock: ## renew requirements/*.txt (needs uv)
 	@scripts/lock
+
+.PHONY: lock-kubernetes
+lock-kubernetes: $(STAMP) ## renew the pins of an API server of another minor: make lock-kubernetes RELEASE=v1.34.4 (needs Go)
+	@$(PY) -m scripts.lock_kubernetes "$(RELEASE)"
 
 .PHONY: clean
 clean: ## remove the environment and everything built in this folder

@@ -11,6 +11,8 @@ from pathlib import Path
 from .errors import ControlPlaneError
 
 MODULE_DIR = Path(__file__).parent / "gomod"
+MINORS_DIR = Path(__file__).parent / "minors"
+"""The API server of each other minor version that `make test-kubernetes` runs: one module each."""
 
 _GO = re.compile(r"^go (\d+)\.(\d+)(?:\.(\d+))?$", re.MULTILINE)
 _KUBERNETES = re.compile(r"^\s*k8s\.io/kubernetes (v\d+\.\d+\.\d+)", re.MULTILINE)
