@@ -169,7 +169,7 @@ docs: $(STAMP) ## the documentation site, into build/site; a broken link fails
 
 .PHONY: pictures
 pictures: $(STAMP) controlplane ## the pictures in docs/pictures: the benchmark from bench/results.json, a session in the sandbox
-	@$(PY) scripts/pictures.py
+	@PYTHONPATH=.:operator $(PY) scripts/pictures.py
 
 .PHONY: lock
 lock: ## renew requirements/*.txt (needs uv)

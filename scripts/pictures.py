@@ -1,8 +1,8 @@
-"""The pictures of the documentation, in ``docs/pictures``: ``pictures.py [bench | session]``, both by default.
+"""The pictures of the documentation, in ``docs/pictures``: ``pictures.py [bench | session | check]``, all by default.
 
 ``bench`` draws ``bench/results.json`` and writes the table of ``docs/performance.md``. ``session`` runs kubectl in the
-sandbox and needs the control plane. The SVG files load nothing from elsewhere and can be read on a light and on a dark
-page.
+sandbox and needs the control plane. ``check`` writes the output of ``mailegress check`` in the sandbox into pages.
+The SVG files load nothing from elsewhere and can be read on a light and on a dark page.
 """
 
 from __future__ import annotations
@@ -187,6 +187,43 @@ def session_text() -> str:
     return "\n\n".join(told)
 
 
+CHECK = "mailegress check mta.example.com"
+SHOWN_ON = (ROOT / "README.md", ROOT / "docs" / "how-to" / "mail-refused.md")
+
+
+def check_text() -> str:
+    """What the command prints in the sandbox's DNS for an address that is in order."""
+    # The other pictures are drawn without the sandbox.
+    from sandbox.aws.model import Settings
+    from sandbox.cloud import REGION, Cloud
+
+    with Cloud(Settings.for_tests(1 / 60), scale=1 / 60) as cloud:
+        zone, eips = cloud.aws.create_zone("example.com"), cloud.aws.allocate(REGION, 1)
+        values = [{"Value": eip.public_ip} for eip in eips]
+        record = {"Name": "mta.example.com", "Type": "A", "TTL": 300, "ResourceRecords": values}
+        cloud.aws.put_records(zone.id, [{"Action": "CREATE", "ResourceRecordSet": record}])
+        for eip in eips:
+            cloud.aws.force_ptr(eip.public_ip, "mta.example.com")
+        cloud.dns("delegations")
+        program, *arguments = CHECK.split()
+        seen = {k: v for k, v in cloud.operator_environ().items() if k.startswith("MAILEGRESS_DNS_")}
+        told = [Path(sys.executable).parent / program, *arguments]
+        run = subprocess.run(
+            told, env={**os.environ, **seen}, stdout=subprocess.PIPE, text=True, check=True, timeout=100
+        )
+    return f"$ {CHECK}\n{run.stdout.strip()}"
+
+
+def with_check(page: str, text: str) -> str:
+    """A page that shows the output."""
+    opened, closed = "<!-- shown: check -->\n", "<!-- end of shown check -->"
+    before, found, rest = page.partition(opened)
+    _, also, after = rest.partition(closed)
+    if not (found and also):
+        raise ValueError(f"a page has no place for the output: {opened.strip()} {closed}")
+    return f"{before}{opened}\n```console\n{text}\n```\n\n{closed}{after}"
+
+
 def session_picture(text: str) -> str:
     """A terminal with this text."""
     console = Console(record=True, width=_WIDE, file=StringIO(), highlight=False)
@@ -197,8 +234,8 @@ def session_picture(text: str) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    wanted = set(arguments) or {"bench", "session"}
-    if not wanted <= {"bench", "session"}:
+    wanted = set(arguments) or {"bench", "session", "check"}
+    if not wanted <= {"bench", "session", "check"}:
         print(__doc__, file=sys.stderr)
         return 2
     PICTURES.mkdir(exist_ok=True)
@@ -208,6 +245,10 @@ def main(arguments: Sequence[str]) -> int:
         PAGE.write_text(with_table(PAGE.read_text()))
     if "session" in wanted:
         (PICTURES / "session.svg").write_text(session_picture(session_text()))
+    if "check" in wanted:
+        text = check_text()
+        for page in SHOWN_ON:
+            page.write_text(with_check(page.read_text(), text))
     print(f"pictures: {', '.join(sorted(path.name for path in PICTURES.iterdir()))}")
     return 0
 

@@ -49,3 +49,23 @@ def test_every_picture_is_shown_on_a_page() -> None:
 
 def test_a_picture_is_made_by_the_script() -> None:
     assert {path.name for path in FILES} == {*pictures.BENCH, "session.svg"}
+
+
+def test_the_output_of_check_is_shown_on_the_pages() -> None:
+    """Both pages show the same run, with the columns that the command prints now."""
+    shown = set()
+    for page in pictures.SHOWN_ON:
+        text = page.read_text()
+        block = text.partition("<!-- shown: check -->")[2].partition("<!-- end of shown check -->")[0]
+        shown.add(block)
+        assert (
+            pictures.with_check(text, block.strip().removeprefix("```console\n").removesuffix("\n```"))
+            == text
+        )
+    [output] = shown
+    lines = output.splitlines()
+    assert f"$ {pictures.CHECK}" in lines
+    assert "mta.example.com: PASS" in lines
+    assert ["ASKED", "FOR", "ANSWER", "VERDICT"] in [line.split() for line in lines]
+    with pytest.raises(ValueError, match="no place"):
+        pictures.with_check("no marks", "x")

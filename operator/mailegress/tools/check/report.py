@@ -65,7 +65,7 @@ def _rows(checked: Checked) -> Iterator[Row]:
     evidence, hostname = checked.evidence, checked.hostname
     report = evidence.authorities
     if report is not None:
-        servers = listing(report.name_servers, 4)
+        servers = listing(report.name_servers, 1)
         yield (f"parent of {report.zone or 'the root'}", "NS", servers, GOOD if report.answers else UNSURE)
         for answer in report.answers:
             yield answer.server, f"{hostname} A", _forward(answer), _judged(answer, evidence.wanted)
