@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -183,3 +185,31 @@ def test_nothing_is_left_of_a_namespace_without_objects(desk: Desk) -> None:
     index = desk.index
     index.put_policy(policy(maxMailEgresses=7))
     assert not any((index._subjects, index._by_namespace, index._places, index._grants, index._selected))
+
+
+@pytest.mark.parametrize(
+    ("change", "concerned"),
+    [({"hostnames": {"suffixes": ["*", "more.example.com"]}}, 0), ({"allowRetain": True}, 10_000)],
+)
+def test_an_edit_that_ten_thousand_objects_are_judged_by_costs_less_than_a_second(
+    desk: Desk, change: dict[str, Any], concerned: int
+) -> None:
+    """350 policies, 300 namespaces; CPU time, whatever else the machine does."""
+    wide = {"namespaces": {"names": ["*"]}, "maxMailEgresses": 10_000}
+    desk.index.put_policy(policy("wide", **wide))
+    for number in range(349):
+        names, suffix = [f"ns{number % 300}"], f"team{number}.example.com"
+        desk.index.put_policy(
+            policy(f"team{number}", namespaces={"names": names}, hostnames={"suffixes": [suffix]})
+        )
+    one = meg(1)
+    for number in range(10_000):
+        meta = replace(one.meta, uid=f"uid-{number:05}", namespace=f"ns{number % 300}")
+        desk.index.put(
+            f"ns/{number}", replace(one, meta=meta, spec=replace(one.spec, hostname=f"m{number}.example.com"))
+        )
+    began = time.process_time()
+    affected = desk.index.put_policy(policy("wide", **wide, **change))
+    changed = desk.judged(affected)
+    assert time.process_time() - began < 1.0
+    assert (len(affected), len(changed)) == (300, concerned)
