@@ -99,7 +99,9 @@ def test_of_two_that_want_a_name_a_lost_status_confirms_nothing() -> None:
     harness.records.put(HOST, [eip.public_ip], mine())
     me = obj(HOST, [eip], created="2026-01-01T00:00:00Z")
     told = replace(me, status=replace(me.status, observed_generation=1))
-    assert verdict(harness.plan(told), FORWARD_READY).reason == "RecordConflict"
+    found = verdict(harness.plan(told), FORWARD_READY)
+    assert found.reason == "RecordConflict"
+    assert "another MailEgress wants the hostname, too" in found.message
     assert verdict(harness.plan(me), ACCEPTED).ok, (
         "about the older one nothing was ever written: its record is its own"
     )

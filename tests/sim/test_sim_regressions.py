@@ -298,3 +298,16 @@ def test_a_ptr_may_be_set_while_an_outsiders_change_reaches_the_name_servers() -
     state.change_record(host=1, what="right-a")
     state.wait_longer(seconds=4000.0)
     state.teardown()
+
+
+def test_a_record_conflict_of_a_deleted_status_lasts_while_another_object_wants_the_name() -> None:
+    """The record holds this object's own address; the older object could not have the name before."""
+    state = MailWorld()
+    zone = {"management": "Managed", "hostedZoneID": "Z0NE"}
+    one = [{"region": "ap-northeast-1", "allocationID": "EIP2"}]
+    state.create(name="b", spec={"elasticIPs": one, "hostname": "mta.example.com", "forward": zone})
+    state.create(name="c", spec={"elasticIPs": [{"allocationID": "EIP0"}], "hostname": "mta.example.com"})
+    state.wait(seconds=1000.0)
+    state.meddle(name="c", what="status")
+    state.crash()
+    state.teardown()

@@ -160,7 +160,8 @@ def _foreign_record(wish: _Wish) -> bool:
         and wish.marks().get(wish.hostname) == wish.uid
     ):
         stored = wish.stored()
-        return stored is not None and frozenset(stored[1]) != wish.addresses
+        rivalled = any(other.hostname == wish.hostname for other in wish.others())
+        return stored is not None and (rivalled or frozenset(stored[1]) != wish.addresses)
     something = wish.stored() is not None or wish.sim.world.mark(zone, wish.hostname)
     return wish.marks().get(wish.hostname) != wish.uid and bool(something)
 

@@ -76,11 +76,15 @@ def record_problem(
             "add the ID to --accept-owner-ids if that operator no longer exists.",
         )
     if mark is not None and mark.uid == s.obj.meta.uid and values and targets.known:
+        besides = (
+            "another MailEgress wants the hostname, too"
+            if values == wanted
+            else f"the A record holds {dns_checks.listing(values)}, wanted {dns_checks.listing(wanted)}"
+        )
         return bad(
             reasons.RECORD_CONFLICT,
             f"{ownership_name(hostname)} names this MailEgress, but its status does not record that the operator "
-            f"wrote it, and the A record holds {dns_checks.listing(values)}, wanted {dns_checks.listing(wanted)}. "
-            f"{reasons.RECORD_CONFLICT.remedy}",
+            f"wrote it, and {besides}. {reasons.RECORD_CONFLICT.remedy}",
         )
     if not wanted:
         # With nothing to compare it with, what stands there is not the matter.
