@@ -15,7 +15,7 @@ from mailegress.api.conditions import READY, TRUE
 from mailegress.api.status import Advisory, Status
 from mailegress.api.types import MailEgress, parse_object
 from mailegress.engine.burst import CreationBurst
-from mailegress.model.aws import Eip, NatAddress, NatGateway
+from mailegress.model.aws import Eip, NatAddress, NatGateway, RecordSet
 from mailegress.reconcile import rules
 from mailegress.reconcile.executor import Executor
 from mailegress.reconcile.reconciler import Reconciler
@@ -118,6 +118,27 @@ def test_under_observed_the_zone_is_the_one_that_public_dns_uses() -> None:
     harness.dns.zone = "mail.example.net"
     me = obj("mail.example.net", [harness.eip(1, nat_gateway_id=NAT)], forward={"management": "Observed"})
     assert "ApexName" in advised(harness, me)
+
+
+@pytest.mark.parametrize(
+    ("record", "shown"),
+    [
+        (RecordSet(HOST, "AAAA", 300, ("2001:db8::25",)), "an AAAA record (2001:db8::25)"),
+        (RecordSet(HOST, "AAAA", None, (), alias=True), "an AAAA record (an alias)"),
+        (RecordSet(HOST, "TXT", 300, ('"v=spf1 a -all"',)), None),
+    ],
+)
+def test_an_aaaa_record_at_the_hostname_is_reported(record: RecordSet, shown: str | None) -> None:
+    harness, _, me = settled()
+    view = harness.records.views[ZONE.id, HOST]
+    harness.records.views[ZONE.id, HOST] = replace(view, records=(*view.records, record))
+    advice = advised(harness, me).get("HostnameHasAAAA")
+    assert (advice.severity if advice else None) is (Severity.INFO if shown else None)
+    assert advice is None or (shown or "") in advice.message
+    if advice is not None:
+        stored = harness.written(me, harness.plan(me))
+        harness.records.unread.add(HOST)
+        assert advice in harness.plan(stored).advisories, "while the hosted zone was not read, it stays"
 
 
 # ---------------------------------------------------------------- the addresses

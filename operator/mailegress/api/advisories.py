@@ -73,5 +73,13 @@ SIBLING_ADDRESS = _code(
     "Select the NAT gateway or instance instead of single addresses, or add the address to spec.elasticIPs.",
 )
 
+HOSTNAME_HAS_AAAA = _code(
+    "HostnameHasAAAA",
+    "The hosted zone has an AAAA record at the hostname (not checked under Observed). Elastic IPs are IPv4 addresses, "
+    "and the operator sets no PTR for IPv6.",
+    "No AAAA record at the hostname, or a PTR of the IPv6 address that points back to it.",
+    "Send mail over IPv4 only (Postfix: inet_protocols = ipv4), and remove the AAAA record if nothing else needs it.",
+)
+
 ALL_ADVISORIES: Final[Mapping[str, AdvisoryCode]] = MappingProxyType(_registry)
 """Every code, by name."""

@@ -128,6 +128,21 @@ def _zone_name(known: Known) -> str | None:
     return report.zone.rstrip(".") if report is not None else None
 
 
+def _hostname_has_aaaa(known: Known) -> Verdict:
+    """From the hosted zone, which is read anyway. Under Observed there is none to read."""
+    if not known.observed.managed:
+        return ()
+    zone = known.choice.zone
+    view = known.observed.views.records.get(zone.id, known.hostname).value if zone is not None else None
+    if view is None:
+        return None
+    values = sorted({v for record in view.of_type("AAAA") for v in record.values or ("an alias",)})
+    if not values:
+        return ()
+    found = f"{known.hostname} has an AAAA record ({_listed(values)}), and the operator sets no PTR for IPv6."
+    return [_entry(codes.HOSTNAME_HAS_AAAA, Severity.INFO, found)]
+
+
 # ---------------------------------------------------------------- the addresses
 
 
@@ -207,4 +222,5 @@ _RULES: Final[dict[str, Callable[[Known], Verdict]]] = {
     codes.MANY_ADDRESSES.name: _many_addresses,
     codes.ADDRESS_NOT_ATTACHED.name: _address_not_attached,
     codes.SIBLING_ADDRESS.name: _sibling_address,
+    codes.HOSTNAME_HAS_AAAA.name: _hostname_has_aaaa,
 }
