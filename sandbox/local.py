@@ -22,6 +22,7 @@ from sandbox.shipped import ShippedPolicies
 NAMESPACE = "mailegress-system"
 SERVICE_ACCOUNT = "mailegress"
 CRDS = REPO / "crds"
+POLICY_RBAC = REPO / "deploy" / "components" / "policy" / "rbac.yaml"
 
 FAST: Mapping[str, str] = {
     "resync_seconds": "3",
@@ -120,9 +121,11 @@ class Sandbox:
             self.operator.start()
 
     def new_operator(self, name: str = "operator", **settings: str) -> OperatorProcess:
-        """Another operator process (not started) with the rights of ``deploy/`` and no others."""
+        """Another operator process (not started) with the rights that ``deploy/`` gives it in its mode of policies."""
         kubeconfig = self.plane.service_account_kubeconfig(NAMESPACE, SERVICE_ACCOUNT)
         settings = {**self._settings, **settings}
+        if settings.get("policy", "Off") != "Off":
+            self.plane.apply(POLICY_RBAC)
         if self._with_policies:
             self.policies.serve(settings, settings.get("regions", REGION).partition(",")[0])
         environ = {

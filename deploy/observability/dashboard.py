@@ -112,6 +112,12 @@ ROWS: Sequence[tuple[str, Sequence[Panel]]] = (
                 stacked=True,
             ),
             Panel(
+                "Refused by policy",
+                "MailEgresses that no MailEgressPolicy allows, by reason. Audit reports, Enforce refuses.",
+                [("max by (reason) (mailegress_policy_refusals{@})", "{{reason}}")],
+                stacked=True,
+            ),
+            Panel(
                 "Conditions that are not True",
                 "By condition and reason; what kubectl get meg -A -o wide says of each.",
                 [

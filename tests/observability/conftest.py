@@ -46,11 +46,11 @@ def story(plane: ControlPlane) -> Iterator[Story]:
 @pytest.fixture(scope="session")
 def lived(story: Story) -> Lived:
     """One MailEgress is ready and had its PTR changed by a stranger, one names a zone that does not exist, and AWS
-    throttled a request.
+    throttled a request. No policy allows them, which Audit reports.
     """
     story.zone("example.com")
     eips = story.eips(2)
-    story.start_operator()
+    story.start_operator(policy="Audit")
     ready = story.meg("outbound", "mta.example.com", eips[:1])
     stuck = story.meg("typo", "mta.example.test", eips[1:])
     ready.wait()
