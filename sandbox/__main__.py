@@ -7,6 +7,7 @@ demo   applies a sample, shows how it becomes Ready, deletes it, and proves that
 SANDBOX_SCALE    factor of every delay of AWS and DNS: 1 = as in reality (default; demo: 0.1)
 SANDBOX_SAMPLES  up, exec: files of deploy/samples (nat-gateway,instance,... or all) to apply, and wait for,
                  before you or CMD begin
+SANDBOX_POLICY   up, exec: the operator's --policy, Audit or Enforce (default Off)
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
         default = _DEMO_SCALE if options.command == "demo" else _UP_SCALE
         scale = parse_scale(variables.get("SANDBOX_SCALE") or default)
         samples = shell.sample_files(variables.get("SANDBOX_SAMPLES", ""))
+        policy = shell.policy_mode(variables.get("SANDBOX_POLICY", ""))
     except ValueError as error:
         parser.error(str(error))
     if options.command == "exec" and not options.cmd.strip():
@@ -54,7 +56,7 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
         with shell.stoppable():
             if options.command == "demo":
                 return demo.run(scale, options.json)
-            return _run(options, scale, samples)
+            return _run(options, scale, samples, policy)
     except shell.Stopped as stopped:
         if options.command == "up":
             _say("ended; nothing is left")
@@ -65,8 +67,8 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
         return 1
 
 
-def _run(options: argparse.Namespace, scale: float, samples: Sequence[Path]) -> int:
-    with shell.make_sandbox(scale, _say) as sandbox:
+def _run(options: argparse.Namespace, scale: float, samples: Sequence[Path], policy: str) -> int:
+    with shell.make_sandbox(scale, _say, policy=policy) as sandbox:
         shell.apply_samples(sandbox, samples, scale, _say)
         if options.command == "exec":
             status = shell.run_command(options.cmd, sandbox.user_environ())

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
+from mailegress.api.policy import PolicyMode
 from sandbox.local import Sandbox
 from sandbox.operator import REPO
 from sandbox.pace import describe, operator_settings
@@ -61,9 +62,21 @@ def stoppable() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def make_sandbox(scale: float, say: Callable[[str], None], *, controllers: bool = True) -> Sandbox:
+def policy_mode(text: str) -> str:
+    """The operator's ``--policy`` that ``SANDBOX_POLICY`` names; empty = Off. ValueError for others."""
+    known = {mode.value.lower(): mode.value for mode in PolicyMode}
+    if (text or "off").lower() not in known:
+        raise ValueError(f"SANDBOX_POLICY={text} is not one of {', '.join(known.values())}")
+    return known[(text or "off").lower()]
+
+
+def make_sandbox(
+    scale: float, say: Callable[[str], None], *, controllers: bool = True, policy: str = "Off"
+) -> Sandbox:
     """The world of the samples, not started yet. Raises ControlPlaneError if no control plane can be had."""
     settings = {**operator_settings(scale), "regions": ",".join(REGIONS)}
+    if policy != PolicyMode.OFF:
+        settings["policy"] = policy
     return Sandbox(scale=scale, say=say, settings=settings, populate=seed_samples, controllers=controllers)
 
 

@@ -6,9 +6,11 @@ Each judge gets the object as the API server shows it, with the status that the 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from sandbox.controlplane import ControlPlane
 from tests.support.gitops import argo
@@ -16,6 +18,8 @@ from tests.support.gitops.generate import DOCS, docs_with_table
 from tests.support.gitops.gotool import ask
 from tests.support.gitops.scene import Paper
 from tests.support.gitops.situations import ALL, Situation, Verdict
+
+ROOT = Path(__file__).resolve().parents[2]
 
 Json = dict[str, Any]
 
@@ -126,3 +130,29 @@ def test_the_table_in_the_docs_is_this_one(
 ) -> None:
     rows = {s.name: (kstatus[s.name]["status"], argo.health(lived[s.name])["status"]) for s in ALL}
     assert DOCS.read_text() == docs_with_table(rows), "run: python -m tests.support.gitops.generate"
+
+
+COUNTED = {
+    "mode": "Enforce",
+    "namespaces": 1,
+    "allowed": 12,
+    "refused": 1,
+    "problem": "spec.priority: found 1",
+}
+
+
+def test_no_rollout_waits_for_a_policy() -> None:
+    """Neither before the operator counted nor after an edit that it has not seen."""
+    body = {
+        "apiVersion": "mailegress.io/v1alpha1",
+        "kind": "MailEgressPolicy",
+        "metadata": {"name": "team-a", "generation": 2},
+        "spec": {"namespaces": {"names": ["team-a"]}},
+    }
+    found = ask("kstatus", [body, body | {"status": COUNTED}])
+    assert [each["status"] for each in found] == ["Current", "Current"]
+    [waits] = ask("kstatus", [body | {"status": COUNTED | {"observedGeneration": 1}}])
+    assert waits["status"] == "InProgress", "so the CRD has no such field"
+    crd = yaml.safe_load((ROOT / "crds" / "mailegress.io_mailegresspolicies.yaml").read_text())
+    status = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]
+    assert status["properties"].keys() == COUNTED.keys()

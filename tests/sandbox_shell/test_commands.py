@@ -95,6 +95,7 @@ def test_the_end_of_the_operator_is_told_with_its_log(commands: Commands) -> Non
             {"SANDBOX_SAMPLES": "nat"},
             "SANDBOX_SAMPLES names nat; there are: all, instance, nat-gateway",
         ),
+        (["up"], {"SANDBOX_POLICY": "Strict"}, "SANDBOX_POLICY=Strict is not one of Off, Audit, Enforce"),
         (["up"], {"KUBEBUILDER_ASSETS": "/nowhere"}, "KUBEBUILDER_ASSETS names /nowhere"),
     ],
 )
