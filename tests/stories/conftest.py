@@ -11,6 +11,7 @@ import pytest
 from sandbox.controlplane import ControlPlane, find_or_build
 from sandbox.local import Sandbox, prepare
 from scripts.rights_check import Rights
+from tests.support.stories.policies import Tenants
 from tests.support.stories.story import Story
 
 SCALE = 1 / 60
@@ -48,3 +49,15 @@ def story(bare_story: Story) -> Story:
     """A world with a running operator."""
     bare_story.start_operator()
     return bare_story
+
+
+@pytest.fixture
+def tenants(bare_story: Story) -> Iterator[Tenants]:
+    """A world in which no operator runs yet, with a second namespace and without policies."""
+    found = Tenants(bare_story)
+    try:
+        yield found
+    finally:
+        for process in bare_story.operators:
+            process.kill()
+        found.close()
