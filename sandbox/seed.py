@@ -32,6 +32,8 @@ SPARE_EIPS = {
     (AWAY, "eipalloc-0123456789abcdef1"): "198.51.100.21",
     (HOME, "eipalloc-0ccccccccccccccc1"): "203.0.113.20",
 }
+TAGGED_EIPS = {"eipalloc-0ddddddddddddddd1": "203.0.113.50", "eipalloc-0ddddddddddddddd2": "203.0.113.51"}
+TAGS = {"use": "mail"}
 OBSERVED_EIP = ("eipalloc-0fedcba9876543210", "203.0.113.40")
 
 
@@ -53,6 +55,9 @@ def seed_samples(model: AwsModel, dns: DnsWorld) -> None:
     _instance(model, home)
     for (region, allocation_id), public_ip in SPARE_EIPS.items():
         _eip(model, home if region == HOME else away, allocation_id, public_ip)
+
+    for allocation_id, public_ip in TAGGED_EIPS.items():
+        _eip(model, home, allocation_id, public_ip).tags.update(TAGS)
 
     allocation_id, public_ip = OBSERVED_EIP
     _eip(model, home, allocation_id, public_ip)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import tracemalloc
 from typing import Any
 
+from mailegress.api.tags import has_tags
 from mailegress.aws.sdk import replies
-from mailegress.model.aws import NatGateway, has_tags
+from mailegress.model.aws import NatGateway
 from tests.support.aws_world import REGION, FakeAws, build, now, play
 
 

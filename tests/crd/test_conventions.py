@@ -57,6 +57,15 @@ EVERY = [*NODES, *policy_nodes()]
 node = pytest.mark.parametrize(("path", "schema"), EVERY, ids=[path for path, _ in EVERY])
 
 
+MAPS = {
+    "spec.elasticIPs[].tags",
+    "spec.elasticIPs[].natGatewayTags",
+    "policy.spec.namespaces.matchLabels",
+    "policy.spec.addresses.matchTags",
+}
+"""Objects whose keys users choose. Their length is bounded by a rule."""
+
+
 @node
 def test_every_value_is_bounded(path: str, schema: Schema) -> None:
     kind = schema["type"]
@@ -95,8 +104,7 @@ def test_nothing_is_loose(path: str, schema: Schema) -> None:
         "x-kubernetes-int-or-string",
     }
     assert not loose & set(schema)
-    maps = {"policy.spec.namespaces.matchLabels", "policy.spec.addresses.matchTags"}
-    assert ("additionalProperties" in schema) == (path in maps)
+    assert ("additionalProperties" in schema) == (path in MAPS)
 
 
 @node
@@ -269,6 +277,11 @@ BOUNDS = {
     "spec.elasticIPs[].publicIP": limits.IDENTIFIER_LENGTH,
     "spec.elasticIPs[].natGatewayID": limits.IDENTIFIER_LENGTH,
     "spec.elasticIPs[].instanceID": limits.IDENTIFIER_LENGTH,
+    "spec.elasticIPs[].networkInterfaceID": limits.IDENTIFIER_LENGTH,
+    "spec.elasticIPs[].tags": limits.SELECTOR_TAGS,
+    "spec.elasticIPs[].natGatewayTags": limits.SELECTOR_TAGS,
+    "spec.elasticIPs[].tags[]": limits.TAG_VALUE_LENGTH,
+    "spec.elasticIPs[].natGatewayTags[]": limits.TAG_VALUE_LENGTH,
     "spec.elasticIPs[].region": limits.IDENTIFIER_LENGTH,
     "spec.forward.management": limits.WORD_LENGTH,
     "spec.forward.hostedZoneID": limits.IDENTIFIER_LENGTH,

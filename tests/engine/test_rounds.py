@@ -19,6 +19,7 @@ class Item:
     key: str
     watched: frozenset[str] = frozenset()
     places: frozenset[tuple[str, str]] = frozenset()
+    by_tags: bool = False
 
 
 @dataclass
@@ -100,6 +101,21 @@ async def test_a_changed_ptr_wakes_its_object_only() -> None:
     addresses.eips["eipalloc-2"] = eip(2, "thief.example.org")
     addresses.refreshed(REGION)
     assert woken == ["mail/2"]
+
+
+async def test_a_tag_that_moves_wakes_who_selects_by_tags() -> None:
+    """Whichever address has got it. Of the others, only who uses that address is woken."""
+    addresses = Addresses(eips={e.allocation_id: e for e in (eip(1), eip(2))})
+    items = [
+        Item("mail/by-tags", frozenset({"eipalloc-1"}), by_tags=True),
+        Item("mail/by-id", frozenset({"eipalloc-1"})),
+    ]
+    for change in ({"tags": (("use", "mail"),)}, {"nat_gateway_tags": (("use", "mail"),)}):
+        woken: list[str] = []
+        await rounds_after(60, addresses, Names(), items, woken)
+        addresses.eips["eipalloc-2"] = replace(addresses.eips["eipalloc-2"], **change)
+        addresses.refreshed(REGION)
+        assert woken == ["mail/by-tags"]
 
 
 async def test_unchanged_addresses_wake_nobody() -> None:

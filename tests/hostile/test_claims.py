@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from mailegress.api.types import MailEgress, parse_object
+from mailegress.api.types import EipSelector, MailEgress, SelectorKind, parse_object
 from mailegress.model.aws import Eip, Ptr
 from mailegress.reconcile.claim_index import ClaimIndex, Standing
 from tests.hostile.conftest import Bound
@@ -13,6 +13,7 @@ from tests.hostile.conftest import Bound
 RIVALS = 4000
 HOST = "mta.example.com"
 EIP = Eip("eipalloc-0123456789abcdef0", "203.0.113.10", "111122223333", "ap-northeast-1", Ptr())
+TAGS = tuple((f"tag{number:02d}", "x") for number in range(50))
 ATTEMPTS = 3
 """A busy machine makes everything slow once; a cost that grows with the square does so each time."""
 
@@ -59,6 +60,42 @@ def a_round(items: list[MailEgress]) -> tuple[float, int]:
         most = max(most, len(claims.drop(item.meta.uid)))
     assert len(claims) == 0
     return time.process_time() - began, most
+
+
+def by_tags(item: MailEgress, number: int) -> MailEgress:
+    """The same object, that selects by four of the fifty tags of the address, as no other does."""
+    chosen = sorted({number % 50, number // 50 % 50, number // 7 % 50, number % 31})
+    tags = tuple(TAGS[index] for index in chosen)
+    return replace(
+        item, spec=replace(item.spec, elastic_ips=(EipSelector(SelectorKind.TAGS, "", None, tags),))
+    )
+
+
+def test_thousands_of_sets_of_tags_that_fit_one_address_cost_little_for_each(bound: Bound) -> None:
+    """Nobody else may use so many sets of tags that a question about one address holds up the others."""
+    eip = replace(EIP, tags=TAGS)
+    claims = ClaimIndex(EIP.region)
+    items = [by_tags(item, number) for number, item in enumerate(rivals())]
+    for item in items:
+        claims.put(item.meta.name, item)
+    spent = []
+    for _ in range(ATTEMPTS):
+        began = time.process_time()
+        assert next(claims.in_line_for(eip)).uid == items[0].meta.uid
+        spent.append(time.process_time() - began)
+    bound(f"claims: seconds of one question among {RIVALS} sets of tags", limit=0.1, seen=min(spent))
+    other = replace(EIP, tags=(("use", "web"),))
+    began = time.process_time()
+    assert not list(claims.in_line_for(other))
+    bound(
+        "claims: seconds of a question about an address with other tags",
+        limit=0.01,
+        seen=time.process_time() - began,
+    )
+    for item in items:
+        claims.drop(item.meta.uid)
+    assert len(claims) == 0
+    assert not list(claims.in_line_for(eip))
 
 
 def test_thousands_of_rivals_for_one_name_cost_less_than_a_second(bound: Bound) -> None:

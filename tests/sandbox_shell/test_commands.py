@@ -33,7 +33,7 @@ def test_the_command_gets_the_world_and_gives_its_status(commands: Commands) -> 
         for condition in item["status"]["conditions"]
         if condition["type"] == "Ready"
     }
-    assert ready == dict.fromkeys(["instance", "nat-gateway", "observed", "several-eips"], "True")
+    assert ready == dict.fromkeys(["instance", "nat-gateway", "observed", "several-eips", "tags"], "True")
     assert set(forward.split()) == set(NAT_EIPS.values())
     assert reverse == "smtp.example.com.\n"
     in_aws = dict(line.split() for line in ptrs.splitlines())

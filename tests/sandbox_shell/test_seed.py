@@ -34,7 +34,7 @@ def world() -> tuple[AwsModel, DnsWorld]:
     return model, dns
 
 
-def _selected(model: AwsModel, selector: dict[str, str]) -> list[str]:
+def _selected(model: AwsModel, selector: dict[str, Any]) -> list[str]:
     """The addresses that a selector of a manifest stands for."""
     region = model.account().region(selector.get("region", HOME))
     eips = region.addresses.eips.values()
@@ -43,6 +43,7 @@ def _selected(model: AwsModel, selector: dict[str, str]) -> list[str]:
         "publicIP": lambda eip, value: eip.public_ip == value,
         "natGatewayID": lambda eip, value: eip.nat_gateway == value,
         "instanceID": lambda eip, value: eip.instance == value,
+        "tags": lambda eip, value: value.items() <= eip.tags.items(),
     }
     [(kind, value)] = [(kind, value) for kind, value in selector.items() if kind != "region"]
     return [eip.public_ip for eip in eips if ways[kind](eip, value)]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from mailegress.api.names import ownership_name
+from mailegress.api.tags import Tags
 from mailegress.aws.api import (
     AddressRow,
     AwsError,
@@ -22,7 +23,7 @@ from mailegress.aws.api import (
 )
 from mailegress.aws.settings import AwsSettings
 from mailegress.aws.wiring import Aws, build_aws
-from mailegress.model.aws import Change, NatGateway, Ptr, RecordSet, Tags, Verb, Zone
+from mailegress.model.aws import Change, NatGateway, Ptr, RecordSet, Verb, Zone
 from mailegress.model.ownership import Mark, encode
 from mailegress.reconcile.write_guard import OpenGuard
 from mailegress.telemetry.metrics import Metrics

@@ -9,6 +9,7 @@ from typing import Any
 from mailegress.api.names import FINALIZER
 from mailegress.api.policy import PolicyMode
 from mailegress.api.status import Status
+from mailegress.api.tags import tags_of
 from mailegress.api.types import MailEgress, parse_object
 from mailegress.model import ownership
 from mailegress.model.aws import (
@@ -326,7 +327,7 @@ class PlannerHarness:
         """203.0.113.<number>, in the account."""
         shown = ptr if isinstance(ptr, Ptr) else Ptr(name=ptr)
         account = more.pop("account_id", ACCOUNT)
-        pairs = tuple(sorted((tags or {}).items()))
+        pairs = tags_of(tags or {})
         eip = Eip(f"eipalloc-{number:08x}", f"203.0.113.{number}", account, region, shown, tags=pairs, **more)
         self.book.eips[eip.allocation_id] = eip
         return eip

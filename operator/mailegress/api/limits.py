@@ -10,6 +10,10 @@ HOSTNAME_LENGTH: Final = 241
 DNS_NAME_LENGTH: Final = 253
 SELECTORS: Final = 16
 IDENTIFIER_LENGTH: Final = 64
+# Of one selector; key and value as AWS bounds them (EC2 User Guide, "Tag restrictions").
+SELECTOR_TAGS: Final = 8
+TAG_KEY_LENGTH: Final = 128
+TAG_VALUE_LENGTH: Final = 256
 MIN_TTL_SECONDS: Final = 1
 MAX_TTL_SECONDS: Final = 86_400
 

@@ -141,7 +141,7 @@ TOO_MANY_ADDRESSES = _reason(
     "TooManyAddresses",
     (conditions.ACCEPTED,),
     "The selectors resolve to more than 64 Elastic IPs.",
-    "Split the addresses over several hostnames.",
+    "Split the addresses over several hostnames, or select fewer, for example by more tags.",
 )
 REGION_NOT_CONFIGURED = _reason(
     "RegionNotConfigured",

@@ -9,6 +9,7 @@ from mailegress.api import limits, validation
 from mailegress.api.names import FINALIZER, RECONCILE_ANNOTATION
 from mailegress.api.slim import FOREIGN_FINALIZERS
 from mailegress.api.status import Status
+from mailegress.api.tags import Tags, tags_label, tags_of
 from mailegress.api.text import clean_text
 from mailegress.api.validation import InvalidObject
 
@@ -22,6 +23,9 @@ class SelectorKind(StrEnum):
     PUBLIC_IP = "publicIP"
     NAT_GATEWAY_ID = "natGatewayID"
     INSTANCE_ID = "instanceID"
+    NETWORK_INTERFACE_ID = "networkInterfaceID"
+    TAGS = "tags"
+    NAT_GATEWAY_TAGS = "natGatewayTags"
 
 
 class Management(StrEnum):
@@ -47,14 +51,24 @@ class DeletionPolicy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EipSelector:
-    """One entry of `spec.elasticIPs`. `region` None: the operator's default region."""
+    """One entry of `spec.elasticIPs`: an ID or address (`value`), or tags. `region` None: the operator's default
+    region.
+    """
 
     kind: SelectorKind
     value: str
     region: str | None = None
+    tags: Tags = ()
+
+    @property
+    def by_tags(self) -> bool:
+        """Does it go by tags, which may move from one resource to another without an edit of the object?"""
+        return bool(self.tags)
 
     def __str__(self) -> str:
         """As shown in `status.addresses[].selector`."""
+        if self.tags:
+            return tags_label(self.kind.value, self.tags, self.region)
         return f"{self.kind.value}={self.value}" + (f"@{self.region}" if self.region else "")
 
 
@@ -121,6 +135,10 @@ _SELECTOR_RULES: Final[Mapping[SelectorKind, tuple[Callable[[str], bool], str]]]
         "a NAT gateway ID, e.g. nat-0123456789abcdef0",
     ),
     SelectorKind.INSTANCE_ID: (validation.is_instance_id, "an instance ID, e.g. i-0123456789abcdef0"),
+    SelectorKind.NETWORK_INTERFACE_ID: (
+        validation.is_network_interface_id,
+        "a network interface ID, e.g. eni-0123456789abcdef0",
+    ),
 }
 
 
@@ -209,8 +227,8 @@ def _parse_selectors(value: object) -> tuple[EipSelector, ...]:
         _parse_selector(entry, f"spec.elasticIPs[{index}]") for index, entry in enumerate(value)
     )
     # The same thing in two regions is one thing as well: IDs and public addresses are unique over all
-    # regions.
-    duplicate = validation.first_duplicate([selector.value for selector in selectors])
+    # regions. Tags are not, and tags that are named twice do no harm.
+    duplicate = validation.first_duplicate([s.value for s in selectors if not s.by_tags])
     if duplicate is not None:
         raise InvalidObject("spec.elasticIPs", duplicate, "named by one entry only")
     return selectors
@@ -222,14 +240,34 @@ def _parse_selector(value: object, field: str) -> EipSelector:
     if len(kinds) != 1:
         raise InvalidObject(field, dict(entry), "exactly one of " + ", ".join(SelectorKind))
     kind = kinds[0]
+    region = _optional_text(entry, "region", field)
+    if region is not None and not validation.is_region(region):
+        raise InvalidObject(f"{field}.region", region, "an AWS region, e.g. eu-west-1")
+    if kind not in _SELECTOR_RULES:
+        return EipSelector(kind, "", region, _parse_tags(entry[kind.value], f"{field}.{kind.value}"))
     text = _text(entry, kind.value, field)
     fits, wanted = _SELECTOR_RULES[kind]
     if not fits(text):
         raise InvalidObject(f"{field}.{kind.value}", text, wanted)
-    region = _optional_text(entry, "region", field)
-    if region is not None and not validation.is_region(region):
-        raise InvalidObject(f"{field}.region", region, "an AWS region, e.g. eu-west-1")
     return EipSelector(kind, text, region)
+
+
+def _parse_tags(value: object, field: str) -> Tags:
+    tags = _mapping(value, field)
+    if not 1 <= len(tags) <= limits.SELECTOR_TAGS:
+        raise InvalidObject(field, dict(tags), f"a map of 1 to {limits.SELECTOR_TAGS} tags, e.g. use: mail")
+    found: dict[str, str] = {}
+    for key, text in tags.items():
+        if not 1 <= len(key) <= limits.TAG_KEY_LENGTH:
+            raise InvalidObject(
+                field, key, f"a map whose keys have 1 to {limits.TAG_KEY_LENGTH} characters, as those of AWS"
+            )
+        if not isinstance(text, str) or len(text) > limits.TAG_VALUE_LENGTH:
+            raise InvalidObject(
+                f"{field}[{key}]", text, f"a string of at most {limits.TAG_VALUE_LENGTH} characters"
+            )
+        found[key] = text
+    return tags_of(found)
 
 
 def _parse_forward(value: object) -> Forward:

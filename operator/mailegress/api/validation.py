@@ -12,6 +12,7 @@ _HOSTNAME = re.compile(r"(?:[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?\.)+[a-z](?:[-a-
 _ALLOCATION_ID = re.compile(r"eipalloc-[0-9a-f]{1,32}")
 _NAT_GATEWAY_ID = re.compile(r"nat-[0-9a-f]{1,32}")
 _INSTANCE_ID = re.compile(r"i-[0-9a-f]{1,32}")
+_NETWORK_INTERFACE_ID = re.compile(r"eni-[0-9a-f]{1,32}")
 _REGION = re.compile(r"[a-z]{2,8}(?:-[a-z]{2,16}){1,3}-[0-9]{1,2}")
 _HOSTED_ZONE_ID = re.compile(r"Z[A-Z0-9]{1,31}")
 
@@ -67,6 +68,11 @@ def is_nat_gateway_id(value: str) -> bool:
 def is_instance_id(value: str) -> bool:
     """Tell whether `value` has the form of an EC2 instance ID."""
     return _INSTANCE_ID.fullmatch(value) is not None
+
+
+def is_network_interface_id(value: str) -> bool:
+    """Tell whether `value` has the form of an EC2 network interface ID."""
+    return _NETWORK_INTERFACE_ID.fullmatch(value) is not None
 
 
 def is_region(value: str) -> bool:

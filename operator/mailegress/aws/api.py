@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
-from mailegress.model.aws import Change, NatGateway, Ptr, RecordSet, Tags, Zone
+from mailegress.api.tags import Tags
+from mailegress.model.aws import Change, NatGateway, Ptr, RecordSet, Zone
 
 T = TypeVar("T")
 

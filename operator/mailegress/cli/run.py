@@ -59,7 +59,10 @@ class Operator:
         self._contact = LastContact(dependencies.clock)
         self._guard = leading.guard(settings, dependencies)
         self._controller = Controller(
-            dependencies.clock, WorkerSettings(count=settings.workers), settings.policy
+            dependencies.clock,
+            WorkerSettings(count=settings.workers),
+            settings.policy,
+            default_region=settings.regions[0],
         )
         self._kube = KubeClient(
             transport,

@@ -38,13 +38,19 @@ class Reconciles(Protocol):
 
 
 class Controller:
-    """Implements ``ObjectStore`` for the reconciler. ``clock``: monotonic seconds."""
+    """Implements ``ObjectStore`` for the reconciler. ``clock``: monotonic seconds. ``default_region``: where selectors
+    look that name no region.
+    """
 
     def __init__(
-        self, clock: Callable[[], float], settings: WorkerSettings, policy: PolicyMode = PolicyMode.OFF
+        self,
+        clock: Callable[[], float],
+        settings: WorkerSettings,
+        policy: PolicyMode = PolicyMode.OFF,
+        default_region: str = "",
     ) -> None:
         self.store = Store()
-        self.claims = ClaimIndex()
+        self.claims = ClaimIndex(default_region)
         self.policies = PolicyIndex(policy)
         self.burst = CreationBurst(clock)
         self.queue = KeyedQueue(clock)

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from mailegress.api.tags import Tags
 from mailegress.model.aws import Eip, NameView, RegionView
 from mailegress.model.facts import Fact
 from mailegress.reconcile.ports import Key
@@ -47,6 +48,10 @@ class Watched(Protocol):
     @property
     def watched(self) -> frozenset[str]:
         """Allocation IDs."""
+
+    @property
+    def by_tags(self) -> bool:
+        """Does it select addresses by tags?"""
 
     @property
     def places(self) -> frozenset[tuple[str, str]]:
@@ -127,12 +132,14 @@ class Rounds:
         before, view = self._eips.pop(region, None), self._book.get(region).value
         if before is None or view is None:
             return
-        changed = {a for a in before.keys() | view.eips.keys() if before.get(a) != view.eips.get(a)}
-        if changed:
+        differing = {a for a in before.keys() | view.eips.keys() if before.get(a) != view.eips.get(a)}
+        if differing:
+            # Who selects by tags must look at any address that has got or lost one.
+            retagged = any(_tags(before.get(a)) != _tags(view.eips.get(a)) for a in differing)
             # An address that nobody watches may be the one that a NAT gateway just got.
-            grown = not changed <= before.keys()
+            grown = not differing <= before.keys()
             for item in self._objects():
-                if grown or item.watched & changed:
+                if grown or (retagged and item.by_tags) or item.watched & differing:
                     self._wake(item.key)
 
     def _compare_name(self, zone_id: str, hostname: str) -> None:
@@ -141,3 +148,7 @@ class Rounds:
             for item in self._objects():
                 if (zone_id, hostname) in item.places:
                     self._wake(item.key)
+
+
+def _tags(eip: Eip | None) -> tuple[Tags, Tags]:
+    return (eip.tags, eip.nat_gateway_tags) if eip is not None else ((), ())

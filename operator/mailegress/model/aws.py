@@ -6,17 +6,10 @@ import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from mailegress.api.tags import Tags, has_tags
 from mailegress.model.facts import Fault
 
 # ---------------------------------------------------------------- EC2
-
-Tags = tuple[tuple[str, str], ...]
-"""The tags of a resource as pairs of key and value, sorted by key. Most resources have none or few."""
-
-
-def has_tags(tags: Tags, wanted: Tags) -> bool:
-    """Do ``tags`` contain every wanted pair? Keys and values are compared exactly, as AWS compares them."""
-    return all(pair in tags for pair in wanted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +48,8 @@ class Eip:
     network_interface_id: str = ""
     nat_gateway_id: str = ""
     tags: Tags = ()
+    nat_gateway_tags: Tags = ()
+    """The tags of the NAT gateway that has the address."""
 
     @property
     def attached_to(self) -> str:
@@ -90,6 +85,9 @@ class RegionView:
     """False where the region's partition has no API for PTRs (GovCloud, ISO)."""
     _by_ip: dict[str, Eip] = field(default_factory=dict, init=False, repr=False, compare=False)
     _by_attachment: dict[str, list[Eip]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _by_tag: dict[tuple[str, str], list[Eip]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def by_ip(self, public_ip: str) -> Eip | None:
         if len(self._by_ip) != len(self.eips):
@@ -103,6 +101,15 @@ class RegionView:
             for eip in self.eips.values():
                 self._by_attachment.setdefault(eip.attached_to, []).append(eip)
         return self._by_attachment.get(to, ()) if to else ()
+
+    def by_tags(self, wanted: Tags) -> tuple[Eip, ...]:
+        """The EIPs that have all wanted tags (at least one)."""
+        if not self._by_tag:
+            for eip in self.eips.values():
+                for pair in eip.tags:
+                    self._by_tag.setdefault(pair, []).append(eip)
+        candidates = min((self._by_tag.get(pair, []) for pair in wanted), key=len)
+        return tuple(eip for eip in candidates if has_tags(eip.tags, wanted))
 
 
 class Absence(enum.Enum):

@@ -13,7 +13,7 @@ from __future__ import annotations
 import heapq
 from bisect import bisect_left, insort
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -21,8 +21,9 @@ from mailegress.api.names import FINALIZER
 from mailegress.api.status import PtrOrigin
 from mailegress.api.types import EipSelector, MailEgress, Management
 from mailegress.model.aws import Eip
+from mailegress.reconcile.tag_selectors import TagSelector, TagSelectors
 
-Selector = tuple[str, str, str]
+IdSelector = tuple[str, str, str]
 """Kind, value, and the region that the spec names; empty = none."""
 
 
@@ -51,7 +52,8 @@ class Claimant:
     key: str
     created: str
     hostname: str
-    selectors: tuple[Selector, ...]
+    selectors: tuple[IdSelector, ...]
+    tag_selectors: tuple[TagSelector, ...]
     managed: bool
     suspended: bool
     deleting: bool
@@ -61,26 +63,40 @@ class Claimant:
     """A policy allows it, or policies are not enforced. Otherwise it claims nothing, neither by age nor as a rival."""
 
     @property
+    def all_selectors(self) -> tuple[IdSelector | TagSelector, ...]:
+        return (*self.selectors, *self.tag_selectors)
+
+    @property
     def order(self) -> tuple[str, str]:
         """Oldest first, then UID. RFC 3339 in UTC sorts as text."""
         return (self.created, self.uid)
 
 
-def selectors_of(eip: Eip) -> list[Selector]:
-    """Every way in which a spec can mean this EIP: with its region, or with none."""
+def id_selectors_of(eip: Eip) -> list[IdSelector]:
+    """Every way in which a spec can mean this EIP by an ID or an address: with its region, or with none."""
     ways = [("allocationID", eip.allocation_id), ("publicIP", eip.public_ip)]
     if eip.nat_gateway_id:
         ways.append(("natGatewayID", eip.nat_gateway_id))
     if eip.instance_id:
         ways.append(("instanceID", eip.instance_id))
+    if eip.network_interface_id:
+        ways.append(("networkInterfaceID", eip.network_interface_id))
     return [(*way, region) for way in ways for region in (eip.region, "")]
 
 
-def _selectors(selectors: Iterable[EipSelector]) -> tuple[Selector, ...]:
-    return tuple((s.kind.value, s.value, s.region or "") for s in selectors)
+def _id_selectors(selectors: Iterable[EipSelector]) -> tuple[IdSelector, ...]:
+    return tuple((s.kind.value, s.value, s.region or "") for s in selectors if not s.by_tags)
 
 
-Line = tuple[str, ...]
+def _tag_selectors(selectors: Iterable[EipSelector]) -> tuple[TagSelector, ...]:
+    return tuple((s.kind.value, s.tags, s.region or "") for s in selectors if s.by_tags)
+
+
+def _all_selectors(selectors: tuple[EipSelector, ...]) -> tuple[IdSelector | TagSelector, ...]:
+    return (*_id_selectors(selectors), *_tag_selectors(selectors))
+
+
+Line = tuple[Hashable, ...]
 """What objects stand in line for: a hostname, a selector, or (Observed) a selector with a PTR's name."""
 _Place = tuple[int, str, str]
 """In a line: 1 for those behind all others, 2 for those that lost their hostname; then by age, then by UID."""
@@ -130,14 +146,18 @@ class ClaimsView(Protocol):
 
 
 class ClaimIndex:
-    """Live objects by UID, in line for hostnames and selectors; and who waits for whom."""
+    """Live objects by UID, in line for hostnames and selectors; and who waits for whom.
 
-    def __init__(self) -> None:
+    ``default_region``: where a selector by tags that names no region looks; empty = everywhere.
+    """
+
+    def __init__(self, default_region: str = "") -> None:
+        self._tagged = TagSelectors(default_region)
         self._by_uid: dict[str, Claimant] = {}
         self._standings: dict[str, Standing] = {}
         self._lines: dict[Line, list[_Place]] = {}
         self._places: dict[str, dict[Line, _Place]] = {}
-        self._leaving: dict[tuple[str, ...], set[str]] = defaultdict(set)
+        self._leaving: dict[Line, set[str]] = defaultdict(set)
         self._blocked: dict[str, frozenset[str]] = {}
 
     def __len__(self) -> int:
@@ -162,7 +182,8 @@ class ClaimIndex:
             key=key,
             created=obj.meta.creation_timestamp,
             hostname=obj.spec.hostname,
-            selectors=_selectors(obj.spec.elastic_ips),
+            selectors=_id_selectors(obj.spec.elastic_ips),
+            tag_selectors=_tag_selectors(obj.spec.elastic_ips),
             managed=obj.spec.forward.management is Management.MANAGED,
             suspended=obj.spec.suspend,
             deleting=obj.meta.deletion_timestamp is not None,
@@ -181,8 +202,10 @@ class ClaimIndex:
             return set()
         before = self._remove(claimant.uid)
         self._by_uid[claimant.uid] = claimant
+        for by_tags in claimant.tag_selectors:
+            self._tagged.add(by_tags)
         if claimant.leaving:
-            for selector in claimant.selectors:
+            for selector in claimant.all_selectors:
                 self._leaving[claimant.hostname, *selector].add(claimant.uid)
         return self._queue_up(claimant, before)
 
@@ -218,8 +241,10 @@ class ClaimIndex:
     def _remove(self, uid: str) -> dict[Line, _Place]:
         claimant = self._by_uid.pop(uid, None)
         self._standings.pop(uid, None)
+        for by_tags in claimant.tag_selectors if claimant is not None else ():
+            self._tagged.remove(by_tags)
         if claimant is not None and claimant.leaving:
-            for selector in claimant.selectors:
+            for selector in claimant.all_selectors:
                 place = (claimant.hostname, *selector)
                 self._leaving[place].discard(uid)
                 if not self._leaving[place]:
@@ -246,8 +271,8 @@ class ClaimIndex:
             nameless = standing is not None and not standing.named
             name_place = (int(behind), *claimant.order)
             places: dict[Line, _Place] = {_hostname_line(claimant.hostname): name_place}
-            barred = _selectors(standing.barred) if standing is not None else ()
-            for selector in claimant.selectors:
+            barred = _all_selectors(standing.barred) if standing is not None else ()
+            for selector in claimant.all_selectors:
                 if selector in barred:
                     continue
                 places[selector] = (2 if nameless else int(behind), *claimant.order)
@@ -269,6 +294,10 @@ class ClaimIndex:
         return any(place in self._lines[line][:_HEADS] for line, place in places.items())
 
     # ------------------------------------------------ reading
+
+    def _selectors_of(self, eip: Eip) -> list[IdSelector | TagSelector]:
+        """Every way in which a live object can mean this EIP."""
+        return [*id_selectors_of(eip), *self._tagged.matching(eip)]
 
     def get(self, uid: str) -> Claimant | None:
         return self._by_uid.get(uid)
@@ -306,25 +335,32 @@ class ClaimIndex:
         return (
             claimant is not None
             and self._wants(claimant)
-            and not set(selectors_of(eip)).isdisjoint(claimant.selectors)
+            and (
+                not set(id_selectors_of(eip)).isdisjoint(claimant.selectors)
+                or any(self._tagged.fits(selector, eip) for selector in claimant.tag_selectors)
+            )
         )
 
     def in_line_for(self, eip: Eip) -> Iterator[Claimant]:
         """Those that want it, first in line first."""
         last: _Place | None = None
-        for place in heapq.merge(*(self._lines.get(selector, ()) for selector in selectors_of(eip))):
+        for place in heapq.merge(*(self._lines.get(selector, ()) for selector in self._selectors_of(eip))):
             if place != last:
                 yield self._by_uid[place[2]]
             last = place
 
     def observed_at(self, eip: Eip, hostname: str) -> str | None:
         """UID of the first in line of those under Observed that want this EIP under this hostname."""
-        lines = (self._lines.get(("observed", hostname, *selector)) for selector in selectors_of(eip))
+        lines = (self._lines.get(("observed", hostname, *selector)) for selector in self._selectors_of(eip))
         return min((members[0] for members in lines if members), default=(0, "", None))[2]
 
     def leaving_eip(self, eip: Eip, hostname: str) -> Claimant | None:
         """One under Observed that is on its way out and may still reset the EIP's PTR if it shows this hostname."""
-        uids = (uid for selector in selectors_of(eip) for uid in self._leaving.get((hostname, *selector), ()))
+        uids = (
+            uid
+            for selector in self._selectors_of(eip)
+            for uid in self._leaving.get((hostname, *selector), ())
+        )
         return self._by_uid.get(min(uids, default=""))
 
     # ------------------------------------------------ who waits for whom

@@ -330,6 +330,10 @@ class Memory:
     dns: DnsAnswers = field(default_factory=DnsAnswers)
     ownership: OwnershipRecords = field(default_factory=OwnershipRecords)
     api: ApiWrites = field(default_factory=ApiWrites)
+    by_tags: bool = False
+    """It selects addresses by tags: a tag that moves may concern it, whichever address has the tag."""
+    tags_floor: float = NEVER
+    """When an edit brought a selector by tags: a list of addresses that is older does not show who has the tags now."""
     used: frozenset[tuple[str, str]] = EMPTY
     """(region, allocation ID) of the Elastic IPs that the last reconcile dealt with."""
     places: frozenset[Place] = EMPTY
@@ -357,9 +361,13 @@ class Memory:
 
     def observe(self, obj: MailEgress, views: Views, now: float, settings: ReconcileSettings) -> bool:
         """Take in the object and the shared readings. True if it was edited or deleted while this process watched."""
+        self.by_tags = any(selector.by_tags for selector in obj.spec.elastic_ips)
         generation = self.edits.generation
         edited = self.edits.observe(obj, now, settings)
         if self.edits.generation != generation:
+            resolved = {a.selector for a in obj.status.addresses if a.allocation_id}
+            if any(s.by_tags and str(s) not in resolved for s in obj.spec.elastic_ips):
+                self.tags_floor = now
             self.ptrs.matched_since_edit = EMPTY
             self.dns.answers.clear()
         if now >= self.edits.limit.due(settings.blocked_seconds, settings.resync_seconds):

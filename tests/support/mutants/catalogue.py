@@ -11,8 +11,19 @@ from tests.support.mutants.mutant import Mutant
 from tests.support.mutants.policies import POLICIES
 from tests.support.mutants.rules import RULES
 from tests.support.mutants.safety import SAFETY
+from tests.support.mutants.tagged import TAGGED
 
 INVARIANTS = (*(f"S{n}" for n in range(1, 15)), *(f"E{n}" for n in range(1, 10)))
 """As ``docs/guarantees.md`` states them."""
 
-MUTANTS: tuple[Mutant, ...] = (*SAFETY, *HIDDEN, *RULES, *LIVENESS, *BOUNDS, *DNS_BOUNDS, *ADVICE, *POLICIES)
+MUTANTS: tuple[Mutant, ...] = (
+    *SAFETY,
+    *HIDDEN,
+    *RULES,
+    *LIVENESS,
+    *BOUNDS,
+    *DNS_BOUNDS,
+    *ADVICE,
+    *POLICIES,
+    *TAGGED,
+)

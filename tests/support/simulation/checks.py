@@ -33,7 +33,10 @@ def _wants(body: Object, eip: Eip) -> bool:
     """A live object that names this very EIP, in its region or in none."""
     here = [s for s in body["spec"]["elasticIPs"] if s.get("region", eip.region) == eip.region]
     named = {s.get("allocationID") or s.get("publicIP") for s in here}
-    return "deletionTimestamp" not in body["metadata"] and bool(named & {eip.allocation_id, eip.public_ip})
+    tagged = any(s["tags"].items() <= eip.tags.items() for s in here if "tags" in s)
+    return "deletionTimestamp" not in body["metadata"] and (
+        tagged or bool(named & {eip.allocation_id, eip.public_ip})
+    )
 
 
 RECONCILES = 100

@@ -255,13 +255,13 @@ class Sim:
 
     # ------------------------------------------------------------ the user
 
-    def meg(self, name: str, hostname: str, eips: Sequence[Eip | Mapping[str, str]], **spec: Any) -> None:
+    def meg(self, name: str, hostname: str, eips: Sequence[Eip | Mapping[str, Any]], **spec: Any) -> None:
         """Create a MailEgress; EIPs by allocation ID, or selectors as in a manifest."""
         body = {"hostname": hostname, "elasticIPs": _selectors(eips), **spec}
         self.api.create(NAMESPACE, name, body)
         self._acted()
 
-    def edit(self, name: str, eips: Sequence[Eip | Mapping[str, str]] | None = None, **fields: Any) -> None:
+    def edit(self, name: str, eips: Sequence[Eip | Mapping[str, Any]] | None = None, **fields: Any) -> None:
         if eips is not None:
             fields["elasticIPs"] = _selectors(eips)
         self.api.edit(NAMESPACE, name, **fields)
@@ -357,7 +357,7 @@ class Sim:
             self.checks.violated("E3", "resourceVersions move although nothing happens")
 
 
-def _selectors(eips: Sequence[Eip | Mapping[str, str]]) -> list[dict[str, str]]:
+def _selectors(eips: Sequence[Eip | Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [{"allocationID": e.allocation_id} if isinstance(e, Eip) else dict(e) for e in eips]
 
 

@@ -115,16 +115,25 @@ def _wish(sim: Sim, body: Object) -> _Wish:
     return _Wish(sim, body, tuple(found.values()), missing)
 
 
-def _hit(sim: Sim, eip: Eip, selector: Mapping[str, str]) -> bool:
+def _hit(sim: Sim, eip: Eip, selector: Mapping[str, Any]) -> bool:
+    gateway = sim.world.model.account(eip.account).region(eip.region).nat.gateways.get(eip.nat_gateway)
+    by_tags = _has_tags(eip.tags, selector.get("tags")) or _has_tags(
+        gateway.tags if gateway is not None else {}, selector.get("natGatewayTags")
+    )
     return selector.get("region", REGION) == eip.region and any(
-        value is not None and value == selector.get(key)
+        by_tags or (value is not None and value == selector.get(key))
         for key, value in (
             ("allocationID", eip.allocation_id),
             ("publicIP", eip.public_ip),
             ("natGatewayID", eip.nat_gateway),
             ("instanceID", eip.instance),
+            ("networkInterfaceID", eip.network_interface),
         )
     )
+
+
+def _has_tags(held: Mapping[str, str], wanted: Mapping[str, str] | None) -> bool:
+    return wanted is not None and wanted.items() <= held.items()
 
 
 def _marks(sim: Sim) -> Iterator[tuple[str, str]]:

@@ -335,7 +335,7 @@ class Story:
         self,
         name: str,
         hostname: str,
-        eips: Iterable[EipInfo | Mapping[str, str]],
+        eips: Iterable[EipInfo | Mapping[str, Any]],
         namespace: str | None = None,
         **spec: Any,
     ) -> Meg:

@@ -98,12 +98,13 @@ class Sweeper:
         ptrs = await self._ptrs(began)
         gateways = await self._nat_gateways(rows, began, demand())
         holder = {
-            address.allocation_id: gateway.id
+            address.allocation_id: gateway
             for gateway in gateways.values()
             if gateway.state not in ("deleted", "failed")
             for address in gateway.addresses
             if address.allocation_id
         }
+        nowhere = NatGateway("", "")
         eips = {
             row.allocation_id: Eip(
                 allocation_id=row.allocation_id,
@@ -113,8 +114,9 @@ class Sweeper:
                 ptr=(ptrs or {}).get(row.allocation_id, Ptr()),
                 instance_id=row.instance_id,
                 network_interface_id=row.network_interface_id,
-                nat_gateway_id=holder.get(row.allocation_id, ""),
+                nat_gateway_id=holder.get(row.allocation_id, nowhere).id,
                 tags=row.tags,
+                nat_gateway_tags=holder.get(row.allocation_id, nowhere).tags,
             )
             for row in rows
             if row.allocation_id

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mailegress.api.names import normalise_name
+from mailegress.api.tags import Tags
 from mailegress.aws.api import AddressRow, ChangeInfo, Page, PtrRow, RecordCursor, RecordPage
-from mailegress.model.aws import Change, NatAddress, NatGateway, Ptr, RecordSet, Tags, Zone
+from mailegress.model.aws import Change, NatAddress, NatGateway, Ptr, RecordSet, Zone
 
 Reply = Mapping[str, Any]
 

@@ -80,6 +80,7 @@ def plan(observed: Observed) -> Plan:
     if verdict is not None and verdict.refusal is not None:
         return _refused(observed, builder, verdict, verdict.refusal)  # S2 S14
     targets, not_allowed = policy.narrow(observed, builder, targets, verdict)  # S14: before claims
+    targets = targets_rule.limited(observed, targets)  # S12
     claims = claims_rule.decide(observed, builder, targets, zone)  # S9 E4
     refusal = targets_rule.refusal(observed, targets)
     searching = retire.search(observed, builder)  # E2

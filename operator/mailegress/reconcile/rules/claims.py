@@ -86,11 +86,13 @@ def decide(observed: Observed, builder: PlanBuilder, targets: Targets, choice: C
     contested: dict[str, Hold] = {}
     # By the selector that the user wrote: only the holder of an address may see which address it is.
     written = {e.eip.allocation_id: e.selector for e in targets.entries if e.eip is not None}
+    several = {str(s) for s in observed.obj.spec.elastic_ips if s.by_tags}
     for allocation_id, eip in targets.wanted.items():
         hold, owner = _eip(observed, builder, eip, hostname_hold)
         holds[allocation_id] = hold
         if hold in ELSEWHERE:
             label = written.get(allocation_id, allocation_id)
+            label = f"an Elastic IP with {label}" if label in several else label
             contested[label] = Hold.LOST if contested.get(label) is Hold.LOST else hold
             blockers |= {owner} if owner else set()
     builder.blocked_on = blockers
@@ -112,6 +114,8 @@ def _standing(observed: Observed, targets: Targets, hostname: Hold) -> Standing 
     if waiting and not targets.wanted and not targets.known and not targets.outside:
         return None
     hopeless = memory.progress.stalled_generation == memory.edits.generation
+    # Too many are refused: nothing can be done with any of them.
+    hopeless = hopeless or targets.total > observed.settings.max_addresses
     able = bool(targets.wanted) and not hopeless
     return Standing(holds, able, hostname is not Hold.LOST, barred=targets.barred)
 
@@ -241,7 +245,7 @@ def _finding(
     if cycle:
         return bad(
             reasons.CLAIM_CYCLE,
-            f"{what} belongs to another MailEgress, which waits for what this one has. "
+            f"{_begin(what)} belongs to another MailEgress, which waits for what this one has. "
             f"{reasons.CLAIM_CYCLE.remedy}",
         )
     undecided = cycle is None
@@ -255,15 +259,20 @@ def _finding(
     if lost:
         return bad(
             reasons.ADDRESS_CONFLICT,
-            f"{', '.join(lost)} belongs to another MailEgress; nothing is written for it. "
+            f"{_begin(', '.join(lost))} belongs to another MailEgress; nothing is written for it. "
             f"{reasons.ADDRESS_CONFLICT.remedy}",
             soft=undecided,
         )
     return bad(
         reasons.WAITING_FOR_RELEASE,
-        f"{what} still belongs to another MailEgress, which is about to release it.",
+        f"{_begin(what)} still belongs to another MailEgress, which is about to release it.",
         soft=undecided,
     )
+
+
+def _begin(what: str) -> str:
+    """At the beginning of a sentence; IDs and names stay as they are."""
+    return f"An {what[3:]}" if what.startswith("an ") else what
 
 
 def _unclear(observed: Observed, choice: Choice) -> Finding:

@@ -241,7 +241,7 @@ def _unsupported(observed: Observed, builder: PlanBuilder, forward: Forward, eip
 
 def _reset_leaving(observed: Observed, builder: PlanBuilder, targets: Targets, forward: Forward) -> None:
     """The new addresses are right: the PTRs of those that leave may go, then the record shrinks."""
-    if not forward.mine:
+    if not forward.mine or not targets.known:
         return
     for address in sorted(forward.wanted - forward.final):
         eip = targets.find(observed, address)

@@ -6,18 +6,24 @@ Lists are read again for what they do not show, at a rate that does not depend o
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import heapq
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from mailegress.api import reasons
 from mailegress.api.reasons import Reason
+from mailegress.api.tags import has_tags
 from mailegress.api.types import EipSelector, SelectorKind
-from mailegress.model.aws import Eip, RegionView
+from mailegress.model.aws import Eip, NatGateway, RegionView
 from mailegress.model.facts import Fault
 from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import Finding, NeedRegion, bad
 from mailegress.reconcile.rules import loss
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
+
+_SHOWN_COUNTS = 3
+"""Selectors whose number of addresses is shown when they are too many: those with the most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,11 @@ class Targets:
     def refused_ips(self) -> frozenset[str]:
         return frozenset(eip.public_ip for eip in self.refused.values())
 
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """Elastic IPs of each selector, if they are too many together: then only some of them are wanted."""
+    total: int = 0
+    """Elastic IPs that the selectors resolve to, each counted once, if they are too many."""
+
     @property
     def problem(self) -> Entry | None:
         return next((e for e in self.entries if e.reason is not None), None)
@@ -78,7 +89,7 @@ def resolve(observed: Observed, builder: PlanBuilder) -> Targets:
     outside = tuple(sorted({s.region for s in spec.elastic_ips if s.region and s.region not in book.regions}))
     entries: list[Entry] = []
     fault: Fault | None = None
-    known = True
+    known, early = True, False
     for selector in spec.elastic_ips:
         region = selector.region or book.regions[0]
         if region in outside:
@@ -92,6 +103,10 @@ def resolve(observed: Observed, builder: PlanBuilder) -> Targets:
             entries.append(Entry(str(selector), region))
             continue
         found = _match(selector, fact.value)
+        if selector.by_tags and not fact.fresh(observed.memory.tags_floor):
+            # A tag moves without an edit: a list from before this edit may lack some that have it now.
+            builder.prove_absent(observed, fact, functools.partial(NeedRegion, region))
+            early = True
         if loss.unchecked(observed, str(selector), fact.value):
             # One list may lack a page: what it does not show is looked up before anything is said of it.
             known = False
@@ -112,9 +127,32 @@ def resolve(observed: Observed, builder: PlanBuilder) -> Targets:
                 entries.append(Entry(str(selector), region, reason=found.reason, detail=found.detail))
     _idle_reading(observed, builder)
     unique = {e.eip.allocation_id: e.eip for e in entries if e.eip is not None}
+    before = {a.allocation_id for a in observed.recorded()}
+    if early and (not before or before - unique.keys()):
+        # Nothing leaves, and a new object does not begin with some of them, before the newer list is there.
+        known = False
     wanted = dict(sorted(unique.items(), key=lambda item: _numeric(item[1].public_ip)))
     lost, mass = loss.losses(observed)
     return Targets(tuple(entries), wanted, known, lost, mass, fault, outside)
+
+
+def limited(observed: Observed, targets: Targets) -> Targets:
+    """As many as one name may have, of too many: a tag may be on thousands. Those that it had before come first."""
+    total, most = len(targets.wanted), observed.settings.max_addresses
+    if total <= most:
+        return targets
+    held = [e for e in targets.entries if e.eip is not None and e.eip.allocation_id in targets.wanted]
+    before = {a.allocation_id for a in observed.recorded()}
+    some = dict(heapq.nsmallest(most, targets.wanted.items(), key=lambda item: item[0] not in before))
+    entries = tuple(
+        e
+        for e in targets.entries
+        if e.eip is None or e.eip.allocation_id in some or e.eip.allocation_id not in targets.wanted
+    )
+    wanted = {key: eip for key, eip in targets.wanted.items() if key in some}
+    return replace(
+        targets, entries=entries, wanted=wanted, total=total, counts=Counter(e.selector for e in held)
+    )
 
 
 def look_again(observed: Observed, builder: PlanBuilder, region: str) -> None:
@@ -161,23 +199,39 @@ def _match(selector: EipSelector, view: RegionView) -> _Match:
             return _Match((eip,)) if eip else _Match()
         case SelectorKind.INSTANCE_ID:
             return _Match(tuple(e for e in view.eips.values() if e.instance_id == selector.value))
+        case SelectorKind.NETWORK_INTERFACE_ID:
+            return _Match(_sorted(e for e in view.eips.values() if e.network_interface_id == selector.value))
+        case SelectorKind.TAGS:
+            return _Match(_sorted(view.by_tags(selector.tags)))
         case SelectorKind.NAT_GATEWAY_ID:
             gateway = view.nat_gateways.get(selector.value)
-            if gateway is None or gateway.state in ("deleted", "deleting", "failed"):
-                return _Match()
-            # Only `succeeded` addresses carry mail; the others may still come or are on their way out.
-            eips = tuple(
-                view.eips[a.allocation_id]
-                for a in gateway.addresses
-                if a.status == "succeeded" and a.allocation_id in view.eips
-            )
-            coming = [a for a in gateway.addresses if a.status in ("assigning", "associating")]
-            if coming or (not eips and gateway.state == "pending"):
-                what = ", ".join(a.public_ip for a in coming if a.public_ip) or "its addresses"
-                return _Match(
-                    eips, reasons.ADDRESS_PENDING, f"NAT gateway {selector.value} is still attaching {what}"
-                )
-            return _Match(eips)
+            return _match_gateway(gateway, view) if gateway is not None else _Match()
+        case SelectorKind.NAT_GATEWAY_TAGS:
+            tagged = (g for g in view.nat_gateways.values() if has_tags(g.tags, selector.tags))
+            matches = [_match_gateway(gateway, view) for gateway in tagged]
+            pending = next((m for m in matches if m.reason is not None), _Match())
+            return _Match(_sorted(e for m in matches for e in m.eips), pending.reason, pending.detail)
+
+
+def _sorted(eips: Iterable[Eip]) -> tuple[Eip, ...]:
+    """By address: the order of AWS's lists may change from one to the next."""
+    return tuple(sorted(eips, key=lambda eip: _numeric(eip.public_ip)))
+
+
+def _match_gateway(gateway: NatGateway, view: RegionView) -> _Match:
+    if gateway.state in ("deleted", "deleting", "failed"):
+        return _Match()
+    # Only `succeeded` addresses carry mail; the others may still come or are on their way out.
+    eips = tuple(
+        view.eips[a.allocation_id]
+        for a in gateway.addresses
+        if a.status == "succeeded" and a.allocation_id in view.eips
+    )
+    coming = [a for a in gateway.addresses if a.status in ("assigning", "associating")]
+    if coming or (not eips and gateway.state == "pending"):
+        what = ", ".join(a.public_ip for a in coming if a.public_ip) or "its addresses"
+        return _Match(eips, reasons.ADDRESS_PENDING, f"NAT gateway {gateway.id} is still attaching {what}")
+    return _Match(eips)
 
 
 def _held(observed: Observed, selector: EipSelector, view: RegionView, found: _Match) -> list[Entry]:
@@ -226,10 +280,12 @@ def refusal(observed: Observed, targets: Targets) -> Finding | None:
             f"Region {', '.join(targets.outside)} is not one of the operator's regions ({regions}). "
             f"{reasons.REGION_NOT_CONFIGURED.remedy}",
         )
-    if len(targets.wanted) > observed.settings.max_addresses:
+    if targets.total > observed.settings.max_addresses:
+        largest = sorted(targets.counts.items(), key=lambda item: (-item[1], item[0]))[:_SHOWN_COUNTS]
+        shown = ", ".join(f"{count} by {selector}" for selector, count in largest)
         return bad(
             reasons.TOO_MANY_ADDRESSES,
-            f"The selectors resolve to {len(targets.wanted)} Elastic IPs, at most {observed.settings.max_addresses} "
-            f"share one name. {reasons.TOO_MANY_ADDRESSES.remedy}",
+            f"The selectors resolve to {targets.total} Elastic IPs ({shown}); at most "
+            f"{observed.settings.max_addresses} can share one hostname. {reasons.TOO_MANY_ADDRESSES.remedy}",
         )
     return None

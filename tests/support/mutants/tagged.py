@@ -1,0 +1,73 @@
+"""Bugs in the selection of addresses by tags."""
+
+from __future__ import annotations
+
+from tests.support.mutants.mutant import Mutant, Run
+
+_PLANS = "tests/reconcile/test_tag_selectors.py::"
+
+TAGGED = (
+    Mutant(
+        "tags-from-an-old-list",
+        "E6",
+        "A list from before the edit decides who has the tags",
+        "reconcile/rules/targets.py",
+        "        if selector.by_tags and not fact.fresh(observed.memory.tags_floor):\n",
+        "        if False:\n",
+        runs=(Run("ids-to-tags"),),
+    ),
+    Mutant(
+        "ptr-leaves-too-early",
+        "E6",
+        "A PTR is reset before it is known which addresses are wanted",
+        "reconcile/rules/ptr.py",
+        "    if not forward.mine or not targets.known:\n        return\n",
+        "    if not forward.mine:\n        return\n",
+        runs=(Run("ids-to-tags"),),
+    ),
+    Mutant(
+        "one-tag-is-enough",
+        "E1",
+        "An address needs only one of the tags",
+        "api/tags.py",
+        "    return all(pair in tags for pair in wanted)\n",
+        "    return any(pair in tags for pair in wanted)\n",
+        tests=(f"{_PLANS}test_all_tags_must_match_in_the_region_of_the_entry",),
+    ),
+    Mutant(
+        "tags-claim-everywhere",
+        "E4",
+        "Tags without a region claim addresses in every region",
+        "reconcile/tag_selectors.py",
+        "        return (region or self._default_region or eip.region) == eip.region and has_tags(held, tags)\n",
+        "        return has_tags(held, tags)\n",
+        tests=(f"{_PLANS}test_tags_without_a_region_mean_the_default_region_only",),
+    ),
+    Mutant(
+        "tags-do-not-claim",
+        "S9",
+        "Who selects an address by tags is not in line for it",
+        "reconcile/claim_index.py",
+        "        return [*id_selectors_of(eip), *self._tagged.matching(eip)]\n",
+        "        return [*id_selectors_of(eip)]\n",
+        tests=(f"{_PLANS}test_the_oldest_that_means_an_address_gets_it_however_it_names_it",),
+    ),
+    Mutant(
+        "tags-unheard",
+        "E7",
+        "A tag that moves wakes nobody",
+        "engine/refresher.py",
+        "                if grown or (retagged and item.by_tags) or item.watched & differing:\n",
+        "                if grown or item.watched & differing:\n",
+        tests=("tests/engine/test_rounds.py::test_a_tag_that_moves_wakes_who_selects_by_tags",),
+    ),
+    Mutant(
+        "too-many-are-all-wanted",
+        "S12",
+        "A tag on thousands of addresses makes an object want them all",
+        "reconcile/rules/targets.py",
+        "    wanted = {key: eip for key, eip in targets.wanted.items() if key in some}\n",
+        "    wanted = targets.wanted\n",
+        tests=(f"{_PLANS}test_a_tag_on_too_many_addresses_is_refused_with_the_numbers",),
+    ),
+)
