@@ -9,7 +9,7 @@ import pytest
 
 from mailegress.api import reasons
 from mailegress.api.policy import PolicyMode
-from mailegress.api.status import PtrOrigin
+from mailegress.api.status import PtrOrigin, Status
 from mailegress.api.types import MailEgress, parse_object
 from mailegress.model.aws import Absence, NatAddress, NatGateway
 from mailegress.model.facts import WritePhase, WriteState
@@ -265,7 +265,12 @@ def test_an_address_that_a_gateway_gets_from_others_does_not_join(harness: Plann
 def test_which_addresses_a_foreign_gateway_attaches_is_not_shown(harness: PlannerHarness) -> None:
     me = gateway(harness, 1, 2, state="associating")
     harness.enforce(policy(addresses={"matchTags": {"team": "a"}}))
-    assert "203.0.113.2" not in str(harness.plan(me))
+    harness.records.put(HOST, ["203.0.113.1"], mine())
+    harness.publish(HOST)
+    shown = harness.plan(replace(me, status=Status.from_dict(recorded(HOST))))
+    assert verdict(shown, "ForwardReady").reason == "AddressPending"
+    assert "203.0.113.2" not in str(shown)
+    harness.records.views.clear()
     harness.change(policy(addresses={"matchTags": {"team": "b"}}))
     plan = harness.plan(me)
     assert verdict(plan, "Accepted").reason == "AddressNotAllowed"

@@ -263,7 +263,9 @@ SAFETY = (
         "Under Observed an object that is being deleted holds nothing any more, although it will reset its PTR",
         "reconcile/claim_index.py",
         "            leaving=leaving,\n",
-        "            leaving=False,\n",
+        "            leaving=obj.meta.deletion_timestamp is None\n"
+        "            and obj.spec.forward.management is Management.OBSERVED\n"
+        "            and FINALIZER in obj.meta.finalizers,\n",
         runs=(Run("observed-successor"),),
     ),
     Mutant(
