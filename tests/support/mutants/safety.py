@@ -259,7 +259,7 @@ SAFETY = (
     ),
     Mutant(
         "leaver-holds-nothing",
-        "S8",
+        "E5",
         "Under Observed an object that is being deleted holds nothing any more, although it will reset its PTR",
         "reconcile/claim_index.py",
         "            leaving=leaving,\n",
