@@ -372,6 +372,8 @@ def generators() -> dict[str, Callable[[], str]]:
         "metrics": metrics,
         "cli-check": lambda: command_options("mailegress.cli.main", "check"),
         "cli-status": lambda: command_options("mailegress.tools.plugin.main", "status"),
+        "cli-import": lambda: command_options("mailegress.tools.plugin.main", "import"),
+        "cli-orphans": lambda: command_options("mailegress.tools.plugin.main", "orphans"),
         "cli-reconcile": lambda: command_options("mailegress.tools.plugin.main", "reconcile"),
         "rbac": rights,
     }

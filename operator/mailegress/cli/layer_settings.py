@@ -6,7 +6,6 @@ serve its tests; ``tests/cli/test_layer_settings.py`` checks that they are the s
 
 from __future__ import annotations
 
-import hashlib
 import ipaddress
 
 from mailegress.aws.settings import AwsSettings, BotoSettings, RoleSettings
@@ -84,8 +83,3 @@ def reconcile_settings(settings: Settings, owner_id: str) -> ReconcileSettings:
         blocked_seconds=settings.blocked_seconds,
         advisories=settings.advisories,
     )
-
-
-def derived_owner(namespace_uid: str) -> str:
-    """The default ``--owner-id``: 12 hexadecimal digits of a hash of the UID of namespace kube-system."""
-    return hashlib.sha256(namespace_uid.encode()).hexdigest()[:12]

@@ -26,6 +26,7 @@ from mailegress.kube.credentials import CredentialsError, discover
 from mailegress.kube.event_recorder import EventRecorder
 from mailegress.kube.transport import LastContact, Transport, connect
 from mailegress.kube.watch import watch
+from mailegress.model.ownership import derived_owner
 from mailegress.reconcile.ports import Ports
 from mailegress.reconcile.reconciler import Reconciler
 from mailegress.telemetry.metrics import Metrics
@@ -124,9 +125,7 @@ class Operator:
 
     async def _run(self, stop: Stop, aws: Aws, dns: DnsService) -> int:
         settings, outside, controller = self._settings, self._dependencies, self._controller
-        owner = settings.owner_id or layer_settings.derived_owner(
-            await patiently(stop, self._kube.get_namespace_uid)
-        )
+        owner = settings.owner_id or derived_owner(await patiently(stop, self._kube.get_namespace_uid))
         recorder = EventRecorder(self._kube, clock=outside.clock, sleep=outside.sleep)
         rules = layer_settings.reconcile_settings(settings, owner)
         reconciler = Reconciler(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import re
 import uuid
 from collections.abc import Iterable
@@ -65,3 +66,8 @@ def parse(values: Iterable[str]) -> Mark | None:
     mark = Mark(adopted=kind == "a", owner=owner, uid=str(uuid.UUID(bytes=raw)))
     # The last character carries 2 of 6 bits: two spellings could mean one UID, and only ours counts.
     return mark if encode(mark) == found[0] else None
+
+
+def derived_owner(namespace_uid: str) -> str:
+    """The default ``--owner-id``: 12 hexadecimal digits of a hash of the UID of namespace kube-system."""
+    return hashlib.sha256(namespace_uid.encode()).hexdigest()[:12]

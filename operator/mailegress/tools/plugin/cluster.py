@@ -92,6 +92,15 @@ class Cluster:
             raise _problem(error, "list", namespace) from None
         return sorted(answer.get("items") or (), key=event_time)[-_EVENTS:]
 
+    async def uid(self) -> str:
+        """The UID of namespace kube-system, which stands for the cluster. Errors: :class:`Problem`."""
+        try:
+            return await self._client.get_namespace_uid()
+        except KubeError as error:
+            raise Problem(
+                f"the owner ID of this cluster cannot be found: {error}; give that of the operator with --owner-id"
+            ) from None
+
     async def _missing(self, namespace: str, name: str) -> Problem:
         names = [str(o["metadata"]["name"]) for o in await self.objects(namespace)]
         shown = clean_text(repr(name), 80)

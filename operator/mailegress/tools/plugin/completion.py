@@ -10,7 +10,7 @@ import asyncio
 import sys
 from collections.abc import Sequence
 
-COMMANDS = ("status", "reconcile", "suspend", "resume", "version")
+COMMANDS = ("status", "reconcile", "suspend", "resume", "import", "orphans", "version")
 OPTIONS = ("--namespace", "--kubeconfig", "--context", "--help")
 STATUS_OPTIONS = (*OPTIONS, "--all-namespaces", "--watch", "--output")
 _SECONDS = 3.0
@@ -33,7 +33,11 @@ def complete(words: Sequence[str]) -> list[str]:
     if last.startswith("-"):
         options = STATUS_OPTIONS if before[0] == "status" else OPTIONS
         return [option for option in options if option.startswith(last)]
-    if before[0] not in COMMANDS or before[0] == "version" or before[-1] in (*OPTIONS[:-1], "-n"):
+    if (
+        before[0] not in COMMANDS
+        or before[0] in ("import", "orphans", "version")
+        or before[-1] in (*OPTIONS[:-1], "-n")
+    ):
         return []
     return [name for name in asyncio.run(_names(before)) if name.startswith(last)]
 

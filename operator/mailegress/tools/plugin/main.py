@@ -107,6 +107,82 @@ def resume(
     _change("resume", names, namespace, kubeconfig, context)
 
 
+@app.command(
+    "import",
+    epilog="Examples: kubectl mailegress import --region eu-west-1 --tag use=mail > megs.yaml; "
+    "kubectl mailegress import --region eu-west-1 --terraform state.json > megs.yaml",
+)
+def import_(
+    region: Annotated[
+        list[str],
+        typer.Option(help="AWS region; the first is the operator's default. Repeatable.", metavar="REGION"),
+    ],
+    tag: Annotated[
+        list[str] | None,
+        typer.Option(help="Only Elastic IPs with this tag. Repeatable.", metavar="KEY=VALUE"),
+    ] = None,
+    terraform: Annotated[
+        str | None,
+        typer.Option(help="Output of `terraform show -json`, instead of the account.", metavar="FILE"),
+    ] = None,
+    namespace: Annotated[
+        str | None, typer.Option("--namespace", "-n", help="Namespace in the manifests.", metavar="NAMESPACE")
+    ] = None,
+) -> None:
+    """Write manifests for Elastic IPs that have PTRs already, and report what can be adopted. Read-only.
+
+    Manifests go to standard output, the report to standard error. AWS is read with your own credentials.
+
+    Exit code: 0 = all can be adopted, 1 = some cannot, or nothing can be read, 2 = wrong usage.
+    """
+    from mailegress.api.validation import is_region
+
+    for text in region:
+        if not is_region(text):
+            _refuse(f"--region {text!r} is not an AWS region; give one such as eu-west-1")
+    if tag and terraform is not None:
+        _refuse("--tag selects in an account; give it without --terraform")
+    tags = tuple(sorted((key, value) for key, _, value in (text.partition("=") for text in tag or ())))
+    if not all(key for key, _ in tags) or not all("=" in text for text in tag or ()):
+        _refuse("--tag needs a key and a value; give it as KEY=VALUE")
+    from mailegress.tools.plugin import imports
+
+    _run(imports.run(imports.Source(tuple(dict.fromkeys(region)), tags, terraform, namespace)))
+
+
+@app.command(epilog="Example: kubectl mailegress orphans --region eu-west-1")
+def orphans(
+    region: Annotated[
+        str,
+        typer.Option(
+            help="Any AWS region of the account's partition.", metavar="REGION", envvar="AWS_REGION"
+        ),
+    ] = "us-east-1",
+    owner_id: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Owner ID of the operator. Default: that of this cluster. Repeatable.", metavar="ID"
+        ),
+    ] = None,
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="text, or json for programs.", metavar="text|json")
+    ] = "text",
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+) -> None:
+    """List ownership records in Route 53 whose MailEgress does not exist any more. Read-only.
+
+    The cluster is read with your kubeconfig, AWS with your own credentials.
+
+    Exit code: 0 = there is none, 1 = there are some, or nothing can be read, 2 = wrong usage.
+    """
+    if output not in ("text", "json"):
+        _refuse(f"--output {output!r} is not known; give text or json")
+    from mailegress.tools.plugin import orphans as found
+
+    _run(found.run(owner_id or (), region, kubeconfig, context, as_json=output == "json"))
+
+
 @app.command()
 def version() -> None:
     """Print the version."""
