@@ -105,7 +105,7 @@ async def namespace(plane: ControlPlane, request: pytest.FixtureRequest) -> Asyn
     name = "t-" + request.node.name.removeprefix("test_").replace("_", "-")[:50].rstrip("-")
     await asyncio.to_thread(plane.kubectl, "create", "namespace", name)
     yield name
-    await asyncio.to_thread(plane.kubectl, "delete", "namespace", name, "--wait=false")
+    await asyncio.to_thread(plane.kubectl, "delete", "namespace", name, "--ignore-not-found", "--wait=false")
 
 
 async def make(plane: ControlPlane, body: Mapping[str, Any]) -> dict[str, Any]:
