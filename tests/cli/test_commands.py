@@ -52,17 +52,25 @@ def test_wrong_usage_says_what_to_give(command: Command, arguments: list[str], s
     ],
 )
 def test_help_comes_at_once(program: str, arguments: list[str]) -> None:
-    """It takes less than half a second of processor time; the fastest of five runs counts."""
-    times = []
+    """It takes less than half a second of processor time; on a slow machine, five times what typer's import takes.
+
+    The fastest of five runs counts.
+    """
+    times, floors = [], []
     for _ in range(5):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        done = subprocess.run(
-            [BIN / program, *arguments], capture_output=True, text=True, timeout=60, check=True
-        )
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-        assert "Usage" in done.stdout
-    assert min(times) < 0.5, times
+        floors.append(_seconds([sys.executable, "-c", "import typer"])[0])
+        seconds, text = _seconds([str(BIN / program), *arguments])
+        times.append(seconds)
+        assert "Usage" in text
+    assert min(times) < max(0.5, 5 * min(floors)), (times, floors)
+
+
+def _seconds(arguments: list[str]) -> tuple[float, str]:
+    """The processor time of a process, and what it prints."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, done.stdout
 
 
 @pytest.mark.parametrize(
