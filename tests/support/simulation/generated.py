@@ -37,6 +37,8 @@ STAND_INS = {
 }  # fmt: skip
 """For the validation of a spec that is not of any world yet."""
 SELECTORS = ("allocationID", "publicIP", "natGatewayID", "instanceID")
+NOT_DRAWN = {"tags", "natGatewayTags", "networkInterfaceID"}
+"""Selectors of things that the fuzzed world does not change; ``tagged.py`` has stories of tags."""
 RARE = {"suspend": (False, False, False, False, True), "adoption": ("Matching", "Matching", "Never")}
 
 
@@ -95,6 +97,7 @@ def _object(node: Mapping[str, Any], path: str) -> st.SearchStrategy[dict[str, A
     members = {
         name: _drawn(child, f"{path}.{name}".lstrip("."))
         for name, child in sorted(node["properties"].items())
+        if name not in NOT_DRAWN
     }
     required = set(node.get("required", ()))
     if set(SELECTORS) <= set(members):
