@@ -311,3 +311,23 @@ def test_a_record_conflict_of_a_deleted_status_lasts_while_another_object_wants_
     state.meddle(name="c", what="status")
     state.crash()
     state.teardown()
+
+
+def test_an_address_to_which_an_outsider_gave_the_name_joins_it() -> None:
+    """An older object wants the address too, and has no hosted zone for its hostname."""
+    state = MailWorld()
+    missing = [{"publicIP": "IP1", "region": "eu-west-1"}, {"allocationID": "EIP0", "region": "eu-west-1"}]
+    state.create(
+        name="b",
+        spec={
+            "elasticIPs": [{"publicIP": "IP4"}, {"natGatewayID": "nat-0dead"}],
+            "hostname": "out.example.com",
+        },
+    )
+    state.create(
+        name="c", spec={"elasticIPs": [{"allocationID": "EIP2"}, *missing], "hostname": "mta.nowhere.org"}
+    )
+    several = [{"instanceID": "INSTANCE"}, {"natGatewayID": "NAT"}, {"allocationID": "EIP2"}]
+    state.create(name="a", spec={"elasticIPs": several, "hostname": "mta.example.com"})
+    state.change_ptr(eip=2, name="mta.example.com")
+    state.teardown()

@@ -397,7 +397,8 @@ class Checks(StatusChecks):
     def _check_rivals(self, mark: Mark | None, eip: Eip, name: str) -> None:
         """S9: an address that an older object wants as well does not join the record of a younger one."""
         owner = self.api.by_uid(mark.uid) if mark is not None else None
-        if owner is None:
+        if owner is None or (name_of(eip) == name and self._touched(eip.public_ip)):
+            # (An outsider gave it the PTR of the marked name: it is held by that, whoever is older.)
             return
         for other in self.api.objects.values():
             if other["metadata"]["uid"] in self.api.lapsed:
