@@ -331,3 +331,20 @@ def test_an_address_to_which_an_outsider_gave_the_name_joins_it() -> None:
     state.create(name="a", spec={"elasticIPs": several, "hostname": "mta.example.com"})
     state.change_ptr(eip=2, name="mta.example.com")
     state.teardown()
+
+
+def test_what_is_out_of_sight_stays_if_somebody_deletes_the_status_that_tells_of_it() -> None:
+    """The zone is not listed, and the process is a new one: only the status knew of the record."""
+    state = MailWorld()
+    spec = {
+        "elasticIPs": [{"natGatewayID": "NAT"}, {"natGatewayID": "nat-0dead"}],
+        "hostname": "out.example.com",
+    }
+    state.create(name="b", spec=spec)
+    state.wait(seconds=4000.0)
+    state.blind(what="upper-zone")
+    state.crash()
+    state.wait_longer(seconds=60.0)
+    state.meddle(name="b", what="status")
+    state.delete(name="b")
+    state.teardown()

@@ -53,7 +53,7 @@ class FuzzWorld:
         """UID -> every hostname that the object ever wanted."""
         self.bared: set[str] = set()
         """UIDs of objects that were deleted while they had no finalizer."""
-        """UIDs of objects whose status somebody threw away."""
+        self.out_of_sight = False
         self.deafened = False
         """Something may have happened that no watch told of."""
         self.unlisted = False
@@ -132,6 +132,8 @@ class FuzzWorld:
             elif what == "status":
                 body.pop("status", None)
                 self.sim.api.stripped.add(meta["uid"])
+                if self.out_of_sight:
+                    self.sim.api.forgotten.add(meta["uid"])
             else:
                 meta.setdefault("annotations", {})[RECONCILE_ANNOTATION] = str(self.sim.clock())
 
@@ -231,6 +233,7 @@ class FuzzWorld:
 
     def _blind(self, sim: Sim, what: str) -> None:
         sim.trace.note("sight", f"lost: {what}")
+        self.out_of_sight = True
         world, control = sim.world, sim.world.control
         match what:
             case "second-region" | "first-region":
@@ -280,6 +283,7 @@ class FuzzWorld:
 
     def _unblind(self, sim: Sim) -> None:
         sim.trace.note("sight", "all visible again")
+        self.out_of_sight = False
         for service in ("ec2", "route53"):
             sim.world.use_key(service, None)
         sim.world.hidden.clear()

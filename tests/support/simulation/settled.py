@@ -256,7 +256,7 @@ def _leftovers(world: FuzzWorld, retained: set[str]) -> None:
     sim = world.sim
     if sim.api.objects:
         sim.checks.violated("E5", f"still there: {sorted(sim.api.objects)}")
-    excused = retained | sim.api.lapsed | world.bared
+    excused = retained | sim.api.lapsed | sim.api.forgotten | world.bared
     for name, uid in _marks(sim):
         if uid not in excused:
             sim.checks.violated("E5", f"a mark is left at {name}")
