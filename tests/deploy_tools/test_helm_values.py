@@ -39,6 +39,7 @@ SAMPLES: Mapping[str, tuple[Any, str]] = {
     "allow_unknown_regions": (True, "on"),
     "allow_http_endpoints": (True, "on"),
     "leader_elect": (True, "on"),
+    "advisories": (False, "off"),
     "http_address": ("127.0.0.1:9090",) * 2,
     "log_format": ("text",) * 2,
     "log_level": ("debug",) * 2,
