@@ -247,7 +247,7 @@ async def _drift(context: ScenarioContext) -> None:
     world.force_ptr(eip, None)
     await sim.until(lambda: world.ptr(eip) == HOST, "the PTR to be back", HEALED, "E7")
     await sim.ready("a")
-    # (With the mark goes the word that the record is ours: a process that dies before it saw that adopts it.)
+    # (With the mark goes the word that the record is ours: a process that dies before it restored that adopts it.)
     await sim.sleep(300)
     world.drop_record(f"_mailegress.{HOST}", "TXT")
     await sim.until(lambda: world.mark(world.zone_of(HOST), HOST), "the mark to be back", HEALED, "E7")
@@ -297,7 +297,13 @@ SCENARIOS = {
         Scenario("observed", _prepare_observed, _observed),
         Scenario("observed-successor", _prepare_observed, _observed_successor),
         Scenario("hand-over", with_eips(1), _hand_over, _record_stays, hasty=False),
-        Scenario("drift", with_eips(1), _drift, hasty=False),
+        Scenario(
+            "drift",
+            with_eips(1),
+            _drift,
+            hasty=False,
+            spared=frozenset({"crash before route53.change#2"}),
+        ),
         Scenario("lost-eip", with_eips(2), _lost, _eip_gone, still=2000.0, hasty=False),
         *STRANGERS,
         *DELEGATIONS,

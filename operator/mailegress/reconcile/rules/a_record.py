@@ -365,7 +365,9 @@ class _Record:
         if not finding.ok and heard_at > self.read_at:
             # The world says something else: what Route 53 holds is read again before it is believed any longer.
             self.builder.need(NeedName(self.zone.id, hostname, heard_at))
-        if finding.ok:
+        stands = proof.stands
+        if finding.ok or stands:
+            proved = finding
             entry = self.targets.problem
             if self.choice.finding is not None:
                 finding = self.choice.finding
@@ -380,9 +382,10 @@ class _Record:
                     f"{dns_checks.listing(base.values - base.final)} is removed from the A record of {hostname} after "
                     "its PTR is reset.",
                 )
+            stands = stands and finding is proved
         settled = self._with(base, finding, complete=base.values == base.wanted, verified=proof.verified)
         parent = delegated(s, self.builder, self.zone, self.choice.servers)
-        return replace(settled, stands=proof.stands and settled.complete, delegated=parent)
+        return replace(settled, stands=stands and settled.complete, delegated=parent)
 
     def _compare_mark(self) -> None:
         """An authority shows another ownership record than Route 53 listed last: the name is read again.
