@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.simulation.faults import Plan
 from tests.support.simulation.harness import Sim, simulate
+from tests.support.simulation.record import recording
 from tests.support.simulation.scenarios import HOST, OTHER
 
 ENFORCE = {"policy": "Enforce"}
@@ -295,7 +297,19 @@ def test_audit_without_the_kind_serves_and_reports_later() -> None:
         simulate(story, settings={"policy": "Audit"})
 
 
-def test_the_status_of_a_policy_counts_and_is_written_seldom() -> None:
+@pytest.mark.parametrize(
+    "plan",
+    [
+        None,
+        Plan("kube.policy", 0, "before", "crash"),
+        Plan("kube.policy", 0, "after", "crash"),
+        Plan("kube.policy", 0, "before", "5xx"),
+        Plan("kube.policy", 0, "before", "denied"),
+        Plan("kube.policy", 0, "after", "timeout"),
+    ],
+    ids=str,
+)
+def test_the_status_of_a_policy_counts_and_is_written_seldom(plan: Plan | None) -> None:
     async def story(sim: Sim) -> None:
         eips = stage(sim)
         cluster = sim.api.cluster
@@ -306,8 +320,12 @@ def test_the_status_of_a_policy_counts_and_is_written_seldom() -> None:
         await sim.ready("a")
         sim.meg("b", OTHER, eips[1:])
         await sim.reason("b", "NamespaceLimit")
+        policies = cluster.kinds["mailegresspolicies"].objects
+        await sim.until(
+            lambda: policies["mail"].get("status", {}).get("refused") == 1, "the counts to be written", 900.0
+        )
         await sim.sleep(120)
-        status = cluster.kinds["mailegresspolicies"].objects["mail"]["status"]
+        status = policies["mail"]["status"]
         assert {name: status[name] for name in ("mode", "namespaces", "allowed", "refused")} == {
             "mode": "Enforce", "namespaces": 1, "allowed": 1, "refused": 1,
         }  # fmt: skip
@@ -317,8 +335,11 @@ def test_the_status_of_a_policy_counts_and_is_written_seldom() -> None:
         assert len(cluster.status_writes) == writes
         sim.delete("a")
         await sim.until(lambda: sim.condition("b")[0] == "True", "the next comes in", 300.0)
+        assert sim.schedule.struck == ([plan] if plan else [])
 
-    simulate(story, settings=ENFORCE)
+    with recording(f"policy-status-{plan}".replace(" ", "-")) as kept:
+        sim = simulate(story, settings=ENFORCE, plans=[plan] if plan else [])
+        kept.run("policy-status", sim.schedule.reached, len(sim.schedule.struck))
 
 
 def test_off_asks_for_nothing_of_it() -> None:
