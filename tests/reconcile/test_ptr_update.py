@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from mailegress.api.status import AddressStatus, PtrOrigin
 from mailegress.api.types import MailEgress
 from mailegress.model.aws import Eip, Ptr
@@ -87,23 +89,29 @@ def test_a_ptr_whose_status_records_no_name_yet_stays_the_operators() -> None:
     assert isinstance(step.action, ResetPtr)
 
 
-def test_a_change_that_aws_has_pending_is_not_a_third_partys() -> None:
+@pytest.mark.parametrize(
+    ("shown", "write"),
+    [(Ptr(HOST, NEW, "PENDING"), None), (Ptr(NEW), WriteState(WritePhase.IN_FLIGHT, 0.0))],
+    ids=["pending in AWS", "write in flight"],
+)
+def test_what_is_still_being_changed_is_not_a_third_partys(shown: Ptr, write: WriteState | None) -> None:
     harness = PlannerHarness()
-    eip = harness.eip(1, Ptr(HOST, NEW, "PENDING"))
+    eip = harness.eip(1, shown)
+    if write is not None:
+        harness.ptrs.states[eip.allocation_id] = write
     me = left(harness, eip, HOST)
     found = entry(harness.written(me, harness.plan(me)), eip)
     assert found is not None
     assert found.ptr_origin is PtrOrigin.MANAGED
 
 
-def test_a_write_under_way_explains_every_name() -> None:
+def test_a_deletion_does_not_reset_what_a_third_party_has_just_set() -> None:
+    """The same pass sees it for the first time, and the status still says Managed."""
     harness = PlannerHarness()
     eip = harness.eip(1, NEW)
-    harness.ptrs.states[eip.allocation_id] = WriteState(WritePhase.IN_FLIGHT, 0.0)
-    me = left(harness, eip, HOST)
-    found = entry(harness.written(me, harness.plan(me)), eip)
-    assert found is not None
-    assert found.ptr_origin is PtrOrigin.MANAGED
+    me = left(harness, eip, HOST, deleting=True)
+    harness.set_ptr(harness.book.eips["eipalloc-00000009"], None)
+    assert not isinstance(harness.plan(me).action, ResetPtr)
 
 
 def test_a_deletion_does_not_reset_what_a_third_party_set_meanwhile() -> None:

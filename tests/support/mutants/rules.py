@@ -267,4 +267,41 @@ RULES = (
         "        self._aws_calls.labels(service, operation, code).inc()\n",
         tests=("tests/cli/test_metrics.py::test_a_flood_of_new_error_codes_does_not_flood_the_metrics",),
     ),
+    # ---------------------------------------------------------------- whose a PTR is, and what a restart believes
+    Mutant(
+        "any-own-name-is-ours",
+        "S2",
+        "A PTR that a third party set to another hostname of the object is reset",
+        "reconcile/rules/adoption.py",
+        "    return not any(eip.ptr.settled_to(name) for name in explained)\n",
+        "    return False\n",
+        tests=(
+            "tests/reconcile/test_ptr_update.py::test_a_ptr_that_a_third_party_set_on_an_address_that_left_is_not_the_operators",
+            "tests/reconcile/test_ptr_update.py::test_a_deletion_does_not_reset_what_a_third_party_has_just_set",
+            "tests/reconcile/test_ptr_update.py::test_a_deletion_does_not_reset_what_a_third_party_set_meanwhile",
+        ),
+    ),
+    Mutant(
+        "ptr-update-not-recorded",
+        "S4",
+        "The name that a PTR is set to is not recorded before it is written",
+        "reconcile/rules/adoption.py",
+        "        return action.hostname\n    recorded =",
+        "        return None\n    recorded =",
+        tests=(
+            "tests/reconcile/test_ptr_update.py::test_the_name_is_recorded_before_the_ptr_is_set_and_until_aws_shows_it",
+        ),
+    ),
+    Mutant(
+        "restart-believes-ready",
+        "E1",
+        "After a restart a missing address is not reported until the name servers are read",
+        "reconcile/rules/a_record.py",
+        "        if finding.ok or stands:\n",
+        "        if finding.ok:\n",
+        tests=(
+            "tests/reconcile/test_after_restart.py::"
+            "test_a_missing_or_leaving_address_is_reported_before_the_servers_are_read",
+        ),
+    ),
 )

@@ -292,29 +292,6 @@ SAFETY = (
         ),
     ),
     Mutant(
-        "any-own-name-is-ours",
-        "S2",
-        "A PTR that a third party set to another hostname of the object is reset",
-        "reconcile/rules/adoption.py",
-        "    return not any(eip.ptr.settled_to(name) for name in explained)\n",
-        "    return False\n",
-        tests=(
-            "tests/reconcile/test_ptr_update.py::test_a_ptr_that_a_third_party_set_on_an_address_that_left_is_not_the_operators",
-            "tests/reconcile/test_ptr_update.py::test_a_deletion_does_not_reset_what_a_third_party_set_meanwhile",
-        ),
-    ),
-    Mutant(
-        "ptr-update-not-recorded",
-        "S4",
-        "The name that a PTR is set to is not recorded before it is written",
-        "reconcile/rules/adoption.py",
-        "        return action.hostname\n    recorded =",
-        "        return None\n    recorded =",
-        tests=(
-            "tests/reconcile/test_ptr_update.py::test_the_name_is_recorded_before_the_ptr_is_set_and_until_aws_shows_it",
-        ),
-    ),
-    Mutant(
         "old-list-removes",
         "S4",
         "An address leaves a record, or a record goes, on a list of PTRs that is minutes old",

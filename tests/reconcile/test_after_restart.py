@@ -1,0 +1,57 @@
+"""A new process believes a status that says Ready until it has read DNS again, but not what AWS contradicts."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailegress.api.conditions import FORWARD_READY
+from mailegress.api.types import MailEgress, parse_object
+from mailegress.model.aws import Eip
+from mailegress.model.facts import Fact
+from mailegress.reconcile.result import ResetPtr
+from tests.support.planner import UID, PlannerHarness, body, mine, verdict
+
+HOST = "mta.example.com"
+TAGS = {"use": "mail"}
+
+
+def restarted(harness: PlannerHarness, tagged: tuple[bool, ...]) -> tuple[MailEgress, list[Eip]]:
+    """Ready with two tagged addresses, as a former process left it. ``tagged``: which have the tag now."""
+    eips = [harness.eip(number, HOST, tags=TAGS) for number in (1, 2)]
+    harness.records.put(HOST, [eip.public_ip for eip in eips], mine())
+    harness.publish(HOST)
+    me = harness.take(parse_object(body(HOST, [{"tags": TAGS}])))
+    for _ in range(4):
+        me = harness.written(me, harness.plan(me))
+    assert me.status.condition("Ready") is not None
+    assert me.status.condition("Ready").status == "True"  # type: ignore[union-attr]
+    for number, kept in enumerate(tagged, 1):
+        harness.eip(number, HOST, tags=TAGS if kept else {})
+    harness.memories.pop(UID)
+    harness.dns.authorities = lambda hostname: Fact()  # type: ignore[method-assign]
+    harness.dns.spot = lambda hostname: Fact()  # type: ignore[method-assign]
+    return me, eips
+
+
+def test_ready_stands_before_the_servers_are_read() -> None:
+    harness = PlannerHarness()
+    me, _ = restarted(harness, (True, True))
+    after = harness.written(me, harness.plan(me))
+    assert after.status.condition("Ready") == me.status.condition("Ready")
+
+
+@pytest.mark.parametrize(
+    ("tagged", "reason"), [((False, False), "AddressNotFound"), ((True, False), "Progressing")]
+)
+def test_a_missing_or_leaving_address_is_reported_before_the_servers_are_read(
+    tagged: tuple[bool, ...], reason: str
+) -> None:
+    harness = PlannerHarness()
+    me, _ = restarted(harness, tagged)
+    plan = harness.plan(me)
+    found = verdict(plan, FORWARD_READY)
+    assert (found.reason, found.ok, found.soft) == (reason, False, False)
+    after = harness.written(me, plan).status.condition("Ready")
+    assert after is not None
+    assert after.status == "False"
+    assert isinstance(plan.action, ResetPtr) is (reason == "Progressing")
