@@ -8,6 +8,7 @@ _RULE = "reconcile/rules/policy.py"
 _GRANT = "reconcile/policy_grant.py"
 _INDEX = "reconcile/policy_index.py"
 _TESTS = "tests/reconcile/test_policy.py"
+_REVOKED = "tests/reconcile/test_policy_revoked.py"
 _INDEXED = "tests/reconcile/test_policy_index.py"
 
 POLICIES = (
@@ -142,7 +143,7 @@ POLICIES = (
         "reconcile/rules/a_record.py",
         "        final |= self._refused(values) if mine else set()\n",
         "        final |= set()\n",
-        tests=(f"{_TESTS}::test_a_revoked_address_stays_and_is_not_repaired_while_the_others_are",),
+        tests=(f"{_REVOKED}::test_a_revoked_address_stays_and_is_not_repaired_while_the_others_are",),
     ),
     Mutant(
         "policy-revoked-address-repaired",
@@ -151,7 +152,7 @@ POLICIES = (
         "reconcile/rules/a_record.py",
         "        if changes and self._may_change(frozenset(wanted)):\n",
         "        if changes:\n",
-        tests=(f"{_TESTS}::test_with_no_address_allowed_any_more_the_record_is_left_alone",),
+        tests=(f"{_REVOKED}::test_with_no_address_allowed_any_more_the_record_is_left_alone",),
     ),
     Mutant(
         "policy-revoked-ptr-sent",
@@ -160,7 +161,7 @@ POLICIES = (
         "reconcile/rules/shrink_only.py",
         "    _take_back(s, builder)\n",
         "",
-        tests=(f"{_TESTS}::test_revoked_while_a_ptr_write_waits_takes_it_back",),
+        tests=(f"{_REVOKED}::test_revoked_while_a_ptr_write_waits_takes_it_back",),
     ),
     Mutant(
         "policy-revoked-keeps-lost",
@@ -169,7 +170,7 @@ POLICIES = (
         "reconcile/rules/shrink_only.py",
         "    if lost:\n        targets = ",
         "    if lost and not refusal.ok and not refusal.reason:\n        targets = ",
-        tests=(f"{_TESTS}::test_a_lost_address_leaves_the_records_of_a_revoked_object",),
+        tests=(f"{_REVOKED}::test_a_lost_address_leaves_the_records_of_a_revoked_object",),
     ),
     Mutant(
         "policy-retain-free",
@@ -178,7 +179,7 @@ POLICIES = (
         "reconcile/rules/deletion.py",
         "    if (problem := policy.retain_problem(observed)) is not None:\n",
         "    if (problem := policy.retain_problem(observed)) is not None and not problem:\n",
-        tests=(f"{_TESTS}::test_retain_without_the_right_blocks_the_deletion_and_removes_nothing",),
+        tests=(f"{_REVOKED}::test_retain_without_the_right_blocks_the_deletion_and_removes_nothing",),
     ),
     Mutant(
         "policy-retain-for-one-name",
@@ -187,7 +188,7 @@ POLICIES = (
         _RULE,
         "    names = {s.obj.spec.hostname, s.obj.status.hostname, *s.own_names()}\n",
         "    names = {s.obj.spec.hostname}\n",
-        tests=(f"{_TESTS}::test_the_right_to_retain_must_cover_every_hostname_that_would_stay",),
+        tests=(f"{_REVOKED}::test_the_right_to_retain_must_cover_every_hostname_that_would_stay",),
     ),
     Mutant(
         "policy-old-view",
@@ -196,7 +197,7 @@ POLICIES = (
         _INDEX,
         "            if now - contact.at > STALE_SECONDS:\n",
         "            if now - contact.at > STALE_SECONDS * 1000:\n",
-        tests=(f"{_TESTS}::test_without_a_view_nothing_is_written_and_nothing_that_stood_falls",),
+        tests=(f"{_REVOKED}::test_without_a_view_nothing_is_written_and_nothing_that_stood_falls",),
     ),
     Mutant(
         "policy-no-view-refuses",
@@ -205,7 +206,7 @@ POLICIES = (
         _RULE,
         "                soft=True,\n",
         "                soft=False,\n",
-        tests=(f"{_TESTS}::test_without_a_view_nothing_is_written_and_nothing_that_stood_falls",),
+        tests=(f"{_REVOKED}::test_without_a_view_nothing_is_written_and_nothing_that_stood_falls",),
     ),
     Mutant(
         "policy-limit-by-chance",
