@@ -11,12 +11,9 @@ import contextlib
 import socket
 import statistics
 import time
-import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
-
-from aiohttp.test_utils import TestServer
 
 from bench.seeding import One, bare_world, some
 from sandbox.aws.model import Settings
@@ -24,7 +21,8 @@ from sandbox.cloud import Cloud
 from sandbox.local import FAST
 from sandbox.operator import OperatorProcess
 from tests.hostile.conftest import FULL, Bound, kubeconfig
-from tests.support.fake_api import FakeApi, Object
+from tests.support.http_api import HttpApi
+from tests.support.simulation.apiwire import Object
 
 OBJECTS = 400
 """With silent name servers, in one namespace."""
@@ -66,22 +64,18 @@ def operator_environ(cloud: Cloud, folder: Path, server: str) -> dict[str, str]:
     }
 
 
-class Cluster(FakeApi):
+class Cluster(HttpApi):
     """With MailEgresses of several namespaces."""
 
     def create(self, namespace: str, one: One, hostname: str = "", **spec: Any) -> None:
-        body = one.manifest(namespace)
-        body["metadata"] |= {
-            "uid": str(uuid.uuid4()),
-            "generation": 1,
-            "creationTimestamp": "2026-01-01T00:00:00Z",
-        }
-        body["spec"] |= {"hostname": hostname or one.hostname, **spec}
-        self.store(body, "ADDED")
+        wanted = one.manifest(namespace)["spec"] | {"hostname": hostname or one.hostname, **spec}
+        self.server.create(namespace, one.name, wanted)
 
     def ready(self, namespace: str, one: One) -> tuple[str, str]:
-        """Status and reason of Ready."""
-        found: Object = self.objects[namespace, one.name].get("status", {})
+        """Status and reason of Ready, empty until the operator has written them."""
+        found: Object = self.server.objects[namespace, one.name]["status"]
+        if found["observedGeneration"] < 0:
+            return "", ""
         for condition in found.get("conditions", ()):
             if condition["type"] == "Ready":
                 return condition["status"], condition["reason"]
@@ -105,12 +99,12 @@ async def test_silent_name_servers_of_one_namespace_do_not_hold_up_another(
     ones = some(OBJECTS + SAMPLES * (1 + ATTEMPTS))
     hostile, others = ones[:OBJECTS], iter(ones[OBJECTS:])
     cluster = Cluster()
-    async with TestServer(cluster.app()) as running:
+    async with cluster.serving():
         with (
             Cloud(Settings.for_tests(SCALE), scale=SCALE, populate=bare_world(ones)) as cloud,
             silent_servers(cloud.dns_port),
         ):
-            environ = operator_environ(cloud, tmp_path, str(running.make_url("")))
+            environ = operator_environ(cloud, tmp_path, cluster.url)
             cloud.dns("delegations")
             for number in range(OBJECTS):
                 zone = f"z{number}.test"
@@ -138,7 +132,6 @@ async def test_silent_name_servers_of_one_namespace_do_not_hold_up_another(
                 told = sum(cluster.ready("hostile", one)[1] == "AuthoritiesUnreachable" for one in hostile)
             finally:
                 await asyncio.to_thread(process.kill)
-                cluster.cut_watches()
     assert told < OBJECTS / 2, "most of them are still waiting for their turn"
     bound(
         f"fair DNS: seconds until an object is Ready beside {OBJECTS} with silent servers, twice its quiet time",

@@ -13,12 +13,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from aiohttp.test_utils import TestServer
 
 from sandbox.cloud import Cloud
 from sandbox.operator import REPO, OperatorProcess
 from tests.hostile.conftest import FULL, Bound, kubeconfig
-from tests.support.fake_api import FakeApi
+from tests.support.http_api import HttpApi
 
 OBJECTS = 2000 if FULL else 200
 CHANGED = OBJECTS // 4
@@ -48,7 +47,7 @@ def peak(process: OperatorProcess) -> float:
     return int(found[1]) / 1024
 
 
-class Crowded(FakeApi):
+class Crowded(HttpApi):
     """Many objects, each with large annotations of others and of our own prefix, labels and finalizers."""
 
     def fill(self, *, heavy: bool) -> None:
@@ -72,22 +71,20 @@ class Crowded(FakeApi):
             }
 
     def said(self) -> int:
-        """Objects that have a status."""
-        return sum(1 for item in self.objects.values() if "status" in item)
+        """Objects that have a status of the operator's."""
+        return sum(1 for item in self.server.objects.values() if item["status"]["observedGeneration"] >= 0)
 
     def touch(self, value: str) -> None:
         """Ask for a reconcile of many objects, all at once."""
-        for item in list(self.objects.values())[:CHANGED]:
-            meta = item["metadata"]
-            changed = item | {"metadata": meta | {"annotations": meta["annotations"] | {REQUESTED: value}}}
-            self.store(changed)
+        for namespace, name in list(self.server.objects)[:CHANGED]:
+            self.server.merge(namespace, name, {"metadata": {"annotations": {REQUESTED: value}}})
 
     def handled(self, value: str) -> int:
         """Objects whose request was acted upon."""
         return sum(
             1
-            for item in self.objects.values()
-            if item.get("status", {}).get("lastHandledReconcileAt") == value
+            for item in self.server.objects.values()
+            if item["status"].get("lastHandledReconcileAt") == value
         )
 
 
@@ -97,10 +94,8 @@ REQUESTED = "mailegress.io/reconcile-requested-at"
 @pytest.fixture
 async def crowded() -> AsyncIterator[Crowded]:
     api = Crowded()
-    async with TestServer(api.app()) as running:
-        api.url = str(running.make_url("")).rstrip("/")
+    async with api.serving():
         yield api
-        api.cut_watches()
 
 
 async def known(process: OperatorProcess) -> int:

@@ -1,4 +1,4 @@
-"""A fake API server on loopback and a transport to it."""
+"""The API server double on loopback and a transport to it."""
 
 from __future__ import annotations
 
@@ -7,26 +7,22 @@ from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp.test_utils import TestServer
 
 from mailegress.kube.transport import Transport
-from tests.support.fake_api import FakeApi
+from tests.support.http_api import HttpApi
 from tests.support.virtual_loop import run_exactly
 
 
 @pytest.fixture
-async def api() -> AsyncIterator[Any]:
+async def api() -> AsyncIterator[HttpApi]:
     """The world's side of the API server; ``api.url`` is where it answers."""
-    server = FakeApi()
-    async with TestServer(server.app()) as running:
-        server.url = str(running.make_url("")).rstrip("/")
+    server = HttpApi()
+    async with server.serving():
         yield server
-        server.hanging.set()
-        server.cut_watches()
 
 
 @pytest.fixture
-async def transport(api: Any) -> AsyncIterator[Transport]:
+async def transport(api: HttpApi) -> AsyncIterator[Transport]:
     async with aiohttp.ClientSession() as session:
         yield Transport(session, api.url)
 

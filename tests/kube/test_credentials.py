@@ -28,7 +28,8 @@ from mailegress.kube.credentials import (
 )
 from mailegress.kube.proxies import from_environment
 from mailegress.kube.transport import connect
-from tests.support.fake_api import FakeApi, Fault
+from tests.support.http_api import HttpApi
+from tests.support.simulation.apiserver import CLUSTER_UID, Fault
 
 
 def _write(path: Path, cluster: dict[str, Any], user: dict[str, Any]) -> Path:
@@ -226,10 +227,10 @@ async def test_a_plugin_that_is_not_installed_is_named() -> None:
 async def test_a_401_makes_the_client_look_at_its_credentials_again_once(api: Any, pod: Path) -> None:
     credentials = Credentials(server=api.url, token_file=pod / "token")
     refusal = Fault("GET", "/namespaces", 401)
-    api.faults.append(refusal)
+    api.server.faults.append(refusal)
     async with connect(credentials) as transport:
         client = KubeClient(transport, clock=lambda: 0.0)
-        assert await client.get_namespace_uid() == "cluster-uid"
+        assert await client.get_namespace_uid() == CLUSTER_UID
         assert len(api.requests) == 2
         refusal.times = 100
         with pytest.raises(KubeRefused, match="401") as caught:
@@ -238,7 +239,7 @@ async def test_a_401_makes_the_client_look_at_its_credentials_again_once(api: An
         assert len(api.requests) == 4
         (pod / "token").write_text("replaced")
         refusal.times = 0
-        assert await client.get_namespace_uid() == "cluster-uid"
+        assert await client.get_namespace_uid() == CLUSTER_UID
     assert [*dict.fromkeys(api.tokens)] == ["Bearer first", "Bearer replaced"]
 
 
@@ -313,13 +314,13 @@ def test_the_kubeconfigs_proxy_and_server_name_are_used(tmp_path: Path) -> None:
 async def test_requests_go_through_the_proxy(api: Any) -> None:
     """The proxy is asked for the absolute URL of a server that does not exist."""
     async with connect(Credentials("http://api.invalid", proxy=api.url)) as transport:
-        assert await KubeClient(transport, clock=lambda: 0.0).get_namespace_uid() == "cluster-uid"
+        assert await KubeClient(transport, clock=lambda: 0.0).get_namespace_uid() == CLUSTER_UID
 
 
 @pytest.mark.parametrize("code", [301, 302, 307, 308])
 async def test_a_redirect_is_not_followed(api: Any, code: int) -> None:
     there = {"Location": f"{api.url}/api/v1/namespaces/kube-system"}
-    api.faults.append(Fault("GET", "/namespaces", code, headers=there))
+    api.server.faults.append(Fault("GET", "/namespaces", code, headers=there))
     async with connect(Credentials(api.url, token="t")) as transport:
         with pytest.raises(KubeNoAnswer, match=f"redirect \\({code}\\)"):
             await KubeClient(transport, clock=lambda: 0.0).get_namespace_uid()
@@ -347,7 +348,7 @@ async def test_the_certificate_is_checked_against_the_tls_server_name(
     name, certificate, key = "kubernetes.default.svc", *self_signed
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    running = TestServer(FakeApi().app(), scheme="https")
+    running = TestServer(HttpApi().app(), scheme="https")
     await running.start_server(ssl=context)
     try:
         url = f"https://127.0.0.1:{running.port}"
@@ -356,7 +357,7 @@ async def test_the_certificate_is_checked_against_the_tls_server_name(
             async with connect(credentials) as transport:
                 client = KubeClient(transport, clock=lambda: 0.0)
                 if works:
-                    assert await client.get_namespace_uid() == "cluster-uid"
+                    assert await client.get_namespace_uid() == CLUSTER_UID
                 else:
                     with pytest.raises(KubeNoAnswer, match="certificate"):
                         await client.get_namespace_uid()

@@ -18,7 +18,8 @@ from kopf._cogs.aiokits import aiotasks
 from mailegress.api.names import FINALIZER
 from mailegress.kube.transport import LastContact, Transport
 from mailegress.kube.watch import WatchEnded, WatchSettings, watch
-from tests.support.fake_api import Fault
+from tests.support.http_api import HttpApi
+from tests.support.simulation.apiserver import Fault
 
 SHORT = WatchSettings(
     server_timeout=20,
@@ -38,14 +39,14 @@ SHORT = WatchSettings(
 class Seen:
     """What was delivered."""
 
-    def __init__(self, api: Any) -> None:
+    def __init__(self, api: HttpApi) -> None:
         self.api = api
         self.events: list[tuple[str | None, str, str]] = []
         self.poison = ""
 
     def __call__(self, kind: str | None, body: Mapping[str, Any]) -> None:
         name = body["metadata"]["name"]
-        self.events.append((kind, name, body["spec"].get("note", "")))
+        self.events.append((kind, name, body["spec"]["hostname"].partition(".")[0]))
         self.api.poke()
         if name == self.poison:
             raise RuntimeError("a bug in the engine")
@@ -73,12 +74,12 @@ async def watching(
 
 
 @pytest.fixture
-def seen(api: Any) -> Seen:
+def seen(api: HttpApi) -> Seen:
     return Seen(api)
 
 
 async def test_a_user_without_a_name_is_enough(
-    api: Any, transport: Transport, seen: Seen, monkeypatch: pytest.MonkeyPatch
+    api: HttpApi, transport: Transport, seen: Seen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As in the image: a number that no /etc/passwd knows, and no variable that names a user."""
 
@@ -88,33 +89,33 @@ async def test_a_user_without_a_name_is_enough(
     monkeypatch.setattr(getpass, "getuser", nameless)
     api.put("one")
     async with watching(transport, seen):
-        await seen.until((None, "one", ""))
+        await seen.until((None, "one", "mta"))
 
 
 async def test_nothing_is_ever_written_and_our_finalizer_survives(
-    api: Any, transport: Transport, seen: Seen
+    api: HttpApi, transport: Transport, seen: Seen
 ) -> None:
     ours = api.put("ours")
     ours["metadata"]["finalizers"] = [FINALIZER, "somebody.else/finalizer"]
     dying = api.put("dying")
     dying["metadata"] |= {"finalizers": [FINALIZER], "deletionTimestamp": "2026-01-01T00:00:00Z"}
-    for start, before in (("first", ""), ("second", "first")):
+    for start, before in (("first", "mta"), ("second", "first")):
         seen.events.clear()
         async with watching(transport, seen):
-            await seen.until((None, "ours", before), (None, "dying", ""))
+            await seen.until((None, "ours", before), (None, "dying", "mta"))
             api.put("ours", note=start)
             api.put(f"new-{start}")
-            await seen.until(("MODIFIED", "ours", start), ("ADDED", f"new-{start}", ""))
+            await seen.until(("MODIFIED", "ours", start), ("ADDED", f"new-{start}", "mta"))
     assert api.writes == []
-    assert api.objects["mail", "ours"]["metadata"]["finalizers"] == [FINALIZER, "somebody.else/finalizer"]
-    assert "annotations" not in api.objects["mail", "ours"]["metadata"]
+    assert api.object("ours")["metadata"]["finalizers"] == [FINALIZER, "somebody.else/finalizer"]
+    assert "annotations" not in api.object("ours")["metadata"]
 
 
-async def test_the_initial_list_is_paged_and_complete(api: Any, transport: Transport, seen: Seen) -> None:
+async def test_the_initial_list_is_paged_and_complete(api: HttpApi, transport: Transport, seen: Seen) -> None:
     for number in range(5):
         api.put(f"n{number}")
     async with watching(transport, seen):
-        await seen.until(*[(None, f"n{number}", "") for number in range(5)])
+        await seen.until(*[(None, f"n{number}", "mta") for number in range(5)])
     assert api.count("GET", "continue=") == 2
     asked = [path for _, path in api.requests]
     assert not any(
@@ -122,38 +123,38 @@ async def test_the_initial_list_is_paged_and_complete(api: Any, transport: Trans
     )
 
 
-async def test_a_deletion_is_delivered(api: Any, transport: Transport, seen: Seen) -> None:
+async def test_a_deletion_is_delivered(api: HttpApi, transport: Transport, seen: Seen) -> None:
     api.put("a")
     async with watching(transport, seen):
-        await seen.until((None, "a", ""))
-        api.delete("a")
-        await seen.until(("DELETED", "a", ""))
+        await seen.until((None, "a", "mta"))
+        api.server.delete("mail", "a")
+        await seen.until(("DELETED", "a", "mta"))
 
 
 async def test_namespaces_are_watched_one_by_one_without_asking_for_them(
-    api: Any, transport: Transport, seen: Seen
+    api: HttpApi, transport: Transport, seen: Seen
 ) -> None:
     api.put("mine", namespace="one")
     api.put("mine-too", namespace="two")
     api.put("foreign", namespace="three")
     async with watching(transport, seen, namespaces=("one", "two")):
-        await seen.until((None, "mine", ""), (None, "mine-too", ""))
+        await seen.until((None, "mine", "mta"), (None, "mine-too", "mta"))
     assert "foreign" not in [name for _, name, _ in seen.events]
 
 
 @pytest.mark.parametrize("code", [500, 429])
 async def test_a_fatal_error_in_the_watch_ends_it_instead_of_leaving_it_deaf(
-    api: Any, transport: Transport, seen: Seen, code: int
+    api: HttpApi, transport: Transport, seen: Seen, code: int
 ) -> None:
     async with watching(transport, seen) as task:
-        api.error_in_watch(code)
+        api.server.watch_error(code)
         with pytest.raises(WatchEnded, match="WatchingError"):
             async with asyncio.timeout(5):
                 await task
 
 
-async def test_lists_that_stay_forbidden_end_it(api: Any, transport: Transport, seen: Seen) -> None:
-    api.faults.append(Fault("GET", "/mailegresses?", 403, times=10_000))
+async def test_lists_that_stay_forbidden_end_it(api: HttpApi, transport: Transport, seen: Seen) -> None:
+    api.server.faults.append(Fault("GET", "/mailegresses?", 403, times=10_000))
     async with watching(transport, seen) as task:
         with pytest.raises(WatchEnded, match="injected"):
             async with asyncio.timeout(5):
@@ -161,52 +162,51 @@ async def test_lists_that_stay_forbidden_end_it(api: Any, transport: Transport, 
 
 
 async def test_a_silent_stream_is_left_and_nothing_is_missed(
-    api: Any, transport: Transport, seen: Seen
+    api: HttpApi, transport: Transport, seen: Seen
 ) -> None:
     settings = WatchSettings(**{**_fields(SHORT), "inactivity_timeout": 0.2})
     async with watching(transport, seen, settings):
-        deaf = api.streams[0]
         # The connection stays open, but what happens now is not sent on it.
-        api.streams.remove(deaf)
+        api.server.deaf = True
         api.put("a")
-        api.streams.append(deaf)
-        await seen.until(("ADDED", "a", ""))
+        api.server.deaf = False
+        await seen.until(("ADDED", "a", "mta"))
         assert api.watches >= 2
     assert api.count("GET", "limit=") == 1
 
 
-async def test_a_version_too_old_means_a_new_list(api: Any, transport: Transport, seen: Seen) -> None:
+async def test_a_version_too_old_means_a_new_list(api: HttpApi, transport: Transport, seen: Seen) -> None:
     api.put("a")
     async with watching(transport, seen):
-        await seen.until((None, "a", ""))
-        api.error_in_watch(410)
-        await api.until(lambda: seen.events.count((None, "a", "")) == 2)
+        await seen.until((None, "a", "mta"))
+        api.server.watch_error(410)
+        await api.until(lambda: seen.events.count((None, "a", "mta")) == 2)
     assert api.writes == []
 
 
 async def test_a_broken_connection_is_resumed_without_a_new_list(
-    api: Any, transport: Transport, seen: Seen
+    api: HttpApi, transport: Transport, seen: Seen
 ) -> None:
     async with watching(transport, seen):
         api.put("a")
-        await seen.until(("ADDED", "a", ""))
-        api.cut_watches()
-        await api.until(lambda: api.watches == 2 and len(api.streams) == 1)
+        await seen.until(("ADDED", "a", "mta"))
+        api.server.break_watches()
+        await api.until(lambda: api.watches == 2 and len(api.server.watches) == 1)
         api.put("a", note="later")
         await seen.until(("MODIFIED", "a", "later"))
     assert api.count("GET", "limit=") == 1
-    assert seen.events.count(("ADDED", "a", "")) == 1
+    assert seen.events.count(("ADDED", "a", "mta")) == 1
 
 
 async def test_one_failing_handler_harms_no_other(
-    api: Any, transport: Transport, seen: Seen, caplog: pytest.LogCaptureFixture
+    api: HttpApi, transport: Transport, seen: Seen, caplog: pytest.LogCaptureFixture
 ) -> None:
     seen.poison = "poisoned"
     api.put("poisoned")
     async with watching(transport, seen) as task:
-        await seen.until((None, "poisoned", ""))
+        await seen.until((None, "poisoned", "mta"))
         api.put("healthy")
-        await seen.until(("ADDED", "healthy", ""))
+        await seen.until(("ADDED", "healthy", "mta"))
         api.put("poisoned", note="again")
         await seen.until(("MODIFIED", "poisoned", "again"))
         assert not task.done()
@@ -215,7 +215,7 @@ async def test_one_failing_handler_harms_no_other(
 
 
 async def test_stopping_is_quick_and_leaves_our_own_tasks_alone(
-    api: Any, transport: Transport, seen: Seen
+    api: HttpApi, transport: Transport, seen: Seen
 ) -> None:
     stop = asyncio.Event()
     started = asyncio.Event()
@@ -235,7 +235,7 @@ async def test_stopping_is_quick_and_leaves_our_own_tasks_alone(
 
 
 async def test_what_kopf_meets_while_it_is_stopped_is_not_logged_as_an_error(
-    api: Any, transport: Transport, seen: Seen, caplog: pytest.LogCaptureFixture
+    api: HttpApi, transport: Transport, seen: Seen, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A task of kopf that fails because it is told to stop logs a traceback at error level; before and after the stop
     such a failure is told."""
@@ -265,17 +265,17 @@ async def test_what_kopf_meets_while_it_is_stopped_is_not_logged_as_an_error(
 
 
 @pytest.mark.parametrize("end", ["stop", "failure", "cancel"])
-async def test_no_task_of_kopf_outlives_it(api: Any, transport: Transport, seen: Seen, end: str) -> None:
+async def test_no_task_of_kopf_outlives_it(api: HttpApi, transport: Transport, seen: Seen, end: str) -> None:
     api.put("a")
     stop = asyncio.Event()
     running = asyncio.create_task(watch(transport, seen, stop, settings=SHORT))
-    await seen.until((None, "a", ""))
-    await api.until(lambda: len(api.streams) == 1)
+    await seen.until((None, "a", "mta"))
+    await api.until(lambda: len(api.server.watches) == 1)
     assert _of_kopf()
     if end == "stop":
         stop.set()
     elif end == "failure":
-        api.error_in_watch(500)
+        api.server.watch_error(500)
     else:
         running.cancel()
     async with asyncio.timeout(3):
@@ -290,18 +290,18 @@ def _of_kopf() -> list[asyncio.Task[Any]]:
     return [task for task, code in codes if code is not None and code.co_filename.startswith(home)]
 
 
-async def test_one_of_two_in_a_loop_can_end_without_the_other(api: Any, transport: Transport) -> None:
+async def test_one_of_two_in_a_loop_can_end_without_the_other(api: HttpApi, transport: Transport) -> None:
     first, second = Seen(api), Seen(api)
     async with watching(transport, first) as staying:
         async with watching(transport, second):
-            await api.until(lambda: len(api.streams) == 2)
+            await api.until(lambda: len(api.server.watches) == 2)
         api.put("a")
-        await first.until(("ADDED", "a", ""))
+        await first.until(("ADDED", "a", "mta"))
         assert not staying.done()
     assert second.events == []
 
 
-async def test_cancelling_ends_it_at_once(api: Any, transport: Transport, seen: Seen) -> None:
+async def test_cancelling_ends_it_at_once(api: HttpApi, transport: Transport, seen: Seen) -> None:
     async with watching(transport, seen) as task:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -310,19 +310,19 @@ async def test_cancelling_ends_it_at_once(api: Any, transport: Transport, seen: 
 
 
 async def test_refused_credentials_are_retried_with_pauses(
-    api: Any, transport: Transport, seen: Seen
+    api: HttpApi, transport: Transport, seen: Seen
 ) -> None:
     api.put("a")
-    api.faults.append(Fault("GET", "/mailegresses?", 401, times=6))
+    api.server.faults.append(Fault("GET", "/mailegresses?", 401, times=6))
     began = time.monotonic()
     async with watching(transport, seen):
-        await seen.until((None, "a", ""))
+        await seen.until((None, "a", "mta"))
     # Six pauses of 0.05 s, the most that these settings allow.
     assert time.monotonic() - began >= 0.3
     assert api.count("GET", "limit=") == 7
 
 
-async def test_bookmarks_are_signs_of_life(api: Any, transport: Transport, seen: Seen) -> None:
+async def test_bookmarks_are_signs_of_life(api: HttpApi, transport: Transport, seen: Seen) -> None:
     beats: list[float] = []
 
     def clock() -> float:
@@ -332,10 +332,10 @@ async def test_bookmarks_are_signs_of_life(api: Any, transport: Transport, seen:
 
     life = LastContact(clock)
     async with watching(transport, seen, life=life):
-        await api.until(lambda: len(api.streams) == 1)
+        await api.until(lambda: len(api.server.watches) == 1)
         before = len(beats)
-        body = {"kind": "MailEgress", "metadata": {"resourceVersion": str(api.rv)}}
-        api.send({"type": "BOOKMARK", "object": body})
+        for stream in api.server.watches:
+            stream.push(api.server.bookmark())
         await api.until(lambda: len(beats) > before)
     assert seen.events == []
 

@@ -10,8 +10,8 @@ import pytest
 from kubernetes import client as k8s
 
 from sandbox.aws.client import EipInfo
-from tests.support.stories.history import condition, watched
 from tests.support.stories.story import Meg, Story
+from tests.support.stories.watch_recorder import condition, recorded_watch
 
 H1, H2, H3 = "mta1.example.com", "mta2.example.com", "mta3.example.com"
 TENANT = "another-tenant-of-this-cluster"
@@ -68,7 +68,7 @@ def test_the_older_of_two_on_one_hostname_wins(bare_story: Story, tenant: str) -
     before = story.world()
     older = story.meg("the-winner", H1, [mine], namespace=tenant)
     a_second_younger(story, older)
-    with watched(story) as history:
+    with recorded_watch(story) as recorder:
         younger = story.meg("a-loser", H1, [theirs])
         story.start_operator()
         older.wait()
@@ -77,7 +77,7 @@ def test_the_older_of_two_on_one_hostname_wins(bare_story: Story, tenant: str) -
         story.passes(younger, 2)
     assert_lost(younger, "HostnameConflict", "the-winner", tenant, older.uid())
     assert H1 in younger.condition("Ready")[2]
-    for version in history.of(younger):
+    for version in recorder.of(younger):
         if condition(version, "Ready")["reason"] == "HostnameConflict":
             assert condition(version, "Stalled"), "Stalled comes with the verdict"
     assert story.records(zone, H1) == (mine.public_ip,)
@@ -164,7 +164,7 @@ def test_waiting_for_a_release_is_no_reason_to_call_a_human(bare_story: Story) -
     first, second = story.eips(2)
     holder = story.meg("holder", H1, [first]).wait()
     heir = story.meg("heir", H1, [second]).wait(status="False", reason="HostnameConflict")
-    with watched(story) as history:
+    with recorded_watch(story) as recorder:
         holder.spec(hostname=H2)
         heir.wait_reason("WaitingForRelease")
         assert heir.condition("Accepted")[:2] == ("False", "WaitingForRelease")
@@ -172,11 +172,11 @@ def test_waiting_for_a_release_is_no_reason_to_call_a_human(bare_story: Story) -
         assert "Stalled" not in heir.conditions()
         assert story.records(zone, H1) == (first.public_ip,), "still the holder's"
         heir.wait()
-    reasons = [reason for _, reason in history.readiness(heir)]
+    reasons = [reason for _, reason in recorder.seen(heir)]
     assert "HostnameConflict" not in reasons[reasons.index("WaitingForRelease") :]
     assert "Stalled" not in {
         c["type"]
-        for v in history.of(heir)[1:]
+        for v in recorder.of(heir)[1:]
         if condition(v, "Ready")["reason"] == "WaitingForRelease"
         for c in v["status"]["conditions"]
     }
@@ -252,13 +252,13 @@ def _restart_moves_nothing(story: Story, *megs: Meg) -> None:
     story.operator.kill()
     shown = {m.name: (m.status["conditions"], m.events()) for m in megs}
     writes = story.writes()
-    with watched(story) as history:
+    with recorded_watch(story) as recorder:
         story.start_operator("anew")
         for meg in megs:
             story.passes(meg, 3)
     assert story.writes() == writes
     for meg in megs:
         conditions, events = shown[meg.name]
-        for version in history.of(meg):
+        for version in recorder.of(meg):
             assert version["status"]["conditions"] == conditions, f"{meg.name} flaps at a restart"
         assert meg.events() == events

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.stories.history import condition, watched
 from tests.support.stories.story import Meg, Story, record_change
+from tests.support.stories.watch_recorder import condition, recorded_watch
 
 HOST = "mta.example.com"
 MARK = f"_mailegress.{HOST}"
@@ -74,11 +74,11 @@ def test_a_foreign_record_stops_the_work_until_it_is_gone(story: Story, kind: st
     foreign, named = FOREIGN[kind]
     story.aws.put_records(zone.id, [foreign])
     found = story.world()
-    with watched(story) as history:
+    with recorded_watch(story) as recorder:
         meg = story.meg("outbound", HOST, [eip]).wait(status="False", reason="RecordConflict")
         assert_stalled(meg, "RecordConflict", HOST, named)
         story.passes(meg, 3)
-    for version in history.of(meg):
+    for version in recorder.of(meg):
         if condition(version, "Ready")["reason"] == "RecordConflict":
             assert condition(version, "Stalled"), "Stalled comes with the conflict, not later"
     assert story.writes() == 0

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.stories.history import watched
 from tests.support.stories.story import Meg, Story, ZoneInfo
+from tests.support.stories.watch_recorder import recorded_watch
 
 HOST = "mta.example.com"
 STRANGER = "203.0.113.99"
@@ -116,12 +116,12 @@ def test_answers_from_something_in_between_are_no_proof(story: Story, where: str
     for server in zone.name_servers if where != "all of DNS" else ("*",):
         knob(story, server=server, intercept=True)
     [eip] = story.eips()
-    with watched(story) as history:
+    with recorded_watch(story) as recorder:
         meg = story.meg("outbound", HOST, [eip]).wait("ForwardReady", "False", "Intercepted")
         story.passes(meg, 2)
         message = meg.condition("Ready")[2]
         assert "Exempt the operator from DNS redirection" in message, message
-    assert "True" not in history.statuses(meg, "ForwardReady") | history.statuses(meg, "Ready")
+    assert "True" not in recorder.statuses(meg, "ForwardReady") | recorder.statuses(meg, "Ready")
     assert not story.calls("ModifyAddressAttribute")
     clear(story)
     meg.wait()
@@ -216,11 +216,11 @@ def test_one_slip_does_not_flip_ready_and_a_lasting_one_does(story: Story, kind:
     [eip] = story.eips()
     meg = story.meg("outbound", HOST, [eip]).wait(reason="Ready")
     writes = story.writes()
-    with watched(story) as history:
+    with recorded_watch(story) as recorder:
         slip(story, zone, kind, times=1)
         story.until(lambda: not story.cloud.dns("knobs")["knobs"], "every server to have slipped once")
         settle(story, meg)
-    assert history.statuses(meg) <= {"True"}, history.readiness(meg)
+    assert recorder.statuses(meg) <= {"True"}, recorder.seen(meg)
     slip(story, zone, kind, times=None)
     meg.until(lambda: meg.condition("Ready")[0] != "True", "Ready to drop")
     reason = "AuthoritiesDisagree" if kind == "wrong" else "AuthoritiesUnreachable"

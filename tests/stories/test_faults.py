@@ -34,7 +34,7 @@ def test_denied_then_granted(bare_story: Story, action: str, condition: str) -> 
     before = story.world()
     operation = action.partition(":")[2]
     story.aws.deny(action)
-    with recorded_watch(story) as recorder:
+    with recorded_watch(story, existing=True) as recorder:
         meg = story.meg("outbound", "mta.example.com", [eip])
         meg.wait_reason("AccessDenied").wait("Stalled", "True", "AccessDenied")
         status, reason, message = meg.condition("Ready")
@@ -99,7 +99,7 @@ def test_a_short_outage_is_not_seen_in_the_status(story: Story, service: str, ef
     writes = story.writes()
     operation = {"route53": "ListResourceRecordSets", "ec2": "DescribeAddressesAttribute"}[service]
     since = last_call(story)
-    with recorded_watch(story) as recorder:
+    with recorded_watch(story, existing=True) as recorder:
         story.aws.add_fault(effect, service, operation, count=2)
         story.until(
             lambda: (
@@ -125,7 +125,7 @@ def test_an_outage_is_told_and_gets_over(story: Story, service: str, effect: str
     before = story.world()
     old = story.meg("old", "old.example.com", [one]).wait()
     since = last_call(story)
-    with recorded_watch(story) as recorder:
+    with recorded_watch(story, existing=True) as recorder:
         story.aws.add_fault(effect, service)
         new = story.meg("new", "new.example.com", [two]).wait_reason("AWSUnavailable")
         assert new.condition("Ready")[0] == "Unknown"
@@ -164,7 +164,7 @@ def test_throttling_slows_down_and_flaps_nothing(story: Story) -> None:
         meg.wait()
     creates = [c for c in story.calls("ChangeResourceRecordSets") if c["outcome"] == "ok"]
     assert sum(len(c["params"]["ChangeBatch"]["Changes"]) for c in creates) == 2 * len(megs)
-    with recorded_watch(story) as recorder:
+    with recorded_watch(story, existing=True) as recorder:
         for meg in megs:
             story.passes(meg, 1)
         for meg in megs:
@@ -191,7 +191,7 @@ def test_prior_request_not_complete_is_only_a_pause(story: Story) -> None:
         message="The request was rejected because Route 53 was still processing a prior request.",
         count=3,
     )
-    with recorded_watch(story) as recorder:
+    with recorded_watch(story, existing=True) as recorder:
         meg = story.meg("outbound", "mta.example.com", [eip]).wait()
         reasons = {reason for _, reason in recorder.seen(meg, "Ready")}
     assert reasons <= {

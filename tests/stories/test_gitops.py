@@ -7,8 +7,9 @@ from typing import Any
 
 import yaml
 
-from tests.support.stories.history import check_every, condition, watched
+from tests.support.stories.gitops_checks import check_every
 from tests.support.stories.story import Meg, Story, manifest
+from tests.support.stories.watch_recorder import condition, recorded_watch
 
 HOST, HOST2 = "mta.example.com", "mta2.example.com"
 MANAGERS = ("kubectl", "argocd-controller", "kustomize-controller")
@@ -93,7 +94,7 @@ def test_every_version_of_a_life_keeps_the_promises(story: Story) -> None:
     """Given a life with a birth without a zone, Ready, a rename, another EIP, a suspension, a foreign edit and a death,
     then every single version that a watcher saw keeps what kstatus, Argo CD and Flux rely on."""
     a, b = story.eips(2)
-    with watched(story) as history:
+    with recorded_watch(story) as recorder:
         meg = story.meg("outbound", HOST, [a]).wait(status="False", reason="ZoneNotFound")
         zone = story.zone()
         meg.wait(reason="Ready")
@@ -107,15 +108,15 @@ def test_every_version_of_a_life_keeps_the_promises(story: Story) -> None:
         story.until(lambda: story.ptr(b) == HOST2, "the PTR to be healed")
         meg.wait(reason="Ready")
         meg.delete()
-    assert check_every(history, meg) > 10
-    readiness = history.readiness(meg)
+    assert check_every(recorder, meg) > 10
+    readiness = recorder.seen(meg)
     assert readiness[0] == ("Unknown", "Pending"), "nobody takes a new object for healthy"
     assert ("True", "Ready") in readiness
     first_at: dict[int, str] = {}
-    for version in history.of(meg):
+    for version in recorder.of(meg):
         first_at.setdefault(version["metadata"]["generation"], condition(version, "Ready")["status"])
     assert len(first_at) >= 5
-    versions = [v["metadata"]["resourceVersion"] for v in history.of(meg)]
+    versions = [v["metadata"]["resourceVersion"] for v in recorder.of(meg)]
     assert len(set(versions)) == len(versions)
 
 
@@ -125,11 +126,11 @@ def test_an_edit_is_never_ready_before_it_was_verified(story: Story) -> None:
     story.zone()
     a, b = story.eips(2)
     meg = story.meg("outbound", HOST, [a]).wait(reason="Ready")
-    with watched(story) as history:
+    with recorded_watch(story) as recorder:
         meg.spec(elasticIPs=[{"allocationID": a.allocation_id}, {"allocationID": b.allocation_id}])
         meg.wait(reason="Ready")
-    assert check_every(history, meg)
-    for version in history.of(meg):
+    assert check_every(recorder, meg)
+    for version in recorder.of(meg):
         ready = condition(version, "Ready")
         if ready["status"] == "True" and ready["observedGeneration"] == 2:
             assert sorted(version["status"]["publicIPs"]) == sorted((a.public_ip, b.public_ip))
@@ -202,9 +203,9 @@ def test_events_tell_transitions_and_nothing_else(story: Story) -> None:
     events, version, writes = meg.events(), meg.get()["metadata"]["resourceVersion"], story.writes()
     assert len(set(events)) == len(events), "no event twice"
     begun = story.aws.log()[-1]["time"]
-    with watched(story) as history:
+    with recorded_watch(story) as recorder:
         story.until(lambda: story.aws.log()[-1]["time"] > begun + 10, "three resyncs")
-    assert history.of(meg) == []
+    assert recorder.of(meg) == []
     assert meg.events() == events
     assert meg.get()["metadata"]["resourceVersion"] == version
     assert story.writes() == writes

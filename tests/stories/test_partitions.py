@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.stories.history import watched
 from tests.support.stories.story import Story
+from tests.support.stories.watch_recorder import recorded_watch
 
 HOST = "mta.example.com"
 ZONES, ADDRESSES = "222233334444", "333344445555"
@@ -37,10 +37,10 @@ def test_a_partition_without_a_ptr_api(bare_story: Story, region: str) -> None:
     assert meg.address(eip.public_ip)["iprev"] == "pass"
     assert not story.calls("ModifyAddressAttribute")
     story.operator.kill()
-    with watched(story) as history:
+    with recorded_watch(story) as recorder:
         story.start_operator("anew", regions=region)
         story.passes(meg, 2)
-    assert history.statuses(meg) == {"True"}, "a restart does not forget that the PTR was seen"
+    assert recorder.statuses(meg) == {"True"}, "a restart does not forget that the PTR was seen"
     meg.delete()
     assert story.records(zone, HOST) == ()
     assert story.eip_dump(eip)["ptr"] == f"{HOST}."
@@ -155,10 +155,10 @@ def test_credentials_that_run_out_are_renewed(bare_story: Story) -> None:
     a, b = story.aws.allocate("ap-northeast-1", 2, account=ADDRESSES)
     meg = story.meg("outbound", HOST, [a]).wait(reason="Ready")
     since = max(c["number"] for c in story.aws.log())
-    with watched(story) as history:
+    with recorded_watch(story) as recorder:
         first = story.aws.log()[-1]["time"]
         story.until(lambda: story.aws.log()[-1]["time"] > first + 6, "three sessions to run out")
-    assert history.statuses(meg) <= {"True"}, history.readiness(meg)
+    assert recorder.statuses(meg) <= {"True"}, recorder.seen(meg)
     meg.spec(elasticIPs=[{"allocationID": b.allocation_id}]).wait()
     assert story.eip_dump(b)["ptr"] == f"{HOST}."
     assert len(story.calls("AssumeRole", since=since)) >= 4

@@ -9,8 +9,8 @@ import pytest
 from tests.stories.test_dns_gate import HOST, clear, knob, queries
 from tests.stories.test_observed import HOST as OTHER_HOST
 from tests.stories.test_observed import OBSERVED, ZONE, other_dns
-from tests.support.stories.history import watched
 from tests.support.stories.story import Story
+from tests.support.stories.watch_recorder import recorded_watch
 
 RECURSORS = ("recursor-1", "recursor-2")
 
@@ -98,16 +98,16 @@ def test_a_rename_under_observed_is_no_conflict(story: Story) -> None:
     other_dns(story, OTHER_HOST, "A", eip.public_ip)
     meg = story.meg("outbound", OTHER_HOST, [eip], forward=OBSERVED).wait()
     new = f"out.{ZONE}"
-    with watched(story) as history:
+    with recorded_watch(story) as recorder:
         meg.spec(hostname=new)
         meg.wait("ForwardReady", "False", "WaitingForForward")
         story.passes(meg, 1)
         other_dns(story, new, "A", eip.public_ip)
         meg.wait()
     assert story.ptr(eip) == new
-    shown = history.readiness(meg)
+    shown = recorder.seen(meg)
     assert "PTRConflict" not in str(shown), shown
-    assert history.statuses(meg, "Stalled") <= {""}, history.statuses(meg, "Stalled")
+    assert recorder.statuses(meg, "Stalled") <= {""}, recorder.statuses(meg, "Stalled")
 
 
 def test_a_lame_server_takes_nothing_from_a_ready_object(story: Story) -> None:
@@ -117,13 +117,13 @@ def test_a_lame_server_takes_nothing_from_a_ready_object(story: Story) -> None:
     server = story.zone().name_servers[-1]
     meg = story.meg("outbound", HOST, [eip]).wait()
     lame = server.rstrip(".")
-    with watched(story) as history:
+    with recorded_watch(story) as recorder:
         knob(story, server=server, client="client", rcode="REFUSED")
         meg.until(lambda: lame in meg.condition("ForwardReady")[2], "the server to be named")
         meg.told("Warning", "LameNameServer")
         clear(story)
         meg.until(lambda: lame not in meg.condition("ForwardReady")[2], "the message to end")
-    assert history.statuses(meg) <= {"True"}, history.readiness(meg)
+    assert recorder.statuses(meg) <= {"True"}, recorder.seen(meg)
 
 
 @pytest.mark.parametrize("old", ["old.example.com", None])
@@ -136,7 +136,7 @@ def test_a_reverse_server_that_is_behind_keeps_an_object_from_ready(story: Story
     answer = {"PTR": [300, [f"{old}."]]} if old else {}
     knob(story, server=server, name=reverse_name(eip.public_ip), qtype="PTR", records=answer)
     meg = story.meg("outbound", HOST, [eip])
-    with watched(story) as history:
+    with recorded_watch(story) as recorder:
         meg.wait("Resolved", "False")
         for text in (server, eip.public_ip, old or "no PTR"):
             meg.until(lambda text=text: text in meg.condition("Ready")[2], f"{text} to be named")  # type: ignore[misc]
@@ -144,6 +144,6 @@ def test_a_reverse_server_that_is_behind_keeps_an_object_from_ready(story: Story
         meg.wait("Resolved", "False", "FCrDNSFail")
         assert "BYOIP" in meg.condition("Ready")[2]
     assert meg.condition("ReverseReady")[0] == "True", "AWS reports the PTR"
-    assert "True" not in history.statuses(meg), history.readiness(meg)
+    assert "True" not in recorder.statuses(meg), recorder.seen(meg)
     clear(story)
     meg.wait()

@@ -3,7 +3,8 @@
 ``planner``        the planner over plain values, without I/O
 ``planned``        objects that were planned to their end; ``verdicts`` those whose answers in public DNS change
 ``aws_world``      AWS's replies for the adapter's tests
-``fake_api``       an API server over HTTP, for faults that a real one shows rarely
+``http_api``       the simulation's API server over HTTP, for faults that a real one shows rarely
+``dns_source``     zones and PTRs in memory, where the DNS sandbox runs without AWS
 ``internet``       a scripted DNS; ``hostile_dns`` is one that attacks; ``skip`` puts a running clock forward
 ``virtual_loop``   an event loop whose clock jumps to the next timer
 ``simulation``     the whole operator over AWS, DNS and an API server in virtual time

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import copy
 import json
+import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -39,8 +40,12 @@ from tests.support.simulation.crdschema import apply_defaults, prune, schema, va
 from tests.support.simulation.faults import Plan
 
 SERVER = "http://api.sim"
+CLUSTER_UID = "5f6bb3b1-7a6d-4fb6-8b1e-0c0ffee00001"
+"""Of the namespace kube-system."""
 NO_ANSWER = 5.0
 """Seconds until a connection without an answer breaks."""
+QUALIFIED = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
+"""The name of a finalizer."""
 
 
 @dataclass
@@ -55,6 +60,10 @@ class Fault:
     code: int | None
     times: int = 1
     applied: bool = False
+    reason: str = "Injected"
+    message: str = "injected"
+    headers: Mapping[str, str] | None = None
+    """None: ``Retry-After: 1`` with 429, nothing otherwise."""
 
 
 @dataclass
@@ -274,8 +283,9 @@ class ApiServer:
             self.note("fault", f"{method} {path} {fault.code or 'connection broken'}")
             if fault.code is None:
                 raise aiohttp.ServerDisconnectedError
-            error = ApiError(fault.code, "Injected", "injected")
-            return Reply(error.body(), fault.code, {"Retry-After": "1"} if fault.code == 429 else None)
+            error = ApiError(fault.code, fault.reason, fault.message)
+            headers = {"Retry-After": "1"} if fault.headers is None and fault.code == 429 else fault.headers
+            return Reply(error.body(), fault.code, headers)
         try:
             return self._route(method, path, query, body)
         except ApiError as error:
@@ -288,7 +298,7 @@ class ApiServer:
         if path in DISCOVERY:
             return Reply(DISCOVERY[path])
         if path == "/api/v1/namespaces/kube-system":
-            return Reply({"metadata": {"name": "kube-system", "uid": "5f6bb3b1-7a6d-4fb6-8b1e-0c0ffee00001"}})
+            return Reply({"metadata": {"name": "kube-system", "uid": CLUSTER_UID}})
         words = path.strip("/").split("/")
         if path.startswith(GROUP):
             rest = words[3:]
@@ -383,6 +393,13 @@ class ApiServer:
         before, after = old["metadata"].get("finalizers") or [], body["metadata"].get("finalizers") or []
         if not after:
             body["metadata"].pop("finalizers", None)
+        if any(QUALIFIED.fullmatch(name) is None for name in after):
+            cause = {
+                "field": "metadata.finalizers",
+                "reason": "FieldValueInvalid",
+                "message": "not qualified",
+            }
+            raise ApiError(422, "Invalid", "metadata.finalizers: Invalid value", (cause,))
         if "deletionTimestamp" in body["metadata"] and set(after) - set(before):
             cause = {
                 "field": "metadata.finalizers",
@@ -418,6 +435,7 @@ class ApiServer:
         return copy.deepcopy(self._store(body, "MODIFIED"))
 
     def _event(self, namespace: str, body: Object) -> Object:
+        body = copy.deepcopy(body)
         meta = body["metadata"]
         if not meta.get("name"):
             meta["name"] = f"{meta['generateName']}{self.rv:05x}"
