@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import io
 import json
+import tokenize
 from dataclasses import replace
 
 import pytest
@@ -74,6 +77,38 @@ def test_bugs_are_planted_in_copies_and_a_harmless_one_survives() -> None:
     assert found.killed_by == "simulator: delete"
     assert any(line.startswith("E5 violated") for line in found.said)
     assert (ROOT / HARMFUL.path).read_text() == before
+
+
+def test_comments_and_layout_do_not_hide_the_place_of_a_bug() -> None:
+    bug = replace(
+        HARMLESS,
+        old="    if ready(first, second):\n        return 1\n",
+        new="    if ready(first):\n        # Too early.\n        return 2\n",
+    )
+    source = (
+        "class Other:\n    def find(self):\n        if ready(  # both of them\n            first,\n"
+        "            second,\n        ):\n            return 1  # found\n        return 0\n"
+    )
+    changed = (
+        "class Other:\n    def find(self):\n        if ready(first):\n            # Too early.\n            return 2\n"
+        "        return 0\n"
+    )
+    assert bug.planted(source) == changed
+
+
+@pytest.mark.parametrize("path", sorted({m.path for m in MUTANTS}))
+def test_every_bug_finds_its_place_in_code_with_more_comments(path: str) -> None:
+    source = (ROOT / path).read_text()
+    lines = source.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type in (tokenize.NEWLINE, tokenize.NL):
+            lines[token.start[0] - 1] += "  # noted"
+    commented = "\n".join(lines) + "\n"
+    assert ast.dump(ast.parse(commented)) == ast.dump(ast.parse(source))
+    for mutant in MUTANTS:
+        if mutant.path == path:
+            planted = ast.parse(mutant.planted(commented))
+            assert ast.dump(planted) == ast.dump(ast.parse(mutant.planted(source))), mutant.id
 
 
 def test_what_is_red_without_a_bug_proves_nothing() -> None:

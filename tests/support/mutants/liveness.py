@@ -433,8 +433,8 @@ LIVENESS = (
         "E9",
         "Marks of the version before are not understood",
         "model/ownership.py",
-        "_MARK = re.compile(r'\"meg1 ([ca]) ",
-        "_MARK = re.compile(r'\"meg2 ([ca]) ",
+        """_MARK = re.compile(r'"meg1 ([ca]) ([A-Za-z0-9][A-Za-z0-9_.-]{0,15}) ([A-Za-z0-9_-]{22})"')""",
+        """_MARK = re.compile(r'"meg2 ([ca]) ([A-Za-z0-9][A-Za-z0-9_.-]{0,15}) ([A-Za-z0-9_-]{22})"')""",
         runs=(Run("upgrade"),),
     ),
 )

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support.mutants import anchor
+
 ROOT = Path(__file__).resolve().parents[3]
 SOURCES = "operator/mailegress"
 
@@ -34,8 +36,9 @@ class Run:
 
 @dataclass(frozen=True)
 class Mutant:
-    """``invariant`` is the promise that the bug breaks; ``old`` stands exactly once in ``file`` (below the operator's
-    package) and ``new`` takes its place.
+    """``invariant`` is the promise that the bug breaks; ``old`` occurs exactly once in ``file`` (below the operator's
+    package) and ``new`` takes its place. ``old`` is compared token by token: line breaks, indentation and comments do
+    not matter.
 
     A mutant counts as killed only if one of its ``runs`` reports this very invariant as violated, or if one of its
     ``tests`` (pytest's node IDs) fails by an assertion. ``tests`` are for what the simulator cannot see.
@@ -61,12 +64,12 @@ class Mutant:
 
     def planted(self, source: str) -> str:
         """The file's text with the bug in it. Raises :class:`Outdated`."""
-        count = source.count(self.old)
-        if count != 1:
+        found = anchor.places(source, self.old)
+        if len(found) != 1:
             raise Outdated(
-                f"mutant {self.id}: its text stands {count} times in {self.path}, not once; renew it:\n{self.old}"
+                f"mutant {self.id}: its code occurs {len(found)} times in {self.path}, not once; renew it:\n{self.old}"
             )
-        changed = source.replace(self.old, self.new)
+        changed = anchor.replaced(source, found[0], self.old, self.new)
         try:
             compile(changed, self.path, "exec")
         except SyntaxError as error:
