@@ -55,7 +55,7 @@ class Crowded(HttpApi):
         ours = {f"mailegress.io/note-{n}": "y" * (ANNOTATIONS // PIECES // 2) for n in range(PIECES)}
         wide = {"mailegress.io/wide": "\N{LARGE RED CIRCLE}" * 1000}
         for number in range(OBJECTS):
-            self.objects.pop(("mail", f"n{number}"), None)
+            self.server.objects.pop(("mail", f"n{number}"), None)
             created = self.put(
                 f"n{number}",
                 hostname=f"n{number}.example.com",

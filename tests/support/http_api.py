@@ -55,7 +55,7 @@ class HttpApi:
     def put(self, name: str, namespace: str = "mail", note: str = "mta", **spec: Any) -> Object:
         """Create an object, or edit its spec. ``note``: the first label of its hostname."""
         if (namespace, name) in self.server.objects:
-            return self.server.edit(namespace, name, hostname=f"{note}.example.com", **spec)
+            return self.server.edit(namespace, name, **{"hostname": f"{note}.example.com", **spec})
         made = {
             "hostname": f"{note}.example.com",
             "elasticIPs": [{"allocationID": "eipalloc-0123456789abcdef0"}],
