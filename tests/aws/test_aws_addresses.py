@@ -8,14 +8,15 @@ import pytest
 
 from mailegress.aws.api import AwsError
 from mailegress.aws.settings import AwsSettings
-from mailegress.model.aws import Absence, NatAddress, NatGateway, Ptr
+from mailegress.model.aws import Absence, Ptr
 from tests.support.aws_world import REGION, FakeAws, World, build, error, now, play
 
 ATTRIBUTE = "DescribeAddressesAttribute"
 
 
-def with_eips(number: int) -> FakeAws:
-    return FakeAws(eips={f"eipalloc-{i:04}": f"192.0.2.{i % 256}" for i in range(number)})
+def with_eips(number: int, region: str = REGION) -> FakeAws:
+    eips = {f"eipalloc-{i:08}": f"192.0.{i // 250}.{i % 250}" for i in range(number)}
+    return FakeAws(eips=eips, region=region)
 
 
 async def sweep(world: World, key: str = "mail/setup") -> None:
@@ -37,9 +38,8 @@ def ec2_calls(world: World) -> list[str]:
 def test_everybody_who_asks_shares_one_sweep_of_three_calls() -> None:
     async def story() -> None:
         fake = with_eips(500)
-        fake.ptrs["eipalloc-0007"] = "mta.example.com"
-        address = NatAddress("eipalloc-0009", "192.0.2.9", "succeeded")
-        fake.gateways.append(NatGateway("nat-1", "available", (address,)))
+        fake.control.force_ptr(fake.eips["eipalloc-00000007"], "mta.example.com")
+        gateway = fake.nat_gateway("eipalloc-00000009")
         world = build(fake)
         for i in range(500):
             world.aws.addresses.request(f"mail/{i}", REGION, now())
@@ -47,9 +47,9 @@ def test_everybody_who_asks_shares_one_sweep_of_three_calls() -> None:
         assert ec2_calls(world) == ["DescribeAddresses", ATTRIBUTE, "DescribeNatGateways"]
         view = world.aws.addresses.get(REGION).value
         assert view is not None
-        assert view.eips["eipalloc-0007"].ptr == Ptr("mta.example.com")
-        assert view.eips["eipalloc-0009"].attached_to == "nat-1"
-        assert view.eips["eipalloc-0009"].account_id == "111122223333"
+        assert view.eips["eipalloc-00000007"].ptr == Ptr("mta.example.com")
+        assert view.eips["eipalloc-00000009"].attached_to == gateway
+        assert view.eips["eipalloc-00000009"].account_id == "111122223333"
 
     play(story())
 
@@ -75,7 +75,7 @@ def test_nat_gateways_are_read_again_when_an_association_changes_or_somebody_nee
         world.aws.addresses.request("mail/x", REGION, now() - 600)
         await world.quiet(5)
         assert world.fake.count("DescribeNatGateways") == 1
-        world.fake.eips["eipalloc-new"] = "192.0.2.200"
+        world.fake.eips["eipalloc-0000beef"] = "192.0.2.200"
         await world.quiet(700)
         world.aws.addresses.request("mail/x", REGION, now() - 600)
         await world.quiet(5)
@@ -138,7 +138,7 @@ def test_a_failed_sweep_keeps_the_last_one_tells_why_and_backs_off() -> None:
 @pytest.mark.parametrize("region", ["us-gov-west-1", "us-iso-east-1", "eu-isoe-west-1", "eusc-de-east-1"])
 def test_a_region_without_ptr_api_still_shows_its_addresses_and_is_tried_again_hourly(region: str) -> None:
     async def story() -> None:
-        world = build(with_eips(3), AwsSettings(regions=(region,)))
+        world = build(with_eips(3, region), AwsSettings(regions=(region,)))
 
         async def sweep(world: World) -> None:
             world.woken.clear()
@@ -155,6 +155,7 @@ def test_a_region_without_ptr_api_still_shows_its_addresses_and_is_tried_again_h
         assert len(view.eips) == 3
         assert world.fake.count(ATTRIBUTE) == 1
         world.fake.faults[ATTRIBUTE].remove(refusal)
+        world.fake.model.settings.no_ptr_regions = ()
         await world.quiet(3600)
         await sweep(world)
         view = world.aws.addresses.get(region).value
@@ -170,7 +171,7 @@ def test_where_the_partition_has_the_api_a_refused_list_of_ptrs_is_a_failed_read
     region: str, code: str
 ) -> None:
     async def story() -> None:
-        world = build(with_eips(3), AwsSettings(regions=(region,)))
+        world = build(with_eips(3, region), AwsSettings(regions=(region,)))
         world.fake.always(ATTRIBUTE, error(code, "not here"))
         world.aws.addresses.request("mail/setup", region, now())
         await world.until(lambda: world.times("mail/setup") > 0)
@@ -238,11 +239,11 @@ def test_the_reply_of_a_write_is_seen_at_once_and_not_undone_by_an_older_sweep()
         world.aws.addresses.request("mail/x", REGION, now())
         await world.until(lambda: world.fake.count("DescribeNatGateways") == 2)
         world.fake.latency = 0.1
-        world.aws.ptrs.set_ptr("mail/y", REGION, "eipalloc-0000", "mta.example.com")
+        world.aws.ptrs.set_ptr("mail/y", REGION, "eipalloc-00000000", "mta.example.com")
         await world.until(lambda: world.times("mail/y") == 1)
-        assert ptr(world, "eipalloc-0000").pending
+        assert ptr(world, "eipalloc-00000000").pending
         await world.until(lambda: world.times("mail/x") == 1)
-        assert ptr(world, "eipalloc-0000") == Ptr(None, "mta.example.com", "PENDING")
+        assert ptr(world, "eipalloc-00000000") == Ptr(None, "mta.example.com", "PENDING")
 
     play(story())
 
@@ -252,14 +253,14 @@ def test_an_unknown_id_among_the_polled_makes_the_whole_region_be_read() -> None
         world = build(with_eips(10))
         await sweep(world)
         for i in range(10):
-            world.aws.addresses.request_ptr(f"mail/{i}", REGION, f"eipalloc-{i:04}", now() + 1)
-        del world.fake.eips["eipalloc-0003"]
+            world.aws.addresses.request_ptr(f"mail/{i}", REGION, f"eipalloc-{i:08}", now() + 1)
+        del world.fake.eips["eipalloc-00000003"]
         await world.until(lambda: all(world.times(f"mail/{i}") == 1 for i in range(10)))
         view = world.aws.addresses.get(REGION).value
         assert view is not None
-        assert "eipalloc-0003" not in view.eips
+        assert "eipalloc-00000003" not in view.eips
         assert world.fake.count(ATTRIBUTE) == 3, "the sweep, the poisoned look, the sweep"
-        world.aws.addresses.request_ptr("mail/3", REGION, "eipalloc-0003", now())
+        world.aws.addresses.request_ptr("mail/3", REGION, "eipalloc-00000003", now())
         await world.until(lambda: world.times("mail/3") == 2)
         last = [call for call in world.fake.of(ATTRIBUTE) if call.argument is not None]
         assert len(last) == 1, "what is not known to exist is never asked for by its ID"
@@ -272,15 +273,15 @@ def test_a_failed_look_is_told_with_its_reason() -> None:
         world = build(with_eips(1))
         await sweep(world)
         world.fake.once(ATTRIBUTE, error("UnauthorizedOperation", "You are not authorized", 403))
-        world.aws.addresses.request_ptr("mail/x", REGION, "eipalloc-0000", now())
+        world.aws.addresses.request_ptr("mail/x", REGION, "eipalloc-00000000", now())
         await world.until(lambda: world.times("mail/x") == 1)
-        fact = world.aws.addresses.ptr(REGION, "eipalloc-0000")
+        fact = world.aws.addresses.ptr(REGION, "eipalloc-00000000")
         assert fact.fault is not None
         assert fact.fault.reason == "AccessDenied"
         assert "ec2:DescribeAddressesAttribute" in fact.fault.message
-        world.aws.addresses.request_ptr("mail/x", REGION, "eipalloc-0000", now())
+        world.aws.addresses.request_ptr("mail/x", REGION, "eipalloc-00000000", now())
         await world.until(lambda: world.times("mail/x") == 2)
-        assert world.aws.addresses.ptr(REGION, "eipalloc-0000").fault is None
+        assert world.aws.addresses.ptr(REGION, "eipalloc-00000000").fault is None
 
     play(story())
 
@@ -301,13 +302,13 @@ def test_a_look_that_is_refused_for_one_address_fails_for_that_one_only(refusal:
     async def story() -> None:
         world = build(with_eips(100))
         await sweep(world)
-        bad = "eipalloc-0037"
+        bad = "eipalloc-00000037"
         world.fake.always(ATTRIBUTE, refusal, lambda ids: ids is not None and bad in ids)
         for i in range(100):
-            world.aws.addresses.request_ptr(f"mail/{i}", REGION, f"eipalloc-{i:04}", now() + 1)
+            world.aws.addresses.request_ptr(f"mail/{i}", REGION, f"eipalloc-{i:08}", now() + 1)
         await world.until(lambda: all(world.times(f"mail/{i}") == 1 for i in range(100)))
         assert len(looks(world)) <= 2 * 7 + 1, "it is found by halves"
-        faults = {i for i in range(100) if world.aws.addresses.ptr(REGION, f"eipalloc-{i:04}").fault}
+        faults = {i for i in range(100) if world.aws.addresses.ptr(REGION, f"eipalloc-{i:08}").fault}
         assert faults == {37}
         # From now on it is asked for by itself, ever more slowly, and delays nobody.
         before = len(looks(world))
@@ -315,7 +316,7 @@ def test_a_look_that_is_refused_for_one_address_fails_for_that_one_only(refusal:
         while now() - began < 600:
             world.woken.clear()
             for i in (36, 37, 38):
-                world.aws.addresses.request_ptr(f"mail/{i}", REGION, f"eipalloc-{i:04}", now())
+                world.aws.addresses.request_ptr(f"mail/{i}", REGION, f"eipalloc-{i:08}", now())
             await world.until(lambda: world.times("mail/36") == 1)
             await asyncio.sleep(10)
         later = looks(world)[before:]
@@ -335,10 +336,10 @@ def test_a_look_that_is_refused_for_all_addresses_is_not_divided_further() -> No
         await sweep(world)
         world.fake.always(ATTRIBUTE, REFUSALS[1], lambda ids: ids is not None)
         for i in range(500):
-            world.aws.addresses.request_ptr(f"mail/{i}", REGION, f"eipalloc-{i:04}", now() + 1)
+            world.aws.addresses.request_ptr(f"mail/{i}", REGION, f"eipalloc-{i:08}", now() + 1)
         await world.until(lambda: all(world.times(f"mail/{i}") == 1 for i in range(500)))
         assert len(looks(world)) <= 12
-        assert all(world.aws.addresses.ptr(REGION, f"eipalloc-{i:04}").fault for i in range(500))
+        assert all(world.aws.addresses.ptr(REGION, f"eipalloc-{i:08}").fault for i in range(500))
 
     play(story())
 
@@ -347,12 +348,12 @@ def test_a_look_with_many_refused_addresses_is_divided_over_several_looks() -> N
     async def story() -> None:
         world = build(with_eips(64))
         await sweep(world)
-        refused = {f"eipalloc-{i:04}" for i in range(0, 64, 4)}
+        refused = {f"eipalloc-{i:08}" for i in range(0, 64, 4)}
         world.fake.always(ATTRIBUTE, REFUSALS[0], lambda ids: ids is not None and bool(refused & set(ids)))
         for i in range(64):
-            world.aws.addresses.request_ptr(f"mail/{i}", REGION, f"eipalloc-{i:04}", now() + 1)
+            world.aws.addresses.request_ptr(f"mail/{i}", REGION, f"eipalloc-{i:08}", now() + 1)
         await world.until(lambda: all(world.times(f"mail/{i}") >= 1 for i in range(64)))
-        ids = [f"eipalloc-{i:04}" for i in range(64)]
+        ids = [f"eipalloc-{i:08}" for i in range(64)]
         assert {i for i in ids if world.aws.addresses.ptr(REGION, i).fault} == refused
 
     play(story())
@@ -362,16 +363,16 @@ def test_a_look_with_many_refused_addresses_is_divided_over_several_looks() -> N
 
 
 def absence(world: World, number: int) -> Absence:
-    return world.aws.addresses.watch_absence(f"mail/{number}", REGION, f"eipalloc-{number:04}")
+    return world.aws.addresses.watch_absence(f"mail/{number}", REGION, f"eipalloc-{number:08}")
 
 
 def test_an_eip_is_lost_after_two_looks_a_minute_apart() -> None:
     async def story() -> None:
         world = build(with_eips(20))
-        world.aws.addresses.know_eips(lambda region: {f"eipalloc-{i:04}" for i in range(20)})
+        world.aws.addresses.know_eips(lambda region: {f"eipalloc-{i:08}" for i in range(20)})
         await sweep(world)
         assert absence(world, 5) is Absence.PRESENT
-        del world.fake.eips["eipalloc-0005"]
+        del world.fake.eips["eipalloc-00000005"]
         await sweep(world)
         assert absence(world, 5) is Absence.UNCHECKED
         await world.until(lambda: world.times("mail/5") == 1)
@@ -381,7 +382,7 @@ def test_an_eip_is_lost_after_two_looks_a_minute_apart() -> None:
         assert absence(world, 5) is Absence.LOST
         looks = [call for call in world.fake.of("DescribeAddresses") if call.argument is not None]
         assert len(looks) == 2
-        world.fake.eips["eipalloc-0005"] = "192.0.2.5"
+        world.fake.eips["eipalloc-00000005"] = "192.0.2.5"
         await sweep(world)
         assert absence(world, 5) is Absence.PRESENT
 
@@ -391,10 +392,10 @@ def test_an_eip_is_lost_after_two_looks_a_minute_apart() -> None:
 def test_an_eip_that_a_look_shows_after_all_is_read_again_and_not_lost() -> None:
     async def story() -> None:
         world = build(with_eips(20))
-        del world.fake.eips["eipalloc-0005"]
+        del world.fake.eips["eipalloc-00000005"]
         await sweep(world)
         assert absence(world, 5) is Absence.UNCHECKED
-        world.fake.eips["eipalloc-0005"] = "192.0.2.5"
+        world.fake.eips["eipalloc-00000005"] = "192.0.2.5"
         await world.until(lambda: world.times("mail/5") == 1)
         assert absence(world, 5) is Absence.PRESENT
 
@@ -405,7 +406,7 @@ def test_looks_made_in_another_account_or_without_answer_confirm_nothing() -> No
     async def story() -> None:
         world = build(with_eips(20))
         await sweep(world)
-        del world.fake.eips["eipalloc-0005"]
+        del world.fake.eips["eipalloc-00000005"]
         await sweep(world)
         world.fake.account = "999900001111"
         assert absence(world, 5) is Absence.UNCHECKED
@@ -428,14 +429,14 @@ def test_a_mass_loss_is_not_believed_until_the_addresses_return_or_somebody_look
         world.aws.addresses.know_eips(lambda region: set(everything))
         await sweep(world)
         for i in range(4):
-            del world.fake.eips[f"eipalloc-{i:04}"]
+            del world.fake.eips[f"eipalloc-{i:08}"]
         await sweep(world)
         assert [absence(world, i) for i in range(5)] == [Absence.MASS] * 4 + [Absence.PRESENT]
         await world.quiet(600)
         await sweep(world)
         assert absence(world, 0) is Absence.MASS
         assert world.aws.gauges()["addresses_absence_not_believed"] == 4
-        world.aws.addresses.forget_absence(REGION, ["eipalloc-0000"])
+        world.aws.addresses.forget_absence(REGION, ["eipalloc-00000000"])
         assert absence(world, 0) is Absence.UNCHECKED
         await world.until(lambda: absence(world, 0) is Absence.LOST)
         assert absence(world, 1) is Absence.MASS
@@ -454,7 +455,7 @@ def test_few_missing_of_few_and_some_missing_of_many_are_no_mass_loss() -> None:
             world.aws.addresses.know_eips(lambda region, known=known: known)  # type: ignore[misc]
             await sweep(world)
             for i in range(gone):
-                del world.fake.eips[f"eipalloc-{i:04}"]
+                del world.fake.eips[f"eipalloc-{i:08}"]
             await sweep(world)
             assert absence(world, 0) is Absence.UNCHECKED
             await world.until(lambda world=world: absence(world, 0) is Absence.LOST)  # type: ignore[misc]
@@ -466,7 +467,7 @@ def test_a_mass_loss_is_seen_at_the_look_when_the_crs_came_after_the_sweep() -> 
     async def story() -> None:
         world = build(FakeAws())
         await sweep(world)
-        world.aws.addresses.know_eips(lambda region: {f"eipalloc-{i:04}" for i in range(20)})
+        world.aws.addresses.know_eips(lambda region: {f"eipalloc-{i:08}" for i in range(20)})
         assert absence(world, 1) is Absence.UNCHECKED
         await world.until(lambda: absence(world, 1) is Absence.MASS)
         await world.quiet(600)

@@ -46,8 +46,8 @@ def test_delegation_sets_are_cached_and_go_with_their_zone() -> None:
             world.aws.zones.request_name_servers(f"mail/{i}", "Z1", now())
         await world.until(lambda: world.times("mail/9") == 1)
         assert world.fake.count("GetHostedZone") == 1
-        assert world.aws.zones.name_servers("Z1").value == frozenset({"ns-1.example.net", "ns-2.example.org"})
-        world.fake.zones.clear()
+        assert world.aws.zones.name_servers("Z1").value == frozenset(world.fake.model.zone("Z1").name_servers)
+        world.fake.model.account().route53.zones.clear()
         world.aws.zones.request("mail/x", now())
         await world.until(lambda: world.aws.zones.get().value == ())
         assert world.aws.zones.name_servers("Z1").value is None
@@ -116,7 +116,7 @@ def test_three_calls_in_ten_throttled_cost_half_as_many_again_and_fail_nobody() 
     async def story(share: float) -> int:
         fake = FakeAws(
             zones=[Zone("Z1", "example.com")],
-            eips={f"eipalloc-{i:03}": f"192.0.2.{i % 250}" for i in range(300)},
+            eips={f"eipalloc-{i:08}": f"192.0.{i // 250}.{i % 250}" for i in range(300)},
         )
         fake.put("Z1", *(a(f"other{i:05}.example.com") for i in range(5000)))
         dice = random.Random(3)
@@ -164,7 +164,9 @@ class Crash(Exception):
 @pytest.mark.parametrize("after", [False, True])
 def test_each_write_passes_its_choke_point_and_a_crash_there_surfaces(name: str, after: bool) -> None:
     async def story() -> None:
-        fake = FakeAws(zones=[Zone("Z1", "example.com")], eips={"eipalloc-1": "192.0.2.1"})
+        fake = FakeAws(zones=[Zone("Z1", "example.com")], eips={"eipalloc-00000001": "192.0.2.1"})
+        if name == "ec2.reset_ptr":
+            fake.control.force_ptr("192.0.2.1", "mta.example.com")
         loop = asyncio.get_running_loop()
         aws = build_aws(
             fake,
@@ -178,12 +180,12 @@ def test_each_write_passes_its_choke_point_and_a_crash_there_surfaces(name: str,
         if name == "route53.change":
             aws.writer.submit("mail/x", "Z1", "mta.example.com", claim("mta.example.com"))
         elif name == "ec2.set_ptr":
-            aws.ptrs.set_ptr("mail/x", REGION, "eipalloc-1", "mta.example.com")
+            aws.ptrs.set_ptr("mail/x", REGION, "eipalloc-00000001", "mta.example.com")
         else:
-            aws.ptrs.reset_ptr("mail/x", REGION, "eipalloc-1")
+            aws.ptrs.reset_ptr("mail/x", REGION, "eipalloc-00000001")
         with pytest.raises(Crash):
             await aws.run()
-        happened = bool(fake.records["Z1"]) or bool(fake.pending)
+        happened = fake.record("Z1", "mta.example.com", "A") is not None or fake.pending("eipalloc-00000001")
         assert happened is after
         await aws.close()
 

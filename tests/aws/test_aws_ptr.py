@@ -8,7 +8,7 @@ from tests.support.aws_world import REGION, FakeAws, World, build, error, now, p
 
 
 def with_eips(number: int) -> FakeAws:
-    return FakeAws(eips={f"eipalloc-{i:04}": f"192.0.2.{i % 256}" for i in range(number)})
+    return FakeAws(eips={f"eipalloc-{i:08}": f"192.0.{i // 250}.{i % 250}" for i in range(number)})
 
 
 async def sweep(world: World) -> None:
@@ -34,9 +34,9 @@ def test_ptr_writes_keep_the_accounts_pace_and_namespaces_take_turns() -> None:
         await sweep(world)
         began = now()
         for i in range(199):
-            world.aws.ptrs.set_ptr("busy/x", REGION, f"eipalloc-{i:04}", "a.example.com")
-        world.aws.ptrs.set_ptr("quiet/y", REGION, "eipalloc-0199", "b.example.com")
-        await world.until(lambda: state_of(world, "eipalloc-0199") is WritePhase.APPLIED)
+            world.aws.ptrs.set_ptr("busy/x", REGION, f"eipalloc-{i:08}", "a.example.com")
+        world.aws.ptrs.set_ptr("quiet/y", REGION, "eipalloc-00000199", "b.example.com")
+        await world.until(lambda: state_of(world, "eipalloc-00000199") is WritePhase.APPLIED)
         assert now() - began < 1
         await world.until(lambda: world.aws.ptrs.due == 0)
         assert 0.95 * (200 - 8) / 4 < now() - began < 1.05 * (200 - 8) / 4 + 1
@@ -53,17 +53,17 @@ def test_a_write_whose_gate_is_too_old_when_its_turn_comes_goes_back_to_its_obje
         world.woken.clear()
         before = now() + 30
         for i in range(300):
-            world.aws.ptrs.set_ptr(f"mail/{i}", REGION, f"eipalloc-{i:04}", "a.example.com", before)
+            world.aws.ptrs.set_ptr(f"mail/{i}", REGION, f"eipalloc-{i:08}", "a.example.com", before)
         await world.until(lambda: world.aws.ptrs.due == 0)
         sent = world.fake.of("ModifyAddressAttribute")
         assert 100 <= len(sent) <= 130, "as many as the rate allows in 30 s"
         assert max(call.at for call in sent) < before
         assert all(world.times(f"mail/{i}") == 1 for i in range(300)), "everybody is woken"
-        last = world.aws.ptrs.state(REGION, "eipalloc-0299")
+        last = world.aws.ptrs.state(REGION, "eipalloc-00000299")
         assert last is not None
         assert (last.busy, last.fault, last.attempts, last.returned) == (False, None, 0, True)
-        world.aws.ptrs.set_ptr("mail/299", REGION, "eipalloc-0299", "a.example.com", now() + 30)
-        await world.until(lambda: state_of(world, "eipalloc-0299") is WritePhase.APPLIED)
+        world.aws.ptrs.set_ptr("mail/299", REGION, "eipalloc-00000299", "a.example.com", now() + 30)
+        await world.until(lambda: state_of(world, "eipalloc-00000299") is WritePhase.APPLIED)
 
     play(story())
 
@@ -74,10 +74,10 @@ def test_a_throttled_write_is_not_sent_again_when_its_gate_is_too_old() -> None:
         await sweep(world)
         world.fake.always("ModifyAddressAttribute", error("RequestLimitExceeded", status=503))
         before = now() + 10
-        world.aws.ptrs.set_ptr("mail/x", REGION, "eipalloc-0000", "mta.example.com", before)
+        world.aws.ptrs.set_ptr("mail/x", REGION, "eipalloc-00000000", "mta.example.com", before)
         await world.until(lambda: world.aws.ptrs.due == 0)
         assert all(call.at < before for call in world.fake.of("ModifyAddressAttribute"))
-        state = world.aws.ptrs.state(REGION, "eipalloc-0000")
+        state = world.aws.ptrs.state(REGION, "eipalloc-00000000")
         assert state is not None
         assert (state.fault, state.returned) == (None, True)
 
@@ -90,9 +90,9 @@ def test_a_write_that_was_not_sent_yet_can_be_taken_back() -> None:
         await sweep(world)
         world.woken.clear()
         for i in range(40):
-            world.aws.ptrs.set_ptr(f"mail/{i}", REGION, f"eipalloc-{i:04}", "a.example.com")
+            world.aws.ptrs.set_ptr(f"mail/{i}", REGION, f"eipalloc-{i:08}", "a.example.com")
         for i in (38, 39):
-            world.aws.ptrs.take_back(REGION, f"eipalloc-{i:04}")
+            world.aws.ptrs.take_back(REGION, f"eipalloc-{i:08}")
         assert world.times("mail/39") == 1
         await world.until(lambda: world.aws.ptrs.due == 0)
         assert world.fake.count("ModifyAddressAttribute") == 38
@@ -105,11 +105,11 @@ def test_a_timeout_after_the_write_is_unknown_and_is_read_again_at_once() -> Non
         world = build(with_eips(1))
         await sweep(world)
         world.fake.after["ModifyAddressAttribute"].append(error("Timeout"))
-        world.aws.ptrs.set_ptr("mail/x", REGION, "eipalloc-0000", "mta.example.com")
-        await world.until(lambda: state_of(world, "eipalloc-0000") is WritePhase.UNKNOWN)
-        assert world.aws.addresses.ptr(REGION, "eipalloc-0000").value is None
+        world.aws.ptrs.set_ptr("mail/x", REGION, "eipalloc-00000000", "mta.example.com")
+        await world.until(lambda: state_of(world, "eipalloc-00000000") is WritePhase.UNKNOWN)
+        assert world.aws.addresses.ptr(REGION, "eipalloc-00000000").value is None
         await world.until(lambda: world.times("mail/x") == 2)
-        assert ptr(world, "eipalloc-0000").update == "mta.example.com"
+        assert ptr(world, "eipalloc-00000000").update == "mta.example.com"
         assert world.fake.count("ModifyAddressAttribute") == 1
 
     play(story())
@@ -122,18 +122,18 @@ def test_refused_and_throttled_ptr_writes() -> None:
         refusal = error("InvalidParameterValue", "The domain name does not resolve to the address")
         world.fake.once("ModifyAddressAttribute", error("RequestLimitExceeded", status=503), refusal, refusal)
         for attempt in (1, 2):
-            world.aws.ptrs.set_ptr("mail/x", REGION, "eipalloc-0000", "mta.example.com")
-            await world.until(lambda: state_of(world, "eipalloc-0000") is WritePhase.FAILED)
-            state = world.aws.ptrs.state(REGION, "eipalloc-0000")
+            world.aws.ptrs.set_ptr("mail/x", REGION, "eipalloc-00000000", "mta.example.com")
+            await world.until(lambda: state_of(world, "eipalloc-00000000") is WritePhase.FAILED)
+            state = world.aws.ptrs.state(REGION, "eipalloc-00000000")
             assert state is not None
             assert state.attempts == attempt
             assert state.fault is not None
             assert state.fault.reason == "PTRRejected"
             assert "does not resolve" in state.fault.message
         assert world.fake.count("ModifyAddressAttribute") == 3
-        world.aws.ptrs.reset_ptr("mail/x", REGION, "eipalloc-0000")
-        await world.until(lambda: state_of(world, "eipalloc-0000") is WritePhase.APPLIED)
-        state = world.aws.ptrs.state(REGION, "eipalloc-0000")
+        world.aws.ptrs.reset_ptr("mail/x", REGION, "eipalloc-00000000")
+        await world.until(lambda: state_of(world, "eipalloc-00000000") is WritePhase.APPLIED)
+        state = world.aws.ptrs.state(REGION, "eipalloc-00000000")
         assert state is not None
         assert state.attempts == 0
 
@@ -149,11 +149,11 @@ def test_a_throttled_look_keeps_everybody_waiting_and_the_next_look_serves_them(
         looks = world.fake.count("DescribeAddressesAttribute")
         world.fake.once("DescribeAddressesAttribute", error("RequestLimitExceeded", status=503))
         for i in range(3):
-            world.aws.addresses.request_ptr(f"mail/{i}", REGION, f"eipalloc-{i:04}", now())
+            world.aws.addresses.request_ptr(f"mail/{i}", REGION, f"eipalloc-{i:08}", now())
         await world.until(lambda: all(world.times(f"mail/{i}") for i in range(3)))
         assert world.fake.count("DescribeAddressesAttribute") == looks + 2
         assert all(world.times(f"mail/{i}") == 1 for i in range(3))
-        assert all(world.aws.addresses.ptr(REGION, f"eipalloc-{i:04}").fault is None for i in range(3))
+        assert all(world.aws.addresses.ptr(REGION, f"eipalloc-{i:08}").fault is None for i in range(3))
 
     play(story())
 
@@ -163,9 +163,9 @@ def test_throttling_of_looks_that_does_not_end_is_told() -> None:
         world = build(with_eips(1))
         await sweep(world)
         world.fake.always("DescribeAddressesAttribute", error("RequestLimitExceeded", status=503))
-        world.aws.addresses.request_ptr("mail/x", REGION, "eipalloc-0000", now())
+        world.aws.addresses.request_ptr("mail/x", REGION, "eipalloc-00000000", now())
         await world.until(lambda: world.times("mail/x") > 0)
-        fault = world.aws.addresses.ptr(REGION, "eipalloc-0000").fault
+        fault = world.aws.addresses.ptr(REGION, "eipalloc-00000000").fault
         assert fault is not None
         assert fault.reason == "Throttled"
 

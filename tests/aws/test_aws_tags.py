@@ -46,19 +46,19 @@ def test_all_wanted_tags_must_match_exactly() -> None:
 
 def test_a_reading_has_the_tags_and_costs_no_further_call() -> None:
     async def story() -> None:
-        fake = FakeAws(eips={"eipalloc-0001": "192.0.2.1", "eipalloc-0002": "192.0.2.2"})
-        fake.tags["eipalloc-0001"] = (("use", "mail"),)
-        fake.gateways.append(NatGateway("nat-1", "available", tags=(("use", "mail"),)))
+        fake = FakeAws(eips={"eipalloc-00000001": "192.0.2.1", "eipalloc-00000002": "192.0.2.2"})
+        fake.control.set_tags("eipalloc-00000001", {"use": "mail"})
+        gateway = fake.nat_gateway("eipalloc-00000002", tags=(("use", "mail"),))
         world = build(fake)
         world.aws.addresses.request("mail/setup", REGION, now())
         await world.until(lambda: world.times("mail/setup") > 0)
         view = world.aws.addresses.get(REGION).value
         assert view is not None
         assert {a: eip.tags for a, eip in view.eips.items()} == {
-            "eipalloc-0001": (("use", "mail"),),
-            "eipalloc-0002": (),
+            "eipalloc-00000001": (("use", "mail"),),
+            "eipalloc-00000002": (),
         }
-        assert view.nat_gateways["nat-1"].tags == (("use", "mail"),)
+        assert view.nat_gateways[gateway].tags == (("use", "mail"),)
         assert [fake.count(call) for call in ("DescribeAddresses", "DescribeNatGateways")] == [1, 1]
 
     play(story())

@@ -1,32 +1,32 @@
-"""A small AWS in memory behind the ``AwsApi`` seam."""
+"""The sandbox's AWS behind the ``AwsApi`` seam, with scripted faults, for tests of the layer that calls AWS."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Coroutine, Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from mailegress.api.names import ownership_name
 from mailegress.api.tags import Tags
-from mailegress.aws.api import (
-    AddressRow,
-    AwsError,
-    ChangeInfo,
-    Page,
-    PtrRow,
-    RecordCursor,
-    RecordPage,
-    Service,
-)
+from mailegress.aws.api import AwsError, Service
+from mailegress.aws.sdk import replies
 from mailegress.aws.settings import AwsSettings
 from mailegress.aws.wiring import Aws, build_aws
-from mailegress.model.aws import Change, NatGateway, Ptr, RecordSet, Verb, Zone
+from mailegress.model.aws import Change, RecordSet, Verb, Zone
 from mailegress.model.ownership import Mark, encode
 from mailegress.reconcile.write_guard import OpenGuard
 from mailegress.telemetry.metrics import Metrics
+from sandbox.aws.control import Control
+from sandbox.aws.local import START
+from sandbox.aws.model import AwsModel, Settings
+from sandbox.aws.model.ec2 import Addresses, Network
+from sandbox.aws.model.eip import Eip
+from sandbox.aws.model.settings import Delays
+from sandbox.aws.service import AwsService, Call
+from tests.support.model_aws import ModelAws
 from tests.support.virtual_loop import VirtualLoop, run_virtually
 
 T = TypeVar("T")
@@ -64,26 +64,42 @@ Fault = Callable[[Any], AwsError | None]
 """Given the call's argument, the error to answer with, or None."""
 
 
-@dataclass
-class FakeAws:
-    """Route 53 and EC2 as far as this layer uses them; ``faults`` are asked first, ``after`` fails once it is done."""
+class FakeAws(ModelAws):
+    """The sandbox's AWS with time spans of its own; ``faults`` are asked first, ``after`` fails a call that is done.
 
-    latency: float = 0.1
-    insync_after: float = 30.0
-    ptr_after: float = 20.0
-    zones: list[Zone] = field(default_factory=list)
-    records: dict[str, dict[tuple[str, str], RecordSet]] = field(default_factory=lambda: defaultdict(dict))
-    eips: dict[str, str] = field(default_factory=dict)
-    tags: dict[str, Tags] = field(default_factory=dict)
-    """By allocation ID."""
-    ptrs: dict[str, str] = field(default_factory=dict)
-    pending: dict[str, tuple[str | None, float]] = field(default_factory=dict)
-    gateways: list[NatGateway] = field(default_factory=list)
-    account: str = "111122223333"
-    changes: dict[str, float] = field(default_factory=dict)
-    calls: list[Called] = field(default_factory=list)
-    faults: dict[str, list[Fault]] = field(default_factory=lambda: defaultdict(list))
-    after: dict[str, list[AwsError]] = field(default_factory=lambda: defaultdict(list))
+    ``eips``: public IP by allocation ID, all in ``region``. Times in seconds. To be made inside the running loop.
+    """
+
+    def __init__(
+        self,
+        zones: Sequence[Zone] = (Zone("Z1", "example.com"),),
+        eips: Mapping[str, str] | None = None,
+        *,
+        region: str = REGION,
+        latency: float = 0.1,
+        insync_after: float = 30.0,
+        ptr_after: float = 20.0,
+    ) -> None:
+        delays = Delays(
+            insync=insync_after, change_processing=0.0, ptr_min=ptr_after, ptr_max=ptr_after, nat_gateway=0.0
+        )
+        settings = Settings(delays, quotas=False, ptr_precondition="off")
+        clock = asyncio.get_running_loop().time
+        self.model = AwsModel(lambda: START + clock(), settings)
+        self.control = Control(self.model)
+        self.latency = latency
+        self.calls: list[Called] = []
+        self.faults: dict[str, list[Fault]] = defaultdict(list)
+        self.after: dict[str, list[AwsError]] = defaultdict(list)
+        self.account = settings.default_account
+        """Whose credentials the calls are made with."""
+        self.eips = _Eips(self.model.account().region(region).addresses, self.model.network)
+        self.eips.update(eips or {})
+        self._service = AwsService(self.model)
+        for zone in zones:
+            self.control.create_zone(
+                zone.name, zone_id=zone.id, private=zone.private, linked_service=zone.linked_service
+            )
 
     # ---- scripting
 
@@ -108,20 +124,55 @@ class FakeAws:
         return [call for call in self.calls if call.operation == operation]
 
     def put(self, zone_id: str, *records: RecordSet) -> None:
-        for record in records:
-            self.records[zone_id][record.name, record.type] = record
+        """Record sets that are there before the operator, or that somebody else makes; existing ones are replaced."""
+        for some in batched(records, 500):
+            self.control.put_records(zone_id, [_upsert(record) for record in some])
 
-    async def _call(self, service: Service, operation: str, argument: Any = None, size: int = 0) -> None:
+    def record(self, zone_id: str, name: str, rtype: str) -> RecordSet | None:
+        found = self.model.zone(zone_id).records.get((f"{name}.", rtype, ""))
+        return RecordSet(name, rtype, found.ttl, tuple(sorted(found.values))) if found is not None else None
+
+    def pending(self, allocation_id: str) -> bool:
+        """Whether a change of the PTR is under way."""
+        return self.model.eip(allocation_id).update is not None
+
+    def nat_gateway(self, *allocation_ids: str, tags: Tags = ()) -> str:
+        params = {"SubnetId": "subnet-0123456789abcdef0", "AllocationId": allocation_ids[0]}
+        reply = self._service.handle(Call("ec2", "CreateNatGateway", params, REGION))
+        made: str = reply["NatGateway"]["NatGatewayId"]
+        self.control.set_tags(made, dict(tags))
+        return made
+
+    # ---- a call
+
+    async def _call(
+        self,
+        service: Service,
+        operation: str,
+        region: str,
+        params: Mapping[str, Any],
+        parsed: Callable[[Any], T],
+        caller: Service | None = None,
+    ) -> T:
+        argument, size = _about(operation, params)
         self.calls.append(Called(now(), operation, argument, size))
         await asyncio.sleep(self.latency)
         for fault in self.faults[operation]:
             failure = fault(argument)
             if failure is not None:
                 raise self._named(failure, service, operation)
-
-    def _done(self, service: Service, operation: str) -> None:
+        reply = self._service.exchange(Call(service.value, operation, dict(params), region, self._key()))
+        if reply.fault is not None:
+            raise AwsError(service, operation, reply.fault.code, reply.fault.message, reply.fault.status)
         if self.after[operation]:
             raise self._named(self.after[operation].pop(0), service, operation)
+        return parsed(reply.response)
+
+    def _key(self) -> str:
+        if self.account == self.model.settings.default_account:
+            return ""
+        self.control.register_key(f"AKIA{self.account}", self.account)
+        return f"AKIA{self.account}"
 
     @staticmethod
     def _named(failure: AwsError, service: Service, operation: str) -> AwsError:
@@ -129,134 +180,63 @@ class FakeAws:
             service, operation, failure.code, failure.message, failure.http_status, sent=failure.sent
         )
 
-    # ---- STS and EC2
 
-    async def get_caller_identity(self, service: Service, region: str) -> str:
-        await self._call(Service.STS, "GetCallerIdentity", region)
-        return self.account
+class _Eips(MutableMapping[str, str]):
+    """The addresses of the default account, public IP by allocation ID."""
 
-    async def describe_addresses(
-        self, region: str, allocation_ids: Sequence[str] | None = None
-    ) -> tuple[AddressRow, ...]:
-        await self._call(Service.EC2, "DescribeAddresses", allocation_ids)
-        return tuple(
-            AddressRow(a, ip, tags=self.tags.get(a, ()))
-            for a, ip in self.eips.items()
-            if allocation_ids is None or a in allocation_ids
-        )
+    def __init__(self, addresses: Addresses, network: Network) -> None:
+        self._addresses, self._network = addresses, network
 
-    async def describe_addresses_attribute(
-        self, region: str, allocation_ids: Sequence[str] | None = None, token: str = ""
-    ) -> Page[PtrRow]:
-        await self._call(Service.EC2, "DescribeAddressesAttribute", allocation_ids)
-        wanted = self.eips if allocation_ids is None else allocation_ids
-        rows = []
-        for allocation_id in wanted:
-            if allocation_id not in self.eips:
-                raise AwsError(
-                    Service.EC2,
-                    "DescribeAddressesAttribute",
-                    "InvalidAllocationID.NotFound",
-                    f"The allocation ID '{allocation_id}' does not exist",
-                    400,
-                )
-            ptr = self._ptr(allocation_id)
-            if ptr != Ptr():
-                rows.append(PtrRow(allocation_id, self.eips[allocation_id], ptr))
-        return Page(tuple(rows))
+    def __getitem__(self, allocation_id: str) -> str:
+        return self._addresses.eips[allocation_id].public_ip
 
-    def _ptr(self, allocation_id: str) -> Ptr:
-        name, at = self.pending.get(allocation_id, (None, float("inf")))
-        if now() >= at:
-            del self.pending[allocation_id]
-            self.ptrs.pop(allocation_id, None)
-            if name is not None:
-                self.ptrs[allocation_id] = name
-        if allocation_id in self.pending:
-            return Ptr(self.ptrs.get(allocation_id), name, "PENDING")
-        return Ptr(self.ptrs.get(allocation_id))
+    def __setitem__(self, allocation_id: str, public_ip: str) -> None:
+        if self.get(allocation_id) != public_ip:
+            eip = Eip(allocation_id, public_ip, self._addresses.account, self._addresses.region)
+            self._addresses.eips[allocation_id] = self._network.by_ip[public_ip] = eip
 
-    async def describe_nat_gateways(
-        self, region: str, ids: Sequence[str] | None = None, token: str = ""
-    ) -> Page[NatGateway]:
-        await self._call(Service.EC2, "DescribeNatGateways", ids)
-        return Page(tuple(self.gateways))
+    def __delitem__(self, allocation_id: str) -> None:
+        self._addresses.forget(self._addresses.eips[allocation_id])
 
-    async def modify_address_attribute(self, region: str, allocation_id: str, domain_name: str) -> Ptr:
-        await self._call(Service.EC2, "ModifyAddressAttribute", (allocation_id, domain_name))
-        self.pending[allocation_id] = (domain_name, now() + self.ptr_after)
-        self._done(Service.EC2, "ModifyAddressAttribute")
-        return self._ptr(allocation_id)
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._addresses.eips)
 
-    async def reset_address_attribute(self, region: str, allocation_id: str) -> Ptr:
-        await self._call(Service.EC2, "ResetAddressAttribute", allocation_id)
-        self.pending[allocation_id] = (None, now() + self.ptr_after)
-        self._done(Service.EC2, "ResetAddressAttribute")
-        return self._ptr(allocation_id)
-
-    # ---- Route 53
-
-    async def list_hosted_zones(self, marker: str = "") -> Page[Zone]:
-        await self._call(Service.ROUTE53, "ListHostedZones", marker)
-        return Page(tuple(replace(z, record_count=len(self.records[z.id])) for z in self.zones))
-
-    async def get_hosted_zone(self, zone_id: str) -> frozenset[str]:
-        await self._call(Service.ROUTE53, "GetHostedZone", zone_id)
-        return frozenset({"ns-1.example.net", "ns-2.example.org"})
-
-    async def list_resource_record_sets(
-        self, zone_id: str, start: RecordCursor | None, max_items: int
-    ) -> RecordPage:
-        await self._call(Service.ROUTE53, "ListResourceRecordSets", start, max_items)
-        records = sorted(self.records[zone_id].values(), key=lambda r: (_order(r.name), r.type))
-        if start is not None:
-            begin = (_order(start.name), start.type)
-            records = [r for r in records if (_order(r.name), r.type) >= begin]
-        page, rest = records[:max_items], records[max_items:]
-        return RecordPage(tuple(page), RecordCursor(rest[0].name, rest[0].type) if rest else None)
-
-    async def change_resource_record_sets(self, zone_id: str, changes: Sequence[Change]) -> ChangeInfo:
-        names = {change.record_set.name for change in changes}
-        size = sum(len(change.record_set.values) for change in changes)
-        await self._call(Service.ROUTE53, "ChangeResourceRecordSets", names, size)
-        held = self.records[zone_id]
-        problems = []
-        for change in changes:
-            record = change.record_set
-            there = held.get((record.name, record.type))
-            label = f"[name='{record.name}.', type='{record.type}']"
-            if change.verb is Verb.CREATE and there is not None and not _deleted(changes, record):
-                problems.append(f"Tried to create resource record set {label} but it already exists")
-            if change.verb is Verb.DELETE and there is None:
-                problems.append(f"Tried to delete resource record set {label} but it was not found")
-        if problems:
-            text = f"[{', '.join(problems)}]"
-            raise AwsError(Service.ROUTE53, "ChangeResourceRecordSets", "InvalidChangeBatch", text, 400)
-        for change in changes:
-            place = (change.record_set.name, change.record_set.type)
-            if change.verb is Verb.DELETE:
-                held.pop(place)
-            else:
-                held[place] = change.record_set
-        change_id = f"C{len(self.changes):04}"
-        self.changes[change_id] = now() + self.insync_after
-        self._done(Service.ROUTE53, "ChangeResourceRecordSets")
-        return ChangeInfo(change_id, "PENDING")
-
-    async def get_change(self, change_id: str) -> ChangeInfo:
-        await self._call(Service.ROUTE53, "GetChange", change_id)
-        return ChangeInfo(change_id, "INSYNC" if now() >= self.changes[change_id] else "PENDING")
+    def __len__(self) -> int:
+        return len(self._addresses.eips)
 
 
-def _order(name: str) -> str:
-    return ".".join(reversed(name.split("."))) + "."
+def _about(operation: str, params: Mapping[str, Any]) -> tuple[Any, int]:
+    """What a call is about, and its size: record values of a change, or the page size of a list."""
+    match operation:
+        case "ChangeResourceRecordSets":
+            sets = [change["ResourceRecordSet"] for change in params["ChangeBatch"]["Changes"]]
+            return {one["Name"].rstrip(".") for one in sets}, sum(len(one["ResourceRecords"]) for one in sets)
+        case "ListResourceRecordSets":
+            return params.get("StartRecordName"), int(params["MaxItems"])
+        case "DescribeAddresses":
+            return (params["Filters"][0]["Values"] if "Filters" in params else None), 0
+        case "DescribeAddressesAttribute":
+            return params.get("AllocationIds"), 0
+        case "ModifyAddressAttribute":
+            return (params["AllocationId"], params["DomainName"]), 0
+    return params.get("Id"), 0
 
 
-def _deleted(changes: Sequence[Change], record: RecordSet) -> bool:
-    return any(
-        c.verb is Verb.DELETE and (c.record_set.name, c.record_set.type) == (record.name, record.type)
-        for c in changes
-    )
+def _upsert(record: RecordSet) -> dict[str, Any]:
+    [change] = replies.change_batch([Change(Verb.CREATE, record)])["Changes"]
+    if record.alias:
+        change["ResourceRecordSet"].pop("ResourceRecords")
+        change["ResourceRecordSet"]["AliasTarget"] = {
+            "HostedZoneId": "Z2FDTNDATAQYW2",
+            "DNSName": "d111111abcdef8.cloudfront.net.",
+            "EvaluateTargetHealth": False,
+        }
+    return {**change, "Action": "UPSERT"}
+
+
+def batched(items: Sequence[RecordSet], size: int) -> Iterator[Sequence[RecordSet]]:
+    """Pieces of a change that Route 53 takes."""
+    return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def a(hostname: str, *ips: str) -> RecordSet:
@@ -302,7 +282,7 @@ class World:
 def build(fake: FakeAws | None = None, settings: AwsSettings | None = None) -> World:
     """To be called inside the running loop."""
     loop = asyncio.get_running_loop()
-    fake = fake or FakeAws(zones=[Zone("Z1", "example.com")])
+    fake = fake or FakeAws()
     woken: list[tuple[str, float]] = []
     metrics = Metrics()
     aws = build_aws(

@@ -17,16 +17,11 @@ from mailegress.api.names import ownership_name
 from mailegress.aws.api import (
     AddressRow,
     AwsError,
-    ChangeInfo,
     Page,
-    PtrRow,
-    RecordCursor,
-    RecordPage,
     Service,
 )
-from mailegress.aws.sdk import replies
 from mailegress.dns.query import DnsTimeout, Server
-from mailegress.model.aws import Change, NatGateway, Ptr, Zone
+from mailegress.model.aws import Zone
 from sandbox.aws.control import Control
 from sandbox.aws.model import AwsModel, Settings
 from sandbox.aws.model.eip import Eip
@@ -41,6 +36,7 @@ from sandbox.dns.codec import TCP_SIZE, encode
 from sandbox.dns.layout import Timing
 from sandbox.dns.model import DnsWorld
 from sandbox.dns.values import Reply
+from tests.support.model_aws import ModelAws
 from tests.support.simulation.facts import bare
 from tests.support.simulation.faults import Plan
 
@@ -252,7 +248,7 @@ class World:
 
 
 @dataclass
-class SimAws:
+class SimAws(ModelAws):
     """``AwsApi`` of one operator process. ``gate`` raises once the process is dead."""
 
     world: World
@@ -337,84 +333,16 @@ class SimAws:
         self.world.note("sight", f"a page of {operation} lacks entries")
         return items[lacks - 1 :: 2] if lacks else ()
 
-    async def get_caller_identity(self, service: Service, region: str) -> str:
-        return await self._call(
-            Service.STS, "GetCallerIdentity", region, {}, lambda r: str(r["Account"]), service
-        )
-
     async def describe_addresses(
         self, region: str, allocation_ids: Sequence[str] | None = None
     ) -> tuple[AddressRow, ...]:
-        params: dict[str, Any] = {}
-        if allocation_ids is not None:
-            params["Filters"] = [{"Name": "allocation-id", "Values": list(allocation_ids)}]
-        rows = await self._call(Service.EC2, "DescribeAddresses", region, params, replies.addresses)
-        return rows if params else self._shortened("DescribeAddresses", rows)
-
-    async def describe_addresses_attribute(
-        self, region: str, allocation_ids: Sequence[str] | None = None, token: str = ""
-    ) -> Page[PtrRow]:
-        params: dict[str, Any] = {"Attribute": "domain-name"}
-        if allocation_ids is None:
-            params["MaxResults"] = 1000
-        else:
-            params["AllocationIds"] = list(allocation_ids)
-        if token:
-            params["NextToken"] = token
-        return await self._call(Service.EC2, "DescribeAddressesAttribute", region, params, replies.ptr_page)
-
-    async def describe_nat_gateways(
-        self, region: str, ids: Sequence[str] | None = None, token: str = ""
-    ) -> Page[NatGateway]:
-        params: dict[str, Any] = {"MaxResults": 1000}
-        if ids is not None:
-            params["Filter"] = [{"Name": "nat-gateway-id", "Values": list(ids)}]
-        if token:
-            params["NextToken"] = token
-        return await self._call(Service.EC2, "DescribeNatGateways", region, params, replies.nat_page)
-
-    async def modify_address_attribute(self, region: str, allocation_id: str, domain_name: str) -> Ptr:
-        params = {"AllocationId": allocation_id, "DomainName": domain_name}
-        return await self._call(Service.EC2, "ModifyAddressAttribute", region, params, _ptr_reply)
-
-    async def reset_address_attribute(self, region: str, allocation_id: str) -> Ptr:
-        params = {"AllocationId": allocation_id, "Attribute": "domain-name"}
-        return await self._call(Service.EC2, "ResetAddressAttribute", region, params, _ptr_reply)
+        rows = await super().describe_addresses(region, allocation_ids)
+        return rows if allocation_ids is not None else self._shortened("DescribeAddresses", rows)
 
     async def list_hosted_zones(self, marker: str = "") -> Page[Zone]:
-        params = {"MaxItems": "100"} | ({"Marker": marker} if marker else {})
-        page = await self._route53("ListHostedZones", params, replies.zone_page)
+        page = await super().list_hosted_zones(marker)
         shown = tuple(z for z in page.items if z.id not in self.world.hidden)
         return Page(self._shortened("ListHostedZones", shown), page.next)
-
-    async def get_hosted_zone(self, zone_id: str) -> frozenset[str]:
-        return await self._route53("GetHostedZone", {"Id": zone_id}, replies.name_servers)
-
-    async def list_resource_record_sets(
-        self, zone_id: str, start: RecordCursor | None, max_items: int
-    ) -> RecordPage:
-        params: dict[str, Any] = {"HostedZoneId": zone_id, "MaxItems": str(max_items)}
-        if start is not None:
-            params["StartRecordName"] = start.name
-            if start.type:
-                params["StartRecordType"] = start.type
-            if start.identifier:
-                params["StartRecordIdentifier"] = start.identifier
-        return await self._route53("ListResourceRecordSets", params, replies.record_page)
-
-    async def change_resource_record_sets(self, zone_id: str, changes: Sequence[Change]) -> ChangeInfo:
-        params = {"HostedZoneId": zone_id, "ChangeBatch": replies.change_batch(changes)}
-        return await self._route53("ChangeResourceRecordSets", params, replies.change_info)
-
-    async def get_change(self, change_id: str) -> ChangeInfo:
-        return await self._route53("GetChange", {"Id": change_id}, replies.change_info)
-
-    async def _route53(self, operation: str, params: Mapping[str, Any], parsed: Callable[[Any], T]) -> T:
-        return await self._call(Service.ROUTE53, operation, REGION, params, parsed)
-
-
-def _ptr_reply(reply: Any) -> Ptr:
-    return replies.ptr(reply.get("Address") or {})
 
 
 def _shown(call: Call) -> str:
