@@ -291,13 +291,15 @@ async def test_a_long_own_ns_set_costs_a_bounded_number_of_questions(
     assert AnswerKind.ANSWER not in {a.kind for n, a in answers.items() if n not in NS}
 
 
-async def test_spot_asks_a_server_that_only_the_zone_names_in_its_turn(
+async def test_a_sample_asks_a_server_that_only_the_zone_names_in_its_turn(
     time: VirtualTime, authorities: Authorities, internet: Internet
 ) -> None:
     fourth_server(internet)
     name_in_zone(internet, *NS, "ns4.dns.net")
 
-    heard = [(await time.run(authorities.spot("mta.example.com", turn))).server for turn in range(4)]
+    heard = [
+        (await time.run(authorities.sample_authority("mta.example.com", turn))).server for turn in range(4)
+    ]
 
     assert heard == [*sorted(NS), "ns4.dns.net"]
 
@@ -417,32 +419,34 @@ async def test_hostile_alias_target_is_shown_harmlessly(
     assert all(a.server.isprintable() and a.server.isascii() for a in report.answers)
 
 
-async def test_spot_asks_one_server_in_rotation(
+async def test_a_sample_asks_one_server_in_rotation(
     time: VirtualTime, authorities: Authorities, internet: Internet
 ) -> None:
-    await time.run(authorities.spot("mta.example.com", 0))
+    await time.run(authorities.sample_authority("mta.example.com", 0))
     internet.log.clear()
-    servers = [(await time.run(authorities.spot("mta.example.com", turn))).server for turn in range(6)]
+    servers = [
+        (await time.run(authorities.sample_authority("mta.example.com", turn))).server for turn in range(6)
+    ]
 
     assert servers == [*sorted(NS), *sorted(NS)]
     assert len([a for a in internet.log if a.name == "mta.example.com."]) == 6
 
 
-async def test_spot_behind_an_alias(time: VirtualTime, authorities: Authorities, alias: Internet) -> None:
-    answer = await time.run(authorities.spot("www.example.com", 1))
+async def test_a_sample_behind_an_alias(time: VirtualTime, authorities: Authorities, alias: Internet) -> None:
+    answer = await time.run(authorities.sample_authority("www.example.com", 1))
 
     assert answer == ServerAnswer("ns2.dns.net", AnswerKind.ANSWER, GOOD, 120, "host.other.net", mark=())
     assert len(alias.asked("192.0.2.61", "A")) + len(alias.asked("192.0.2.62", "A")) == 1
 
 
-async def test_spot_asks_the_same_server_for_the_ownership_record(
+async def test_a_sample_asks_the_same_server_for_the_ownership_record(
     time: VirtualTime, authorities: Authorities, internet: Internet
 ) -> None:
     zone = internet.zones[absolute("example.com")]
-    assert (await time.run(authorities.spot("mta.example.com", 0))).mark == ()
+    assert (await time.run(authorities.sample_authority("mta.example.com", 0))).mark == ()
     zone.put("_mailegress.mta.example.com", "TXT", '"meg1 c owner AAAAAAAAAAAAAAAAAAAAAA"')
     internet.log.clear()
-    answer = await time.run(authorities.spot("mta.example.com", 1))
+    answer = await time.run(authorities.sample_authority("mta.example.com", 1))
     assert answer.mark == ('"meg1 c owner AAAAAAAAAAAAAAAAAAAAAA"',)
     asked = {a.server for a in internet.log if a.rtype == "TXT"}
     assert len(asked) == 1

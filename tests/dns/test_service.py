@@ -215,12 +215,12 @@ async def test_delegation(service: DnsService, time: VirtualTime, internet: Inte
     assert absent.name_servers == frozenset(NS)
 
 
-async def test_spot_looks_go_round(service: DnsService, time: VirtualTime) -> None:
+async def test_sample_authorities_go_round(service: DnsService, time: VirtualTime) -> None:
     servers: list[str] = []
     for _ in range(6):
-        service.request_spot("ns/a", HOST, time.now)
+        service.request_sample_authority("ns/a", HOST, time.now)
         await time.advance(1)
-        answer = service.spot(HOST).value
+        answer = service.sample_authority(HOST).value
         assert answer is not None
         assert answer.addresses == IP
         servers.append(answer.server)
@@ -229,15 +229,15 @@ async def test_spot_looks_go_round(service: DnsService, time: VirtualTime) -> No
     assert servers[:3] == servers[3:]
 
 
-async def test_silent_spot_is_a_miss_and_the_next_one_asks_another(
+async def test_a_silent_sample_authority_is_a_miss_and_the_next_reading_asks_another(
     service: DnsService, time: VirtualTime, internet: Internet
 ) -> None:
     internet.moods[NS["ns1.dns.net"]] = "silent"
     outcomes: list[int] = []
     for _ in range(6):
-        service.request_spot("ns/a", HOST, time.now)
+        service.request_sample_authority("ns/a", HOST, time.now)
         await time.advance(10)
-        outcomes.append(service.spot(HOST).misses)
+        outcomes.append(service.sample_authority(HOST).misses)
 
     assert sorted(outcomes) == [0, 0, 0, 0, 1, 1]
 
@@ -280,7 +280,7 @@ async def test_resolvers_are_never_asked_by_readings_of_the_authorities(
     service: DnsService, time: VirtualTime, internet: Internet
 ) -> None:
     service.request_authorities("ns/a", HOST, time.now)
-    service.request_spot("ns/a", HOST, time.now)
+    service.request_sample_authority("ns/a", HOST, time.now)
     service.request_delegation("ns/a", "example.com", time.now)
     await time.advance(5)
 
@@ -291,14 +291,14 @@ async def test_resolvers_are_never_asked_by_readings_of_the_authorities(
 async def test_what_nobody_asks_about_is_forgotten(service: DnsService, time: VirtualTime) -> None:
     for i in range(50):
         service.request_authorities("ns/a", f"h{i}.example.com", time.now)
-        service.request_spot("ns/a", f"h{i}.example.com", time.now)
+        service.request_sample_authority("ns/a", f"h{i}.example.com", time.now)
     await time.advance(1800)
     service.authorities("h7.example.com")
     assert service.facts() == 100
 
     await time.advance(1900)
     service.request_authorities("ns/a", HOST, time.now)
-    service.request_spot("ns/a", HOST, time.now)
+    service.request_sample_authority("ns/a", HOST, time.now)
     await time.advance(1)
 
     assert service.facts() == 3
@@ -368,7 +368,7 @@ async def test_close_ends_everything(
     assert asyncio.all_tasks() > before
 
     await service.close()
-    service.request_spot("ns/a", HOST, time.now)
+    service.request_sample_authority("ns/a", HOST, time.now)
     await time.settle()
 
     assert asyncio.all_tasks() == before

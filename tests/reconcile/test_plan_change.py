@@ -81,7 +81,7 @@ def test_a_joined_address_is_healed_and_then_contested() -> None:
         harness.set_ptr(eip, "thief.example.org")
         plan = harness.plan(me)
         assert isinstance(plan.action, SetPtr)
-        assert plan.action.heal
+        assert plan.action.repair
         harness.memories[UID].ptrs.repairs.record(eip.allocation_id, harness.now, None)
     plan = harness.plan(me)
     assert plan.action is None

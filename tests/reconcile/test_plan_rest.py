@@ -10,7 +10,7 @@ from mailegress.api.types import MailEgress
 from mailegress.model.aws import Absence
 from mailegress.model.dns import AnswerKind, ServerAnswer
 from mailegress.model.facts import ErrorKind, Fact, Fault, WritePhase, WriteState
-from mailegress.reconcile.result import ChangeRecords, NeedSpot
+from mailegress.reconcile.result import ChangeRecords, NeedSampleAuthority
 from tests.support.planner import ZONE, PlannerHarness, mine, obj, recorded
 
 HOST = "mta.example.com"
@@ -47,14 +47,14 @@ def test_what_stands_is_not_looked_at_every_minute_after_a_restart() -> None:
 def test_in_its_turn_one_authority_is_asked() -> None:
     harness, me = after_a_restart("00000000-0000-4000-8000-000000000001")
     harness.now += harness.plan(me).wait
-    assert [type(need) for need in harness.plan(me).needs] == [NeedSpot]
+    assert [type(need) for need in harness.plan(me).needs] == [NeedSampleAuthority]
 
 
 def test_what_one_authority_confirmed_rests_until_the_next_turn() -> None:
     harness, me = after_a_restart("00000000-0000-4000-8000-000000000001")
     harness.now += harness.plan(me).wait
     heard = ServerAnswer("ns-1.example.net", AnswerKind.ANSWER, frozenset({"203.0.113.1"}), 300)
-    harness.dns.spot = lambda hostname: Fact(heard, harness.now)  # type: ignore[method-assign]
+    harness.dns.sample_authority = lambda hostname: Fact(heard, harness.now)  # type: ignore[method-assign]
     plan = harness.plan(me)
     assert plan.needs == ()
     assert plan.wait > 0.85 * harness.settings.resync_seconds, "nothing is looked at again a minute later"

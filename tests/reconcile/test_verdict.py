@@ -11,7 +11,7 @@ from mailegress.api.types import MailEgress
 from mailegress.model.dns import AnswerKind
 from mailegress.model.facts import ErrorKind, Fault
 from mailegress.reconcile import summarise
-from mailegress.reconcile.result import NeedAuthorities, NeedPublic, NeedSpot, SetPtr
+from mailegress.reconcile.result import NeedAuthorities, NeedPublic, NeedSampleAuthority, SetPtr
 from tests.support.planner import PlannerHarness, obj, verdict
 from tests.support.verdicts import (
     HOST,
@@ -89,7 +89,7 @@ def test_a_requested_reconcile_asks_every_authority_and_the_resolvers() -> None:
     kinds = {type(n) for n in harness.plan(asked).needs}
     assert NeedAuthorities in kinds
     assert NeedPublic in kinds
-    assert NeedSpot not in kinds
+    assert NeedSampleAuthority not in kinds
     harness.dns.at = harness.dns.public_at = harness.now
     plan = harness.plan(asked)
     assert plan.needs == () or {type(n) for n in plan.needs}.isdisjoint({NeedAuthorities, NeedPublic})

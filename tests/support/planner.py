@@ -235,7 +235,7 @@ class FakeDns:
             (self.tried_at if self.fault else None) or self.at,
         )
 
-    def spot(self, hostname: str) -> Fact[ServerAnswer]:
+    def sample_authority(self, hostname: str) -> Fact[ServerAnswer]:
         return Fact()
 
     def delegation(self, zone: str) -> Fact[Delegation]:

@@ -92,21 +92,21 @@ class Authorities:
         name = dns.reversename.from_address(address)
         self._walker.forget(name, (await self._walker.find_cut(name.parent())).cut)
 
-    async def spot(self, hostname: str, turn: int) -> ServerAnswer:
+    async def sample_authority(self, hostname: str, turn: int) -> ServerAnswer:
         """Ask one server, the ``turn``-th in rotation, for the A record and the ownership TXT beside it; of an alias's
         target one server, too.
 
         Errors: :class:`DnsTimeout` if the zone cut cannot be found.
         """
         name = absolute(hostname)
-        answer, cut, name_server = await self._spot(name, turn, (name,))
+        answer, cut, name_server = await self._ask_sample(name, turn, (name,))
         if answer.kind.answered:
             answer = replace(answer, mark=await self._text(cut, name_server, ownership_name(hostname)))
         if answer.kind is not AnswerKind.ANSWER:
             self._walker.forget(name, cut)
         return answer
 
-    async def _spot(
+    async def _ask_sample(
         self, name: dns.name.Name, turn: int, seen: tuple[dns.name.Name, ...]
     ) -> tuple[ServerAnswer, Cut, dns.name.Name]:
         # Not down to the name itself: a cut there shows as a referral, and every name would cost a question more.
@@ -122,7 +122,7 @@ class Authorities:
         if said.alias is not None:
             targets[said.alias] = ()
             if not _endless(said.alias, seen):
-                answer, *_ = await self._spot(said.alias, turn, (*seen, said.alias))
+                answer, *_ = await self._ask_sample(said.alias, turn, (*seen, said.alias))
                 targets[said.alias] = (answer,)
         return _server_answer(server, said, targets), cut, name_server
 

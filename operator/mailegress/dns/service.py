@@ -84,8 +84,8 @@ class DnsService:
             self._read_authorities, wake=wake, clock=clock, sleep=sleep, rng=rng, places=places, pace=pace,
             on_error=on_error, broken=internal,
         )  # fmt: skip
-        self._spots: Readings[ServerAnswer] = Readings(
-            self._read_spot, wake=wake, clock=clock, sleep=sleep, rng=rng, places=places, pace=pace,
+        self._samples: Readings[ServerAnswer] = Readings(
+            self._read_sample, wake=wake, clock=clock, sleep=sleep, rng=rng, places=places, pace=pace,
             on_error=on_error, broken=internal,
         )  # fmt: skip
         self._delegations: Readings[Delegation] = Readings(
@@ -112,11 +112,11 @@ class DnsService:
     def request_authorities(self, key: Key, hostname: str, not_before: float) -> None:
         self._authorities.request(key, hostname, not_before)
 
-    def spot(self, hostname: str) -> Fact[ServerAnswer]:
-        return self._spots.get(hostname)
+    def sample_authority(self, hostname: str) -> Fact[ServerAnswer]:
+        return self._samples.get(hostname)
 
-    def request_spot(self, key: Key, hostname: str, not_before: float) -> None:
-        self._spots.request(key, hostname, not_before)
+    def request_sample_authority(self, key: Key, hostname: str, not_before: float) -> None:
+        self._samples.request(key, hostname, not_before)
 
     def delegation(self, zone: str) -> Fact[Delegation]:
         return self._delegations.get(zone)
@@ -149,7 +149,7 @@ class DnsService:
         return sum(len(readings) for readings in self._all())
 
     def _all(self) -> tuple[Readings[Any], ...]:
-        return self._authorities, self._spots, self._delegations, self._servers, self._public
+        return self._authorities, self._samples, self._delegations, self._servers, self._public
 
     async def _read_authorities(self, hostname: str, _: frozenset[str]) -> AuthorityReport:
         try:
@@ -167,15 +167,15 @@ class DnsService:
             )
         return report
 
-    async def _read_spot(self, hostname: str, _: frozenset[str]) -> ServerAnswer:
+    async def _read_sample(self, hostname: str, _: frozenset[str]) -> ServerAnswer:
         # Started anywhere, so that many names do not all ask the same server first.
         turn = self._turns.pop(hostname, None)
         turn = self._rng.randrange(1 << 16) if turn is None else turn + 1
         self._turns[hostname] = turn
-        while len(self._turns) > len(self._spots):
+        while len(self._turns) > len(self._samples):
             self._turns.pop(next(iter(self._turns)))
         try:
-            answer = await self._authorities_of.spot(hostname, turn)
+            answer = await self._authorities_of.sample_authority(hostname, turn)
         except DnsTimeout as error:
             raise _failed(error) from error
         if answer.kind in _NOTHING:

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from mailegress.aio.fair_queue import FairQueue
 
 _FAIR_SHARE = 8
-"""Every so many takes a resync goes first, so that a stream of changes cannot starve the healing of drift."""
+"""Every so many takes a resync goes first, so that a stream of changes cannot starve the repair of drift."""
 
 
 class Priority(enum.IntEnum):

@@ -23,8 +23,8 @@ from mailegress.reconcile.result import (
     NeedPtr,
     NeedPublic,
     NeedRegion,
+    NeedSampleAuthority,
     NeedServerAddresses,
-    NeedSpot,
     NeedSweep,
     NeedZoneLook,
     NeedZones,
@@ -71,8 +71,8 @@ class Executor:
                     requests.records.request_all_swept(key)
                 case NeedAuthorities(hostname, not_before):
                     requests.dns.request_authorities(key, hostname, not_before)
-                case NeedSpot(hostname, not_before):
-                    requests.dns.request_spot(key, hostname, not_before)
+                case NeedSampleAuthority(hostname, not_before):
+                    requests.dns.request_sample_authority(key, hostname, not_before)
                 case NeedDelegation(zone, not_before):
                     requests.dns.request_delegation(key, zone, not_before)
                 case NeedServerAddresses(name, not_before):
@@ -95,12 +95,12 @@ class Executor:
                 memory.ownership.record_submitted((zone_id, hostname), changes)
                 self._writers.records.submit(key, zone_id, hostname, changes, urgent=urgent)
                 decision(logger, object=key, action=why, outcome="submitted", zone=zone_id, hostname=hostname)
-            case SetPtr(region, allocation_id, public_ip, hostname, heal, before):
-                if heal:
+            case SetPtr(region, allocation_id, public_ip, hostname, repair, before):
+                if repair:
                     last = self._writers.ptrs.state(region, allocation_id)
                     memory.ptrs.repairs.record(allocation_id, now, last)
                 self._writers.ptrs.set_ptr(key, region, allocation_id, hostname, before)
-                _log_ptr(key, "set PTR", public_ip, hostname, heal=heal)
+                _log_ptr(key, "set PTR", public_ip, hostname, repair=repair)
             case ResetPtr(region, allocation_id, public_ip, hostname, before):
                 self._writers.ptrs.reset_ptr(key, region, allocation_id, before)
                 _log_ptr(key, "reset PTR", public_ip, hostname)

@@ -212,8 +212,8 @@ class Reconciler:
     async def _execute(self, key: str, obj: MailEgress, plan: Plan, memory: Memory, now: float) -> None:
         await self._executor.act(key, obj, plan, memory, now)
         memory.api.conflicts = 0
-        if isinstance(plan.action, SetPtr) and plan.action.heal:
-            self._metrics.ptr_healed()
+        if isinstance(plan.action, SetPtr) and plan.action.repair:
+            self._metrics.ptr_repaired()
         if isinstance(plan.action, ChangeRecords):
             self._burst.handed_over(obj.meta.uid)
 

@@ -69,7 +69,7 @@ class NeedAuthorities:
 
 
 @dataclass(frozen=True, slots=True)
-class NeedSpot:
+class NeedSampleAuthority:
     hostname: str
     not_before: float
 
@@ -103,7 +103,7 @@ Need = (
     | NeedName
     | NeedSweep
     | NeedAuthorities
-    | NeedSpot
+    | NeedSampleAuthority
     | NeedDelegation
     | NeedServerAddresses
     | NeedPublic
@@ -142,7 +142,7 @@ class SetPtr:
     allocation_id: str
     public_ip: str
     hostname: str
-    heal: bool = False
+    repair: bool = False
     """Counts against the hourly limit of repairs."""
     before: float = field(default=NO_LIMIT, compare=False)
     """Loop time at which the authorities' answers are too old: not sent from then on (S1)."""

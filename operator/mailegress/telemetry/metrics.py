@@ -133,7 +133,7 @@ class Metrics:
     def ready_lost(self, reason: str) -> None:
         self._ready_lost.labels(reason).inc()
 
-    def ptr_healed(self) -> None:
+    def ptr_repaired(self) -> None:
         self._ptr_heals.inc()
 
     def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:

@@ -1,6 +1,6 @@
-"""Every situation of a MailEgress that a GitOps tool may meet, and what each tool has to make of it.
+"""The states of a MailEgress that a GitOps tool can meet, and the verdict that each tool must reach.
 
-``passes``: a rollout goes on; ``waits``: it holds until something changes; ``fails``: it ends, for a human is needed.
+``passes``: a rollout continues; ``waits``: it waits for a change; ``fails``: it ends, because a person must act.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Verdict(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Situation:
-    """``name`` is a file name; ``reason`` that of Ready."""
+    """``name``: the file name of its manifest; ``told``: its line in docs/gitops.md; ``reason``: that of Ready."""
 
     name: str
     told: str
@@ -73,12 +73,12 @@ def throttled() -> Fault:
 # ---------------------------------------------------------------- on the way up
 
 
-@situation("applied, no operator has looked", "Pending", Verdict.WAITS)
+@situation("applied, not processed by an operator yet", "Pending", Verdict.WAITS)
 def never_seen(s: Scene) -> None:
     s.apply(s.harness.eip(1), finalizer=False)
 
 
-@situation("first look, nothing read yet", "Progressing", Verdict.WAITS)
+@situation("first reconcile, nothing read yet", "Progressing", Verdict.WAITS)
 def first_look(s: Scene) -> None:
     s.apply(s.harness.eip(1), finalizer=False)
     s.harness.book.at = None
@@ -101,7 +101,7 @@ def change_pending(s: Scene) -> None:
     s.look()
 
 
-@situation("one name server still lags", "AuthoritiesDisagree", Verdict.WAITS)
+@situation("one name server does not return the record yet", "AuthoritiesDisagree", Verdict.WAITS)
 def authorities_disagree(s: Scene) -> None:
     eip = s.harness.eip(1)
     s.apply(eip)
@@ -110,7 +110,7 @@ def authorities_disagree(s: Scene) -> None:
     s.look()
 
 
-@situation("AWS carries the PTR out", "PTRPending", Verdict.WAITS)
+@situation("AWS is setting the PTR", "PTRPending", Verdict.WAITS)
 def ptr_pending(s: Scene) -> None:
     eip = s.harness.eip(1)
     s.apply(eip)
@@ -119,7 +119,7 @@ def ptr_pending(s: Scene) -> None:
     s.look()
 
 
-@situation("public resolvers do not see it yet", "NotPropagated", Verdict.WAITS)
+@situation("public resolvers do not return the record yet", "NotPropagated", Verdict.WAITS)
 def not_propagated(s: Scene) -> None:
     eip = s.harness.eip(1)
     s.apply(eip)
@@ -135,44 +135,48 @@ def observed_waiting(s: Scene) -> None:
     s.look()
 
 
-# ---------------------------------------------------------------- right
+# ---------------------------------------------------------------- Ready
 
 
-@situation("all is right", "Ready", Verdict.PASSES)
+@situation("forward and reverse DNS match", "Ready", Verdict.PASSES)
 def ready(s: Scene) -> None:
     s.ready()
 
 
-@situation("all is right, three addresses", "Ready", Verdict.PASSES)
+@situation("forward and reverse DNS match, three addresses", "Ready", Verdict.PASSES)
 def ready_three_addresses(s: Scene) -> None:
     s.ready(3)
 
 
-@situation("all is right, the operator asks no public resolvers", "Ready", Verdict.PASSES)
+@situation("forward and reverse DNS match, no public resolvers are configured", "Ready", Verdict.PASSES)
 def ready_without_resolvers(s: Scene) -> None:
     s.harness.dns.resolvers = ()
     s.ready()
 
 
-@situation("all is right, management Observed", "Ready", Verdict.PASSES)
+@situation("forward and reverse DNS match, management Observed", "Ready", Verdict.PASSES)
 def observed_ready(s: Scene) -> None:
     eip = s.harness.eip(1, HOST)
     s.apply(eip, forward={"management": "Observed"})
     s.harness.dns.answers[HOST] = frozenset({eip.public_ip})
     s.look()
-    # A record that others keep is read twice.
+    # An observed record must be read twice.
     s.harness.now = s.harness.dns.at = s.harness.dns.public_at = 5.0
     s.look()
 
 
-@situation("the new name is right, the old one is being cleared away", "RetiringOldName", Verdict.PASSES)
+@situation(
+    "the new hostname is Ready, the records of the old one are being removed",
+    "RetiringOldName",
+    Verdict.PASSES,
+)
 def retiring_old_name(s: Scene) -> None:
     s.ready()
     s.edit(hostname=NEW_HOST)
     s.advance()
 
 
-@situation("all is right, AWS throttles the operator", "Ready", Verdict.PASSES)
+@situation("Ready, AWS throttles the operator", "Ready", Verdict.PASSES)
 def ready_while_throttled(s: Scene) -> None:
     s.ready()
     view = s.harness.book.get("ap-northeast-1").value
@@ -180,7 +184,7 @@ def ready_while_throttled(s: Scene) -> None:
     s.look()
 
 
-@situation("all is right, a new look was asked for", "Ready", Verdict.PASSES)
+@situation("Ready, a reconcile was requested", "Ready", Verdict.PASSES)
 def ready_look_requested(s: Scene) -> None:
     s.ready()
     s.request_look()
@@ -189,36 +193,36 @@ def ready_look_requested(s: Scene) -> None:
 # ---------------------------------------------------------------- an edit
 
 
-@situation("edited while Ready, not looked at since", "Ready", Verdict.WAITS)
+@situation("edited while Ready, not processed since", "Ready", Verdict.WAITS)
 def edited_not_seen(s: Scene) -> None:
     s.ready()
     s.edit(hostname=NEW_HOST)
 
 
-@situation("edited while Ready, the new name is being made", "ChangePending", Verdict.WAITS)
+@situation("edited while Ready, the new A record is being created", "ChangePending", Verdict.WAITS)
 def rename_under_way(s: Scene) -> None:
     s.ready()
     s.edit(hostname=NEW_HOST)
     s.look()
 
 
-@situation("status wiped by hand, not looked at since", "", Verdict.WAITS)
+@situation("status removed by hand, not processed since", "", Verdict.WAITS)
 def status_wiped(s: Scene) -> None:
     s.ready()
     s.store({"observedGeneration": -1, "conditions": []})
 
 
-# ---------------------------------------------------------------- waits for the world
+# ---------------------------------------------------------------- waits for a change outside the operator
 
 
-@situation("no hosted zone for the name", "ZoneNotFound", Verdict.WAITS)
+@situation("no hosted zone for the hostname", "ZoneNotFound", Verdict.WAITS)
 def zone_missing(s: Scene) -> None:
     s.harness.zones.zones = ()
     s.apply(s.harness.eip(1))
     s.look()
 
 
-@situation("no hosted zone for the name, for 30 minutes", "ZoneNotFound", Verdict.FAILS)
+@situation("no hosted zone for the hostname, for 30 minutes", "ZoneNotFound", Verdict.FAILS)
 def zone_missing_for_long(s: Scene) -> None:
     zone_missing(s)
     s.look(stuck=True)
@@ -246,7 +250,7 @@ def access_denied_for_long(s: Scene) -> None:
     s.look(stuck=True)
 
 
-@situation("AWS denies the PTR, the A record stands", "AccessDenied", Verdict.WAITS)
+@situation("AWS denies setting the PTR, the A record exists", "AccessDenied", Verdict.WAITS)
 def ptr_denied(s: Scene) -> None:
     eip = s.harness.eip(1)
     s.apply(eip)
@@ -257,7 +261,7 @@ def ptr_denied(s: Scene) -> None:
     s.look()
 
 
-@situation("half of the account's addresses vanished at once", "MassLossSuspected", Verdict.WAITS)
+@situation("half of the account's addresses are missing at once", "MassLossSuspected", Verdict.WAITS)
 def mass_loss(s: Scene) -> None:
     [eip] = s.ready()
     del s.harness.book.eips[eip.allocation_id]
@@ -273,7 +277,7 @@ def address_lost(s: Scene) -> None:
     s.advance()
 
 
-@situation("another object is about to give the name back", "WaitingForRelease", Verdict.WAITS)
+@situation("another object is releasing the hostname", "WaitingForRelease", Verdict.WAITS)
 def waiting_for_release(s: Scene) -> None:
     s.harness.take(obj("other.example.com", [s.harness.eip(2)], uid=OTHER_UID, created=OLDER))
     eip = s.harness.eip(1)
@@ -282,17 +286,19 @@ def waiting_for_release(s: Scene) -> None:
     s.look()
 
 
-# ---------------------------------------------------------------- a human is needed
+# ---------------------------------------------------------------- a person must act
 
 
-@situation("a record of somebody else stands at the name", "RecordConflict", Verdict.FAILS)
+@situation(
+    "the hostname has a record set that this operator does not manage", "RecordConflict", Verdict.FAILS
+)
 def foreign_record(s: Scene) -> None:
     s.apply(s.harness.eip(1))
     s.foreign_record()
     s.look()
 
 
-@situation("somebody replaced the A record of a Ready object", "RecordConflict", Verdict.FAILS)
+@situation("a third party replaced the A record of a Ready object", "RecordConflict", Verdict.FAILS)
 def drift(s: Scene) -> None:
     s.ready()
     s.foreign_record()
@@ -314,13 +320,13 @@ def address_conflict(s: Scene) -> None:
     s.look()
 
 
-@situation("the address has a PTR of somebody else", "PTRConflict", Verdict.FAILS)
+@situation("the address has a PTR that this operator does not manage", "PTRConflict", Verdict.FAILS)
 def foreign_ptr(s: Scene) -> None:
     s.apply(s.harness.eip(1, "mail.example.net"))
     s.look()
 
 
-@situation("the right record is there, adoption is Never", "RecordNotAdopted", Verdict.FAILS)
+@situation("an A record with the wanted values exists, adoption is Never", "RecordNotAdopted", Verdict.FAILS)
 def not_adopted(s: Scene) -> None:
     eip = s.harness.eip(1)
     s.apply(eip, adoption="Never")
@@ -338,10 +344,10 @@ def reverse_unsupported(s: Scene) -> None:
     s.look()
 
 
-@situation("restored from a lost cluster whose owner ID is not accepted", "RecordConflict", Verdict.FAILS)
+@situation("restored from another cluster whose owner ID is not accepted", "RecordConflict", Verdict.FAILS)
 def owner_not_accepted(s: Scene) -> None:
     eip = s.harness.eip(1, HOST)
-    # Even so it is not the PTR that is in the way: somebody who resets it, as PTRNotAdopted advises, stops the mail.
+    # RecordConflict goes first: resetting the PTR, as PTRNotAdopted advises, would stop the mail.
     s.apply(eip, adoption="Never")
     s.harness.records.put(HOST, [eip.public_ip], mine(OTHER_UID, owner="cluster-b"))
     s.look()
@@ -350,7 +356,7 @@ def owner_not_accepted(s: Scene) -> None:
 # ---------------------------------------------------------------- suspended
 
 
-@situation("suspended, all is right", "Ready", Verdict.PASSES, suspended=True)
+@situation("suspended, forward and reverse DNS match", "Ready", Verdict.PASSES, suspended=True)
 def suspended_ready(s: Scene) -> None:
     s.ready()
     s.edit(suspend=True)
@@ -377,17 +383,22 @@ def suspended_zone_missing(s: Scene) -> None:
     s.look()
 
 
-@situation("suspended, a record of somebody else", "RecordConflict", Verdict.FAILS, suspended=True)
+@situation(
+    "suspended, the hostname has a record set that this operator does not manage",
+    "RecordConflict",
+    Verdict.FAILS,
+    suspended=True,
+)
 def suspended_foreign_record(s: Scene) -> None:
     s.apply(s.harness.eip(1), suspend=True)
     s.foreign_record()
     s.look()
 
 
-# ---------------------------------------------------------------- going
+# ---------------------------------------------------------------- deletion
 
 
-@situation("deleted while Ready, not looked at since", "Ready", Verdict.WAITS, deleting=True)
+@situation("deleted while Ready, not processed since", "Ready", Verdict.WAITS, deleting=True)
 def deleted_not_seen(s: Scene) -> None:
     s.ready()
     s.delete()
@@ -400,7 +411,7 @@ def deleting(s: Scene) -> None:
     s.look()
 
 
-@situation("deleted, AWS denies the clean-up", "DeletionBlocked", Verdict.WAITS, deleting=True)
+@situation("deleted, AWS denies the cleanup", "DeletionBlocked", Verdict.WAITS, deleting=True)
 def deletion_blocked(s: Scene) -> None:
     s.ready()
     s.delete()
@@ -408,9 +419,7 @@ def deletion_blocked(s: Scene) -> None:
     s.look()
 
 
-@situation(
-    "deleted, AWS denies the clean-up, for 30 minutes", "DeletionBlocked", Verdict.WAITS, deleting=True
-)
+@situation("deleted, AWS denies the cleanup, for 30 minutes", "DeletionBlocked", Verdict.WAITS, deleting=True)
 def deletion_blocked_for_long(s: Scene) -> None:
     deletion_blocked(s)
     s.look(stuck=True)

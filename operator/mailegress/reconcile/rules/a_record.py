@@ -393,12 +393,12 @@ class _Record:
         Asking DNS costs AWS nothing; otherwise a deleted ownership record is seen with the next list of the zone only.
         """
         s, hostname = self.observed, self.observed.obj.spec.hostname
-        spot = s.views.dns.spot(hostname)
-        if spot.value is None or spot.value.mark is None or spot.at <= self.read_at:
+        sample = s.views.dns.sample_authority(hostname)
+        if sample.value is None or sample.value.mark is None or sample.at <= self.read_at:
             return
         listed = self.view.mark.values if self.view.mark is not None else ()
-        if set(spot.value.mark) != set(listed):
-            self.builder.need(NeedName(self.zone.id, hostname, spot.at))
+        if set(sample.value.mark) != set(listed):
+            self.builder.need(NeedName(self.zone.id, hostname, sample.at))
 
     def _untold(self, finding: Finding) -> Finding | None:
         """GetChange is refused or unanswered: the reason, for as long as the authorities do not agree either.

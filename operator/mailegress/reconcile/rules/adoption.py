@@ -231,7 +231,7 @@ def origin(
     action = builder.action
     if isinstance(action, SetPtr) and action.allocation_id == eip.allocation_id:
         # What was adopted and is put back stays as it was found; all else that we set is ours.
-        return known if action.heal and known is not None else PtrOrigin.MANAGED
+        return known if action.repair and known is not None else PtrOrigin.MANAGED
     if known is not None:
         return known
     if claims.hostname is not Hold.MINE or not claims.allows(eip.allocation_id):

@@ -16,7 +16,15 @@ from mailegress.model.facts import Fact
 from mailegress.reconcile import dns_checks
 from mailegress.reconcile.dns_checks import Seen, Verdict
 from mailegress.reconcile.observe import Observed
-from mailegress.reconcile.result import Finding, NeedAuthorities, NeedSpot, Notice, bad, good, unknown
+from mailegress.reconcile.result import (
+    Finding,
+    NeedAuthorities,
+    NeedSampleAuthority,
+    Notice,
+    bad,
+    good,
+    unknown,
+)
 from mailegress.reconcile.rules import delegation
 from mailegress.reconcile.rules.confirmations import lasting, trend_of
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
@@ -70,7 +78,7 @@ def prove(
     agreed = verdict is not None and verdict.seen is Seen.AGREE
     if (stands or agreed) and not requested:
         lame = verdict is not None and verdict.seen is Seen.LAME
-        doubt = _spot(s, builder, wanted, floor, reading, exact=exact, every=lame, text=text)
+        doubt = _sample(s, builder, wanted, floor, reading, exact=exact, every=lame, text=text)
         if doubt is not None:
             return Proof(doubt)
     if reading.fault is not None and reading.tried_at >= floor:
@@ -116,7 +124,7 @@ def prove(
     return Proof(bad(reason, f"For {hostname}: {verdict.text}. {remedy}", soft=soft))
 
 
-def _spot(
+def _sample(
     observed: Observed,
     builder: PlanBuilder,
     wanted: frozenset[str],
@@ -130,21 +138,21 @@ def _spot(
     """In idle times one authority is asked, or all while one of them is known to be lame. What it says against the
     condition is a question to all of them."""
     s, hostname = observed, observed.obj.spec.hostname
-    spot = s.views.dns.spot(hostname)
+    sample = s.views.dns.sample_authority(hostname)
     idle = max(s.now - s.settings.resync_seconds / 2, floor)
-    heard_at = reading.at if every else max(spot.at, reading.at)
+    heard_at = reading.at if every else max(sample.at, reading.at)
     turn = s.memory.first_seen + s.spread(s.settings.resync_seconds)
     if heard_at < idle and s.now < turn:
         builder.later(turn - s.now)
     elif heard_at < idle:
-        builder.need(NeedAuthorities(hostname, idle) if every else NeedSpot(hostname, idle))
-    newest = spot.value if spot.at >= max(floor, reading.at) else None
+        builder.need(NeedAuthorities(hostname, idle) if every else NeedSampleAuthority(hostname, idle))
+    newest = sample.value if sample.at >= max(floor, reading.at) else None
     if newest is not None and not dns_checks.right(newest, wanted, exact=exact):
-        builder.need(NeedAuthorities(hostname, spot.at))
+        builder.need(NeedAuthorities(hostname, sample.at))
         return unknown(reasons.AUTHORITIES_DISAGREE, text, soft=True)
-    if spot.fault is not None and spot.tried_at >= max(floor, reading.at, reading.tried_at):
+    if sample.fault is not None and sample.tried_at >= max(floor, reading.at, reading.tried_at):
         # One that is mute proves nothing about the others.
-        builder.need(NeedAuthorities(hostname, spot.tried_at))
+        builder.need(NeedAuthorities(hostname, sample.tried_at))
         return unknown(reasons.AUTHORITIES_UNREACHABLE, text, soft=True)
     return None
 
