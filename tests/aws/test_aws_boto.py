@@ -13,8 +13,8 @@ from botocore import exceptions as sdk
 from prometheus_client import generate_latest
 
 from mailegress.aws.api import AwsError, RecordCursor, Service
-from mailegress.aws.causes import translate
 from mailegress.aws.sdk.client import BotoApi
+from mailegress.aws.sdk.exceptions import translate
 from mailegress.aws.sdk.threads import DaemonPool
 from mailegress.aws.settings import BotoSettings, RoleSettings
 from mailegress.kube.lease import LeaderGuard

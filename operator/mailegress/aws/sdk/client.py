@@ -23,10 +23,10 @@ from mailegress.aws.api import (
     RecordPage,
     Service,
 )
-from mailegress.aws.causes import CredentialsFailed, translate
 from mailegress.aws.endpoints import host_of
 from mailegress.aws.errors import classify, doubts_credentials
 from mailegress.aws.sdk import replies
+from mailegress.aws.sdk.exceptions import CredentialsFailed, translate
 from mailegress.aws.sdk.sessions import Clients
 from mailegress.aws.sdk.threads import DaemonPool
 from mailegress.aws.settings import BotoSettings, RoleSettings

@@ -28,8 +28,8 @@ from botocore.exceptions import NoCredentialsError
 from botocore.loaders import Loader
 
 from mailegress.aio.backoff import Backoff
-from mailegress.aws.causes import CredentialsFailed, InsecureEndpoint, MalformedCredentials
 from mailegress.aws.endpoints import host_of, unencrypted
+from mailegress.aws.sdk.exceptions import CredentialsFailed, InsecureEndpoint, MalformedCredentials
 from mailegress.aws.sdk.trimmed_loader import SlimFiles
 from mailegress.aws.settings import BotoSettings, RoleSettings
 

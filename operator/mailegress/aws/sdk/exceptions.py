@@ -1,4 +1,8 @@
-"""Why a request did not reach AWS, in words that are the same at every attempt: host and cause, never a secret."""
+"""Exceptions of the SDK as :class:`AwsError`.
+
+A request that did not reach AWS is reported with its host and the cause, in the same words at every attempt, and
+without credentials. ``aws/errors.py`` decides which reason of a condition an error becomes.
+"""
 
 from __future__ import annotations
 
