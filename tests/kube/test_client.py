@@ -16,7 +16,8 @@ from mailegress.kube.transport import LastContact, Transport
 from mailegress.reconcile.ports import KubeConflict, KubeError, KubeGone
 from mailegress.telemetry.metrics import Metrics
 from tests.support.http_api import HttpApi
-from tests.support.simulation.apiserver import CLUSTER_UID, Fault
+from tests.support.simulation.apiserver import CLUSTER_UID
+from tests.support.simulation.apiwire import Fault
 
 
 class Naps:

@@ -29,7 +29,8 @@ from mailegress.kube.credentials import (
 from mailegress.kube.proxies import from_environment
 from mailegress.kube.transport import connect
 from tests.support.http_api import HttpApi
-from tests.support.simulation.apiserver import CLUSTER_UID, Fault
+from tests.support.simulation.apiserver import CLUSTER_UID
+from tests.support.simulation.apiwire import Fault
 
 
 def _write(path: Path, cluster: dict[str, Any], user: dict[str, Any]) -> Path:

@@ -19,7 +19,7 @@ from mailegress.api.names import FINALIZER
 from mailegress.kube.transport import LastContact, Transport
 from mailegress.kube.watch import WatchEnded, WatchSettings, watch
 from tests.support.http_api import HttpApi
-from tests.support.simulation.apiserver import Fault
+from tests.support.simulation.apiwire import Fault
 
 SHORT = WatchSettings(
     server_timeout=20,

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from mailegress.api.names import FINALIZER
-from tests.support.simulation.apiserver import Fault
+from tests.support.simulation.apiwire import Fault
 from tests.support.simulation.harness import NAMESPACE, Sim, simulate
 from tests.support.simulation.scenarios import HOST, OTHER
 

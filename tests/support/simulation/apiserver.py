@@ -30,6 +30,7 @@ from tests.support.simulation.apiwire import (
     GROUP,
     LATENCY,
     ApiError,
+    Fault,
     Object,
     Reply,
     Watch,
@@ -46,24 +47,6 @@ NO_ANSWER = 5.0
 """Seconds until a connection without an answer breaks."""
 QUALIFIED = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 """The name of a finalizer."""
-
-
-@dataclass
-class Fault:
-    """What the next ``times`` matching requests get: a status code, or None for a connection that breaks.
-
-    ``applied``: the request is carried out first.
-    """
-
-    method: str
-    part: str
-    code: int | None
-    times: int = 1
-    applied: bool = False
-    reason: str = "Injected"
-    message: str = "injected"
-    headers: Mapping[str, str] | None = None
-    """None: ``Retry-After: 1`` with 429, nothing otherwise."""
 
 
 @dataclass

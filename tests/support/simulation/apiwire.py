@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -33,6 +34,24 @@ class ApiError(Exception):
             "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": self.code, "reason": self.reason,
             "message": self.message, "details": {"causes": list(self.causes)} if self.causes else {},
         }  # fmt: skip
+
+
+@dataclass
+class Fault:
+    """What the next ``times`` matching requests get: a status code, or None for a connection that breaks.
+
+    ``applied``: the request is carried out first.
+    """
+
+    method: str
+    part: str
+    code: int | None
+    times: int = 1
+    applied: bool = False
+    reason: str = "Injected"
+    message: str = "injected"
+    headers: Mapping[str, str] | None = None
+    """None: ``Retry-After: 1`` with 429, nothing otherwise."""
 
 
 class Reply:

@@ -11,8 +11,7 @@ from mailegress.api.names import FINALIZER, RECONCILE_ANNOTATION, ownership_name
 from mailegress.api.types import parse_spec
 from mailegress.api.validation import InvalidObject
 from sandbox.dns.knobs import Knob
-from tests.support.simulation.apiserver import Fault
-from tests.support.simulation.apiwire import ApiError, Object
+from tests.support.simulation.apiwire import ApiError, Fault, Object
 from tests.support.simulation.faults import Kind, Plan, When
 from tests.support.simulation.generated import EIPS, HOSTS, SECOND_REGION, translated
 from tests.support.simulation.harness import NAMESPACE, Sim, sim_settings
