@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from tests.support.stories.history import watched
 from tests.support.stories.policies import Tenants, refused
 from tests.support.stories.story import Story
+from tests.support.stories.watch_recorder import recorded_watch
 
 OURS, THEIRS = "mail.a.example.com", "mail.b.example.com"
 MTA = f"mta.{OURS}"
@@ -93,7 +93,7 @@ def test_from_off_through_audit_to_enforce_without_a_write(tenants: Tenants) -> 
         meg.wait()
     tenants.allow(tenants.ours, OURS)
     writes = story.writes()
-    with watched(story) as history:
+    with recorded_watch(story) as recorder:
         for mode in ("Off", "Audit", "Enforce"):
             story.operator.stop()
             if mode != "Off":
@@ -104,7 +104,7 @@ def test_from_off_through_audit_to_enforce_without_a_write(tenants: Tenants) -> 
                 assert meg.status.get("policy") == (None if mode == "Off" else f"for-{tenants.ours}")
     assert story.writes() == writes
     for meg in megs:
-        assert history.statuses(meg) <= {"True"}
+        assert recorder.statuses(meg) <= {"True"}
         meg.delete()
 
 
@@ -116,7 +116,7 @@ def test_policy_and_object_in_one_sync(tenants: Tenants) -> None:
     [eip] = story.eips()
     before = story.world()
     story.start_operator(policy="Enforce")
-    with watched(story) as history:
+    with recorded_watch(story) as recorder:
         meg = story.meg("outbound", MTA, [eip])
         refused(meg, "NoMatchingPolicy")
         assert "Stalled" not in meg.conditions()
@@ -124,7 +124,7 @@ def test_policy_and_object_in_one_sync(tenants: Tenants) -> None:
         tenants.allow(tenants.ours, OURS)
         meg.wait()
     assert not [
-        v for v in history.of(meg) if [c for c in v["status"]["conditions"] if c["type"] == "Stalled"]
+        v for v in recorder.of(meg) if [c for c in v["status"]["conditions"] if c["type"] == "Stalled"]
     ]
     meg.delete()
     story.assert_world(before)
