@@ -236,7 +236,9 @@ async def test_a_long_retry_after_is_left_to_the_queue(api: HttpApi, parts: Part
 
 
 async def test_a_refusal_names_code_reason_and_message_cleaned(api: HttpApi, parts: Parts) -> None:
-    api.server.faults.append(Fault("GET", "/mailegresses", 403, reason="Forbidden", message="no \x1b[31mlist\nfor you"))
+    api.server.faults.append(
+        Fault("GET", "/mailegresses", 403, reason="Forbidden", message="no \x1b[31mlist\nfor you")
+    )
     with pytest.raises(KubeRefused, match=r"GET .*/mailegresses: 403 Forbidden: no list for you$") as caught:
         await _names(parts.client)
     assert caught.value.code == 403

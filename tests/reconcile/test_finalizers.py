@@ -46,7 +46,7 @@ async def act(stored: Stored, action: Action) -> None:
     anything: Any = stored
     memory = Memory.first(item, 0.0)
     await Executor(anything, anything, anything, anything, lambda key: None).act(
-        "mail/a", item, Plan(findings={}, action=action), memory, 0.0
+        "mail/a", item, Plan(findings={}, action=action), memory
     )
 
 

@@ -81,12 +81,23 @@ def test_a_joined_address_is_healed_and_then_contested() -> None:
         harness.set_ptr(eip, "thief.example.org")
         plan = harness.plan(me)
         assert isinstance(plan.action, SetPtr)
-        assert plan.action.repair
-        harness.memories[UID].ptrs.repairs.record(eip.allocation_id, harness.now, None)
+        assert plan.action.repairs is not None
+        harness.memories[UID].ptrs.repairs[eip.allocation_id] = plan.action.repairs
     plan = harness.plan(me)
     assert plan.action is None
     assert verdict(plan, REVERSE_READY).reason == "PTRContested"
     assert plan.wait <= 3600
+
+
+def test_with_a_limit_of_no_repairs_none_is_made() -> None:
+    harness = PlannerHarness()
+    harness.settings = replace(harness.settings, heals_per_hour=0)
+    eip = harness.eip(1)
+    me = converged(harness, eip)
+    harness.set_ptr(eip, "thief.example.org")
+    plan = harness.plan(me)
+    assert plan.action is None
+    assert verdict(plan, REVERSE_READY).reason == "PTRContested"
 
 
 def test_a_lost_address_leaves_the_record_at_once() -> None:

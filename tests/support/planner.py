@@ -371,7 +371,7 @@ class PlannerHarness:
     def plan(self, obj: MailEgress) -> Plan:
         """One planned step; the object's memory is kept from call to call."""
         plan = rules.plan(self.observed(obj))
-        self.memories[obj.meta.uid].record_plan(plan, self.now)
+        self.memories[obj.meta.uid].record_plan(plan)
         return plan
 
     def observed(self, obj: MailEgress) -> Observed:

@@ -82,7 +82,7 @@ class Executor:
         for region, allocation_id in plan.taken_back:
             self._writers.ptrs.take_back(region, allocation_id)
 
-    async def act(self, key: str, obj: MailEgress, plan: Plan, memory: Memory, now: float) -> None:
+    async def act(self, key: str, obj: MailEgress, plan: Plan, memory: Memory) -> None:
         """Hand over the one write of the plan. Returns when the finalizer is written, or the AWS write is queued."""
         match plan.action:
             case AddFinalizer():
@@ -95,12 +95,11 @@ class Executor:
                 memory.ownership.record_submitted((zone_id, hostname), changes)
                 self._writers.records.submit(key, zone_id, hostname, changes, urgent=urgent)
                 decision(logger, object=key, action=why, outcome="submitted", zone=zone_id, hostname=hostname)
-            case SetPtr(region, allocation_id, public_ip, hostname, repair, before):
-                if repair:
-                    last = self._writers.ptrs.state(region, allocation_id)
-                    memory.ptrs.repairs.record(allocation_id, now, last)
+            case SetPtr(region, allocation_id, public_ip, hostname, repairs, before):
+                if repairs is not None:
+                    memory.ptrs.repairs[allocation_id] = repairs
                 self._writers.ptrs.set_ptr(key, region, allocation_id, hostname, before)
-                _log_ptr(key, "set PTR", public_ip, hostname, repair=repair)
+                _log_ptr(key, "set PTR", public_ip, hostname, repair=repairs is not None)
             case ResetPtr(region, allocation_id, public_ip, hostname, before):
                 self._writers.ptrs.reset_ptr(key, region, allocation_id, before)
                 _log_ptr(key, "reset PTR", public_ip, hostname)

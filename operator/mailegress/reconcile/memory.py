@@ -20,7 +20,6 @@ from mailegress.model.facts import WritePhase
 from mailegress.model.ownership import Mark
 from mailegress.reconcile import dns_checks
 from mailegress.reconcile.ports import Views
-from mailegress.reconcile.ptr_repairs import PtrRepairs
 from mailegress.reconcile.result import Plan
 from mailegress.reconcile.settings import ReconcileSettings
 
@@ -147,7 +146,8 @@ class PtrHistory:
     """(allocation ID, hostname) of PTRs that matched since the last edit: one that differs later has drifted."""
     pending_since: dict[str, tuple[float, str]] = field(default_factory=dict)
     """Allocation ID -> since when AWS reports a change of its PTR as PENDING: loop time, and RFC 3339."""
-    repairs: PtrRepairs = field(default_factory=PtrRepairs)
+    repairs: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    """Allocation ID -> when its PTR was repaired, as ``rules/ptr_repair_limit.py`` counts; cleared by an edit."""
 
     def observe(
         self, hostname: str, used: Iterable[tuple[str, str]], own_names: set[str], views: Views, now: float
@@ -385,10 +385,9 @@ class Memory:
             self.ptrs.repairs.clear()
         self.dns.unsatisfied.clear()
 
-    def record_plan(self, plan: Plan, now: float) -> None:
+    def record_plan(self, plan: Plan) -> None:
         """Keep what the next reconcile must know of this plan."""
         self.dns.record_plan(plan)
-        self.ptrs.repairs.prune(now)
         self.used = plan.wanted | {
             (a.region, a.allocation_id) for a in plan.addresses if a.region and a.allocation_id
         }

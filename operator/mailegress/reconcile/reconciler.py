@@ -130,7 +130,7 @@ class Reconciler:
         memory = self._remember(obj, now)
         observed = self._observe(key, obj, memory, now)
         plan = _plan(observed, unreadable)
-        memory.record_plan(plan, now)
+        memory.record_plan(plan)
         self._count_policy(obj, plan)
         self._report_claims(observed, plan)
         self._executor.request(key, plan)
@@ -142,14 +142,14 @@ class Reconciler:
         if isinstance(plan.action, RemoveFinalizer):
             # No status: the object disappears. Its Events need it, so they come first (S8).
             await self._status.send_notices(body, plan)
-            await self._executor.act(key, obj, plan, memory, now)
+            await self._executor.act(key, obj, plan, memory)
             return None
         status, stalled_in = self._summarise(obj, plan, memory, now)
         written = await self._status.write(body, obj, plan, memory, status, now)
         if written.pause > 0:
             return written.pause
         if plan.action is not None:
-            await self._execute(key, written.obj, plan, memory, now)
+            await self._execute(key, written.obj, plan, memory)
             return 0.0
         return min(plan.wait, stalled_in, written.held or float("inf"))
 
@@ -209,8 +209,8 @@ class Reconciler:
         waits = not stuck and found[READY].status != TRUE
         return status, deadline - now if waits else float("inf")
 
-    async def _execute(self, key: str, obj: MailEgress, plan: Plan, memory: Memory, now: float) -> None:
-        await self._executor.act(key, obj, plan, memory, now)
+    async def _execute(self, key: str, obj: MailEgress, plan: Plan, memory: Memory) -> None:
+        await self._executor.act(key, obj, plan, memory)
         memory.api.conflicts = 0
         if isinstance(plan.action, SetPtr) and plan.action.repair:
             self._metrics.ptr_repaired()

@@ -142,10 +142,15 @@ class SetPtr:
     allocation_id: str
     public_ip: str
     hostname: str
-    repair: bool = False
-    """Counts against the hourly limit of repairs."""
+    repairs: tuple[float, ...] | None = None
+    """If it is a repair: when the PTR was repaired within the last hour, with this one."""
     before: float = field(default=NO_LIMIT, compare=False)
     """Loop time at which the authorities' answers are too old: not sent from then on (S1)."""
+
+    @property
+    def repair(self) -> bool:
+        """Does it count against the hourly limit of repairs?"""
+        return self.repairs is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -265,9 +265,9 @@ LIVENESS = (
         "E7",
         "A PTR that a third party changed is not repaired",
         "reconcile/rules/ptr.py",
-        "    if (contested := ptr_write.too_many_repairs(s, builder, eip)) is not None:\n",
-        "    if ptr_write.is_repair(s, eip):\n        return bad(reasons.PTR_CONTESTED, hostname)\n"
-        "    if (contested := ptr_write.too_many_repairs(s, builder, eip)) is not None:\n",
+        "    if (contested := ptr_repair_limit.too_many_repairs(s, builder, eip)) is not None:\n",
+        "    if ptr_repair_limit.is_repair(s, eip):\n        return bad(reasons.PTR_CONTESTED, hostname)\n"
+        "    if (contested := ptr_repair_limit.too_many_repairs(s, builder, eip)) is not None:\n",
         runs=(Run("drift"),),
     ),
     Mutant(

@@ -10,7 +10,7 @@ SAFETY = (
         "ptr-before-proof",
         "S1",
         "The PTR is set as soon as Route 53 took the change",
-        "reconcile/rules/ptr_write.py",
+        "reconcile/rules/ptr_gate.py",
         "    if record.verified:\n",
         "    if record.complete or record.mine:\n",
         tests=(

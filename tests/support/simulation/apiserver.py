@@ -377,7 +377,11 @@ class ApiServer:
         if not after:
             body["metadata"].pop("finalizers", None)
         if any(QUALIFIED.fullmatch(name) is None for name in after):
-            cause = {"field": "metadata.finalizers", "reason": "FieldValueInvalid", "message": "not qualified"}
+            cause = {
+                "field": "metadata.finalizers",
+                "reason": "FieldValueInvalid",
+                "message": "not qualified",
+            }
             raise ApiError(422, "Invalid", "metadata.finalizers: Invalid value", (cause,))
         if "deletionTimestamp" in body["metadata"] and set(after) - set(before):
             cause = {

@@ -4,27 +4,29 @@
 the guarantees that it keeps (``docs/guarantees.md``). The rules are pure: they read an :class:`Observed` and add to a
 :class:`PlanBuilder`; they never write, wait, log or read a clock.
 
-===================  ==================================================================================
-``policy``           what policies allow; ``shrink_only``: what remains possible for what they refuse
-``targets``          selectors → Elastic IPs
-``loss``             lost addresses, mass loss
-``zones``            the hosted zone of the A record; ``delegation``: to which zone the parent delegates
-``claims``           who may write for a hostname and an address
-``adoption``         what that was there before may be adopted, and whose a PTR is
-``a_record``         the A record under Managed; ``observed_record``: under Observed
-``record_changes``   change batches; ``ownership_check``: is an ownership record genuine?
-``confirmations``    how many readings in a row it takes until an answer counts
-``propagation``      every authoritative server returns the A record
-``ptr``              the PTR of each address; ``ptr_write``: may a PTR be written now?
-``leaving``          may an address leave its record, or a hostname its PTR, now?
-``retire``           former hostnames, zones and addresses; ``unseen``: what cannot be read
-``resolution``       what public resolvers return
-``deletion``         the cleanup of a deleted object, and ``Retain``
-``finalizer``        when the finalizer is added and removed
-``suspend``          what ``suspend`` holds back
-``status_fields``    what the status shows besides the conditions
-``advisories``       advice about mail delivery, on which no condition depends
-===================  ==================================================================================
+=====================  ==================================================================================
+``policy``             what policies allow; ``shrink_only``: what remains possible for what they refuse
+``targets``            selectors → Elastic IPs
+``loss``               lost addresses, mass loss
+``zones``              the hosted zone of the A record; ``delegation``: to which zone the parent delegates
+``claims``             who may write for a hostname and an address
+``adoption``           what that was there before may be adopted, and whose a PTR is
+``a_record``           the A record under Managed; ``observed_record``: under Observed
+``record_changes``     change batches; ``ownership_check``: is an ownership record genuine?
+``confirmations``      how many readings in a row it takes until an answer counts
+``propagation``        every authoritative server returns the A record
+``ptr``                the PTR of each address; ``ptr_write``: what delays a PTR write
+``ptr_gate``           a PTR is set only after all authoritative servers agree
+``ptr_repair_limit``   the hourly limit of PTR repairs
+``leaving``            may an address leave its record, or a hostname its PTR, now?
+``retire``             former hostnames, zones and addresses; ``unseen``: what cannot be read
+``resolution``         what public resolvers return
+``deletion``           the cleanup of a deleted object, and ``Retain``
+``finalizer``          when the finalizer is added and removed
+``suspend``            what ``suspend`` holds back
+``status_fields``      what the status shows besides the conditions
+``advisories``         advice about mail delivery, on which no condition depends
+=====================  ==================================================================================
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The PTR of each Elastic IP: set to the hostname once the A record is verified, and again if somebody changes it (E7).
 
-Whether a write may be sent now is decided in ``ptr_write.py`` (S1). Whose a PTR is, is recorded before it is written
-(S2).
+The gate (S1), the repair limit and what else delays a write are in ``ptr_gate.py``, ``ptr_repair_limit.py`` and
+``ptr_write.py``. Whose a PTR is, is recorded before it is written (S2).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mailegress.reconcile.result import (
     good,
     unknown,
 )
-from mailegress.reconcile.rules import ptr_write, suspend
+from mailegress.reconcile.rules import ptr_gate, ptr_repair_limit, ptr_write, suspend
 from mailegress.reconcile.rules.a_record import Forward
 from mailegress.reconcile.rules.adoption import left_alone, ptr_problem
 from mailegress.reconcile.rules.claims import Claims, Hold
@@ -124,9 +124,8 @@ def _judge(observed: Observed, builder: PlanBuilder, claims: Claims, forward: Fo
             return unknown(reasons.PROGRESSING, f"Reading the PTR of {eip.public_ip}.", soft=True)
         return good(reasons.PTR_IN_SYNC, f"{eip.public_ip} has the PTR {hostname}.")
     write = observed.views.ptr_writes.state(eip.region, eip.allocation_id)
-    justified = joined and (forward.verified or forward.finding.ok or forward.finding.soft)
-    if write is not None and write.busy and not justified:
-        # What justified it does not hold any more; if it was not sent yet, it is not.
+    if write is not None and write.busy and not ptr_gate.still_allowed(forward, eip.public_ip):
+        # What allowed it does not hold any more; if it was not sent yet, it is not.
         builder.taken_back.append((eip.region, eip.allocation_id))
     sent = _under_way(write, hostname, eip)
     if (waiting := ptr_write.unsettled_write(observed, builder, eip, sent, READING)) is not None:
@@ -163,17 +162,17 @@ def _set(observed: Observed, builder: PlanBuilder, forward: Forward, eip: Eip) -
         pause = max(s.settings.ptr_refused_seconds, float(forward.ttl or 0)) if rejected else None
         if ptr_write.backing_off(s, builder, eip, pause):
             return _refused(write.fault, hostname, eip)
-    if (contested := ptr_write.too_many_repairs(s, builder, eip)) is not None:
+    if (contested := ptr_repair_limit.too_many_repairs(s, builder, eip)) is not None:
         return contested
-    before = ptr_write.gate(s, builder, forward)
+    before = ptr_gate.open_until(s, builder, forward)
     if before is None:
         return bad(
             reasons.WAITING_FOR_FORWARD,
             f"The PTR of {eip.public_ip} is set once every authoritative name server returns it as an address of "
             f"{hostname}.",
         )
-    repair = ptr_write.is_repair(s, eip)
-    builder.act(SetPtr(eip.region, eip.allocation_id, eip.public_ip, hostname, repair, before))
+    repairs = ptr_repair_limit.times_after(s, eip) if ptr_repair_limit.is_repair(s, eip) else None
+    builder.act(SetPtr(eip.region, eip.allocation_id, eip.public_ip, hostname, repairs, before))
     would = f"set the PTR of {eip.public_ip} from {eip.ptr.name or 'none'} to {hostname}"
     if (suspended := suspend.instead(s, would)) is not None:
         return suspended

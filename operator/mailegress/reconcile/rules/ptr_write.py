@@ -4,10 +4,10 @@
    the PTR is read first (S10).
 2. :func:`unsettled_change`: not while AWS is still changing the PTR.
 3. :func:`update_failed`, :func:`backing_off`: not so soon after AWS refused a write or reported that it failed (S11).
-4. To set: :func:`too_many_repairs`, the hourly limit of repairs, which ``reconcile/ptr_repairs.py`` counts.
-5. To set: :func:`gate`. Every authoritative server has returned the address within the last ``gate_seconds`` (S1).
-   To reset: the PTR itself was read within them (``leaving.read_lately``), because a reset removes whatever is there
-   (S2).
+4. To set: the hourly limit of repairs (``ptr_repair_limit.py``), and then the gate, which opens when every
+   authoritative server agrees (``ptr_gate.py``).
+5. To reset: the PTR itself was read within the last ``gate_seconds`` (``leaving.read_lately``), because a reset removes
+   whatever is there (S2).
 
 The write carries the time at which its reading is too old. One that waits longer is not sent. Which PTRs are wanted,
 and when an old one may go, is decided in ``ptr.py``, ``retire.py`` and ``deletion.py``.
@@ -23,14 +23,12 @@ from mailegress.model.facts import ErrorKind
 from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import (
     Finding,
-    NeedAuthorities,
     NeedPtr,
     ResetPtr,
     bad,
     from_fault,
     under_way,
 )
-from mailegress.reconcile.rules.a_record import Forward
 from mailegress.reconcile.rules.leaving import read_lately
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
 
@@ -87,47 +85,6 @@ def backing_off(observed: Observed, builder: PlanBuilder, eip: Eip, pause: float
     if rest:
         builder.later(rest)
     return bool(rest)
-
-
-def is_repair(observed: Observed, eip: Eip) -> bool:
-    """It showed the hostname before and does not any more: a third party changed it."""
-    recorded = observed.recorded_for(eip.allocation_id)
-    memory = observed.memory
-    return (
-        eip.allocation_id in memory.ptrs.repairs
-        or (eip.allocation_id, observed.obj.spec.hostname) in memory.ptrs.matched_since_edit
-        or (
-            recorded is not None
-            and recorded.ptr_origin is not None
-            and recorded.ptr == observed.obj.spec.hostname
-            and observed.obj.status.hostname == observed.obj.spec.hostname
-        )
-    )
-
-
-def too_many_repairs(observed: Observed, builder: PlanBuilder, eip: Eip) -> Finding | None:
-    """Is the write a repair, and were so many made within an hour that no other is made yet?"""
-    repairs, now = observed.memory.ptrs.repairs, observed.now
-    pause = repairs.pause(eip.allocation_id, now, observed.settings.heals_per_hour)
-    if not pause or not is_repair(observed, eip):
-        return None
-    builder.later(pause)
-    return bad(
-        reasons.PTR_CONTESTED,
-        f"The PTR of {eip.public_ip} was changed to {eip.ptr.name or 'none'} again; the operator repaired it "
-        f"{repairs.recent(eip.allocation_id, now)} times within an hour. {reasons.PTR_CONTESTED.remedy}",
-    )
-
-
-def gate(observed: Observed, builder: PlanBuilder, record: Forward) -> float | None:
-    """Until when a PTR may be set on what the authoritative servers returned (S1). None: not now."""
-    heard = observed.views.dns.authorities(observed.obj.spec.hostname)
-    if record.verified:
-        return heard.at + observed.settings.gate_seconds
-    stale = observed.now - observed.settings.gate_seconds
-    if record.complete and max(heard.at, heard.tried_at) < stale:
-        builder.need(NeedAuthorities(observed.obj.spec.hostname, stale))
-    return None
 
 
 @dataclass(frozen=True, slots=True)
