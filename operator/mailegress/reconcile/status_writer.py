@@ -19,6 +19,7 @@ from mailegress.api.reasons import ALL_REASONS
 from mailegress.api.status import Condition, Status
 from mailegress.api.types import MailEgress, parse_meta
 from mailegress.reconcile import summarise
+from mailegress.reconcile.confirmations import TRANSITIONAL
 from mailegress.reconcile.memory import ApiWrites, Memory
 from mailegress.reconcile.ports import Burst, Kube, KubeError, ObjectStore
 from mailegress.reconcile.result import Plan
@@ -197,7 +198,7 @@ class StatusWriter:
         for condition in sorted(status.conditions, key=lambda c: c.type == READY):
             if not _needs_event(condition, obj.status.condition(condition.type)):
                 continue
-            warning = condition.status != TRUE and condition.reason not in summarise.TRANSITIONAL
+            warning = condition.status != TRUE and condition.reason not in TRANSITIONAL
             await self._kube.emit(
                 body, warning=warning, reason=condition.reason, message=condition.message, action="Reconcile"
             )

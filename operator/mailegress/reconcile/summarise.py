@@ -8,9 +8,7 @@ carries the generation that was observed, and the status carries the same one (S
 for any other reason when nothing moved for ``stalled_after_seconds`` (30 minutes by default), where "moved" is a change
 of ``progress_key``. A restart does not reset it: Stalled stays while generation and reason stay (``_stalled``).
 
-**When a condition drops**: a finding that is not enough to change it is ``soft``, and ``_standing`` then keeps the
-condition of this generation (E3, S7). How many readings in a row are enough (three by default) is decided in
-``rules/confirmations.py``.
+**When a condition drops** is decided in ``confirmations.py``: after three readings in a row by default (E3, S7).
 """
 
 from __future__ import annotations
@@ -33,25 +31,12 @@ from mailegress.api.conditions import (
 from mailegress.api.reasons import ALL_REASONS
 from mailegress.api.status import Condition, PtrOrigin, Status
 from mailegress.api.types import MailEgress
+from mailegress.reconcile.confirmations import TRANSITIONAL, kept_condition
 from mailegress.reconcile.memory import Memory
 from mailegress.reconcile.result import AddFinalizer, ChangeRecords, Finding, Plan, bad
 
 DEPENDENCE = (ACCEPTED, FORWARD_READY, REVERSE_READY, RESOLVED)
 """Ready carries the first blocker in this order."""
-
-TRANSITIONAL = frozenset(
-    r.name
-    for r in (
-        reasons.PENDING,
-        reasons.PROGRESSING,
-        reasons.CHANGE_PENDING,
-        reasons.PTR_PENDING,
-        reasons.WAITING_FOR_FORWARD,
-        reasons.SUSPENDED,
-        reasons.DELETING,
-    )
-)
-"""Reasons of a moment: a question without an answer does not keep them."""
 
 
 def verdicts(obj: MailEgress, plan: Plan) -> dict[str, Finding]:
@@ -60,28 +45,10 @@ def verdicts(obj: MailEgress, plan: Plan) -> dict[str, Finding]:
     held = False
     for kind in DEPENDENCE:
         finding = plan.findings[kind]
-        kept = _standing(obj, kind, finding)
+        kept = kept_condition(obj, kind, finding)
         held = held or kept is not None
         found[kind] = kept or finding
     return {READY: _ready(obj, plan, found, held), **found}
-
-
-def _standing(obj: MailEgress, kind: str, finding: Finding) -> Finding | None:
-    """What this generation's condition said, if the new finding is no answer to it."""
-    if not finding.soft:
-        return None
-    previous = obj.status.condition(kind)
-    if previous is None or previous.observed_generation != obj.meta.generation:
-        return None
-    if obj.status.observed_generation != obj.meta.generation or obj.status.hostname != obj.spec.hostname:
-        return None
-    if previous.reason not in ALL_REASONS:
-        return None
-    # A reading that is merely under way flips nothing, or every restart would flap what waits for something.
-    under_way = previous.status == FALSE and finding.reason == reasons.PROGRESSING.name
-    if previous.reason in TRANSITIONAL and not under_way:
-        return None
-    return Finding(previous.status, previous.reason, previous.message)
 
 
 def _ready(obj: MailEgress, plan: Plan, found: dict[str, Finding], held: bool) -> Finding:

@@ -391,7 +391,7 @@ SAFETY = (
         "one-lucky-reading",
         "S7",
         "One right answer among wrong ones makes an object Ready",
-        "reconcile/rules/confirmations.py",
+        "reconcile/confirmations.py",
         "    enough = 2 * confirmations if alternates else confirmations if doubtful else least\n",
         "    enough = 1\n",
         tests=(

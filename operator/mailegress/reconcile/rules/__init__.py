@@ -13,7 +13,6 @@ the guarantees that it keeps (``docs/guarantees.md``). The rules are pure: they 
 ``adoption``           what that was there before may be adopted, and whose a PTR is
 ``a_record``           the A record under Managed; ``observed_record``: under Observed
 ``record_changes``     change batches; ``ownership_check``: is an ownership record genuine?
-``confirmations``      how many readings in a row it takes until an answer counts
 ``propagation``        every authoritative server returns the A record
 ``ptr``                the PTR of each address; ``ptr_write``: what delays a PTR write
 ``ptr_gate``           a PTR is set only after all authoritative servers agree
@@ -37,13 +36,13 @@ from typing import Any
 from mailegress.api import reasons
 from mailegress.api.conditions import ACCEPTED, FORWARD_READY, RESOLVED, REVERSE_READY
 from mailegress.model.facts import Fact
+from mailegress.reconcile import confirmations
 from mailegress.reconcile.claim_index import Standing
 from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import Finding, Plan, bad, good, unknown
 from mailegress.reconcile.rules import (
     a_record,
     advisories,
-    confirmations,
     deletion,
     finalizer,
     observed_record,

@@ -14,6 +14,7 @@ from mailegress.api.conditions import FORWARD_READY, READY
 from mailegress.model.dns import AuthorityReport
 from mailegress.model.facts import Fact
 from mailegress.reconcile import dns_checks
+from mailegress.reconcile.confirmations import lasting, trend_of
 from mailegress.reconcile.dns_checks import Seen, Verdict
 from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import (
@@ -26,7 +27,6 @@ from mailegress.reconcile.result import (
     unknown,
 )
 from mailegress.reconcile.rules import delegation
-from mailegress.reconcile.rules.confirmations import lasting, trend_of
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
 
 QUESTION = "authorities"

@@ -12,6 +12,7 @@ from mailegress.api import reasons
 from mailegress.model.aws import Eip
 from mailegress.model.facts import Fault, WriteState
 from mailegress.reconcile import dns_checks
+from mailegress.reconcile.confirmations import lasting
 from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import (
     Finding,
@@ -27,7 +28,6 @@ from mailegress.reconcile.rules import ptr_gate, ptr_repair_limit, ptr_write, su
 from mailegress.reconcile.rules.a_record import Forward
 from mailegress.reconcile.rules.adoption import left_alone, ptr_problem
 from mailegress.reconcile.rules.claims import Claims, Hold
-from mailegress.reconcile.rules.confirmations import lasting
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
 from mailegress.reconcile.rules.targets import Targets
 

@@ -12,11 +12,11 @@ from mailegress.api.reasons import Reason
 from mailegress.model.dns import AnswerKind, ResolverReport
 from mailegress.model.facts import Fact
 from mailegress.reconcile import dns_checks
+from mailegress.reconcile.confirmations import lasting, trend_of
 from mailegress.reconcile.dns_checks import Differs, PublicVerdict, Seen
 from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import Finding, NeedPublic, Notice, bad, good, unknown
 from mailegress.reconcile.rules.a_record import Forward
-from mailegress.reconcile.rules.confirmations import lasting, trend_of
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
 from mailegress.reconcile.rules.ptr import Reverse
 

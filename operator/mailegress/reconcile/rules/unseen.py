@@ -16,10 +16,10 @@ from mailegress.api.status import AddressStatus, FormerRecord, PtrOrigin, ZoneSt
 from mailegress.model import ownership
 from mailegress.model.aws import Absence, NameView, Zone, ZoneLook
 from mailegress.model.facts import Fact
+from mailegress.reconcile.confirmations import lasting
 from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import Finding, NeedRegion, NeedZoneLook, NeedZones, bad, from_fault, unknown
 from mailegress.reconcile.rules import targets
-from mailegress.reconcile.rules.confirmations import lasting
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
 
 

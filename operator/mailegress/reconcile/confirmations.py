@@ -1,8 +1,8 @@
-"""How many readings in a row it takes until an answer counts: ``--confirmations``, by default three.
+"""Three readings in a row before a condition drops (``--confirmations``), and before a doubtful answer counts. Pure.
 
 1. A reading that fails, or that contradicts a condition which is True, does not end the condition before as many of
    them were made in a row (:func:`lasting`); twice as many if only one authoritative server contradicts it. Until then
-   its finding is soft, and ``summarise.py`` keeps the condition.
+   its finding is soft, and :func:`kept_condition` keeps the condition of this generation (E3, S7).
 2. The wanted answer after others counts when it is given as often in a row, and twice as often if the answers alternate
    (:func:`trend_of`).
 3. A list of AWS that cannot be read ends the conditions that rest on it after as many failures in a row
@@ -16,14 +16,50 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from mailegress.api import reasons
+from mailegress.api.conditions import FALSE
+from mailegress.api.reasons import ALL_REASONS
+from mailegress.api.types import MailEgress
 from mailegress.model.facts import Fact
 from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import Finding, from_fault
+
+TRANSITIONAL = frozenset(
+    r.name
+    for r in (
+        reasons.PENDING,
+        reasons.PROGRESSING,
+        reasons.CHANGE_PENDING,
+        reasons.PTR_PENDING,
+        reasons.WAITING_FOR_FORWARD,
+        reasons.SUSPENDED,
+        reasons.DELETING,
+    )
+)
+"""Reasons of a moment: a question without an answer does not keep them."""
 
 
 def lasting(observed: Observed, readings: int, *, times: int = 1) -> bool:
     """Were so many readings in a row made, all of them failed or with an unwanted answer, that it counts?"""
     return readings >= times * observed.settings.confirmations
+
+
+def kept_condition(obj: MailEgress, kind: str, finding: Finding) -> Finding | None:
+    """The condition of this generation as it stands, if ``finding`` is not enough to change it."""
+    if not finding.soft:
+        return None
+    previous = obj.status.condition(kind)
+    if previous is None or previous.observed_generation != obj.meta.generation:
+        return None
+    if obj.status.observed_generation != obj.meta.generation or obj.status.hostname != obj.spec.hostname:
+        return None
+    if previous.reason not in ALL_REASONS:
+        return None
+    # A reading that is merely under way flips nothing, or every restart would flap what waits for something.
+    under_way = previous.status == FALSE and finding.reason == reasons.PROGRESSING.name
+    if previous.reason in TRANSITIONAL and not under_way:
+        return None
+    return Finding(previous.status, previous.reason, previous.message)
 
 
 def outage(observed: Observed, facts: Iterable[Fact[Any]]) -> Finding | None:
