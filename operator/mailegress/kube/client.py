@@ -33,7 +33,7 @@ import aiohttp
 from mailegress.api.names import API_VERSION, GROUP, KIND, PLURAL, VERSION
 from mailegress.api.text import clean_text
 from mailegress.kube.credentials import CredentialsError
-from mailegress.kube.events import Recent, event_body
+from mailegress.kube.event_body import Recent, event_body
 from mailegress.kube.pages import PLAIN, Trim, read_list, slim_object
 from mailegress.kube.transport import LastContact, Response, Transport
 from mailegress.reconcile.ports import KubeConflict, KubeError, KubeGone

@@ -18,6 +18,7 @@ from mailegress.api.status import Status
 from mailegress.api.types import MailEgress, parse_object, parse_remains
 from mailegress.api.validation import InvalidObject
 from mailegress.reconcile import rules, summarise
+from mailegress.reconcile.emit_events import EventEmitter
 from mailegress.reconcile.executor import Executor
 from mailegress.reconcile.memory import Memory
 from mailegress.reconcile.observe import Observed
@@ -70,8 +71,9 @@ class Reconciler:
         self.policy_counts = PolicyCounts()
         """What policies allow and refuse, for the gauges and for their own status."""
         self._executor = Executor(ports.requests, ports.writers, kube, objects, wake)
+        self._events = EventEmitter(kube)
         self._status = StatusWriter(
-            kube, objects, burst, settings, metrics, self.condition_counts, clock=clock
+            kube, self._events, objects, burst, settings, metrics, self.condition_counts, clock=clock
         )
 
     # ------------------------------------------------ what others ask
@@ -141,7 +143,7 @@ class Reconciler:
             return None
         if isinstance(plan.action, RemoveFinalizer):
             # No status: the object disappears. Its Events need it, so they come first (S8).
-            await self._status.send_notices(body, plan)
+            await self._events.emit_notices(body, plan)
             await self._executor.act(key, obj, plan, memory)
             return None
         status, stalled_in = self._summarise(obj, plan, memory, now)

@@ -1,4 +1,4 @@
-"""Writes the status of one object, and the Events that belong to it.
+"""Writes the status of one object. Its Events follow it (``emit_events.py``).
 
 The reconciler hands over the status that was computed and decides from the answer how the reconcile goes on. Here it is
 decided whether the status is written now, held back because its reader would not miss it, or delayed because another
@@ -12,14 +12,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mailegress.api import reasons
-from mailegress.api.advisories import Severity
-from mailegress.api.conditions import ACCEPTED, READY, RECONCILING, STALLED, TRUE, UNKNOWN
-from mailegress.api.reasons import ALL_REASONS
+from mailegress.api.conditions import READY, TRUE
 from mailegress.api.status import Condition, Status
 from mailegress.api.types import MailEgress, parse_meta
 from mailegress.reconcile import summarise
-from mailegress.reconcile.confirmations import TRANSITIONAL
+from mailegress.reconcile.emit_events import EventEmitter, same
 from mailegress.reconcile.memory import ApiWrites, Memory
 from mailegress.reconcile.ports import Burst, Kube, KubeError, ObjectStore
 from mailegress.reconcile.result import Plan
@@ -47,11 +44,12 @@ class Written:
 
 
 class StatusWriter:
-    """Writes statuses and Events. It keeps no state of its own: what it must remember is in ``memory.api``."""
+    """Writes statuses. It keeps no state of its own: what it must remember is in ``memory.api``."""
 
     def __init__(
         self,
         kube: Kube,
+        events: EventEmitter,
         objects: ObjectStore,
         burst: Burst,
         settings: ReconcileSettings,
@@ -61,6 +59,7 @@ class StatusWriter:
         clock: Callable[[], float],
     ) -> None:
         self._kube = kube
+        self._events = events
         self._objects = objects
         self._burst = burst
         self._settings = settings
@@ -89,9 +88,7 @@ class StatusWriter:
         api.last_written_status = stored.get("status")
         self._objects.seen(stored)
         self._log(memory.key, obj, status)
-        await self._send_transitions(body, obj, status)
-        await self._send_advisories(body, obj, status)
-        await self.send_notices(body, plan)
+        await self._events.emit_all(body, obj, status, plan)
         # The next write must name the version that this write made.
         return Written(replace(obj, meta=parse_meta(stored)))
 
@@ -178,7 +175,7 @@ class StatusWriter:
     def _log(self, key: str, obj: MailEgress, status: Status) -> None:
         """Log a change of Ready."""
         ready, before = status.condition(READY), obj.status.condition(READY)
-        if ready is None or _same(before, ready):
+        if ready is None or same(before, ready):
             return
         decision(
             logger,
@@ -191,60 +188,8 @@ class StatusWriter:
         if before is not None and _lost(before, ready, obj):
             self._metrics.ready_lost(ready.reason)
 
-    # ------------------------------------------------ Events
-
-    async def _send_transitions(self, body: Mapping[str, Any], obj: MailEgress, status: Status) -> None:
-        """One Event per condition that changed; its reason is the condition's. Ready comes last."""
-        for condition in sorted(status.conditions, key=lambda c: c.type == READY):
-            if not _needs_event(condition, obj.status.condition(condition.type)):
-                continue
-            warning = condition.status != TRUE and condition.reason not in TRANSITIONAL
-            await self._kube.emit(
-                body, warning=warning, reason=condition.reason, message=condition.message, action="Reconcile"
-            )
-
-    async def _send_advisories(self, body: Mapping[str, Any], obj: MailEgress, status: Status) -> None:
-        """One Event for each advisory whose code was not in the status before."""
-        known = {advisory.code for advisory in obj.status.advisories}
-        for advisory in status.advisories:
-            if advisory.code in known:
-                continue
-            known.add(advisory.code)
-            warning = advisory.severity is Severity.WARNING
-            await self._kube.emit(
-                body, warning=warning, reason=advisory.code, message=advisory.message, action="Reconcile"
-            )
-
-    async def send_notices(self, body: Mapping[str, Any], plan: Plan) -> None:
-        """The Events of the plan that no condition carries."""
-        for notice in plan.notices:
-            await self._kube.emit(
-                body, warning=notice.warning, reason=notice.reason, message=notice.message, action="Reconcile"
-            )
-
-
-def _same(before: Condition | None, condition: Condition) -> bool:
-    return before is not None and (before.status, before.reason) == (condition.status, condition.reason)
-
 
 def _lost(before: Condition, ready: Condition, obj: MailEgress) -> bool:
     """Did Ready drop although nobody edited or deleted the object?"""
     unedited = before.observed_generation == obj.meta.generation and obj.meta.deletion_timestamp is None
     return unedited and before.status == TRUE and ready.status != TRUE
-
-
-def _needs_event(condition: Condition, before: Condition | None) -> bool:
-    """Ready: when status or reason changed, unless it is only on its way. The others: when they become True."""
-    if condition.type == READY:
-        if _same(before, condition):
-            return False
-        return condition.status == TRUE or (
-            condition.reason in ALL_REASONS
-            and condition.reason not in (reasons.PENDING.name, reasons.PROGRESSING.name)
-        )
-    if condition.type in (RECONCILING, STALLED) or condition.status != TRUE:
-        return False
-    if before is None:
-        return True
-    # A new process confirms Accepted for every object: no news.
-    return before.status != TRUE and (before.status != UNKNOWN or condition.type != ACCEPTED)
