@@ -1,20 +1,7 @@
 """Our own requests to the API server: lists, finalizers, status, Events, the owner ID. No cache, no magic.
 
-What this module and :mod:`mailegress.kube.lease` ask of RBAC (kopf's watch included; discovery is open to
-every authenticated identity):
-
-====================  ==========================  ====================  =============================
-API group             resource                    verbs                 for
-====================  ==========================  ====================  =============================
-mailegress.io         mailegresses                list, watch, patch    lists, the watch, our finalizer
-mailegress.io         mailegresses/status         update                the status, replaced whole
-events.k8s.io         events                      create                Events on transitions
-(core)                namespaces `kube-system`    get                   the default owner ID
-coordination.k8s.io   leases, own namespace       get, create, update   ``--leader-elect``
-mailegress.io         mailegresspolicies          list, watch           ``--policy`` other than Off, as the next two
-mailegress.io         mailegresspolicies/status   patch                 how many objects each policy allows and refuses
-(core)                namespaces                  list, watch           their labels; only metadata is read
-====================  ==========================  ====================  =============================
+Which RBAC verb each request needs, and what for, is written at each rule of ``deploy/base/rbac.yaml`` and
+``deploy/components/policy/rbac.yaml``.
 """
 
 from __future__ import annotations

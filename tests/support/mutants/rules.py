@@ -112,6 +112,15 @@ RULES = (
         runs=(Run("sixteen"),),
     ),
     Mutant(
+        "repairs-without-limit",
+        "S11",
+        "A PTR that another writer keeps changing is repaired without end",
+        "reconcile/rules/ptr_repair_limit.py",
+        "    if len(recent) < observed.settings.heals_per_hour or not is_repair(observed, eip):\n",
+        "    if len(recent) < 1000 or not is_repair(observed, eip):\n",
+        tests=("tests/reconcile/test_plan_change.py::test_a_joined_address_is_healed_and_then_contested",),
+    ),
+    Mutant(
         "constant-back-off",
         "S11",
         "A refused write is repeated every five seconds for as long as it is refused",
