@@ -18,7 +18,7 @@ from mailegress.api.status import (
     Condition,
     FormerRecord,
     ForwardStatus,
-    PtrOrigin,
+    Origin,
     Status,
     ZoneStatus,
     format_time,
@@ -57,7 +57,7 @@ entries = st.builds(
     maybe,
     maybe,
     maybe,
-    st.none() | st.sampled_from(PtrOrigin),
+    st.none() | st.sampled_from(Origin),
     maybe,
     maybe,
 )
@@ -178,7 +178,7 @@ def test_empty_fields_are_left_out() -> None:
         ({"addresses": [7, {}, {"ptrOrigin": "Stolen"}]}, Status()),
         (
             {"addresses": [{"selector": "s", "ptrOrigin": "Adopted", "ptr": 3}]},
-            Status(addresses=(AddressStatus("s", ptr_origin=PtrOrigin.ADOPTED),)),
+            Status(addresses=(AddressStatus("s", ptr_origin=Origin.ADOPTED),)),
         ),
         ({"conditions": {"type": "Ready"}}, Status()),
         (

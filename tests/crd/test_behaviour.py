@@ -13,7 +13,7 @@ from mailegress.api.status import (
     Advisory,
     Condition,
     ForwardStatus,
-    PtrOrigin,
+    Origin,
     Status,
     ZoneStatus,
     initial_status,
@@ -115,7 +115,7 @@ def test_a_ready_object_shows_its_values_in_columns(api: ControlPlane, namespace
                 region="eu-west-1",
                 attached_to="nat-0123456789abcdef0",
                 ptr="mta.example.com",
-                ptr_origin=PtrOrigin.MANAGED,
+                ptr_origin=Origin.MANAGED,
                 iprev="pass",
                 reason="PTRInSync",
             ),
@@ -151,7 +151,7 @@ def test_a_status_full_of_hostile_text_can_be_stored(api: ControlPlane, namespac
     """One over-long string rejects a whole status: what the model writes fits, whatever AWS or DNS says."""
     api.apply_text(MANIFEST, namespace=namespace)
     hostile = "\x1b[31m\u202e\ud800\x00é\n" * 20_000
-    entry = AddressStatus(*[hostile] * 7, PtrOrigin.ADOPTED, hostile, hostile)
+    entry = AddressStatus(*[hostile] * 7, Origin.ADOPTED, hostile, hostile)
     conditions = [Condition(f"T{n}{hostile}", hostile, hostile, hostile, 2**70, hostile) for n in range(20)]
     full = Status(
         observed_generation=2**70,

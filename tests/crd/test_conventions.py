@@ -137,7 +137,7 @@ def test_only_our_own_words_are_enumerated_in_status(path: str, schema: Schema) 
     if path.startswith(("status", "policy.status")):
         assert "pattern" not in schema
         assert "x-kubernetes-validations" not in schema
-        ours = {"status.addresses[].ptrOrigin", "status.conditions[].status"}
+        ours = {"status.addresses[].ptrOrigin", "status.forward.origin", "status.conditions[].status"}
         assert ("enum" in schema) == (path in ours)
 
 
@@ -322,6 +322,7 @@ BOUNDS = {
     "status.addresses[].ptr": limits.STATUS_NAME_LENGTH,
     "status.addresses[].ptrUpdate": limits.STATUS_NAME_LENGTH,
     "status.addresses[].ptrOrigin": limits.WORD_LENGTH,
+    "status.forward.origin": limits.WORD_LENGTH,
     "status.addresses[].iprev": limits.WORD_LENGTH,
     "status.addresses[].reason": limits.REASON_LENGTH,
     "status.lastHandledReconcileAt": limits.RECONCILE_REQUEST_LENGTH,

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from mailegress.api.conditions import FORWARD_READY
+from mailegress.api.status import Origin
 from mailegress.api.types import MailEgress, parse_object
+from mailegress.model import ownership
 from mailegress.model.aws import Eip
 from mailegress.model.facts import Fact
-from mailegress.reconcile.result import ResetPtr
+from mailegress.reconcile.result import ChangeRecords, ResetPtr
 from tests.support.planner import UID, PlannerHarness, body, mine, verdict
 
 HOST = "mta.example.com"
@@ -55,3 +57,24 @@ def test_a_missing_or_leaving_address_is_reported_before_the_servers_are_read(
     assert after is not None
     assert after.status == "False"
     assert isinstance(plan.action, ResetPtr) is (reason == "Progressing")
+
+
+@pytest.mark.parametrize("adopted", [False, True])
+def test_an_ownership_record_that_was_deleted_is_restored_as_it_was(adopted: bool) -> None:
+    harness = PlannerHarness()
+    eip = harness.eip(1, HOST)
+    harness.records.put(HOST, [eip.public_ip], mine(adopted=adopted))
+    harness.publish(HOST)
+    me = harness.take(parse_object(body(HOST, [{"publicIP": eip.public_ip}])))
+    for _ in range(4):
+        me = harness.written(me, harness.plan(me))
+    assert me.status.forward is not None
+    assert me.status.forward.origin is (Origin.ADOPTED if adopted else Origin.MANAGED)
+    harness.memories.pop(UID)
+    harness.records.put(HOST, [eip.public_ip])
+    plan = harness.plan(me)
+    assert isinstance(plan.action, ChangeRecords)
+    assert plan.action.why == "restore the ownership record"
+    (created,) = plan.action.changes
+    assert ownership.parse(created.record_set.values) == mine(adopted=adopted)
+    assert harness.written(me, plan).status.forward == me.status.forward

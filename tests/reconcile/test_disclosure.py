@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from mailegress.api.conditions import ACCEPTED, FORWARD_READY
-from mailegress.api.status import AddressStatus, PtrOrigin
+from mailegress.api.status import AddressStatus, Origin
 from mailegress.api.types import MailEgress, parse_object
 from mailegress.model.aws import Eip, NatAddress, NatGateway, Zone
 from tests.support.planner import ACCOUNT, OTHER_UID, ZONE, PlannerHarness, body, mine, obj, verdict
@@ -88,13 +88,13 @@ def test_what_the_object_wrote_down_as_its_own_stays_for_the_clean_up() -> None:
     eip = victim(harness)
     own = AddressStatus(
         f"allocationID={eip.allocation_id}", eip.public_ip, eip.allocation_id, ACCOUNT, eip.region,
-        ptr=HOST, ptr_origin=PtrOrigin.MANAGED,
+        ptr=HOST, ptr_origin=Origin.MANAGED,
     )  # fmt: skip
     me = obj(HOST, [eip])
     me = replace(me, status=replace(me.status, addresses=(own,)))
     (entry,) = harness.written(me, harness.plan(me)).status.addresses
     assert (entry.allocation_id, entry.account_id, entry.region) == (eip.allocation_id, ACCOUNT, eip.region)
-    assert (entry.ptr_origin, entry.reason) == (PtrOrigin.MANAGED, "AddressConflict")
+    assert (entry.ptr_origin, entry.reason) == (Origin.MANAGED, "AddressConflict")
 
 
 def test_the_holder_sees_everything() -> None:

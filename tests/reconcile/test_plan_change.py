@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mailegress.api.conditions import ACCEPTED, FORWARD_READY, READY, REVERSE_READY
-from mailegress.api.status import PtrOrigin
+from mailegress.api.status import Origin
 from mailegress.api.types import MailEgress, parse_object
 from mailegress.model.aws import Absence, Eip, Ptr, RecordSet, Verb
 from mailegress.model.facts import Fact, WritePhase, WriteState
@@ -207,7 +207,7 @@ def test_whose_a_ptr_is_stays_written_down_while_nothing_is_read() -> None:
     harness.records.put(HOST, [eip.public_ip], mine())
     harness.publish(HOST)
     me = converged(harness, eip)
-    adopted = replace(me.status.addresses[0], ptr_origin=PtrOrigin.ADOPTED)
+    adopted = replace(me.status.addresses[0], ptr_origin=Origin.ADOPTED)
     spec = parse_object(body(HOST, [{"publicIP": eip.public_ip}])).spec
     me = replace(
         me,
@@ -221,18 +221,16 @@ def test_whose_a_ptr_is_stays_written_down_while_nothing_is_read() -> None:
     me = harness.written(me, harness.plan(me))
     harness.book.at = 0.0
     plan = harness.plan(me)
-    assert [(a.allocation_id, a.ptr_origin) for a in plan.addresses] == [
-        (eip.allocation_id, PtrOrigin.ADOPTED)
-    ]
+    assert [(a.allocation_id, a.ptr_origin) for a in plan.addresses] == [(eip.allocation_id, Origin.ADOPTED)]
 
 
 def test_under_our_own_mark_a_ptr_is_ours_also_when_somebody_took_the_record_away() -> None:
     harness = PlannerHarness()
     eip = harness.eip(1, HOST)
     harness.records.put(HOST, (), mine())
-    assert harness.plan(obj(HOST, [eip])).addresses[0].ptr_origin is PtrOrigin.MANAGED
+    assert harness.plan(obj(HOST, [eip])).addresses[0].ptr_origin is Origin.MANAGED
     harness.records.put(HOST, (), mine(adopted=True))
-    assert harness.plan(obj(HOST, [eip])).addresses[0].ptr_origin is PtrOrigin.ADOPTED
+    assert harness.plan(obj(HOST, [eip])).addresses[0].ptr_origin is Origin.ADOPTED
 
 
 def test_the_ptr_of_an_address_that_no_record_tells_of_is_reset_when_its_successor_is_right() -> None:
@@ -248,7 +246,7 @@ def test_the_ptr_of_an_address_that_no_record_tells_of_is_reset_when_its_success
     me = edited(me, (new,))
     plan = harness.plan(me)
     assert [(a.public_ip, a.ptr_origin) for a in plan.addresses if a.ptr_origin] == [
-        (old.public_ip, PtrOrigin.MANAGED)
+        (old.public_ip, Origin.MANAGED)
     ], "it stays written down"
     assert isinstance(plan.action, ChangeRecords), "first the new one"
     me = harness.written(me, plan)

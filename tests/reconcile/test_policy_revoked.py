@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from mailegress.api.status import PtrOrigin
+from mailegress.api.status import Origin
 from mailegress.api.types import MailEgress
 from mailegress.model.aws import Absence
 from mailegress.model.facts import WritePhase, WriteState
@@ -143,7 +143,7 @@ def test_a_write_to_a_revoked_address_that_waits_is_taken_back(harness: PlannerH
 
 def test_the_origin_of_a_ptr_is_recorded_before_it_is_revoked(harness: PlannerHarness) -> None:
     me = revoked(harness, 1)
-    assert me.status.addresses[0].ptr_origin in (PtrOrigin.MANAGED, PtrOrigin.ADOPTED)
+    assert me.status.addresses[0].ptr_origin in (Origin.MANAGED, Origin.ADOPTED)
 
 
 # ---------------------------------------------------------------- Retain

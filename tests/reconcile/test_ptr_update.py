@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailegress.api.status import AddressStatus, PtrOrigin
+from mailegress.api.status import AddressStatus, Origin
 from mailegress.api.types import MailEgress
 from mailegress.model.aws import Eip, Ptr
 from mailegress.model.facts import WritePhase, WriteState
@@ -27,7 +27,7 @@ def stored(eip: Eip, ptr: str | None, update: str | None = None) -> dict[str, ob
         eip.account_id,
         eip.region,
         ptr=ptr,
-        ptr_origin=PtrOrigin.MANAGED,
+        ptr_origin=Origin.MANAGED,
         ptr_update=update,
     ).to_dict()
 
@@ -54,7 +54,7 @@ def test_the_name_is_recorded_before_the_ptr_is_set_and_until_aws_shows_it() -> 
     me = harness.written(me, step)
     found = entry(me, eip)
     assert found is not None
-    assert (found.ptr, found.ptr_update, found.ptr_origin) == (None, HOST, PtrOrigin.MANAGED)
+    assert (found.ptr, found.ptr_update, found.ptr_origin) == (None, HOST, Origin.MANAGED)
     harness.set_ptr(eip, HOST)
     me = harness.written(me, harness.plan(me))
     found = entry(me, eip)
@@ -102,7 +102,7 @@ def test_what_is_still_being_changed_is_not_a_third_partys(shown: Ptr, write: Wr
     me = left(harness, eip, HOST)
     found = entry(harness.written(me, harness.plan(me)), eip)
     assert found is not None
-    assert found.ptr_origin is PtrOrigin.MANAGED
+    assert found.ptr_origin is Origin.MANAGED
 
 
 def test_a_deletion_does_not_reset_what_a_third_party_has_just_set() -> None:

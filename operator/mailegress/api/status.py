@@ -19,8 +19,8 @@ Json = dict[str, object]
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)")
 
 
-class PtrOrigin(StrEnum):
-    """Whether the operator set a PTR (and resets it on deletion) or found it and leaves it."""
+class Origin(StrEnum):
+    """Whether the operator made an A record or a PTR (and removes it on deletion), or found it and leaves it."""
 
     MANAGED = "Managed"
     ADOPTED = "Adopted"
@@ -90,7 +90,7 @@ class AddressStatus:
     region: str | None = None
     attached_to: str | None = None
     ptr: str | None = None
-    ptr_origin: PtrOrigin | None = None
+    ptr_origin: Origin | None = None
     iprev: str | None = None
     reason: str | None = None
     ptr_update: str | None = None
@@ -117,7 +117,6 @@ class AddressStatus:
     def from_dict(cls, value: object) -> "AddressStatus | None":
         """Read a stored entry; None if it is no object or empty."""
         stored = _mapping(value)
-        origin = _string(stored, "ptrOrigin")
         entry = cls(
             selector=_string(stored, "selector") or "",
             public_ip=_string(stored, "publicIP"),
@@ -126,7 +125,7 @@ class AddressStatus:
             region=_string(stored, "region"),
             attached_to=_string(stored, "attachedTo"),
             ptr=_string(stored, "ptr"),
-            ptr_origin=PtrOrigin(origin) if origin in set(PtrOrigin) else None,
+            ptr_origin=_origin(stored, "ptrOrigin"),
             iprev=_string(stored, "iprev"),
             reason=_string(stored, "reason"),
             ptr_update=_string(stored, "ptrUpdate"),
@@ -191,11 +190,14 @@ class FormerRecord:
 
 @dataclass(frozen=True, slots=True)
 class ForwardStatus:
-    """The A record as last read; TTL in seconds. `change_id`: the Route 53 change that is under way."""
+    """The A record as last read; TTL in seconds. `change_id`: the Route 53 change that is under way. `origin`: as its
+    ownership record was last read.
+    """
 
     values: tuple[str, ...] = ()
     ttl_seconds: int | None = None
     change_id: str | None = None
+    origin: Origin | None = None
 
     def to_dict(self) -> Json:
         """Return the stored form, without absent fields."""
@@ -204,6 +206,7 @@ class ForwardStatus:
             {
                 "values": _cut_all(self.values, limits.FORWARD_VALUES),
                 "ttlSeconds": None if ttl is None else max(0, min(ttl, limits.MAX_STATUS_TTL_SECONDS)),
+                "origin": self.origin.value if self.origin else None,
                 "changeID": _cut(self.change_id, limits.IDENTIFIER_LENGTH),
             }
         )
@@ -213,7 +216,12 @@ class ForwardStatus:
         """Read a stored record; None if there is nothing in it."""
         stored = _mapping(value)
         ttl = _integer(stored, "ttlSeconds", -1)
-        forward = cls(_strings(stored, "values"), ttl if ttl >= 0 else None, _string(stored, "changeID"))
+        forward = cls(
+            _strings(stored, "values"),
+            ttl if ttl >= 0 else None,
+            _string(stored, "changeID"),
+            _origin(stored, "origin"),
+        )
         return None if forward == cls() else forward
 
 
@@ -388,6 +396,11 @@ def _mapping(value: object) -> Mapping[str, object]:
 def _list(stored: Mapping[str, object], name: str) -> list[object]:
     value = stored.get(name)
     return value if isinstance(value, list) else []
+
+
+def _origin(value: Mapping[str, object], key: str) -> Origin | None:
+    found = _string(value, key)
+    return Origin(found) if found in set(Origin) else None
 
 
 def _string(stored: Mapping[str, object], name: str) -> str | None:

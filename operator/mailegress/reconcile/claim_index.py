@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from mailegress.api.names import FINALIZER
-from mailegress.api.status import PtrOrigin
+from mailegress.api.status import Origin
 from mailegress.api.types import EipSelector, MailEgress, Management
 from mailegress.model.aws import Eip
 from mailegress.reconcile.tag_selectors import TagSelector, TagSelectors
@@ -176,7 +176,7 @@ class ClaimIndex:
         )
         if leaving and not entitled:
             # Anybody may write the finalizer. Without a right, only a recorded PTR shows that one may be reset.
-            leaving = any(a.ptr_origin is PtrOrigin.MANAGED for a in obj.status.addresses)
+            leaving = any(a.ptr_origin is Origin.MANAGED for a in obj.status.addresses)
         claimant = Claimant(
             uid=obj.meta.uid,
             key=key,

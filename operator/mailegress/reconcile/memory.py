@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mailegress.api.names import FINALIZER
+from mailegress.api.status import Origin, Status
 from mailegress.api.types import MailEgress
 from mailegress.model import ownership
 from mailegress.model.aws import Change, Verb
@@ -234,7 +235,7 @@ class DnsAnswers:
 class OwnershipRecords:
     """The object's ownership records in Route 53. Every place is (zone ID, hostname)."""
 
-    marks: dict[Place, Mark] = field(default_factory=dict)
+    origins: dict[Place, Origin] = field(default_factory=dict)
     """As last read, so that an ownership record that was deleted by others is restored as it was."""
     submitted: frozenset[Place] = EMPTY
     """Handed to the writer; the outcome was not seen yet."""
@@ -243,12 +244,20 @@ class OwnershipRecords:
     owned: frozenset[Place] = EMPTY
     """As of the last reconcile: ownership records of this object in zones that exist."""
 
+    @classmethod
+    def first(cls, status: Status) -> OwnershipRecords:
+        """What the status records of an earlier process's readings."""
+        origin = status.forward.origin if status.forward is not None else None
+        if origin is None or status.zone is None or status.hostname is None:
+            return cls()
+        return cls({(status.zone.id, status.hostname): origin})
+
     def observe(self, uid: str, views: Views) -> None:
         """Take in what the record readings and the writer show."""
         for place in views.records.marked(uid):
             mark = _mark_at(place, views)
             if mark is not None and mark.uid == uid:
-                self.marks[place] = mark
+                self.origins[place] = Origin.ADOPTED if mark.adopted else Origin.MANAGED
         self._observe_writes(views)
         if None in self.written.values():
             accounts = {zone.id: zone.account_id or None for zone in views.zones.get().value or ()}
@@ -274,7 +283,7 @@ class OwnershipRecords:
         if Verb.CREATE in verbs:
             self.submitted |= {place}
         elif Verb.DELETE in verbs:
-            self.marks.pop(place, None)
+            self.origins.pop(place, None)
 
 
 @dataclass(slots=True)
@@ -352,6 +361,7 @@ class Memory:
             complete=FINALIZER not in obj.meta.finalizers,
             edits=Edits(edit_at=now),
             progress=Progress(since=now),
+            ownership=OwnershipRecords.first(obj.status),
         )
 
     @property
@@ -374,7 +384,7 @@ class Memory:
             self._honour_edits(now)
         self.ownership.observe(self.uid, views)
         self.dns.observe(obj.spec.hostname, views)
-        own_names = {hostname for _, hostname in self.ownership.marks}
+        own_names = {hostname for _, hostname in self.ownership.origins}
         self.ptrs.observe(obj.spec.hostname, self.used, own_names, views, now)
         return edited
 

@@ -29,7 +29,7 @@ from mailegress.api.conditions import (
     UNKNOWN,
 )
 from mailegress.api.reasons import ALL_REASONS
-from mailegress.api.status import Condition, PtrOrigin, Status
+from mailegress.api.status import Condition, Origin, Status
 from mailegress.api.types import MailEgress
 from mailegress.reconcile.confirmations import TRANSITIONAL, kept_condition
 from mailegress.reconcile.memory import Memory
@@ -197,7 +197,7 @@ def _only_insync(old: Status, new: Status) -> bool:
     return replace(new, forward=held) == old and replace(held, change_id=None) == new.forward
 
 
-def _origins(status: Status) -> set[tuple[str | None, PtrOrigin]]:
+def _origins(status: Status) -> set[tuple[str | None, Origin]]:
     """Whose the PTRs are: the one thing in a status that is also memory."""
     return {(a.allocation_id, a.ptr_origin) for a in status.addresses if a.ptr_origin is not None}
 

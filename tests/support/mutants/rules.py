@@ -313,4 +313,16 @@ RULES = (
             "test_a_missing_or_leaving_address_is_reported_before_the_servers_are_read",
         ),
     ),
+    Mutant(
+        "restart-forgets-origin",
+        "S5",
+        "After a restart, an A record whose ownership record was deleted counts as adopted and is left behind",
+        "reconcile/memory.py",
+        "        if origin is None or status.zone is None or status.hostname is None:\n",
+        "        if status.hostname is not None or origin is None or status.zone is None:\n",
+        tests=(
+            "tests/reconcile/test_after_restart.py::"
+            "test_an_ownership_record_that_was_deleted_is_restored_as_it_was",
+        ),
+    ),
 )

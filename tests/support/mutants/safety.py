@@ -159,7 +159,7 @@ SAFETY = (
         "S2",
         "A PTR that was found right is reset on deletion",
         "reconcile/rules/deletion.py",
-        "            ours = recorded.ptr_origin is PtrOrigin.MANAGED\n",
+        "            ours = recorded.ptr_origin is Origin.MANAGED\n",
         "            ours = True\n",
         runs=(Run("adopt"),),
     ),

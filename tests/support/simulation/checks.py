@@ -144,20 +144,19 @@ class Checks(StatusChecks):
         self._continuity()
 
     def _after(self, call: Call) -> None:
-        now = self.world.clock()
         if call.operation == "ChangeResourceRecordSets":
             for batch in self._pending:
                 self._check_ownership(batch)
                 self._claimed.add(batch.hostname)
                 if "A" in batch.deletes or "A" in batch.creates:
-                    self._wrote[batch.hostname] = now
+                    self._wrote_now(batch.hostname)
             self._pending = []
             loop = asyncio.get_running_loop()
             for delay in PUBLISHING:
                 loop.call_later(delay, self._continuity)
         else:
             eip = self.world.model.eip(str(call.params["AllocationId"]))
-            self._wrote[eip.public_ip] = now
+            self._wrote_now(eip.public_ip)
             if call.operation == "ModifyAddressAttribute":
                 name = str(call.params["DomainName"]).rstrip(".")
                 holder = self._holder(name)

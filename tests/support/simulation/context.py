@@ -41,8 +41,6 @@ class Scenario:
     big: bool = False
     """So many objects that faults come at the first passage of each choke point only."""
     settings: Mapping[str, str] = field(default_factory=dict)
-    spared: frozenset[str] = frozenset()
-    """Faults after which it ends otherwise, and rightly so."""
 
 
 def with_eips(count: int) -> Callable[[ScenarioContext], None]:

@@ -178,6 +178,7 @@ class Sim:
         """A crashed operator stays down until the user's next act, and the user does not wait meanwhile."""
         self.settings = sim_settings(**(settings or {}))
         self.processes: list[Process] = []
+        self.checks.alone = lambda: len(self.processes) < 2
         self.crashes = 0
         self.exits = 0
         self.closing = False

@@ -57,8 +57,12 @@ class Ledger:
     _joined: set[str] = field(default_factory=set)
     _hopeless: set[tuple[str, int]] = field(default_factory=set)
     """UID and generation of objects that were Stalled, and not for another object's sake."""
+    alone: Callable[[], bool] = lambda: True
+    """Whether at most one operator runs."""
     _wrote: dict[str, float] = field(default_factory=dict)
     """Hostname or address -> the last write's time."""
+    _rivalled: dict[str, float] = field(default_factory=dict)
+    """The same of writes while a second operator ran, which sees them as it sees those of a third party."""
     _asked: dict[tuple[str, str], dict[str, float]] = field(default_factory=dict)
     """(name, type) -> server -> when the last answered question began."""
     _read: dict[str, float] = field(default_factory=dict)
@@ -102,6 +106,16 @@ class Ledger:
     def _touched(self, what: str, within: float = OUTSIDE_GRACE) -> bool:
         at = self.world.touched.get(what)
         return at is not None and self.world.clock() - at < within
+
+    def _wrote_now(self, what: str) -> None:
+        self._wrote[what] = self.world.clock()
+        if not self.alone():
+            self._rivalled[what] = self.world.clock()
+
+    def _of_rivals(self, what: str) -> bool:
+        """Whether the last write may be another operator's, so that this one sees it later."""
+        at = self._rivalled.get(what)
+        return at is not None and self.world.clock() - at < OUTSIDE_GRACE
 
     def _finalized(self, uid: str | None, what: str) -> None:
         """S8: the finalizer stands before any external write."""

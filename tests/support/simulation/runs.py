@@ -182,11 +182,7 @@ AFTER_KINDS: tuple[Kind, ...] = ("5xx", "timeout")
 
 
 def faults(name: str) -> Iterator[tuple[Plan, bool]]:
-    """Every fault at every passage of every choke point, but for those that the story spares: (plan, impatient)."""
-    return (each for each in _every_fault(name) if str(each[0]) not in SCENARIOS[name].spared)
-
-
-def _every_fault(name: str) -> Iterator[tuple[Plan, bool]]:
+    """Every fault at every passage of every choke point: (plan, impatient)."""
     for point, count in sorted(calm(name).passed.items()):
         kinds = KUBE_KINDS if point.startswith("kube.") else AWS_KINDS
         for index in range(1 if SCENARIOS[name].big else count):

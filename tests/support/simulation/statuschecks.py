@@ -75,6 +75,13 @@ class StatusChecks(Ledger):
         ]
         if not addresses:
             self.violated("S7", f"{where}: Ready without an address")
+        if not self._of_rivals(hostname):
+            self._check_record(where, hostname, addresses)
+        for address in addresses:
+            if not self._of_rivals(address):
+                self._check_ptr(where, hostname, address)
+
+    def _check_record(self, where: str, hostname: str, addresses: list[str]) -> None:
         for server, values in self.world.authorities(hostname).items():
             if values is None and self._ailing(server, RE_LOOK):
                 continue
@@ -83,16 +90,13 @@ class StatusChecks(Ledger):
             heard = self._asked.get((hostname, "A"), {}).get(self.world.dns.address_of(server), -1.0)
             if heard < self._wrote.get(hostname, 0.0):
                 self.violated("S7", f"{where}: Ready, but {server} was not asked after the last write")
-        for address in addresses:
-            eip = self.world.model.network.by_ip.get(address)
-            if (eip is None or self.world.ptr(eip) != hostname) and not self._touched(address):
-                self.violated(
-                    "S7", f"{where}: Ready, but the PTR of {address} is {eip and self.world.ptr(eip)}"
-                )
-            if eip is not None and self._read.get(eip.region, -1.0) < self._wrote.get(address, 0.0):
-                self.violated(
-                    "S7", f"{where}: Ready, but the PTR of {address} was not read after the last write"
-                )
+
+    def _check_ptr(self, where: str, hostname: str, address: str) -> None:
+        eip = self.world.model.network.by_ip.get(address)
+        if (eip is None or self.world.ptr(eip) != hostname) and not self._touched(address):
+            self.violated("S7", f"{where}: Ready, but the PTR of {address} is {eip and self.world.ptr(eip)}")
+        if eip is not None and self._read.get(eip.region, -1.0) < self._wrote.get(address, 0.0):
+            self.violated("S7", f"{where}: Ready, but the PTR of {address} was not read after the last write")
 
     def _check_winner(self, where: str, body: Object) -> None:
         mine = set(body["status"].get("publicIPs") or [])

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from mailegress.api import reasons
+from mailegress.api.status import Origin
 from mailegress.model import ownership
 from mailegress.model.aws import Change, Eip, NameView, RecordSet, Verb, Zone
 from mailegress.model.dns import Delegated
@@ -51,6 +52,8 @@ class Forward:
     mine: bool = False
     """The mark is ours, so the addresses in ``values`` have joined (Observed: the record holds them)."""
     adopted: bool = False
+    origin: Origin | None = None
+    """As our ownership record shows it, or showed it before a third party removed it."""
     complete: bool = False
     """The record holds exactly what is wanted and nothing is under way."""
     verified: bool = False
@@ -133,6 +136,7 @@ class _Record:
             ttl=simple.ttl if simple else None,
             mine=mine,
             adopted=mine and mark is not None and mark.adopted,
+            origin=self._remembered() if mine or self.view.mark is None else None,
             wanted=frozenset(wanted),
             final=frozenset(final),
             zone=self.zone,
@@ -257,9 +261,9 @@ class _Record:
             return conflict
         return unknown(reasons.PROGRESSING, f"Reading {hostname} in zone {zone_id} again.", soft=True)
 
-    def _remembered(self) -> Mark | None:
-        """Our mark as this process last saw it, should somebody have deleted it."""
-        return self.observed.memory.ownership.marks.get((self.zone.id, self.observed.obj.spec.hostname))
+    def _remembered(self) -> Origin | None:
+        """What our ownership record showed last, should a third party have deleted it."""
+        return self.observed.memory.ownership.origins.get((self.zone.id, self.observed.obj.spec.hostname))
 
     def _changes(
         self,
@@ -274,7 +278,11 @@ class _Record:
             return self._withdraw(simple, mark, mine)
         remembered = None if self.view.mark is not None else self._remembered()
         adopted = (
-            mark.adopted if mark is not None else remembered.adopted if remembered else simple is not None
+            mark.adopted
+            if mark is not None
+            else remembered is Origin.ADOPTED
+            if remembered
+            else simple is not None
         )
         ttl = s.obj.spec.forward.ttl_seconds or s.settings.default_ttl_seconds
         if adopted and simple is not None and values == wanted:

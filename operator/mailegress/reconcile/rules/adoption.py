@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from mailegress.api import reasons
 from mailegress.api.names import ownership_name
-from mailegress.api.status import AddressStatus, PtrOrigin
+from mailegress.api.status import AddressStatus, Origin
 from mailegress.api.types import Adoption
 from mailegress.model import ownership
 from mailegress.model.aws import Eip, NameView, Zone
@@ -47,9 +47,12 @@ def record_problem(
     *,
     mine: bool,
     wanted: frozenset[str],
-    known: Mark | None,
+    known: Origin | None,
 ) -> Finding | None:
-    """Why the record sets at the hostname may be neither changed nor adopted. ``known``: our mark as last seen here."""
+    """Why the record sets at the hostname may be neither changed nor adopted.
+
+    ``known``: what our ownership record here showed last.
+    """
     s, hostname = observed, observed.obj.spec.hostname
     simple = simple_a(view)
     values = frozenset(simple.values) if simple is not None else frozenset()
@@ -218,12 +221,12 @@ def changed_by_others(observed: Observed, recorded: AddressStatus, eip: Eip) -> 
 def left_alone(observed: Observed, eip: Eip) -> bool:
     """A PTR that was adopted is left as it was found."""
     recorded = observed.recorded_for(eip.allocation_id)
-    return recorded is not None and recorded.ptr_origin is PtrOrigin.ADOPTED
+    return recorded is not None and recorded.ptr_origin is Origin.ADOPTED
 
 
 def origin(
     observed: Observed, builder: PlanBuilder, claims: Claims, zone: Zone | None, eip: Eip
-) -> PtrOrigin | None:
+) -> Origin | None:
     """Whose PTR it is, to be recorded before it is written."""
     hostname = observed.obj.spec.hostname
     recorded = observed.recorded_for(eip.allocation_id)
@@ -231,7 +234,7 @@ def origin(
     action = builder.action
     if isinstance(action, SetPtr) and action.allocation_id == eip.allocation_id:
         # What was adopted and is put back stays as it was found; all else that we set is ours.
-        return known if action.repair and known is not None else PtrOrigin.MANAGED
+        return known if action.repair and known is not None else Origin.MANAGED
     if known is not None:
         return known
     if claims.hostname is not Hold.MINE or not claims.allows(eip.allocation_id):
@@ -247,6 +250,6 @@ def origin(
                 # Another operator's. Accepted later as a predecessor, it leaves us what it had made or adopted.
                 return None
         if made_before(observed, eip):
-            return PtrOrigin.MANAGED
-        return PtrOrigin.ADOPTED if ptr_problem(observed, eip) is None else None
+            return Origin.MANAGED
+        return Origin.ADOPTED if ptr_problem(observed, eip) is None else None
     return None

@@ -11,7 +11,7 @@ from dataclasses import replace
 from mailegress.api import reasons
 from mailegress.api.conditions import ACCEPTED, FORWARD_READY, RESOLVED, REVERSE_READY
 from mailegress.api.names import is_within
-from mailegress.api.status import PtrOrigin
+from mailegress.api.status import Origin
 from mailegress.api.types import DeletionPolicy, Management
 from mailegress.model.aws import Eip, NameView
 from mailegress.reconcile import dns_checks
@@ -206,7 +206,7 @@ def _candidates(observed: Observed) -> list[tuple[Eip, str, bool]]:
                     found[(recorded.allocation_id, name)] = (
                         recorded,
                         name,
-                        entry.ptr_origin is PtrOrigin.MANAGED,
+                        entry.ptr_origin is Origin.MANAGED,
                     )
     return [found[key] for key in sorted(found)]
 
@@ -217,7 +217,7 @@ def _ptrs(observed: Observed, builder: PlanBuilder) -> Finding | None:
     for eip, name, ours in _candidates(s):
         recorded = s.recorded_for(eip.allocation_id)
         if recorded is not None and recorded.ptr_origin is not None:
-            ours = recorded.ptr_origin is PtrOrigin.MANAGED
+            ours = recorded.ptr_origin is Origin.MANAGED
         write = s.views.ptr_writes.state(eip.region, eip.allocation_id)
         resetting = _resetting(s)
         sent = under_way(write, resetting)

@@ -8,7 +8,7 @@ may have left is searched for once (E2). Lost addresses leave former records fir
 from __future__ import annotations
 
 from mailegress.api.names import FINALIZER
-from mailegress.api.status import PtrOrigin
+from mailegress.api.status import Origin
 from mailegress.api.types import Management
 from mailegress.model.aws import Eip, NameView
 from mailegress.model.ownership import Mark
@@ -171,7 +171,7 @@ def _strays(
             or eip.allocation_id in targets.refused
             or eip.allocation_id != entry.allocation_id
             or eip.public_ip in forward.wanted
-            or entry.ptr_origin is not PtrOrigin.MANAGED
+            or entry.ptr_origin is not Origin.MANAGED
             or changed_by_others(s, entry, eip)
         ):
             continue

@@ -103,4 +103,4 @@ def _forward(observed: Observed, stored: ForwardStatus | None) -> ForwardStatus 
     if stored is None or simple is None:
         return stored
     ordered = sorted(simple.values, key=lambda ip: tuple(int(part) for part in ip.split(".")))
-    return ForwardStatus(tuple(ordered), simple.ttl)
+    return ForwardStatus(tuple(ordered), simple.ttl, origin=stored.origin)

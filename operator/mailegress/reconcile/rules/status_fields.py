@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from mailegress.api import reasons
 from mailegress.api.conditions import RESOLVED
-from mailegress.api.status import AddressStatus, ForwardStatus, PtrOrigin, ZoneStatus
+from mailegress.api.status import AddressStatus, ForwardStatus, Origin, ZoneStatus
 from mailegress.api.types import Management
 from mailegress.model.aws import Eip
 from mailegress.model.dns import Iprev
@@ -96,7 +96,7 @@ def _forward(observed: Observed, claims: Claims, record: Forward) -> ForwardStat
     if not record.values and record.change_id is None:
         return None
     ordered = sorted(record.values, key=lambda ip: tuple(int(p) for p in ip.split(".")))
-    return ForwardStatus(tuple(ordered), record.ttl, record.change_id)
+    return ForwardStatus(tuple(ordered), record.ttl, record.change_id, record.origin)
 
 
 def _addresses(
@@ -150,7 +150,7 @@ def _addresses(
 def _address(
     selector: str,
     eip: Eip,
-    whose: PtrOrigin | None,
+    whose: Origin | None,
     update: str | None = None,
     iprev: str | None = None,
     reason: str | None = None,

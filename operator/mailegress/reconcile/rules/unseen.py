@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from mailegress.api import reasons
 from mailegress.api.names import FINALIZER
-from mailegress.api.status import AddressStatus, FormerRecord, PtrOrigin, ZoneStatus
+from mailegress.api.status import AddressStatus, FormerRecord, Origin, ZoneStatus
 from mailegress.model import ownership
 from mailegress.model.aws import Absence, NameView, Zone, ZoneLook
 from mailegress.model.facts import Fact
@@ -42,7 +42,7 @@ def _marked(observed: Observed, view: NameView) -> bool:
 
 def address(observed: Observed, builder: PlanBuilder, entry: AddressStatus) -> Unseen | None:
     """Why a recorded PTR of ours cannot be looked at. None: it can be, or it is gone for good, or it is not ours."""
-    if entry.ptr_origin is not PtrOrigin.MANAGED:
+    if entry.ptr_origin is not Origin.MANAGED:
         return None
     book, region = observed.views.addresses, entry.region or ""
     what = f"{entry.public_ip} ({entry.allocation_id})"
