@@ -27,7 +27,10 @@ def test_each_verb_is_explained_at_its_rule(manifest: Path) -> None:
     found = rules(manifest)
     assert len(found) == manifest.read_text().count("    verbs: ")
     assert [
-        (verb, comment) for comment, verbs in found for verb in verbs if not re.search(rf"\b{verb}\b", comment)
+        (verb, comment)
+        for comment, verbs in found
+        for verb in verbs
+        if not re.search(rf"\b{verb}\b", comment)
     ] == []
 
 

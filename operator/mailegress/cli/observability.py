@@ -1,16 +1,21 @@
-"""What the process shows of itself: its probes and its gauges."""
+"""What the process shows of itself: the line at its start, its probes and its gauges."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Container
 
+from mailegress import __version__
 from mailegress.aws.wiring import Aws
+from mailegress.cli.settings import Settings
 from mailegress.engine.controller import Controller
 from mailegress.kube.transport import LastContact
 from mailegress.reconcile.policy_index import PolicyIndex
 from mailegress.telemetry.condition_counts import ConditionCounts
 from mailegress.telemetry.metrics import Metrics
 from mailegress.telemetry.policy_counts import PolicyCounts
+
+_log = logging.getLogger("mailegress.cli.run")
 
 HUNG_SECONDS = 180.0
 """A reconcile waits only for the API server; one that lasts this long means that the process hangs."""
@@ -28,6 +33,24 @@ class Health:
 
     def ready(self) -> list[str]:
         return [] if self._controller.listed else ["the first list of MailEgresses is not complete"]
+
+
+def log_start(settings: Settings, owner: str, objects: int) -> None:
+    """Log with what the operator starts: ``objects`` MailEgresses were listed."""
+    _log.info(
+        "started version=%s owner_id=%s objects=%s regions=%s policy=%s",
+        __version__,
+        owner,
+        objects,
+        ",".join(settings.regions),
+        settings.policy,
+    )
+    if settings.dns_extra_ranges:
+        _log.warning(
+            "name servers in %s are asked although these addresses are not public "
+            "(--dns-extra-ranges); use this in a DNS test bed only",
+            ",".join(settings.dns_extra_ranges),
+        )
 
 
 def register_gauges(

@@ -7,16 +7,14 @@ import logging
 
 from mailegress import __version__
 from mailegress.api.status import format_time
-from mailegress.aws.api import AwsApi
-from mailegress.aws.wiring import Aws, build_aws
-from mailegress.cli import layer_settings, leading
+from mailegress.aws.wiring import Aws
+from mailegress.cli import layer_settings, layers, leading
 from mailegress.cli.dependencies import Dependencies
 from mailegress.cli.lifecycle import Stop, Stopped, patiently, run, supervise, until
-from mailegress.cli.observability import Health, register_gauges
+from mailegress.cli.observability import Health, log_start, register_gauges
 from mailegress.cli.policies import PolicyKindMissing, PolicyParts
 from mailegress.cli.settings import Settings
 from mailegress.dns.service import DnsService
-from mailegress.dns.wiring import build_dns
 from mailegress.engine.controller import Controller
 from mailegress.engine.refresher import Rounds, RoundSettings
 from mailegress.engine.relist import Relister, RelistSettings
@@ -29,6 +27,7 @@ from mailegress.kube.watch import watch
 from mailegress.model.ownership import derived_owner
 from mailegress.reconcile.ports import Ports
 from mailegress.reconcile.reconciler import Reconciler
+from mailegress.reconcile.settings import ReconcileSettings
 from mailegress.telemetry.metrics import Metrics
 
 _log = logging.getLogger(__name__)
@@ -84,7 +83,12 @@ class Operator:
         await probes.start()
         try:
             with self._dependencies.aws(self._settings, self._metrics) as api:
-                aws, dns = self._build_aws(api), self._build_dns()
+                aws = layers.build_aws_layer(
+                    api, self._settings, self._dependencies, self._controller, self._metrics, self._guard
+                )
+                dns = layers.build_dns_layer(
+                    self._settings, self._dependencies, self._controller, self._metrics
+                )
                 try:
                     return await self._run(stop, aws, dns)
                 finally:
@@ -95,80 +99,20 @@ class Operator:
         finally:
             await probes.stop()
 
-    def _build_aws(self, api: AwsApi) -> Aws:
-        outside = self._dependencies
-        aws = build_aws(
-            api,
-            layer_settings.aws_settings(self._settings),
-            self._controller.wake,
-            self._metrics,
-            self._guard,
-            outside.clock,
-            outside.rng,
-            outside.sleep,
-        )
-        aws.writer.expect(self._controller.burst.__len__)
-        return aws
-
-    def _build_dns(self) -> DnsService:
-        outside = self._dependencies
-        settings = layer_settings.dns_settings(self._settings)
-        return build_dns(
-            settings,
-            outside.query(settings),
-            self._controller.wake,
-            self._metrics,
-            outside.clock,
-            outside.sleep,
-            outside.rng,
-        )
-
     async def _run(self, stop: Stop, aws: Aws, dns: DnsService) -> int:
+        """Build what needs the cluster's answers, list everything, then run until ``stop``."""
         settings, outside, controller = self._settings, self._dependencies, self._controller
         owner = settings.owner_id or derived_owner(await patiently(stop, self._kube.get_namespace_uid))
-        recorder = EventRecorder(self._kube, clock=outside.clock, sleep=outside.sleep)
         rules = layer_settings.reconcile_settings(settings, owner)
-        reconciler = Reconciler(
-            Ports(
-                aws.addresses,
-                aws.ptrs,
-                aws.zones,
-                aws.records,
-                aws.writer,
-                dns,
-                controller.claims,
-                controller.policies,
-            ),
-            controller,
-            recorder,
-            controller.burst,
-            rules,
-            self._metrics,
-            wake=controller.wake,
-            clock=outside.clock,
-            timestamp=lambda: format_time(outside.wall()),
-        )
+        recorder = EventRecorder(self._kube, clock=outside.clock, sleep=outside.sleep)
+        reconciler = self._build_reconciler(rules, aws, dns, recorder)
         aws.addresses.know_eips(reconciler.used)
-        rounds = Rounds(
-            aws.addresses,
-            aws.records,
-            reconciler.memories,
-            controller.wake,
-            RoundSettings(settings.ec2_sweep_seconds, settings.route53_sweep_seconds),
-            clock=outside.clock,
-            sleep=outside.sleep,
-        )
+        rounds = self._build_rounds(aws, reconciler)
+        relister = self._build_relister()
+        policies = PolicyParts(settings.policy, controller, self._kube, outside)
         register_gauges(
             self._metrics, controller, self._contact, aws, reconciler.condition_counts, rules.owners
         )
-        relister = Relister(
-            self._kube.list_all,
-            controller,
-            sleep=outside.sleep,
-            rng=outside.rng,
-            settings=RelistSettings(interval=settings.relist_seconds),
-        )
-        policies = PolicyParts(settings.policy, controller, self._kube, outside)
         policies.register(self._metrics, reconciler.policy_counts)
         # Nothing is allowed before it is known what may be.
         try:
@@ -177,21 +121,12 @@ class Operator:
             _log.error("%s", error)
             return 1
         # A younger object could win a claim before an older one is known: everything is listed first.
-        self._log_start(owner, await patiently(stop, relister.once))
+        log_start(settings, owner, await patiently(stop, relister.once))
         elector = leading.elector(self._kube, self._guard, outside)
         return await supervise(
             stop,
             {
-                "watch": watch(
-                    self._transport,
-                    controller.on_event,
-                    stop,
-                    namespaces=settings.namespaces,
-                    life=self._contact,
-                    sleep=outside.sleep,
-                    # kopf takes SIGTERM for itself when it starts.
-                    on_started=stop.reclaim,
-                ),
+                "watch": self._watch(stop),
                 "list": until(stop, relister.run()),
                 "aws": until(stop, aws.run()),
                 "events": until(stop, recorder.run()),
@@ -206,19 +141,60 @@ class Operator:
             shutdown_seconds=settings.shutdown_seconds,
         )
 
-    def _log_start(self, owner: str, objects: int) -> None:
-        settings = self._settings
-        _log.info(
-            "started version=%s owner_id=%s objects=%s regions=%s policy=%s",
-            __version__,
-            owner,
-            objects,
-            ",".join(settings.regions),
-            settings.policy,
+    def _build_reconciler(
+        self, rules: ReconcileSettings, aws: Aws, dns: DnsService, kube: EventRecorder
+    ) -> Reconciler:
+        outside, controller = self._dependencies, self._controller
+        ports = Ports(
+            aws.addresses,
+            aws.ptrs,
+            aws.zones,
+            aws.records,
+            aws.writer,
+            dns,
+            controller.claims,
+            controller.policies,
         )
-        if settings.dns_extra_ranges:
-            _log.warning(
-                "name servers in %s are asked although these addresses are not public "
-                "(--dns-extra-ranges); use this in a DNS test bed only",
-                ",".join(settings.dns_extra_ranges),
-            )
+        return Reconciler(
+            ports,
+            controller,
+            kube,
+            controller.burst,
+            rules,
+            self._metrics,
+            wake=controller.wake,
+            clock=outside.clock,
+            timestamp=lambda: format_time(outside.wall()),
+        )
+
+    def _build_rounds(self, aws: Aws, reconciler: Reconciler) -> Rounds:
+        return Rounds(
+            aws.addresses,
+            aws.records,
+            reconciler.memories,
+            self._controller.wake,
+            RoundSettings(self._settings.ec2_sweep_seconds, self._settings.route53_sweep_seconds),
+            clock=self._dependencies.clock,
+            sleep=self._dependencies.sleep,
+        )
+
+    def _build_relister(self) -> Relister:
+        return Relister(
+            self._kube.list_all,
+            self._controller,
+            sleep=self._dependencies.sleep,
+            rng=self._dependencies.rng,
+            settings=RelistSettings(interval=self._settings.relist_seconds),
+        )
+
+    async def _watch(self, stop: Stop) -> None:
+        await watch(
+            self._transport,
+            self._controller.on_event,
+            stop,
+            namespaces=self._settings.namespaces,
+            life=self._contact,
+            sleep=self._dependencies.sleep,
+            # kopf takes SIGTERM for itself when it starts.
+            on_started=stop.reclaim,
+        )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mailegress.api.names import FINALIZER
-from mailegress.api.status import Origin, Status
+from mailegress.api.status import Origin
 from mailegress.api.types import MailEgress
 from mailegress.model import ownership
 from mailegress.model.aws import Change, Verb
@@ -93,6 +93,8 @@ class Edits:
     """When ``reconcile_request`` was honoured."""
     deleting_at: float = NEVER
     """When the deletion was first seen."""
+    tags_floor: float = NEVER
+    """When an edit brought a selector by tags: a list of addresses that is older does not show who has the tags now."""
     limit: EditLimit = field(default_factory=EditLimit)
 
     def observe(self, obj: MailEgress, now: float, settings: ReconcileSettings) -> bool:
@@ -235,6 +237,8 @@ class DnsAnswers:
 class OwnershipRecords:
     """The object's ownership records in Route 53. Every place is (zone ID, hostname)."""
 
+    complete: bool
+    """Seen before it could own anything (no finalizer): no zone needs to be listed to know what it owns."""
     origins: dict[Place, Origin] = field(default_factory=dict)
     """As last read, so that an ownership record that was deleted by others is restored as it was."""
     submitted: frozenset[Place] = EMPTY
@@ -245,12 +249,18 @@ class OwnershipRecords:
     """As of the last reconcile: ownership records of this object in zones that exist."""
 
     @classmethod
-    def first(cls, status: Status) -> OwnershipRecords:
-        """What the status records of an earlier process's readings."""
+    def first(cls, obj: MailEgress) -> OwnershipRecords:
+        """What the object's status records of an earlier process's readings.
+
+        Without the finalizer nothing can be owned yet: the finalizer comes before the first write (S8).
+        """
+        status = obj.status
+        records = cls(complete=FINALIZER not in obj.meta.finalizers)
         origin = status.forward.origin if status.forward is not None else None
         if origin is None or status.zone is None or status.hostname is None:
-            return cls()
-        return cls({(status.zone.id, status.hostname): origin})
+            return records
+        records.origins[(status.zone.id, status.hostname)] = origin
+        return records
 
     def observe(self, uid: str, views: Views) -> None:
         """Take in what the record readings and the writer show."""
@@ -331,18 +341,14 @@ class Memory:
     uid: str
     key: str
     first_seen: float
-    complete: bool
-    """Seen before it could own anything (no finalizer): no zone needs to be listed to know what it owns."""
     edits: Edits
     progress: Progress
+    ownership: OwnershipRecords
     ptrs: PtrHistory = field(default_factory=PtrHistory)
     dns: DnsAnswers = field(default_factory=DnsAnswers)
-    ownership: OwnershipRecords = field(default_factory=OwnershipRecords)
     api: ApiWrites = field(default_factory=ApiWrites)
     by_tags: bool = False
     """It selects addresses by tags: a tag that moves may concern it, whichever address has the tag."""
-    tags_floor: float = NEVER
-    """When an edit brought a selector by tags: a list of addresses that is older does not show who has the tags now."""
     used: frozenset[tuple[str, str]] = EMPTY
     """(region, allocation ID) of the Elastic IPs that the last reconcile dealt with."""
     places: frozenset[Place] = EMPTY
@@ -350,18 +356,14 @@ class Memory:
 
     @classmethod
     def first(cls, obj: MailEgress, now: float) -> Memory:
-        """The memory of an object that is seen for the first time.
-
-        Without the finalizer nothing can be owned yet: the finalizer comes before the first write (S8).
-        """
+        """The memory of an object that is seen for the first time."""
         return cls(
             uid=obj.meta.uid,
             key=f"{obj.meta.namespace}/{obj.meta.name}",
             first_seen=now,
-            complete=FINALIZER not in obj.meta.finalizers,
             edits=Edits(edit_at=now),
             progress=Progress(since=now),
-            ownership=OwnershipRecords.first(obj.status),
+            ownership=OwnershipRecords.first(obj),
         )
 
     @property
@@ -377,7 +379,7 @@ class Memory:
         if self.edits.generation != generation:
             resolved = {a.selector for a in obj.status.addresses if a.allocation_id}
             if any(s.by_tags and str(s) not in resolved for s in obj.spec.elastic_ips):
-                self.tags_floor = now
+                self.edits.tags_floor = now
             self.ptrs.matched_since_edit = EMPTY
             self.dns.answers.clear()
         if now >= self.edits.limit.due(settings.blocked_seconds, settings.resync_seconds):

@@ -12,7 +12,7 @@ TAGGED = (
         "E6",
         "A list from before the edit decides who has the tags",
         "reconcile/rules/targets.py",
-        "        if selector.by_tags and not fact.fresh(observed.memory.tags_floor):\n",
+        "        if selector.by_tags and not fact.fresh(observed.memory.edits.tags_floor):\n",
         "        if False:\n",
         runs=(Run("ids-to-tags"),),
     ),

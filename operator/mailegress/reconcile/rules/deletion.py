@@ -109,7 +109,7 @@ def _read(observed: Observed, builder: PlanBuilder) -> Finding | None:
     if zones.value is None:
         builder.need(NeedZones(s.memory.first_seen))
         return from_fault(zones.fault) if zones.fault else _reading()
-    if not (s.memory.complete or s.fits()):
+    if not (s.memory.ownership.complete or s.fits()):
         swept = s.views.records.all_swept()
         if not swept.value:
             builder.need(NeedSweep())
@@ -172,7 +172,7 @@ def _regions(observed: Observed) -> tuple[str, ...]:
     book = observed.views.addresses
     named = {selector.region or book.regions[0] for selector in observed.obj.spec.elastic_ips}
     named |= {a.region for a in observed.recorded() if a.region}
-    return tuple(r for r in book.regions if r in named or not observed.memory.complete)
+    return tuple(r for r in book.regions if r in named or not observed.memory.ownership.complete)
 
 
 def _candidates(observed: Observed) -> list[tuple[Eip, str, bool]]:

@@ -253,7 +253,7 @@ def _retire_one(
             step = reset(s, builder, eip, name)
             if step is not None:
                 return step.message.removesuffix(".")
-        if name in s.memory.ptrs.ptr_seen_for or not s.memory.complete:
+        if name in s.memory.ptrs.ptr_seen_for or not s.memory.ownership.complete:
             due = reverse.switched_at + s.settings.ptr_ttl_seconds
             if s.now < due:
                 builder.later(due - s.now)
@@ -274,7 +274,7 @@ def search(observed: Observed, builder: PlanBuilder) -> tuple[str, ...]:
     Until then its status must not say that nothing is owed: the next process would believe it.
     """
     memory = observed.memory
-    if memory.complete or FINALIZER not in observed.obj.meta.finalizers or observed.fits():
+    if memory.ownership.complete or FINALIZER not in observed.obj.meta.finalizers or observed.fits():
         return ()
     if observed.views.records.all_swept().value:
         return ()

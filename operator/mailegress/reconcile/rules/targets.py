@@ -103,7 +103,7 @@ def resolve(observed: Observed, builder: PlanBuilder) -> Targets:
             entries.append(Entry(str(selector), region))
             continue
         found = _match(selector, fact.value)
-        if selector.by_tags and not fact.fresh(observed.memory.tags_floor):
+        if selector.by_tags and not fact.fresh(observed.memory.edits.tags_floor):
             # A tag moves without an edit: a list from before this edit may lack some that have it now.
             builder.prove_absent(observed, fact, functools.partial(NeedRegion, region))
             early = True

@@ -1,0 +1,35 @@
+"""Limits that keep the operator's code easy to read (CONTRIBUTING.md)."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[2] / "operator" / "mailegress"
+
+
+def lines(path: Path) -> int:
+    return len(path.read_text().splitlines())
+
+
+def classes(path: Path) -> Iterator[tuple[str, int]]:
+    """Each class of a module, and how many fields it declares."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ClassDef):
+            yield node.name, sum(isinstance(each, ast.AnnAssign) for each in node.body)
+
+
+def test_the_wiring_stays_short() -> None:
+    """What is more than wiring belongs to the module that it is about."""
+    assert lines(PACKAGE / "cli" / "run.py") <= 200
+
+
+def test_no_class_of_the_memory_has_more_than_twelve_fields() -> None:
+    found = dict(classes(PACKAGE / "reconcile" / "memory.py"))
+    assert found["Memory"] > 0
+    assert {name: count for name, count in found.items() if count > 12} == {}
+
+
+def test_no_module_has_more_than_500_lines() -> None:
+    assert {path.name: lines(path) for path in PACKAGE.rglob("*.py") if lines(path) > 500} == {}
