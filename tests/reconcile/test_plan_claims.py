@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from mailegress.api.conditions import ACCEPTED
+from mailegress.api.status import Condition, Status
 from mailegress.api.types import MailEgress
 from mailegress.model.aws import NameView
 from mailegress.model.facts import ErrorKind, Fact, Fault
@@ -90,9 +93,33 @@ def test_a_restart_does_not_take_the_circle_back() -> None:
     eips = list(harness.book.eips.values())
     first = harness.take(obj(A, eips, created=OLDER))
     harness.take(obj(B, eips, uid=OTHER_UID, created=YOUNGER))
+    first = harness.written(first, harness.plan(first))
     assert verdict(harness.plan(first), ACCEPTED).soft, "it says no more than that the other is not decided"
     harness.claims.set_blocked(OTHER_UID, frozenset())
     assert not verdict(harness.plan(first), ACCEPTED).soft
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("Accepted", "HostnameConflict"),
+        ("RegionNotConfigured", "HostnameConflict"),
+        ("ClaimCycle", "ClaimCycle"),
+    ],
+)
+def test_a_conflict_with_an_object_that_is_not_decided_replaces_what_is_over(before: str, after: str) -> None:
+    """It may never be decided: it names a region that is not configured, and does not learn whom it waits for."""
+    harness = PlannerHarness()
+    held(harness, A, 1, OTHER_UID)
+    first = harness.take(obj(A, [harness.eip(2)], created=YOUNGER))
+    harness.take(obj(A, [harness.eip(1)], uid=OTHER_UID, created=OLDER))
+    status = "True" if before == "Accepted" else "False"
+    accepted = Condition(ACCEPTED, status, before, "", first.meta.generation, "2026-01-01T00:00:00Z")
+    stored = Status(observed_generation=first.meta.generation, hostname=A, conditions=(accepted,))
+    first = replace(first, status=stored)
+    found = harness.written(first, harness.plan(first)).status.condition(ACCEPTED)
+    assert found is not None
+    assert found.reason == after
 
 
 def test_a_name_that_receivers_may_hold_keeps_its_old_address() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +13,7 @@ from mailegress.api.reasons import ALL_REASONS
 from mailegress.api.status import Condition, Status
 from mailegress.api.types import MailEgress
 from mailegress.reconcile import summarise
+from mailegress.reconcile.confirmations import kept_condition
 from mailegress.reconcile.result import Finding, Plan
 from tests.support.planner import PlannerHarness, obj
 
@@ -199,3 +201,15 @@ def test_stalled_at_once_only_for_what_a_human_must_decide() -> None:
         stalled = later.condition(c.STALLED)
         assert stalled is not None
         assert stalled.reason == reason.name, "after a period without progress, with the same reason"
+
+
+@pytest.mark.parametrize(
+    "reason",
+    ["InvalidSpec", "ManagementNotAllowed", "NamespaceLimit", "NoMatchingPolicy", "RegionNotConfigured"],
+)
+def test_a_reason_that_needs_no_reading_is_over_when_not_found(reason: str) -> None:
+    """The list of the region that was added fails; that does not keep what the settings said before."""
+    me = obj(HOST, [PlannerHarness().eip(1)])
+    before = Condition(c.ACCEPTED, c.FALSE, reason, "", me.meta.generation, BEFORE)
+    me = replace(me, status=Status(me.meta.generation, HOST, conditions=(before,)))
+    assert kept_condition(me, c.ACCEPTED, Finding(c.TRUE, "Accepted", "", soft=True)) is None

@@ -348,3 +348,19 @@ def test_what_is_out_of_sight_stays_if_somebody_deletes_the_status_that_tells_of
     state.meddle(name="b", what="status")
     state.delete(name="b")
     state.teardown()
+
+
+def test_a_region_that_is_configured_again_is_not_reported_as_missing() -> None:
+    """The older object names a region that stays missing, so that it never learns whom it waits for."""
+    state = MailWorld()
+    state.blind(what="first-region")
+    addresses = [{"allocationID": "EIP0"}, {"allocationID": "EIP5", "region": "ap-northeast-1"}]
+    state.create(name="a", spec={"hostname": "mta.example.com", "suspend": True, "elasticIPs": addresses})
+    missing = [
+        {"region": "us-west-2", "publicIP": "IP2"},
+        {"region": "eu-west-1", "natGatewayID": "nat-0dead"},
+    ]
+    observed = {"management": "Observed"}
+    state.create(name="b", spec={"hostname": "mta.example.com", "elasticIPs": missing, "forward": observed})
+    state.wait_longer(seconds=310.0)
+    state.teardown()

@@ -37,6 +37,17 @@ TRANSITIONAL = frozenset(
     )
 )
 """Reasons of a moment: a question without an answer does not keep them."""
+WITHOUT_READING = frozenset(
+    r.name
+    for r in (
+        reasons.INVALID_SPEC,
+        reasons.REGION_NOT_CONFIGURED,
+        reasons.NO_MATCHING_POLICY,
+        reasons.MANAGEMENT_NOT_ALLOWED,
+        reasons.NAMESPACE_LIMIT,
+    )
+)
+"""Reasons that rest on the spec, the settings and the policies alone: one that is not found again is over."""
 
 
 def lasting(observed: Observed, readings: int, *, times: int = 1) -> bool:
@@ -53,7 +64,7 @@ def kept_condition(obj: MailEgress, kind: str, finding: Finding) -> Finding | No
         return None
     if obj.status.observed_generation != obj.meta.generation or obj.status.hostname != obj.spec.hostname:
         return None
-    if previous.reason not in ALL_REASONS:
+    if previous.reason not in ALL_REASONS or previous.reason in WITHOUT_READING:
         return None
     # A reading that is merely under way flips nothing, or every restart would flap what waits for something.
     under_way = previous.status == FALSE and finding.reason == reasons.PROGRESSING.name

@@ -325,4 +325,25 @@ RULES = (
             "test_an_ownership_record_that_was_deleted_is_restored_as_it_was",
         ),
     ),
+    Mutant(
+        "undecided-conflict-keeps-accepted",
+        "S7",
+        "A lost hostname does not end Accepted while the object that has it waits for nobody known",
+        "reconcile/rules/claims.py",
+        "    undecided = cycle is None and before is not None and before.reason in _CONTESTED\n",
+        "    undecided = cycle is None and before is not None\n",
+        tests=(
+            "tests/reconcile/test_plan_claims.py::"
+            "test_a_conflict_with_an_object_that_is_not_decided_replaces_what_is_over",
+        ),
+    ),
+    Mutant(
+        "configured-region-stays-missing",
+        "E1",
+        "A region that is configured again is reported as missing while a reading that fails keeps conditions",
+        "reconcile/confirmations.py",
+        "        reasons.INVALID_SPEC,\n        reasons.REGION_NOT_CONFIGURED,\n",
+        "        reasons.INVALID_SPEC,\n",
+        tests=("tests/reconcile/test_summarise.py::test_a_reason_that_needs_no_reading_is_over_when_not_found",),
+    ),
 )

@@ -12,7 +12,7 @@ import enum
 from dataclasses import dataclass, replace
 
 from mailegress.api import reasons
-from mailegress.api.conditions import UNKNOWN
+from mailegress.api.conditions import ACCEPTED, UNKNOWN
 from mailegress.api.names import is_within
 from mailegress.api.types import Management
 from mailegress.model import ownership
@@ -248,7 +248,9 @@ def _finding(
             f"{_begin(what)} belongs to another MailEgress, which waits for what this one has. "
             f"{reasons.CLAIM_CYCLE.remedy}",
         )
-    undecided = cycle is None
+    # Whether they wait for each other is not known yet: what was said of the claims stands until it is.
+    before = observed.obj.status.condition(ACCEPTED)
+    undecided = cycle is None and before is not None and before.reason in _CONTESTED
     if hostname is Hold.LOST:
         return bad(
             reasons.HOSTNAME_CONFLICT,
@@ -268,6 +270,17 @@ def _finding(
         f"{_begin(what)} still belongs to another MailEgress, which is about to release it.",
         soft=undecided,
     )
+
+
+_CONTESTED = frozenset(
+    r.name
+    for r in (
+        reasons.CLAIM_CYCLE,
+        reasons.HOSTNAME_CONFLICT,
+        reasons.ADDRESS_CONFLICT,
+        reasons.WAITING_FOR_RELEASE,
+    )
+)
 
 
 def _begin(what: str) -> str:
