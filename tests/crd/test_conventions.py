@@ -288,6 +288,8 @@ BOUNDS = {
     "spec.forward.ttlSeconds": limits.MAX_TTL_SECONDS,
     "spec.adoption": limits.WORD_LENGTH,
     "spec.deletionPolicy": limits.WORD_LENGTH,
+    "spec.senderDomains": limits.SENDER_DOMAINS,
+    "spec.senderDomains[]": limits.DNS_NAME_LENGTH,
     "status.hostname": limits.DNS_NAME_LENGTH,
     "status.policy": limits.DNS_NAME_LENGTH,
     "status.publicIPs": limits.ADDRESSES,

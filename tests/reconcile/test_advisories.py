@@ -15,45 +15,13 @@ from mailegress.api.conditions import READY, TRUE
 from mailegress.api.status import Advisory, Status
 from mailegress.api.types import MailEgress, parse_object
 from mailegress.engine.burst import CreationBurst
-from mailegress.model.aws import Eip, NatAddress, NatGateway, RecordSet
+from mailegress.model.aws import RecordSet
 from mailegress.reconcile import rules
 from mailegress.reconcile.executor import Executor
 from mailegress.reconcile.reconciler import Reconciler
 from mailegress.telemetry.metrics import Metrics
+from tests.support.advised import HOST, INSTANCE, NAT, advised, behind_gateway, settled
 from tests.support.planner import OTHER_UID, UID, ZONE, PlannerHarness, body, mine, obj, recorded
-
-HOST = "mta.example.com"
-NAT, INSTANCE = "nat-0fedcba9876543210", "i-0fedcba9876543210"
-
-
-def behind_gateway(harness: PlannerHarness, eips: list[Eip]) -> None:
-    """A selector for each would be too many."""
-    addresses = tuple(NatAddress(e.allocation_id, e.public_ip, "succeeded") for e in eips)
-    harness.book.gateways[NAT] = NatGateway(NAT, "available", addresses)
-
-
-def settled(
-    hostname: str = HOST, count: int = 1, **more: Any
-) -> tuple[PlannerHarness, list[Eip], MailEgress]:
-    """An object whose forward and reverse DNS match, attached to a NAT gateway unless ``more`` says otherwise."""
-    harness = PlannerHarness()
-    more = more or {"nat_gateway_id": NAT}
-    eips = [harness.eip(n + 1, hostname, **more) for n in range(count)]
-    harness.records.put(hostname, [e.public_ip for e in eips], mine())
-    harness.publish(hostname)
-    if count <= 16:
-        me = obj(hostname, eips, status=recorded(hostname))
-    else:
-        behind_gateway(harness, eips)
-        me = parse_object(body(hostname, [{"natGatewayID": NAT}], status=recorded(hostname)))
-    plan = harness.plan(me)
-    return harness, eips, harness.written(me, plan)
-
-
-def advised(harness: PlannerHarness, me: MailEgress) -> dict[str, Advisory]:
-    """The advisories that the next status would have, by code."""
-    status = harness.written(me, harness.plan(me)).status
-    return {advisory.code: advisory for advisory in status.advisories}
 
 
 def test_a_good_name_and_attached_addresses_need_no_advice() -> None:
@@ -254,7 +222,7 @@ def test_nothing_else_in_the_plan_depends_on_an_advisory() -> None:
     harness.settings = replace(harness.settings, advisories=False)
     without = rules.plan(harness.observed(me))
     assert plan.advisories
-    assert without == replace(plan, advisories=())
+    assert without == replace(plan, advisories=(), advice_need=None)
 
 
 @pytest.mark.parametrize("hours", [1, 24 * 400])

@@ -93,8 +93,9 @@ def test_a_short_outage_is_not_seen_in_the_status(story: Story, service: str, ef
     story.zone()
     [eip] = story.eips()
     meg = story.meg("outbound", "mta.example.com", [eip]).wait()
-    # The status is written first, its Events follow; that of Ready is the last.
+    # The status is written first, its Events follow; that of Ready is the last but for advice about mail.
     meg.told("Normal", "Ready")
+    meg.told("Normal", "HeloSPF")
     events = meg.events()
     writes = story.writes()
     operation = {"route53": "ListResourceRecordSets", "ec2": "DescribeAddressesAttribute"}[service]

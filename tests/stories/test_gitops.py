@@ -200,6 +200,7 @@ def test_events_tell_transitions_and_nothing_else(story: Story) -> None:
     story.zone()
     meg = story.meg("outbound", HOST, story.eips()).wait(reason="Ready")
     meg.told("Normal", "Ready")
+    meg.told("Normal", "HeloSPF")
     events, version, writes = meg.events(), meg.get()["metadata"]["resourceVersion"], story.writes()
     assert len(set(events)) == len(events), "no event twice"
     begun = story.aws.log()[-1]["time"]

@@ -103,6 +103,7 @@ def test_sigterm_when_idle(story: Story) -> None:
     story.zone()
     [eip] = story.eips()
     meg = story.meg("outbound", "mta.example.com", [eip]).wait()
+    meg.told("Normal", "HeloSPF")
     version, world = meg.get()["metadata"]["resourceVersion"], story.world()
     assert stop_seconds(story.operator) < STOPPED
     assert_calm_end(story.operator)

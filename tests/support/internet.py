@@ -176,7 +176,13 @@ class Internet:
     # -- answering
 
     async def __call__(
-        self, server: Server, name: str, rtype: dns.rdatatype.RdataType, *, recurse: bool
+        self,
+        server: Server,
+        name: str,
+        rtype: dns.rdatatype.RdataType,
+        *,
+        recurse: bool,
+        checking_disabled: bool = False,
     ) -> dns.message.Message:
         text = dns.rdatatype.to_text(rtype)
         self.log.append(Asked(server.address, server.port, name.lower(), text, recurse))
@@ -192,6 +198,8 @@ class Internet:
         await asyncio.sleep(0)
         reply = dns.message.make_response(dns.message.make_query(name, rtype))
         reply.flags = dns.flags.QR
+        if mood == "bogus" and not checking_disabled:
+            mood = "servfail"
         if mood in ("servfail", "refused"):
             reply.set_rcode(dns.rcode.from_text(mood))
             return reply

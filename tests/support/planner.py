@@ -38,6 +38,7 @@ from mailegress.model.dns import (
     ServerAnswer,
 )
 from mailegress.model.facts import Fact, Fault, WriteState
+from mailegress.model.mail import MailReport
 from mailegress.model.ownership import Mark
 from mailegress.reconcile import rules, summarise
 from mailegress.reconcile.claim_index import ClaimIndex, Standing
@@ -208,6 +209,8 @@ class FakeDns:
         self.public_at: float | None = 0.0
         self.tried_at: float | None = None
         """When a failed reading began, if later than ``at``."""
+        self.mailed: Fact[MailReport] = Fact()
+        """What was read for advice about mail."""
         self.zone = ZONE.name
         self.ns_ttl = 0
         self.servers = SERVERS
@@ -263,6 +266,9 @@ class FakeDns:
             self.misses if self.public_fault else 0,
             self.tried_at if self.public_fault and self.tried_at else self.public_at,
         )
+
+    def mail(self, hostname: str) -> Fact[MailReport]:
+        return self.mailed
 
     def _pointers(self) -> dict[str, tuple[PointerAnswer, ...]]:
         return {

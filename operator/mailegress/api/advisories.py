@@ -75,10 +75,35 @@ SIBLING_ADDRESS = _code(
 
 HOSTNAME_HAS_AAAA = _code(
     "HostnameHasAAAA",
-    "The hosted zone has an AAAA record at the hostname (not checked under Observed). Elastic IPs are IPv4 addresses, "
-    "and the operator sets no PTR for IPv6.",
+    "The hostname has an AAAA record. Elastic IPs are IPv4 addresses, and AWS has no PTR for the IPv6 address to set.",
     "No AAAA record at the hostname, or a PTR of the IPv6 address that points back to it.",
     "Send mail over IPv4 only (Postfix: inet_protocols = ipv4), and remove the AAAA record if nothing else needs it.",
+)
+DNSSEC_BOGUS = _code(
+    "DNSSECBogus",
+    "A public resolver that validates DNSSEC refuses the hostname, and answers when validation is switched off.",
+    "A chain of trust without a break, or no DS record.",
+    "Correct or remove the DS record of the zone at its registrar; compare dig HOSTNAME A with dig +cd HOSTNAME A.",
+)
+HELO_SPF = _code(
+    "HeloSPF",
+    "The hostname has no SPF record, or its record does not pass for an address. Receivers check SPF of the HELO name, "
+    "and of nothing else for bounces.",
+    "SPF at the hostname passes for each of its addresses.",
+    'Publish the TXT record "v=spf1 a -all" at the hostname.',
+)
+SENDER_SPF = _code(
+    "SenderSPF",
+    "SPF of a domain in spec.senderDomains does not pass for an address.",
+    "SPF of the domain passes for each address that sends its mail.",
+    "The owner of the domain adds the addresses to its SPF record, for example with a:HOSTNAME, or remove the domain "
+    "from spec.senderDomains.",
+)
+SENDER_DMARC = _code(
+    "SenderDMARC",
+    "A domain in spec.senderDomains has no DMARC policy, or several at one name, which receivers ignore.",
+    "One DMARC policy at _dmarc.DOMAIN or at a name above it.",
+    'The owner of the domain publishes one TXT record at _dmarc.DOMAIN, for example "v=DMARC1; p=none".',
 )
 
 ALL_ADVISORIES: Final[Mapping[str, AdvisoryCode]] = MappingProxyType(_registry)

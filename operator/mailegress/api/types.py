@@ -91,6 +91,8 @@ class Spec:
     adoption: Adoption = Adoption.MATCHING
     deletion_policy: DeletionPolicy = DeletionPolicy.DELETE
     suspend: bool = False
+    sender_domains: tuple[str, ...] = ()
+    """Domains of envelope senders, only for advice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +219,23 @@ def parse_spec(value: object) -> Spec:
         adoption=_choice(spec, "adoption", "spec", Adoption.MATCHING),
         deletion_policy=_choice(spec, "deletionPolicy", "spec", DeletionPolicy.DELETE),
         suspend=suspend,
+        sender_domains=_parse_domains(spec.get("senderDomains")),
     )
+
+
+def _parse_domains(value: object) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    field = "spec.senderDomains"
+    if not isinstance(value, list) or len(value) > limits.SENDER_DOMAINS:
+        raise InvalidObject(field, value, f"a list of at most {limits.SENDER_DOMAINS} domains")
+    for index, domain in enumerate(value):
+        if not isinstance(domain, str) or not validation.is_hostname(domain):
+            raise InvalidObject(f"{field}[{index}]", domain, "a lower-case domain, e.g. example.com")
+    duplicate = validation.first_duplicate(value)
+    if duplicate is not None:
+        raise InvalidObject(field, duplicate, "named once only")
+    return tuple(value)
 
 
 def _parse_selectors(value: object) -> tuple[EipSelector, ...]:

@@ -33,6 +33,11 @@ class Budget:
         self._left = questions
         self._spent: BudgetSpent | None = None
 
+    @property
+    def left(self) -> int:
+        """Questions that are not spent."""
+        return self._left
+
     def spend(self) -> None:
         """Pay for one question. Errors: :class:`BudgetSpent`."""
         if self._left <= 0:

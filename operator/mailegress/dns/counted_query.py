@@ -73,10 +73,11 @@ class Asker:
         rdtype: dns.rdatatype.RdataType,
         *,
         recurse: bool = False,
+        checking_disabled: bool = False,
     ) -> dns.message.Message:
         """The reply. Errors: :class:`DnsTimeout`, counted."""
         try:
-            return await self._ask(server, name, rdtype, recurse)
+            return await self._ask(server, name, rdtype, recurse, checking_disabled)
         except budget.BudgetSpent:
             raise
         except DnsTimeout as error:
@@ -87,7 +88,12 @@ class Asker:
             raise DnsTimeout(f"{server} sent an unreadable reply") from error
 
     async def _ask(
-        self, server: Server, name: dns.name.Name, rdtype: dns.rdatatype.RdataType, recurse: bool
+        self,
+        server: Server,
+        name: dns.name.Name,
+        rdtype: dns.rdatatype.RdataType,
+        recurse: bool,
+        checking_disabled: bool,
     ) -> dns.message.Message:
         reading = budget.current()
         found = (server.address, server.port) not in self._configured
@@ -101,7 +107,8 @@ class Asker:
             reading.spend()
             began = self._clock()
             try:
-                reply = await self._query(server, name.to_text(), rdtype, recurse=recurse)
+                extra = {"checking_disabled": True} if checking_disabled else {}
+                reply = await self._query(server, name.to_text(), rdtype, recurse=recurse, **extra)
             except DnsTimeout as error:
                 if found and type(error) is DnsTimeout:
                     self._silent.put(place, reading.name, began, self._clock() - began + self._silent_seconds)

@@ -31,9 +31,15 @@ class Server:
 
 class DnsQuery(Protocol):
     async def __call__(
-        self, server: Server, name: str, rtype: dns.rdatatype.RdataType, *, recurse: bool
+        self,
+        server: Server,
+        name: str,
+        rtype: dns.rdatatype.RdataType,
+        *,
+        recurse: bool,
+        checking_disabled: bool = False,
     ) -> dns.message.Message:
         """The server's reply, whatever its rcode (UDP with EDNS, TCP after truncation).
 
-        Errors: :class:`DnsTimeout`, :class:`ReplyTooLarge`.
+        ``checking_disabled``: the resolver is to answer without DNSSEC validation (flag CD). Errors: :class:`DnsTimeout`, :class:`ReplyTooLarge`.
         """

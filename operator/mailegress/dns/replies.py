@@ -234,4 +234,9 @@ def _values(
         return ()
     if rdtype == dns.rdatatype.PTR:
         return tuple(sorted({rdata.target.canonicalize().to_text() for rdata in rrset}))
+    if rdtype == dns.rdatatype.TXT:
+        return tuple(sorted(b"".join(rdata.strings).decode("latin-1") for rdata in rrset))
+    if rdtype == dns.rdatatype.MX:
+        ordered = sorted(rrset, key=lambda rdata: int(rdata.preference))
+        return tuple(rdata.exchange.canonicalize().to_text() for rdata in ordered)
     return tuple(sorted({rdata.address for rdata in rrset}))

@@ -20,6 +20,7 @@ from mailegress.api.reasons import (
 from mailegress.api.text import clean_text
 from mailegress.dns.authorities import Authorities
 from mailegress.dns.budget import QUESTIONS, BudgetSpent
+from mailegress.dns.mail import MailChecks
 from mailegress.dns.query import DnsTimeout
 from mailegress.dns.readings import Clock, OnError, Pace, ReadingFailed, Readings, Sleep
 from mailegress.dns.replies import absolute
@@ -29,6 +30,7 @@ from mailegress.dns.settings import DnsSettings
 from mailegress.dns.walk import Walker, WalkIntercepted
 from mailegress.model.dns import AnswerKind, AuthorityReport, Delegation, ResolverReport, ServerAnswer
 from mailegress.model.facts import ErrorKind, Fact, Fault
+from mailegress.model.mail import MailReport, SpfResult
 from mailegress.reconcile.ports import Key, Wake
 
 _log = logging.getLogger(__name__)
@@ -57,6 +59,7 @@ class DnsService:
         authorities: Authorities,
         resolvers: Resolvers,
         reverse: ReverseZones,
+        mail: MailChecks,
         *,
         wake: Wake,
         clock: Clock,
@@ -68,6 +71,7 @@ class DnsService:
         self._authorities_of = authorities
         self._resolvers_of = resolvers
         self._reverse_of = reverse
+        self._mail_of = mail
         self._resolvers = tuple(str(server) for server in settings.resolvers)
         self._clock = clock
         self._turns: dict[str, int] = {}
@@ -100,6 +104,12 @@ class DnsService:
             self._read_public, wake=wake, clock=clock, sleep=sleep, rng=rng, places=places, pace=pace,
             on_error=on_error, broken=internal, covers=lambda report, wanted: wanted <= report.addresses,
             questions=QUESTIONS * max(1, len(settings.resolvers)),
+        )  # fmt: skip
+
+        self._mail: Readings[MailReport] = Readings(
+            self._read_mail, wake=wake, clock=clock, sleep=sleep, rng=rng, places=places, pace=pace,
+            on_error=on_error, broken=internal,
+            covers=lambda report, wanted: wanted <= report.addresses | report.domains,
         )  # fmt: skip
 
     @property
@@ -139,6 +149,16 @@ class DnsService:
         if self._resolvers:
             self._public.request(key, hostname, not_before, addresses)
 
+    def mail(self, hostname: str) -> Fact[MailReport]:
+        """As :meth:`public`, for advice about mail."""
+        return self._mail.get(hostname)
+
+    def request_mail(
+        self, key: Key, hostname: str, addresses: frozenset[str], domains: frozenset[str], not_before: float
+    ) -> None:
+        if self._resolvers:
+            self._mail.request(key, hostname, not_before, addresses | domains)
+
     async def close(self) -> None:
         """Stop all background readings."""
         for readings in self._all():
@@ -149,7 +169,14 @@ class DnsService:
         return sum(len(readings) for readings in self._all())
 
     def _all(self) -> tuple[Readings[Any], ...]:
-        return self._authorities, self._samples, self._delegations, self._servers, self._public
+        return (
+            self._authorities,
+            self._samples,
+            self._delegations,
+            self._servers,
+            self._public,
+            self._mail,
+        )
 
     async def _read_authorities(self, hostname: str, _: frozenset[str]) -> AuthorityReport:
         try:
@@ -214,6 +241,16 @@ class DnsService:
             )
         return replace(report, pointers=pointers)
 
+    async def _read_mail(self, hostname: str, detail: frozenset[str]) -> MailReport:
+        addresses = frozenset(each for each in detail if _is_address(each))
+        report = await self._mail_of.report(hostname, addresses, detail - addresses)
+        silent = all(spf.result is SpfResult.TEMPERROR for spf in report.helo.values())
+        if report.ipv6 is None and silent:
+            raise ReadingFailed(
+                _fault(RESOLVERS_UNREACHABLE.name, f"no public resolver answers for {hostname}")
+            )
+        return report
+
 
 def _no_answer(reason: str, nobody: str, hostname: str, said: Sequence[tuple[str, AnswerKind]]) -> Fault:
     """The fault of a reading from which nothing was learned: silence and SERVFAIL have different causes."""
@@ -230,3 +267,8 @@ def _failed(error: DnsTimeout) -> ReadingFailed:
 
 def _fault(reason: str, message: str) -> Fault:
     return Fault(reason, clean_text(message, MESSAGE_LENGTH), ErrorKind.TRANSIENT)
+
+
+def _is_address(text: str) -> bool:
+    """A sender domain ends in a letter or digit of a name that is no number (it has a top-level label)."""
+    return text.rpartition(".")[2].isdigit()

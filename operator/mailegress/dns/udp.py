@@ -53,13 +53,23 @@ class UdpQuery:
         self._turns = Turns()
 
     async def __call__(
-        self, server: Server, name: str, rtype: dns.rdatatype.RdataType, *, recurse: bool
+        self,
+        server: Server,
+        name: str,
+        rtype: dns.rdatatype.RdataType,
+        *,
+        recurse: bool,
+        checking_disabled: bool = False,
     ) -> dns.message.Message:
         async with self._place():
-            reply = await self._ask(server, name, rtype, recurse, edns=True)
+            reply = await self._ask(
+                server, name, rtype, recurse, edns=True, checking_disabled=checking_disabled
+            )
             if reply.rcode() in _NO_EDNS:
                 budget.current().spend()
-                reply = await self._ask(server, name, rtype, recurse, edns=False)
+                reply = await self._ask(
+                    server, name, rtype, recurse, edns=False, checking_disabled=checking_disabled
+                )
             return reply
 
     @contextlib.asynccontextmanager
@@ -81,7 +91,14 @@ class UdpQuery:
             give_back()
 
     async def _ask(
-        self, server: Server, name: str, rtype: dns.rdatatype.RdataType, recurse: bool, *, edns: bool
+        self,
+        server: Server,
+        name: str,
+        rtype: dns.rdatatype.RdataType,
+        recurse: bool,
+        *,
+        edns: bool,
+        checking_disabled: bool = False,
     ) -> dns.message.Message:
         question = await self._turns(
             lambda: dns.message.make_query(
@@ -89,7 +106,7 @@ class UdpQuery:
                 rtype,
                 use_edns=0 if edns else -1,
                 payload=EDNS_PAYLOAD,
-                flags=dns.flags.RD if recurse else 0,
+                flags=(dns.flags.RD if recurse else 0) | (dns.flags.CD if checking_disabled else 0),
             )
         )
         try:

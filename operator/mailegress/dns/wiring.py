@@ -6,6 +6,7 @@ import random
 
 from mailegress.dns.authorities import Authorities
 from mailegress.dns.counted_query import Asker, QueryMetrics
+from mailegress.dns.mail import MailChecks
 from mailegress.dns.query import DnsQuery
 from mailegress.dns.readings import Clock, OnError, Sleep
 from mailegress.dns.resolvers import Resolvers
@@ -49,6 +50,7 @@ def build_dns(
         authorities,
         Resolvers(settings.resolvers, asker),
         ReverseZones(authorities, sleep),
+        MailChecks(settings.resolvers, asker, clock),
         wake=wake,
         clock=clock,
         sleep=sleep,

@@ -79,6 +79,10 @@ class Executor:
                     requests.dns.request_server_addresses(key, name, not_before)
                 case NeedPublic(hostname, addresses, not_before):
                     requests.dns.request_public(key, hostname, addresses, not_before)
+        if (advice := plan.advice_need) is not None:
+            requests.dns.request_mail(
+                key, advice.hostname, advice.addresses, advice.domains, advice.not_before
+            )
         for region, allocation_id in plan.taken_back:
             self._writers.ptrs.take_back(region, allocation_id)
 

@@ -21,6 +21,7 @@ from typing import Any, Protocol
 from mailegress.model.aws import Absence, Change, NameView, Ptr, RegionView, Zone, ZoneLook
 from mailegress.model.dns import AuthorityReport, Delegation, ResolverReport, ServerAnswer
 from mailegress.model.facts import Fact, WriteState
+from mailegress.model.mail import MailReport
 from mailegress.reconcile.claim_index import ClaimIndex, ClaimsView
 from mailegress.reconcile.policy_index import PolicyView
 
@@ -185,6 +186,9 @@ class DnsView(Protocol):
 
     def public(self, hostname: str) -> Fact[ResolverReport]: ...
 
+    def mail(self, hostname: str) -> Fact[MailReport]:
+        """What only advice depends on."""
+
 
 class DnsRequests(Protocol):
     def request_authorities(self, key: Key, hostname: str, not_before: float) -> None: ...
@@ -197,6 +201,10 @@ class DnsRequests(Protocol):
 
     def request_public(
         self, key: Key, hostname: str, addresses: frozenset[str], not_before: float
+    ) -> None: ...
+
+    def request_mail(
+        self, key: Key, hostname: str, addresses: frozenset[str], domains: frozenset[str], not_before: float
     ) -> None: ...
 
 

@@ -94,6 +94,16 @@ class NeedPublic:
     not_before: float
 
 
+@dataclass(frozen=True, slots=True)
+class NeedMail:
+    """Only advice depends on it, so it is not among the needs of a plan."""
+
+    hostname: str
+    addresses: frozenset[str]
+    domains: frozenset[str]
+    not_before: float
+
+
 Need = (
     NeedRegion
     | NeedPtr
@@ -273,6 +283,8 @@ class Plan:
     """The policy that allows the object; None: none does, or policies are off."""
     policy_report: PolicyReport | None = None
     """None: policies are off or not known."""
+    advice_need: NeedMail | None = None
+    """The reading for it. The plan is complete without it."""
     notices: tuple[Notice, ...] = ()
     blocked_on: frozenset[str] | None = frozenset()
     """UIDs of the CRs whose release this one waits for; None while the claims are still being looked into."""

@@ -28,6 +28,7 @@ WORDS: Mapping[str, Sequence[str]] = {
     "elasticIPs.instanceID": ("INSTANCE", "INSTANCE", "INSTANCE", "i-0dead"),
     "elasticIPs.region": (*("ap-northeast-1",) * 6, *(SECOND_REGION,) * 3, "us-west-2"),
     "forward.hostedZoneID": ("ZONE0", "ZONE0", "ZONE1", "Z0NE"),
+    "senderDomains": (HOSTS[0], "example.com", "shop.example.com"),
 }
 """Values of every text field of the schema, more often such as can come true."""
 STAND_INS = {
@@ -86,7 +87,9 @@ def _drawn(node: Mapping[str, Any], path: str) -> st.SearchStrategy[Any]:
             return st.sampled_from(WORDS[path])
         case "array":
             most = min(node["maxItems"], MOST_ITEMS)
-            return st.lists(_drawn(node["items"], path), min_size=node["minItems"], max_size=most)
+            distinct = node.get("x-kubernetes-list-type") == "set"
+            least = node.get("minItems", 0)
+            return st.lists(_drawn(node["items"], path), min_size=least, max_size=most, unique=distinct)
         case "object":
             return _object(node, path)
         case other:

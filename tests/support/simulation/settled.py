@@ -246,6 +246,20 @@ def _check_right(sim: Sim, name: str, wish: _Wish) -> None:
     status = wish.body["status"]
     if frozenset(status.get("publicIPs", ())) != wish.addresses:
         sim.checks.violated("E1", f"{name} is Ready with {status.get('publicIPs')}")
+    if not wish.spec.get("suspend"):
+        _check_advice(sim, name, wish)
+
+
+def _check_advice(sim: Sim, name: str, wish: _Wish) -> None:
+    """E1: no name in any world has an SPF record or a DMARC policy, and only the domains of the spec count."""
+    said = wish.body["status"].get("advisories", ())
+    helo = [frozenset(a["addresses"]) for a in said if a["code"] == "HeloSPF"]
+    if helo != [wish.addresses]:
+        sim.checks.violated("E1", f"{name} is Ready, its advice about SPF is {said}")
+    for code in ("SenderSPF", "SenderDMARC"):
+        domains = [a["message"].partition(":")[0] for a in said if a["code"] == code]
+        if sorted(domains) != sorted(wish.spec.get("senderDomains", ())):
+            sim.checks.violated("E1", f"{name} is Ready, its {code} is about {domains}")
 
 
 # ---------------------------------------------------------------- nothing left

@@ -367,7 +367,13 @@ class SimDns:
     sleep: Callable[[float], Awaitable[None]] = field(default=asyncio.sleep)
 
     async def __call__(
-        self, server: Server, name: str, rtype: dns.rdatatype.RdataType, *, recurse: bool
+        self,
+        server: Server,
+        name: str,
+        rtype: dns.rdatatype.RdataType,
+        *,
+        recurse: bool,
+        checking_disabled: bool = False,
     ) -> dns.message.Message:
         began = self.world.clock()
         await self.sleep(DNS_LATENCY)

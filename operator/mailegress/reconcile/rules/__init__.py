@@ -109,6 +109,7 @@ def plan(observed: Observed) -> Plan:
         policy_report=policy.report(observed, verdict, targets),
         # After everything else is decided: nothing depends on it.
         advisories=advisories.advise(observed, targets, claims, zone),  # S7 E3
+        advice_need=advisories.needed(observed, builder.needs),
     )
 
 

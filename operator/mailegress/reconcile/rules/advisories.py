@@ -7,17 +7,21 @@ stays. An address that another object may hold, or that another object selects, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from mailegress.api import advisories as codes
 from mailegress.api.advisories import AdvisoryCode, Severity
+from mailegress.api.conditions import RESOLVED, TRUE
 from mailegress.api.limits import ADVISORIES
 from mailegress.api.status import Advisory
+from mailegress.api.text import clean_text
 from mailegress.model.aws import Eip
 from mailegress.model.hostname_lint import containing, holds_address, lint, scored
+from mailegress.model.mail import Dmarc, MailReport, Spf, SpfResult
 from mailegress.reconcile.observe import Observed
+from mailegress.reconcile.result import Need, NeedMail, NeedPublic
 from mailegress.reconcile.rules.claims import Claims
 from mailegress.reconcile.rules.targets import Targets
 from mailegress.reconcile.rules.zones import Choice
@@ -27,6 +31,8 @@ UDP_REPLY: Final = 512
 
 _HEADER, _QUESTION, _RECORD = 12, 6, 16
 _POINTS_OF_A_WARNING: Final = 2.0
+_DETAIL: Final = 160
+"""Characters of a term of an SPF record, which a third party wrote."""
 _NAMED: Final = 3
 """Addresses that a message names; the entry lists them all."""
 
@@ -128,19 +134,134 @@ def _zone_name(known: Known) -> str | None:
     return report.zone.rstrip(".") if report is not None else None
 
 
-def _hostname_has_aaaa(known: Known) -> Verdict:
-    """From the hosted zone, which is read anyway. Under Observed there is none to read."""
-    if not known.observed.managed:
-        return ()
-    zone = known.choice.zone
-    view = known.observed.views.records.get(zone.id, known.hostname).value if zone is not None else None
-    if view is None:
+# ---------------------------------------------------------------- what DNS says about mail
+
+
+def needed(observed: Observed, needs: Iterable[Need]) -> NeedMail | None:
+    """The reading of what DNS says about mail: with the round of the public resolvers, never before it and not more
+    often. An edit of the sender domains is followed by one of its own, if the hostname is verified: who does not hold
+    it causes no questions about it.
+    """
+    s, hostname = observed, observed.obj.spec.hostname
+    if not s.settings.advisories or not s.views.dns.resolvers:
         return None
-    values = sorted({v for record in view.of_type("AAAA") for v in record.values or ("an alias",)})
+    fact, domains = s.views.dns.mail(hostname), frozenset(s.obj.spec.sender_domains)
+    report = fact.value
+    round_ = next((need for need in needs if isinstance(need, NeedPublic)), None)
+    if round_ is not None:
+        addresses, floor = round_.addresses, round_.not_before
+        calm = report is not None and not report.bogus and s.views.dns.public(hostname).fault is None
+        if calm and report is not None and addresses <= report.addresses and domains <= report.domains:
+            # Public resolvers that are asked again because they lag are no reason to ask about mail again.
+            floor = s.now - s.settings.public_seconds / 2
+    elif report is not None and _verified(s) and not domains <= report.domains:
+        addresses, floor = report.addresses, s.memory.edits.generation_at
+    else:
+        return None
+    served = (
+        fact.fresh(floor)
+        and report is not None
+        and addresses <= report.addresses
+        and domains <= report.domains
+    )
+    tried = fact.fault is not None and fact.tried_at >= floor
+    return None if served or tried else NeedMail(hostname, addresses, domains, floor)
+
+
+def _verified(observed: Observed) -> bool:
+    """Did public resolvers confirm this hostname for the object, before its last edit or after?"""
+    status = observed.obj.status
+    found = status.condition(RESOLVED)
+    return found is not None and found.status == TRUE and status.hostname == observed.obj.spec.hostname
+
+
+def _report(known: Known) -> MailReport | None:
+    return known.observed.views.dns.mail(known.hostname).value
+
+
+def _hostname_has_aaaa(known: Known) -> Verdict:
+    values: Sequence[str] | None
+    if known.choice.zone is not None:
+        view = known.observed.views.records.get(known.choice.zone.id, known.hostname).value
+        sets = view.of_type("AAAA") if view is not None else ()
+        values = None if view is None else [v for each in sets for v in each.values or ("an alias",)]
+    else:
+        report = _report(known)
+        values = report.ipv6 if report is not None else None
     if not values:
-        return ()
-    found = f"{known.hostname} has an AAAA record ({_listed(values)}), and the operator sets no PTR for IPv6."
+        return None if values is None else ()
+    found = f"{known.hostname} has an AAAA record ({_listed(sorted(values))}), and no PTR is set for IPv6."
     return [_entry(codes.HOSTNAME_HAS_AAAA, Severity.INFO, found)]
+
+
+def _dnssec_bogus(known: Known) -> Verdict:
+    report = _report(known)
+    if report is None or report.bogus is None:
+        return None
+    if not report.bogus:
+        return ()
+    found = f"DNSSEC validation of {known.hostname} fails: a public resolver answers only without it."
+    return [_entry(codes.DNSSEC_BOGUS, Severity.WARNING, found)]
+
+
+def _helo_spf(known: Known) -> Verdict:
+    report = _report(known)
+    if report is None or not known.complete:
+        return None
+    return _spf(known, codes.HELO_SPF, known.hostname, report.helo)
+
+
+def _sender_spf(known: Known) -> Verdict:
+    report = _report(known)
+    entries: list[Advisory] = []
+    for domain in known.observed.obj.spec.sender_domains:
+        results = report.senders.get(domain) if report is not None and known.complete else None
+        verdict = _spf(known, codes.SENDER_SPF, domain, results) if results is not None else None
+        entries += _stored_about(known, codes.SENDER_SPF, domain) if verdict is None else verdict
+    return entries
+
+
+def _sender_dmarc(known: Known) -> Verdict:
+    report = _report(known)
+    entries: list[Advisory] = []
+    for domain in known.observed.obj.spec.sender_domains:
+        match report.dmarc.get(domain, Dmarc.UNKNOWN) if report is not None else Dmarc.UNKNOWN:
+            case Dmarc.UNKNOWN:
+                entries += _stored_about(known, codes.SENDER_DMARC, domain)
+            case Dmarc.MISSING:
+                found = f"{domain}: no DMARC policy at _dmarc.{domain} or above it."
+                entries.append(_entry(codes.SENDER_DMARC, Severity.INFO, found))
+            case Dmarc.SEVERAL:
+                found = f"{domain}: several DMARC policies at one name, which receivers ignore."
+                entries.append(_entry(codes.SENDER_DMARC, Severity.WARNING, found))
+    return entries
+
+
+def _stored_about(known: Known, code: AdvisoryCode, domain: str) -> list[Advisory]:
+    return [a for a in _stored(known.observed, code.name) if a.message.startswith(f"{domain}: ")]
+
+
+def _spf(known: Known, code: AdvisoryCode, domain: str, results: Mapping[str, Spf]) -> Verdict:
+    """SPF of one domain for the addresses that the object holds."""
+    by_result: dict[Spf, list[str]] = {}
+    for eip in known.held:
+        spf = results.get(eip.public_ip)
+        if spf is None or spf.result is SpfResult.TEMPERROR:
+            return None
+        if spf.result is not SpfResult.PASS:
+            by_result.setdefault(spf, []).append(eip.public_ip)
+    if not by_result:
+        return ()
+    spf, addresses = next(iter(by_result.items()))
+    failed = [address for each in by_result.values() for address in each]
+    mild = all(each.result in (SpfResult.NONE, SpfResult.NEUTRAL) for each in by_result)
+    if spf.result is SpfResult.NONE:
+        found = f"{domain}: no SPF record, so nothing states that {_listed(failed)} may send."
+    else:
+        term = clean_text(spf.detail, _DETAIL)
+        result = f"{spf.result.value} for {_listed(addresses)}, not pass"
+        found = f"{domain}: SPF is {result} ({term}; {spf.lookups} of 10 lookups)."
+    return [_entry(code, Severity.INFO if mild else Severity.WARNING, found, failed)]
 
 
 # ---------------------------------------------------------------- the addresses
@@ -223,4 +344,8 @@ _RULES: Final[dict[str, Callable[[Known], Verdict]]] = {
     codes.ADDRESS_NOT_ATTACHED.name: _address_not_attached,
     codes.SIBLING_ADDRESS.name: _sibling_address,
     codes.HOSTNAME_HAS_AAAA.name: _hostname_has_aaaa,
+    codes.DNSSEC_BOGUS.name: _dnssec_bogus,
+    codes.HELO_SPF.name: _helo_spf,
+    codes.SENDER_SPF.name: _sender_spf,
+    codes.SENDER_DMARC.name: _sender_dmarc,
 }
