@@ -187,7 +187,12 @@ def session_text() -> str:
     return "\n\n".join(told)
 
 
-CHECK = "mailegress check mta.example.com"
+CHECK = "mailegress check mta.example.com --sender-domain example.com"
+MAIL_RECORDS = {
+    "mta.example.com": "v=spf1 a -all",
+    "example.com": "v=spf1 a:mta.example.com ~all",
+    "_dmarc.example.com": "v=DMARC1; p=none",
+}
 SHOWN_ON = (ROOT / "README.md", ROOT / "docs" / "how-to" / "mail-refused.md")
 
 
@@ -201,7 +206,13 @@ def check_text() -> str:
         zone, eips = cloud.aws.create_zone("example.com"), cloud.aws.allocate(REGION, 1)
         values = [{"Value": eip.public_ip} for eip in eips]
         record = {"Name": "mta.example.com", "Type": "A", "TTL": 300, "ResourceRecords": values}
-        cloud.aws.put_records(zone.id, [{"Action": "CREATE", "ResourceRecordSet": record}])
+        texts = [
+            {"Name": name, "Type": "TXT", "TTL": 300, "ResourceRecords": [{"Value": f'"{text}"'}]}
+            for name, text in MAIL_RECORDS.items()
+        ]
+        cloud.aws.put_records(
+            zone.id, [{"Action": "CREATE", "ResourceRecordSet": each} for each in (record, *texts)]
+        )
         for eip in eips:
             cloud.aws.force_ptr(eip.public_ip, "mta.example.com")
         cloud.dns("delegations")

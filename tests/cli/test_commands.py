@@ -31,6 +31,12 @@ def test_the_former_meaning_is_refused_with_the_new_name(command: Command, argum
         (["203.0.113.0/24"], "range"),
         (["-o", "yaml", "mta.example.com"], "text or json"),
         (["--resolvers", "one.example.com", "mta.example.com"], "--resolvers"),
+        (["--sender-domain", "me@example.com", "mta.example.com"], "what follows the @"),
+        (["--sender-domain", "example.com.", "mta.example.com"], "without a trailing dot"),
+        (
+            ["--sender-domain", "example.com", "--resolvers", "off", "mta.example.com"],
+            "needs public resolvers",
+        ),
         (["--roots", "192.0.2.1:0", "mta.example.com"], "--roots"),
         (["--timeout-seconds", "0", "mta.example.com"], "--timeout-seconds"),
     ],

@@ -37,12 +37,13 @@ class World:
             names.put(name, "A", address)
         self.zone = self.net.zone("example.com", NS)
         self.zone.put(HOST, "A", IP)
+        self.zone.put(HOST, "TXT", '"v=spf1 a -all"')
         self.net.zone("in-addr.arpa", {"r.arpa": "192.0.2.91"})
         self.reverse = self.net.zone("113.0.203.in-addr.arpa", REVERSE)
         self.reverse.put(PTR, "PTR", f"{HOST}.")
         self.resolvers = RESOLVERS
 
-    async def check(self, text: str) -> Checked:
+    async def check(self, text: str, *domains: str) -> Checked:
         settings = DnsSettings(
             roots=tuple(Server(name.rstrip("."), address, PORT) for name, address in ROOTS.items()),
             authority_port=PORT,
@@ -50,7 +51,8 @@ class World:
             extra_ranges=(ipaddress.ip_network("192.0.2.0/24"),),
         )
         lookups = Lookups(settings, self.net, self.time.clock, self.time.sleep, random.Random(7))
-        return await self.time.run(Checker(lookups, len(self.resolvers)).check(subject(text)))
+        checker = Checker(lookups, len(self.resolvers), frozenset(domains))
+        return await self.time.run(checker.check(subject(text)))
 
 
 @pytest.fixture
@@ -153,6 +155,91 @@ async def test_a_lame_server_is_noted(world: World) -> None:
     one_lame(world)
     checked = await world.check(HOST)
     assert [n.code for n in checked.notes] == ["LameNameServer", "HELO"]
+
+
+def without_spf(world: World) -> None:
+    world.zone.drop(HOST, "TXT")
+
+
+def strict_spf(world: World) -> None:
+    world.zone.put(HOST, "TXT", '"v=spf1 ip4:198.51.100.1 -all"')
+
+
+def with_ipv6(world: World) -> None:
+    world.zone.put(HOST, "AAAA", "2001:db8::25")
+
+
+def sender_policy(world: World) -> None:
+    world.zone.put("example.com", "TXT", f'"v=spf1 a:{HOST} ~all"')
+    world.zone.put("_dmarc.example.com", "TXT", '"v=DMARC1; p=none"')
+
+
+@pytest.mark.parametrize(
+    ("change", "domains", "codes", "says"),
+    [
+        (without_spf, (), ["HeloSPF"], 'Publish the TXT record "v=spf1 a -all"'),
+        (strict_spf, (), ["HeloSPF"], f"SPF is fail for {IP}, not pass (-all; 0 of 10 lookups)"),
+        (with_ipv6, (), ["HostnameHasAAAA"], "an AAAA record (2001:db8::25)"),
+        (sender_policy, ("example.com",), [], ""),
+        (
+            without_spf,
+            ("example.com",),
+            ["HeloSPF", "SenderSPF", "SenderDMARC"],
+            "example.com: no SPF record",
+        ),
+    ],
+)
+async def test_what_dns_says_of_mail_is_noted_and_changes_no_result(
+    world: World, change: Callable[[World], None], domains: tuple[str, ...], codes: list[str], says: str
+) -> None:
+    change(world)
+    checked = await world.check(HOST, *domains)
+    assert checked.verdict.outcome is Outcome.PASS
+    assert [n.code for n in checked.notes] == ["HELO", *codes]
+    assert says in "".join(n.text for n in checked.notes)
+
+
+async def test_mail_records_are_not_asked_for_while_something_is_wrong_at_the_source(world: World) -> None:
+    no_ptr(world)
+    checked = await world.check(HOST, "example.com")
+    assert checked.evidence.mail is None
+    assert not world.net.asked(rtype="TXT")
+
+
+async def test_spf_that_cannot_be_read_changes_no_result(world: World) -> None:
+    """Given resolvers that answer for A and PTR only."""
+    for resolver in RESOLVERS:
+        world.net.moods[f"{resolver.address} example.com."] = "servfail"
+    checked = await world.check(HOST, "example.com")
+    assert checked.verdict.outcome is Outcome.PASS
+    [shown] = report.document([checked])["checks"]
+    assert [(s["domain"], s["result"]) for s in shown["mail"]["spf"]] == [
+        (HOST, "pass"),
+        ("example.com", "temperror"),
+    ]
+
+
+async def test_mail_is_shown_as_rows_and_as_json(world: World) -> None:
+    sender_policy(world)
+    checked = await world.check(HOST, "example.com")
+    out = io.StringIO()
+    terminal.show(report.blocks([checked]), out)
+    shown = [line.split() for line in out.getvalue().splitlines() if line.startswith("public resolver")]
+    assert [(words[2], words[3], words[-1]) for words in shown] == [
+        (HOST, "SPF", "spf=pass"),
+        ("example.com", "SPF", "spf=pass"),
+        ("example.com", "DMARC", "dmarc=found"),
+    ]
+    [check] = report.document([checked])["checks"]
+    assert check["mail"] == {
+        "ipv6": [],
+        "dnssecBogus": False,
+        "spf": [
+            {"domain": HOST, "address": IP, "result": "pass", "detail": "a", "lookups": 1},
+            {"domain": "example.com", "address": IP, "result": "pass", "detail": f"a:{HOST}", "lookups": 1},
+        ],
+        "dmarc": [{"domain": "example.com", "result": "found"}],
+    }
 
 
 @pytest.mark.parametrize(

@@ -96,8 +96,8 @@ SENDER_SPF = _code(
     "SenderSPF",
     "SPF of a domain in spec.senderDomains does not pass for an address.",
     "SPF of the domain passes for each address that sends its mail.",
-    "The owner of the domain adds the addresses to its SPF record, for example with a:HOSTNAME, or remove the domain "
-    "from spec.senderDomains.",
+    "The owner of the domain adds the addresses to its SPF record, for example with a:HOSTNAME. Remove a domain whose "
+    "mail leaves from elsewhere from the sender domains.",
 )
 SENDER_DMARC = _code(
     "SenderDMARC",

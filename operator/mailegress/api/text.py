@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import Final
 
 ELLIPSIS: Final = "…"
@@ -45,3 +46,10 @@ def clean_text(text: str, limit: int) -> str:
         head = "".join(map(_clean_character, _ESCAPE_SEQUENCES.sub("", head)))
     cleaned = _SPACES.sub(" ", head).strip()
     return cleaned if len(cleaned) <= limit else cleaned[: limit - 1].rstrip() + ELLIPSIS
+
+
+def enumerated(values: Sequence[str], most: int = 3) -> str:
+    """``a, b and c``; of more than ``most`` values, the number of the others."""
+    more = len(values) - most
+    shown = list(values[:most]) + ([f"{more} more"] if more > 0 else [])
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"

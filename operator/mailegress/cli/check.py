@@ -22,6 +22,8 @@ Examples:
 mailegress check mta.example.com
 
 mailegress check 203.0.113.10 203.0.113.11 -o json
+
+mailegress check mta.example.com --sender-domain example.com
 """
 
 
@@ -35,6 +37,15 @@ def check(
     output: Annotated[
         str, typer.Option("--output", "-o", help="text, or json for programs.", metavar="text|json")
     ] = "text",
+    sender_domain: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A domain whose mail leaves from these addresses: SPF and DMARC of it are noted. Repeat it for "
+            "others, at most 16.",
+            metavar="DOMAIN",
+            show_default=False,
+        ),
+    ] = None,
     resolvers: Annotated[
         str,
         typer.Option(
@@ -77,8 +88,8 @@ def check(
 ) -> None:
     """Check what a receiver of mail sees: do A record and PTR agree, for everybody?
 
-    Every name server of the zone is asked from the root down, then the reverse zones, then public resolvers. Neither a
-    cluster nor AWS is needed.
+    Every name server of the zone is asked from the root down, then the reverse zones, then public resolvers. SPF of the
+    hostname and of sender domains is noted and changes no result. Neither a cluster nor AWS is needed.
 
     Exit code: 0 = they agree, 1 = they do not, 2 = no verdict, because those who know do not answer, or wrong usage.
     """
@@ -99,13 +110,16 @@ def check(
     root_servers = _parsed("--roots", values.each(values.server), roots)
     port = _parsed("--authority-port", values.count(1, 65535), authority_port)
     ranges = _parsed("--extra-ranges", values.each(values.address_range), extra_ranges)
-    from mailegress.tools.check.subjects import SubjectError
+    from mailegress.tools.check.subjects import SubjectError, sender_domains
     from mailegress.tools.check.subjects import subjects as parse
 
     try:
         parsed = parse(subjects)
+        domains = sender_domains(sender_domain or [])
     except SubjectError as error:
         _refuse(str(error))
+    if domains and not servers:
+        _refuse("--sender-domain needs public resolvers; leave out --resolvers off, or name resolvers")
     # Imported late: --help and a mistake do not wait for the DNS library.
     import ipaddress
 
@@ -119,7 +133,7 @@ def check(
         resolvers=tuple(named_server(*address) for address in servers),
         timeout_seconds=seconds,
     )
-    raise typer.Exit(run(parsed, settings, as_json=output == "json"))
+    raise typer.Exit(run(parsed, settings, as_json=output == "json", sender_domains=domains))
 
 
 def _parsed(flag: str, parse: Callable[[str], T], text: str) -> T:

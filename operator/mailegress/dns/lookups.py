@@ -9,6 +9,7 @@ from dataclasses import replace
 from mailegress.dns.authorities import Authorities
 from mailegress.dns.budget import QUESTIONS, Budget
 from mailegress.dns.counted_query import Asker
+from mailegress.dns.mail import MailChecks
 from mailegress.dns.query import DnsQuery
 from mailegress.dns.readings import Clock, Sleep
 from mailegress.dns.resolvers import Resolvers
@@ -16,6 +17,7 @@ from mailegress.dns.reverse import Pointers, ReverseZones
 from mailegress.dns.settings import DnsSettings
 from mailegress.dns.walk import Walker
 from mailegress.model.dns import AuthorityReport, IprevResult, ResolverReport
+from mailegress.model.mail import MailReport
 
 
 class _Uncounted:
@@ -38,6 +40,7 @@ class Lookups:
         self._authorities = Authorities(Walker(settings, asker, clock, rng), asker)
         self._resolvers = Resolvers(settings.resolvers, asker)
         self._reverse = ReverseZones(self._authorities, sleep)
+        self._mail = MailChecks(settings.resolvers, asker, clock)
         self._count = max(1, len(settings.resolvers))
         self._sleep = sleep
 
@@ -54,6 +57,10 @@ class Lookups:
         budget = Budget("", hostname, QUESTIONS * self._count)
         report = await budget.run(self._resolvers.report(hostname, addresses), self._sleep)
         return replace(report, pointers=pointers)
+
+    async def mail(self, hostname: str, addresses: frozenset[str], domains: frozenset[str]) -> MailReport:
+        """What public resolvers answer about mail: SPF, DMARC, AAAA and DNSSEC."""
+        return await Budget("", hostname).run(self._mail.report(hostname, addresses, domains), self._sleep)
 
     async def iprev(self, address: str) -> Mapping[str, IprevResult]:
         """What each resolver sees from the address alone: its PTR names, and whether one of them leads back."""

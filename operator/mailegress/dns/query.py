@@ -41,5 +41,7 @@ class DnsQuery(Protocol):
     ) -> dns.message.Message:
         """The server's reply, whatever its rcode (UDP with EDNS, TCP after truncation).
 
-        ``checking_disabled``: the resolver is to answer without DNSSEC validation (flag CD). Errors: :class:`DnsTimeout`, :class:`ReplyTooLarge`.
+        ``checking_disabled``: the resolver is to answer without DNSSEC validation (flag CD).
+
+        Errors: :class:`DnsTimeout`, :class:`ReplyTooLarge`.
         """

@@ -51,9 +51,9 @@ ADVICE = (
         "silence-passes-spf",
         "E3",
         "An address whose SPF has no answer counts as one that passes",
-        "reconcile/rules/advisories.py",
-        "        if spf is None or spf.result is SpfResult.TEMPERROR:\n            return None\n",
-        "        if spf is None or spf.result is SpfResult.TEMPERROR:\n            continue\n",
+        "model/mail.py",
+        "    return all(a in results and results[a].result is not SpfResult.TEMPERROR for a in addresses)\n",
+        "    return all(a in results for a in addresses)\n",
         tests=(f"{_MAIL}::test_without_an_answer_each_domain_keeps_what_was_stored_about_it",),
     ),
     Mutant(

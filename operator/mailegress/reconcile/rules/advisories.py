@@ -16,10 +16,20 @@ from mailegress.api.advisories import AdvisoryCode, Severity
 from mailegress.api.conditions import RESOLVED, TRUE
 from mailegress.api.limits import ADVISORIES
 from mailegress.api.status import Advisory
-from mailegress.api.text import clean_text
+from mailegress.api.text import enumerated
 from mailegress.model.aws import Eip
 from mailegress.model.hostname_lint import containing, holds_address, lint, scored
-from mailegress.model.mail import Dmarc, MailReport, Spf, SpfResult
+from mailegress.model.mail import (
+    Dmarc,
+    MailReport,
+    Problem,
+    Spf,
+    bogus_found,
+    dmarc_problem,
+    ipv6_found,
+    spf_known,
+    spf_problem,
+)
 from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import Need, NeedMail, NeedPublic
 from mailegress.reconcile.rules.claims import Claims
@@ -31,10 +41,8 @@ UDP_REPLY: Final = 512
 
 _HEADER, _QUESTION, _RECORD = 12, 6, 16
 _POINTS_OF_A_WARNING: Final = 2.0
-_DETAIL: Final = 160
-"""Characters of a term of an SPF record, which a third party wrote."""
-_NAMED: Final = 3
-"""Addresses that a message names; the entry lists them all."""
+_PLACES: Final = 3
+"""Gateways and instances that a message names; the entry lists all addresses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +198,7 @@ def _hostname_has_aaaa(known: Known) -> Verdict:
         values = report.ipv6 if report is not None else None
     if not values:
         return None if values is None else ()
-    found = f"{known.hostname} has an AAAA record ({_listed(sorted(values))}), and no PTR is set for IPv6."
-    return [_entry(codes.HOSTNAME_HAS_AAAA, Severity.INFO, found)]
+    return [_entry(codes.HOSTNAME_HAS_AAAA, Severity.INFO, ipv6_found(known.hostname, values))]
 
 
 def _dnssec_bogus(known: Known) -> Verdict:
@@ -200,8 +207,7 @@ def _dnssec_bogus(known: Known) -> Verdict:
         return None
     if not report.bogus:
         return ()
-    found = f"DNSSEC validation of {known.hostname} fails: a public resolver answers only without it."
-    return [_entry(codes.DNSSEC_BOGUS, Severity.WARNING, found)]
+    return [_entry(codes.DNSSEC_BOGUS, Severity.WARNING, bogus_found(known.hostname))]
 
 
 def _helo_spf(known: Known) -> Verdict:
@@ -225,15 +231,11 @@ def _sender_dmarc(known: Known) -> Verdict:
     report = _report(known)
     entries: list[Advisory] = []
     for domain in known.observed.obj.spec.sender_domains:
-        match report.dmarc.get(domain, Dmarc.UNKNOWN) if report is not None else Dmarc.UNKNOWN:
-            case Dmarc.UNKNOWN:
-                entries += _stored_about(known, codes.SENDER_DMARC, domain)
-            case Dmarc.MISSING:
-                found = f"{domain}: no DMARC policy at _dmarc.{domain} or above it."
-                entries.append(_entry(codes.SENDER_DMARC, Severity.INFO, found))
-            case Dmarc.SEVERAL:
-                found = f"{domain}: several DMARC policies at one name, which receivers ignore."
-                entries.append(_entry(codes.SENDER_DMARC, Severity.WARNING, found))
+        dmarc = report.dmarc.get(domain, Dmarc.UNKNOWN) if report is not None else Dmarc.UNKNOWN
+        if dmarc is Dmarc.UNKNOWN:
+            entries += _stored_about(known, codes.SENDER_DMARC, domain)
+        else:
+            entries += _of_problem(codes.SENDER_DMARC, dmarc_problem(domain, dmarc))
     return entries
 
 
@@ -243,25 +245,17 @@ def _stored_about(known: Known, code: AdvisoryCode, domain: str) -> list[Advisor
 
 def _spf(known: Known, code: AdvisoryCode, domain: str, results: Mapping[str, Spf]) -> Verdict:
     """SPF of one domain for the addresses that the object holds."""
-    by_result: dict[Spf, list[str]] = {}
-    for eip in known.held:
-        spf = results.get(eip.public_ip)
-        if spf is None or spf.result is SpfResult.TEMPERROR:
-            return None
-        if spf.result is not SpfResult.PASS:
-            by_result.setdefault(spf, []).append(eip.public_ip)
-    if not by_result:
-        return ()
-    spf, addresses = next(iter(by_result.items()))
-    failed = [address for each in by_result.values() for address in each]
-    mild = all(each.result in (SpfResult.NONE, SpfResult.NEUTRAL) for each in by_result)
-    if spf.result is SpfResult.NONE:
-        found = f"{domain}: no SPF record, so nothing states that {_listed(failed)} may send."
-    else:
-        term = clean_text(spf.detail, _DETAIL)
-        result = f"{spf.result.value} for {_listed(addresses)}, not pass"
-        found = f"{domain}: SPF is {result} ({term}; {spf.lookups} of 10 lookups)."
-    return [_entry(code, Severity.INFO if mild else Severity.WARNING, found, failed)]
+    held = [eip.public_ip for eip in known.held]
+    if not spf_known(results, held):
+        return None
+    return _of_problem(code, spf_problem(domain, results, held))
+
+
+def _of_problem(code: AdvisoryCode, problem: Problem | None) -> list[Advisory]:
+    if problem is None:
+        return []
+    severity = Severity.INFO if problem.mild else Severity.WARNING
+    return [_entry(code, severity, problem.found, problem.addresses)]
 
 
 # ---------------------------------------------------------------- the addresses
@@ -288,7 +282,7 @@ def _address_not_attached(known: Known) -> Verdict:
     loose = [eip.public_ip for eip in known.held if not eip.attached_to]
     if not loose:
         return ()
-    found = f"{_listed(loose)} {_is(loose)} attached to nothing, so no mail can leave from {_it(loose)}."
+    found = f"{enumerated(loose)} {_is(loose)} attached to nothing, so no mail can leave from {_it(loose)}."
     return [_entry(codes.ADDRESS_NOT_ATTACHED, Severity.INFO, found, loose)]
 
 
@@ -314,19 +308,13 @@ def _sibling_address(known: Known) -> Verdict:
     if not siblings:
         return ()
     addresses = [address for each in siblings.values() for address in each]
-    where = "; ".join(f"{place} also has {_listed(each)}" for place, each in list(siblings.items())[:_NAMED])
+    where = "; ".join(f"{place} also has {enumerated(each)}" for place, each in list(siblings.items())[:_PLACES])
     found = f"{where}, which no MailEgress selects, and mail may leave from {_it(addresses)}."
     return [_entry(codes.SIBLING_ADDRESS, Severity.WARNING, found, addresses)]
 
 
 def _numeric(address: str) -> tuple[int, ...]:
     return tuple(int(part) for part in address.split("."))
-
-
-def _listed(addresses: Sequence[str]) -> str:
-    more = len(addresses) - _NAMED
-    shown = list(addresses[:_NAMED]) + ([f"{more} more"] if more > 0 else [])
-    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
 
 
 def _is(addresses: Sequence[str]) -> str:

@@ -23,11 +23,16 @@ AT_ONCE = 4
 
 
 def run(
-    subjects: Sequence[Subject], settings: DnsSettings, *, as_json: bool, out: TextIO | None = None
+    subjects: Sequence[Subject],
+    settings: DnsSettings,
+    *,
+    as_json: bool,
+    sender_domains: frozenset[str] = frozenset(),
+    out: TextIO | None = None,
 ) -> int:
     """Print what was found; the exit code."""
     stream = out or sys.stdout
-    results = asyncio.run(check_all(subjects, settings))
+    results = asyncio.run(check_all(subjects, settings, sender_domains))
     if as_json:
         stream.write(json.dumps(report.document(results), indent=2) + "\n")
     else:
@@ -35,7 +40,9 @@ def run(
     return worst(tuple(result.verdict.outcome for result in results)).code
 
 
-async def check_all(subjects: Sequence[Subject], settings: DnsSettings) -> tuple[Checked, ...]:
+async def check_all(
+    subjects: Sequence[Subject], settings: DnsSettings, sender_domains: frozenset[str] = frozenset()
+) -> tuple[Checked, ...]:
     """In the order of the subjects."""
     lookups = Lookups(
         settings,
@@ -44,7 +51,7 @@ async def check_all(subjects: Sequence[Subject], settings: DnsSettings) -> tuple
         asyncio.sleep,
         random.Random(),
     )
-    checker = Checker(lookups, len(settings.resolvers))
+    checker = Checker(lookups, len(settings.resolvers), sender_domains)
     places = asyncio.Semaphore(AT_ONCE)
 
     async def one(subject: Subject) -> Checked:

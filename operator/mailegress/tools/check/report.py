@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from mailegress.api.limits import MESSAGE_LENGTH
+from mailegress.api.text import clean_text
 from mailegress.model.dns import (
     AnswerKind,
     AuthorityReport,
@@ -14,6 +16,7 @@ from mailegress.model.dns import (
     ResolverAnswer,
     ServerAnswer,
 )
+from mailegress.model.mail import Dmarc, MailReport, Spf, SpfResult
 from mailegress.reconcile import dns_checks
 from mailegress.reconcile.dns_checks import listing
 from mailegress.tools.check.result import Checked, Evidence, Outcome, worst
@@ -34,6 +37,16 @@ _KINDS = {
     AnswerKind.NOT_PUBLIC: "not asked: no public address",
     AnswerKind.NOT_ASKED: "not asked: more than 16 name servers",
 }
+
+_DMARC = {
+    Dmarc.FOUND: "one policy",
+    Dmarc.MISSING: "no policy",
+    Dmarc.SEVERAL: "several policies",
+    Dmarc.UNKNOWN: "no answer",
+}
+_UNSURE = (SpfResult.NONE, SpfResult.NEUTRAL, SpfResult.TEMPERROR)
+_DETAIL = 80
+"""Characters of a term, which whoever runs the domain wrote."""
 
 GOOD, BAD, UNSURE = Cell("ok", "good"), Cell("differs", "bad"), Cell("unknown", "unsure")
 
@@ -84,6 +97,29 @@ def _rows(checked: Checked) -> Iterator[Row]:
             )
             for address, result in sorted(said.reverse.items()):
                 yield said.resolver, f"{address} PTR", _names(result), _judged_iprev(result, hostname)
+    if evidence.mail is not None:
+        yield from _mail_rows(evidence.mail)
+
+
+def _mail_rows(report: MailReport) -> Iterator[Row]:
+    """SPF of the HELO name and of the sender domains, one row for each result, and DMARC."""
+    yield from _spf_rows(report.hostname, report.helo)
+    for domain in sorted(report.domains):
+        yield from _spf_rows(domain, report.senders[domain])
+        dmarc = report.dmarc[domain]
+        tone = {Dmarc.FOUND: "good", Dmarc.SEVERAL: "bad"}.get(dmarc, "unsure")
+        yield "public resolver", f"{domain} DMARC", _DMARC[dmarc], Cell(f"dmarc={dmarc.value}", tone)
+
+
+def _spf_rows(domain: str, results: Mapping[str, Spf]) -> Iterator[Row]:
+    by_result: dict[Spf, list[str]] = {}
+    for address, spf in sorted(results.items()):
+        by_result.setdefault(spf, []).append(address)
+    for spf, addresses in by_result.items():
+        tone = {SpfResult.PASS: "good"}.get(spf.result, "unsure" if spf.result in _UNSURE else "bad")
+        term = clean_text(spf.detail, _DETAIL)
+        said = "no SPF record" if spf.result is SpfResult.NONE else f"{listing(addresses)}: {term}"
+        yield "public resolver", f"{domain} SPF", said, Cell(f"spf={spf.result.value}", tone)
 
 
 def _forward(answer: ServerAnswer) -> str:
@@ -159,7 +195,30 @@ def _check(checked: Checked) -> dict[str, Any]:
         "resolvers": [
             _resolver(a, evidence.wanted) for a in (evidence.public.answers if evidence.public else ())
         ],
+        "mail": _mail(evidence.mail),
         "notes": [{"code": note.code, "message": note.text} for note in checked.notes],
+    }
+
+
+def _mail(report: MailReport | None) -> dict[str, Any] | None:
+    if report is None:
+        return None
+    domains = {report.hostname: report.helo, **report.senders}
+    return {
+        "ipv6": None if report.ipv6 is None else list(report.ipv6),
+        "dnssecBogus": report.bogus,
+        "spf": [
+            {
+                "domain": domain,
+                "address": address,
+                "result": spf.result.value,
+                "detail": clean_text(spf.detail, MESSAGE_LENGTH),
+                "lookups": spf.lookups,
+            }
+            for domain, results in domains.items()
+            for address, spf in sorted(results.items())
+        ],
+        "dmarc": [{"domain": domain, "result": said.value} for domain, said in sorted(report.dmarc.items())],
     }
 
 

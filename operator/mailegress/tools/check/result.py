@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mailegress.model.dns import AuthorityReport, IprevResult, PointerAnswer, ResolverReport
+from mailegress.model.mail import MailReport
 
 
 class Outcome(enum.Enum):
@@ -46,6 +47,8 @@ class Evidence:
     pointers: Mapping[str, tuple[PointerAnswer, ...]] = field(default_factory=dict)
     """What the servers of the reverse zones answer."""
     public: ResolverReport | None = None
+    mail: MailReport | None = None
+    """SPF, DMARC, AAAA and DNSSEC; read only if nothing is wrong with A record and PTR at the source."""
     iprev: Mapping[str, IprevResult] = field(default_factory=dict)
     """What resolvers see from the address alone, by resolver; read only for an address without a usable PTR."""
 

@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mailegress.api.limits import HOSTNAME_LENGTH
+from mailegress.api.limits import HOSTNAME_LENGTH, SENDER_DOMAINS
 from mailegress.api.text import clean_text
 from mailegress.api.validation import is_hostname, is_public_ipv4
 
@@ -54,6 +54,23 @@ def subject(text: str) -> Subject:
     if is_hostname(name):
         return Subject(name, hostname=name)
     raise SubjectError(f"{shown} {_name_problem(text)}")
+
+
+def sender_domains(texts: Sequence[str]) -> frozenset[str]:
+    """Errors: :class:`SubjectError`."""
+    if len(texts) > SENDER_DOMAINS:
+        raise SubjectError(
+            f"{len(texts)} sender domains are given; give at most {SENDER_DOMAINS} in one call"
+        )
+    domains = frozenset(text.lower() for text in texts)
+    for text in texts:
+        if not is_hostname(text.lower()):
+            shown = clean_text(repr(text), _SHOWN)
+            raise SubjectError(
+                f"--sender-domain {shown} is not a domain; give what follows the @ in the address of the sender, "
+                "without a trailing dot, such as example.com"
+            )
+    return domains
 
 
 def _address_problem(text: str) -> str:
