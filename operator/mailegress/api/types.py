@@ -234,7 +234,8 @@ def _parse_domains(value: object) -> tuple[str, ...]:
             raise InvalidObject(f"{field}[{index}]", domain, "a lower-case domain, e.g. example.com")
     duplicate = validation.first_duplicate(value)
     if duplicate is not None:
-        raise InvalidObject(field, duplicate, "named once only")
+        again = value.index(duplicate, value.index(duplicate) + 1)
+        raise InvalidObject(f"{field}[{again}]", duplicate, "named once only")
     return tuple(value)
 
 
