@@ -45,7 +45,7 @@ async def act(stored: Stored, action: Action) -> None:
     item = parse_object(slim(stored.full))
     anything: Any = stored
     memory = Memory.first(item, 0.0)
-    await Executor(anything, anything, anything, anything, lambda key: None).act(
+    await Executor(anything, anything, anything, anything, lambda key: None, anything).act(
         "mail/a", item, Plan(findings={}, action=action), memory
     )
 

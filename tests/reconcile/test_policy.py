@@ -13,6 +13,7 @@ from mailegress.api.status import Status
 from mailegress.api.types import MailEgress, parse_object
 from mailegress.model.aws import NatAddress, NatGateway
 from mailegress.reconcile import summarise
+from mailegress.reconcile.memory import Memory
 from mailegress.reconcile.result import ChangeRecords, NeedAuthorities, bad
 from tests.support.planned import HOST, NEW, converged, values
 from tests.support.planner import (
@@ -399,3 +400,15 @@ def test_the_advice_about_other_addresses_of_a_gateway_shows_allowed_ones_only(
     assert me.spec.hostname == one.spec.hostname
     assert "203.0.113.3" in advice
     assert "203.0.113.2" not in advice
+
+
+def test_a_refused_address_is_watched_and_not_used(harness: PlannerHarness) -> None:
+    """A change of its tags wakes the object, and it does not count as an address that the object has."""
+    harness.enforce(policy(addresses={"matchTags": {"team": "mail"}}))
+    eip = harness.eip(1)
+    me = obj(HOST, [eip])
+    plan = harness.plan(me)
+    assert verdict(plan, "Accepted").reason == "AddressNotAllowed"
+    memory = Memory.first(me, harness.now)
+    memory.record_plan(plan)
+    assert (memory.watched, memory.used) == (frozenset({eip.allocation_id}), frozenset())

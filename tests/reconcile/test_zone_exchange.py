@@ -20,7 +20,7 @@ from mailegress.reconcile.result import (
     ResetPtr,
     SetPtr,
 )
-from tests.support.planner import UID, ZONE, PlannerHarness, mine, obj, recorded
+from tests.support.planner import UID, ZONE, PlannerHarness, mine, obj, policy, recorded
 
 HOST = "mta.example.com"
 NEW = Zone("Z2", "example.com", account_id=ZONE.account_id)
@@ -230,6 +230,34 @@ def test_addresses_that_change_meanwhile_change_in_the_former_zone_before_their_
     ]
     assert held(harness) == held(harness, NEW) == (new.public_ip,)
     assert ready(me)[:2] == ("True", "RetiringOldName")
+
+
+@pytest.mark.parametrize("former", ["named", "not-named", "other-addresses"])
+def test_nothing_comes_into_a_former_zone_that_no_policy_allows(former: str) -> None:
+    """What is in its record may still leave it."""
+    harness = PlannerHarness()
+    both = {"hostedZoneIDs": [NEW.id, ZONE.id]}
+    harness.enforce(policy(**both))
+    first, second, third = harness.eip(1), harness.eip(2), harness.eip(3)
+    me = exchanged(harness, first, second)
+    only_new = policy(hostedZoneIDs=[NEW.id])
+    by_id = policy(
+        "former",
+        hostedZoneIDs=[ZONE.id],
+        addresses={"allocationIDs": [first.allocation_id, second.allocation_id]},
+    )
+    harness.change(
+        *{"named": [policy(**both)], "not-named": [only_new], "other-addresses": [only_new, by_id]}[former]
+    )
+    me = edited(me, (second, third))
+    later(harness, 60)
+    me, done = act(harness, me)
+    assert set(held(harness, NEW)) == {second.public_ip, third.public_ip}
+    wanted = {second.public_ip, third.public_ip} if former == "named" else {second.public_ip}
+    assert set(held(harness)) == wanted
+    if former == "not-named":
+        written = [a for a in done if isinstance(a, ChangeRecords) and a.zone_id == ZONE.id]
+        assert len(written) == 1, "one removal"
 
 
 def test_an_address_stays_in_the_former_zone_until_its_ptr_is_reset() -> None:

@@ -13,8 +13,8 @@ from tests.support.simulation.record import recording
 from tests.support.simulation.scenarios import HOST, OTHER
 
 ENFORCE = {"policy": "Enforce"}
-IN_FLIGHT = 3.0
-"""Seconds in which a change that was handed over may still be sent: the writer collects for at most two."""
+IN_FLIGHT = 0.5
+"""Seconds in which the operator does not know of the revocation yet."""
 
 
 class Heard:
@@ -153,6 +153,33 @@ def test_a_right_that_is_revoked_at_any_write_leaves_only_removals(
             assert sim.world.dump() == before, f"after write {number}"
 
         simulate(story, settings=ENFORCE)
+
+
+@pytest.mark.parametrize("held", ["ChangeResourceRecordSets", "ModifyAddressAttribute"])
+def test_a_write_that_aws_throttles_is_not_sent_after_the_right_is_revoked(held: str) -> None:
+    """It was handed over while it was allowed, and AWS refuses it for its rate until the policy is gone."""
+
+    async def story(sim: Sim) -> None:
+        eips = stage(sim, 1)
+        before = sim.world.dump()
+        sim.api.cluster.policy("mail")
+        sim.world.control.add_fault(effect="throttle", operation=held)
+        heard = Heard(sim)
+        sim.start()
+        sim.meg("a", HOST, eips)
+        await sim.until(lambda: held in [operation for _, operation in heard.writes()], "the write", 300.0)
+        sim.api.cluster.delete("mailegresspolicies", "mail")
+        await sim.sleep(IN_FLIGHT)
+        sim.world.control.clear_faults()
+        revoked = sim.clock()
+        await sim.reason("a", "NoMatchingPolicy")
+        await sim.sleep(900)
+        assert heard.writes(revoked) == []
+        sim.delete("a")
+        await sim.gone("a")
+        assert sim.world.dump() == before
+
+    simulate(story, settings=ENFORCE)
 
 
 def _revoke(sim: Sim, change: str) -> None:
@@ -351,3 +378,29 @@ def test_off_asks_for_nothing_of_it() -> None:
         assert not [name for name in sim.api.requests if "policies" in name or "namespaces" in name]
 
     simulate(story)
+
+
+def test_an_address_that_gets_the_tag_of_a_policy_is_noticed_with_the_next_list() -> None:
+    """It was refused and never used: the list of EC2 that is made anyway shows the tag, and no other call is made."""
+
+    async def story(sim: Sim) -> None:
+        [eip] = stage(sim, 1)
+        sim.api.cluster.policy("mail", addresses={"matchTags": {"team": "mail"}})
+        sim.start()
+        await sim.sleep(30)
+        sim.meg("a", HOST, [eip])
+        await sim.reason("a", "AddressNotAllowed")
+        await sim.sleep(600)
+        heard = Heard(sim)
+        sim.world.control.set_tags(eip.allocation_id, {"team": "mail"})
+        tagged = sim.clock()
+        await sim.ready("a")
+        writes = heard.writes()
+        lists = [
+            at for at, operation in heard.calls if operation == "DescribeAddresses" and at < writes[0][0]
+        ]
+        assert len(lists) == 1, "the list that is made anyway"
+        assert writes[0][0] - lists[0] < 10
+        assert writes[0][0] - tagged < 730
+
+    simulate(story, settings={**ENFORCE, "resync_seconds": "7200"})

@@ -12,6 +12,7 @@ from typing import Any
 from mailegress.api.names import FINALIZER
 from mailegress.api.types import MailEgress, parse_meta
 from mailegress.reconcile.memory import Memory
+from mailegress.reconcile.policy_gate import PolicyGate
 from mailegress.reconcile.ports import Kube, KubeGone, ObjectStore, Requests, Wake, Writers
 from mailegress.reconcile.result import (
     AddFinalizer,
@@ -42,13 +43,20 @@ class Executor:
     """Carries out plans."""
 
     def __init__(
-        self, requests: Requests, writers: Writers, kube: Kube, objects: ObjectStore, wake: Wake
+        self,
+        requests: Requests,
+        writers: Writers,
+        kube: Kube,
+        objects: ObjectStore,
+        wake: Wake,
+        gate: PolicyGate,
     ) -> None:
         self._requests = requests
         self._writers = writers
         self._kube = kube
         self._objects = objects
         self._wake = wake
+        self._gate = gate
 
     def request(self, key: str, plan: Plan) -> None:
         """Request the readings that the plan needs, and take back queued PTR writes that it no longer wants (S1)."""
@@ -97,12 +105,14 @@ class Executor:
                 decision(logger, object=key, action="remove finalizer", outcome="done", reason=why)
             case ChangeRecords(zone_id, hostname, changes, why, urgent):
                 memory.ownership.record_submitted((zone_id, hostname), changes)
-                self._writers.records.submit(key, zone_id, hostname, changes, urgent=urgent)
+                allowed = self._gate.for_records(obj, plan, plan.action)
+                self._writers.records.submit(key, zone_id, hostname, changes, urgent=urgent, allowed=allowed)
                 decision(logger, object=key, action=why, outcome="submitted", zone=zone_id, hostname=hostname)
             case SetPtr(region, allocation_id, public_ip, hostname, repairs, before):
                 if repairs is not None:
                     memory.ptrs.repairs[allocation_id] = repairs
-                self._writers.ptrs.set_ptr(key, region, allocation_id, hostname, before)
+                allowed = self._gate.for_ptr(obj, plan, plan.action)
+                self._writers.ptrs.set_ptr(key, region, allocation_id, hostname, before, allowed)
                 _log_ptr(key, "set PTR", public_ip, hostname, repair=repairs is not None)
             case ResetPtr(region, allocation_id, public_ip, hostname, before):
                 self._writers.ptrs.reset_ptr(key, region, allocation_id, before)

@@ -284,7 +284,7 @@ class OwnershipRecords:
             if write is not None and write.busy:
                 continue
             self.submitted = self.submitted - {place} or EMPTY
-            if write is not None and write.phase is not WritePhase.FAILED:
+            if write is not None and write.phase is not WritePhase.FAILED and not write.returned:
                 self.written.setdefault(place, None)
 
     def record_submitted(self, place: Place, changes: Sequence[Change]) -> None:
@@ -351,6 +351,8 @@ class Memory:
     """It selects addresses by tags: a tag that moves may concern it, whichever address has the tag."""
     used: frozenset[tuple[str, str]] = EMPTY
     """(region, allocation ID) of the Elastic IPs that the last reconcile dealt with."""
+    refused: frozenset[str] = EMPTY
+    """Allocation IDs of those that no policy allowed then."""
     places: frozenset[Place] = EMPTY
     """(zone ID, hostname) that the last reconcile dealt with."""
 
@@ -368,8 +370,8 @@ class Memory:
 
     @property
     def watched(self) -> frozenset[str]:
-        """Allocation IDs of the Elastic IPs that the last reconcile dealt with."""
-        return frozenset(allocation_id for _, allocation_id in self.used)
+        """Allocation IDs of the Elastic IPs that the last reconcile dealt with, or refused."""
+        return frozenset(allocation_id for _, allocation_id in self.used) | self.refused
 
     def observe(self, obj: MailEgress, views: Views, now: float, settings: ReconcileSettings) -> bool:
         """Take in the object and the shared readings. True if it was edited or deleted while this process watched."""
@@ -403,6 +405,7 @@ class Memory:
         self.used = plan.wanted | {
             (a.region, a.allocation_id) for a in plan.addresses if a.region and a.allocation_id
         }
+        self.refused = plan.refused
         current = {plan.place} if plan.place is not None else set()
         self.places = frozenset(self.ownership.owned | current)
 

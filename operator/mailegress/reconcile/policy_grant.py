@@ -13,7 +13,8 @@ from mailegress.api import reasons
 from mailegress.api.policy import ANY, Policy, Terms
 from mailegress.api.reasons import Reason
 from mailegress.api.types import Management
-from mailegress.model.aws import Eip
+from mailegress.model.aws import Eip, Zone
+from mailegress.model.dns import AuthorityReport
 
 SHOWN = 6
 """Allowed names in a message at most."""
@@ -96,6 +97,13 @@ def judge(selected: Selected, wish: Wish, zones: Collection[str] = ()) -> Grant:
     if wish.zone_id is None or grant.in_zone(wish.zone_id).terms:
         return grant if wish.zone_id is None else grant.in_zone(wish.zone_id)
     return zone_refused(wish, f"hosted zone {wish.zone_id}")
+
+
+def is_zone(wish: Wish, zones: Iterable[Zone] | None, seen: AuthorityReport | None) -> bool:
+    """Is the hostname known to be the name of a zone: of a public hosted zone, or, under Observed, in public DNS?"""
+    if any(zone.name == wish.hostname and not zone.private for zone in zones or ()):
+        return True
+    return wish.management is not Management.MANAGED and seen is not None and seen.zone == wish.hostname
 
 
 def zone_refused(wish: Wish, where: str) -> Grant:

@@ -29,6 +29,14 @@ Key = str
 """``namespace/name`` of a MailEgress."""
 
 Wake = Callable[[Key], None]
+Allowed = Callable[[], bool]
+"""Asked immediately before a write is sent: may it be sent now?"""
+
+
+def always() -> bool:
+    """Of a write that nothing but its object can take back."""
+    return True
+
 
 # ---------------------------------------------------------------- Elastic IPs
 
@@ -79,9 +87,17 @@ class PtrWriteView(Protocol):
 class PtrWriter(PtrWriteView, Protocol):
     """ModifyAddressAttribute and ResetAddressAttribute. Choke points ``ec2.set_ptr`` and ``ec2.reset_ptr``."""
 
-    def set_ptr(self, key: Key, region: str, allocation_id: str, hostname: str, before: float) -> None:
-        """Hand over a write to be sent before that loop time. A write that waits longer is not sent: its state is
-        ``returned``, and the keys are woken."""
+    def set_ptr(
+        self,
+        key: Key,
+        region: str,
+        allocation_id: str,
+        hostname: str,
+        before: float,
+        allowed: Allowed = always,
+    ) -> None:
+        """Hand over a write to be sent before that loop time. A write that waits longer, or is not ``allowed`` when its
+        turn comes, is not sent: its state is ``returned``, and the keys are woken."""
 
     def reset_ptr(self, key: Key, region: str, allocation_id: str, before: float) -> None: ...
 
@@ -156,11 +172,19 @@ class ZoneWriter(ZoneWriteView, Protocol):
     """ChangeResourceRecordSets, batched per hosted zone. Choke point ``route53.change``."""
 
     def submit(
-        self, key: Key, zone_id: str, hostname: str, changes: Sequence[Change], *, urgent: bool = False
+        self,
+        key: Key,
+        zone_id: str,
+        hostname: str,
+        changes: Sequence[Change],
+        *,
+        urgent: bool = False,
+        allowed: Allowed = always,
     ) -> None:
         """Hand over the changes of one hostname; they travel in one atomic batch and are never split.
 
-        ``urgent``: before all others that wait for the zone.
+        ``urgent``: before all others that wait for the zone. Changes that are not ``allowed`` when they would be sent
+        are not sent: the state before them is back, ``returned``, and the keys are woken.
         """
 
 

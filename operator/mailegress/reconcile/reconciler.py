@@ -22,6 +22,7 @@ from mailegress.reconcile.emit_events import EventEmitter
 from mailegress.reconcile.executor import Executor
 from mailegress.reconcile.memory import Memory
 from mailegress.reconcile.observe import Observed
+from mailegress.reconcile.policy_gate import PolicyGate
 from mailegress.reconcile.ports import (
     Burst,
     Kube,
@@ -70,7 +71,8 @@ class Reconciler:
         """The conditions of all objects, for the gauges."""
         self.policy_counts = PolicyCounts()
         """What policies allow and refuse, for the gauges and for their own status."""
-        self._executor = Executor(ports.requests, ports.writers, kube, objects, wake)
+        gate = PolicyGate(settings.policy, ports.views, clock)
+        self._executor = Executor(ports.requests, ports.writers, kube, objects, wake, gate)
         self._events = EventEmitter(kube)
         self._status = StatusWriter(
             kube, self._events, objects, burst, settings, metrics, self.condition_counts, clock=clock

@@ -271,6 +271,8 @@ class Plan:
     """Named in the status only while the object's own ownership record stands there, or is about to be written."""
     wanted: frozenset[tuple[str, str]] = frozenset()
     """(region, allocation ID) of every address that the selectors resolve to, held or not."""
+    refused: frozenset[str] = frozenset()
+    """Allocation IDs of those that they resolve to and no policy allows: a change of its tags may allow one."""
     place: tuple[str, str] | None = None
     """(zone ID, hostname) of the record that the spec asks for, ours or not."""
     forward: ForwardStatus | None = None

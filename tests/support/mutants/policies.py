@@ -10,6 +10,9 @@ _INDEX = "reconcile/policy_index.py"
 _TESTS = "tests/reconcile/test_policy.py"
 _REVOKED = "tests/reconcile/test_policy_revoked.py"
 _INDEXED = "tests/reconcile/test_policy_index.py"
+_THROTTLED = (
+    "tests/sim/test_sim_policy.py::test_a_write_that_aws_throttles_is_not_sent_after_the_right_is_revoked"
+)
 
 POLICIES = (
     Mutant(
@@ -162,6 +165,45 @@ POLICIES = (
         "    _take_back(s, builder)\n",
         "",
         tests=(f"{_REVOKED}::test_revoked_while_a_ptr_write_waits_takes_it_back",),
+    ),
+    Mutant(
+        "policy-throttled-change-sent",
+        "S14",
+        "A change that AWS throttled is sent although the right was revoked meanwhile",
+        "aws/route53/writer.py",
+        "            if intent.allowed():\n",
+        "            if intent.allowed:\n",
+        tests=(f"{_THROTTLED}[ChangeResourceRecordSets]",),
+    ),
+    Mutant(
+        "policy-throttled-ptr-sent",
+        "S14",
+        "A PTR write that AWS throttled is sent although the right was revoked meanwhile",
+        "aws/ec2/ptr_writer.py",
+        "        return self._rt.clock() < intent.before and intent.allowed()\n",
+        "        return self._rt.clock() < intent.before\n",
+        tests=(f"{_THROTTLED}[ModifyAddressAttribute]",),
+    ),
+    Mutant(
+        "policy-former-zone-free",
+        "S14",
+        "An address comes into a former zone that no policy allows any more",
+        _RULE,
+        "    return frozenset(eip.public_ip for eip in eips if not grant.allows(eip))\n",
+        "    return targets.refused_ips\n",
+        tests=(
+            "tests/reconcile/test_zone_exchange.py"
+            "::test_nothing_comes_into_a_former_zone_that_no_policy_allows[not-named]",
+        ),
+    ),
+    Mutant(
+        "policy-refused-address-unwatched",
+        "E8",
+        "A tag that allows a refused address is noticed with the next periodic check only",
+        "reconcile/memory.py",
+        "        self.refused = plan.refused\n",
+        "",
+        tests=(f"{_TESTS}::test_a_refused_address_is_watched_and_not_used",),
     ),
     Mutant(
         "policy-revoked-keeps-lost",

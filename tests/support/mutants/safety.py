@@ -76,7 +76,7 @@ SAFETY = (
         "S1",
         "A PTR write that waited for minutes is sent without another look at what was proved",
         "aws/ec2/ptr_writer.py",
-        "            if self._rt.clock() < intent.before:\n                return intent\n",
+        "            if self._may_send(intent):\n                return intent\n",
         "            return intent\n",
         tests=("tests/sim/test_sim_gate.py::test_no_ptr_is_sent_on_answers_of_more_than_a_minute_ago",),
     ),

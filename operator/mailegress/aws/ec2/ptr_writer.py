@@ -13,7 +13,7 @@ from mailegress.aws.rate_limit import Priority
 from mailegress.aws.runtime import Runtime
 from mailegress.model.aws import Ptr
 from mailegress.model.facts import NEVER, NO_LIMIT, Fault, WritePhase, WriteState
-from mailegress.reconcile.ports import Key
+from mailegress.reconcile.ports import Allowed, Key, always
 from mailegress.reconcile.write_guard import EC2_RESET_PTR, EC2_SET_PTR
 
 
@@ -30,6 +30,7 @@ class _Intent:
     """Loop time at which what justifies the write is too old; it is not sent from then on."""
     previous: WriteState | None
     """The state before it was queued."""
+    allowed: Allowed
     give_up: float | None = None
     """Set when AWS first refuses it for its rate."""
 
@@ -57,9 +58,15 @@ class PacedPtrWriter:
     # ---------------------------------------------------------------- the port
 
     def set_ptr(
-        self, key: Key, region: str, allocation_id: str, hostname: str, before: float = NO_LIMIT
+        self,
+        key: Key,
+        region: str,
+        allocation_id: str,
+        hostname: str,
+        before: float = NO_LIMIT,
+        allowed: Allowed = always,
     ) -> None:
-        self._submit(key, region, allocation_id, hostname, before)
+        self._submit(key, region, allocation_id, hostname, before, allowed)
 
     def reset_ptr(self, key: Key, region: str, allocation_id: str, before: float = NO_LIMIT) -> None:
         self._submit(key, region, allocation_id, None, before)
@@ -79,7 +86,15 @@ class PacedPtrWriter:
 
     # ---------------------------------------------------------------- inside
 
-    def _submit(self, key: Key, region: str, allocation_id: str, hostname: str | None, before: float) -> None:
+    def _submit(
+        self,
+        key: Key,
+        region: str,
+        allocation_id: str,
+        hostname: str | None,
+        before: float,
+        allowed: Allowed = always,
+    ) -> None:
         """Queue, or replace what is queued for the EIP. While a write of it is in flight nothing is taken."""
         flying = self._in_flight.get((region, allocation_id))
         if flying is not None:
@@ -89,7 +104,15 @@ class PacedPtrWriter:
         namespace = key.partition("/")[0]
         previous = self._states.get((region, allocation_id))
         intent = _Intent(
-            region, allocation_id, hostname, namespace, {key: None}, self._rt.backoff(), before, previous
+            region,
+            allocation_id,
+            hostname,
+            namespace,
+            {key: None},
+            self._rt.backoff(),
+            before,
+            previous,
+            allowed,
         )
         waiting = self._queue.get(intent.id)
         if waiting is not None:
@@ -119,10 +142,14 @@ class PacedPtrWriter:
         """The next write that may still be sent; those that may not go back to their objects."""
         while len(self._queue):
             intent = self._queue.pop()
-            if self._rt.clock() < intent.before:
+            if self._may_send(intent):
                 return intent
             self._return(intent)
         return None
+
+    def _may_send(self, intent: _Intent) -> bool:
+        """Is what justifies the write not too old (S1), and is it still allowed (S14)?"""
+        return self._rt.clock() < intent.before and intent.allowed()
 
     def _return(self, intent: _Intent) -> None:
         """Not sent: as if it had not been handed over. Its objects look at what justified it again."""
@@ -142,7 +169,7 @@ class PacedPtrWriter:
                 self._rt.note_throttle(Service.EC2, self._rt.ec2_writes)
                 await self._rt.sleep(min(intent.backoff.next(), 20.0))
                 await self._rt.ec2_writes.take(Priority.WRITE)
-                if self._rt.clock() < intent.before:
+                if self._may_send(intent):
                     continue
                 self._in_flight.pop(intent.place, None)
                 self._return(intent)

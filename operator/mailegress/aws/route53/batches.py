@@ -9,8 +9,8 @@ from mailegress.aio.fair_queue import FairQueue
 from mailegress.aws.api import AwsError
 from mailegress.aws.errors import rejection_fault, rejections
 from mailegress.model.aws import Change
-from mailegress.model.facts import Fault
-from mailegress.reconcile.ports import Key
+from mailegress.model.facts import Fault, WriteState
+from mailegress.reconcile.ports import Allowed, Key, always
 
 
 def size_of(changes: Iterable[Change]) -> tuple[int, int]:
@@ -27,6 +27,9 @@ class Intent:
     changes: tuple[Change, ...]
     keys: dict[Key, None]
     queued_at: float
+    previous: WriteState | None = None
+    """The state of the hostname before it was queued."""
+    allowed: Allowed = always
     records: int = field(init=False)
     characters: int = field(init=False)
 
@@ -76,7 +79,7 @@ class IntentQueue:
         if old is not None:
             self._count(old, -1)
             intent.keys = {**old.keys, **intent.keys}
-            intent.queued_at = old.queued_at
+            intent.queued_at, intent.previous = old.queued_at, old.previous
         if first:
             self._queue.put_first(_FIRST, intent.hostname, intent)
         else:

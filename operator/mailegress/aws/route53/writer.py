@@ -19,7 +19,7 @@ from mailegress.aws.route53.records import RecordCache
 from mailegress.aws.runtime import Runtime
 from mailegress.model.aws import Change
 from mailegress.model.facts import NEVER, Fault, WritePhase, WriteState
-from mailegress.reconcile.ports import MANY, Key
+from mailegress.reconcile.ports import MANY, Allowed, Key, always
 from mailegress.reconcile.write_guard import ROUTE53_CHANGE
 
 _HOPELESS = 7
@@ -66,7 +66,14 @@ class BatchWriter:
     # ---------------------------------------------------------------- the port
 
     def submit(
-        self, key: Key, zone_id: str, hostname: str, changes: Sequence[Change], *, urgent: bool = False
+        self,
+        key: Key,
+        zone_id: str,
+        hostname: str,
+        changes: Sequence[Change],
+        *,
+        urgent: bool = False,
+        allowed: Allowed = always,
     ) -> None:
         """Queue, or replace what is queued for the hostname. While a change of it is in flight nothing is taken.
 
@@ -80,9 +87,9 @@ class BatchWriter:
             flying.keys[key] = None
             return
         now = self._rt.clock()
-        intent = Intent(hostname, tuple(changes), {key: None}, now)
-        lane.queue.put(key.partition("/")[0], intent, first=urgent)
         known = self._states.get((zone_id, hostname))
+        intent = Intent(hostname, tuple(changes), {key: None}, now, known, allowed)
+        lane.queue.put(key.partition("/")[0], intent, first=urgent)
         fault, attempts = (None, 0) if known is None else (known.fault, known.attempts)
         self._states[zone_id, hostname] = WriteState(
             WritePhase.QUEUED, now, fault, attempts=attempts, urgent=urgent
@@ -213,7 +220,7 @@ class BatchWriter:
                 await self._rt.changes.take(Priority.WRITE, cost_of(part.batch), who=zone_id)
             calls += 1
             try:
-                info = await self._send(zone_id, part.batch)
+                info = await self._send(zone_id, lane, part)
             except AwsError as error:
                 refusals += 1
                 enough = refusals >= _HOPELESS or calls >= _MOST_CALLS
@@ -226,6 +233,8 @@ class BatchWriter:
                     return
                 parts.extend(remaining)
             else:
+                if info is None:
+                    continue
                 refusals = 0
                 lane.denied = False
                 self._succeed(zone_id, lane, part.batch, info)
@@ -255,12 +264,18 @@ class BatchWriter:
         self._fail(zone_id, lane, part, fault, stale=stale)
         return [] if by_name and not enough else None
 
-    async def _send(self, zone_id: str, part: Batch) -> ChangeInfo:
-        """One batch, sent again unchanged as long as AWS certainly refused it for its rate or timing only."""
-        changes = [change for intent in part for change in intent.changes]
+    async def _send(self, zone_id: str, lane: _Lane, part: _Part) -> ChangeInfo | None:
+        """One batch, sent again as long as AWS certainly refused it for its rate or timing only.
+
+        What is not allowed any more is taken out before each request. None: nothing is left.
+        """
         pause = self._rt.backoff()
         give_up = self._rt.clock() + self._rt.settings.batch_patience
         while True:
+            part.batch = self._still_allowed(zone_id, lane, part.batch)
+            if not part.batch:
+                return None
+            changes = [change for intent in part.batch for change in intent.changes]
             sent = self._rt.clock()
             try:
                 async with self._rt.guard.point(ROUTE53_CHANGE):
@@ -276,6 +291,19 @@ class BatchWriter:
                     raise
             await self._rt.sleep(min(pause.next(), 20.0))
             await self._rt.route53.take(Priority.WRITE, who=zone_id)
+
+    def _still_allowed(self, zone_id: str, lane: _Lane, batch: Batch) -> Batch:
+        """The part of a batch that may still be sent (S14); the rest returns, as if it had not been handed over."""
+        kept: list[Intent] = []
+        for intent in batch:
+            if intent.allowed():
+                kept.append(intent)
+                continue
+            lane.in_flight.pop(intent.hostname, None)
+            before = intent.previous or WriteState(WritePhase.FAILED, NEVER)
+            self._states[zone_id, intent.hostname] = replace(before, returned=True)
+            self._wake([intent])
+        return kept
 
     # ---------------------------------------------------------------- outcomes
 

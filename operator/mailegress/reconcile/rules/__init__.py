@@ -174,6 +174,7 @@ def _finish(
         hostname=s.obj.spec.hostname,
         addresses=shown.addresses,
         wanted=frozenset((e.region, e.allocation_id) for e in targets.wanted.values()),
+        refused=frozenset(targets.refused),
         public_ips=shown.public_ips,
         zone=shown.zone,
         place=(record.zone.id, s.obj.spec.hostname) if record.zone is not None else None,

@@ -16,10 +16,10 @@ from dataclasses import dataclass, replace
 from mailegress.api import reasons
 from mailegress.api.conditions import ACCEPTED
 from mailegress.api.policy import PolicyMode, Terms
-from mailegress.api.types import DeletionPolicy, EipSelector, Management, SelectorKind
+from mailegress.api.types import DeletionPolicy, EipSelector, SelectorKind
 from mailegress.model.aws import Eip
 from mailegress.reconcile.observe import Observed
-from mailegress.reconcile.policy_grant import Grant, Wish, allows, zone_refused
+from mailegress.reconcile.policy_grant import Grant, Wish, allows, is_zone, zone_refused
 from mailegress.reconcile.policy_grant import judge as judge_wish
 from mailegress.reconcile.result import Finding, NeedRegion, Notice, PolicyReport, bad, unknown
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
@@ -147,6 +147,17 @@ def narrow(
     return narrowed, finding
 
 
+def barred_in(observed: Observed, zone_id: str, targets: Targets) -> frozenset[str]:
+    """Public IPs of the object that must not come into a record of this zone, which the spec need not name any more."""
+    if observed.settings.policy is not PolicyMode.ENFORCE:
+        return frozenset()
+    wish = replace(_wish(observed), zone_id=zone_id)
+    zones = {wish.hostname} if _is_zone(observed) else ()
+    grant = judge_wish(observed.views.policies.selected(wish.namespace), wish, zones)
+    eips = (*targets.wanted.values(), *targets.refused.values())
+    return frozenset(eip.public_ip for eip in eips if not grant.allows(eip))
+
+
 def allowing(observed: Observed, verdict: Verdict | None, targets: Targets) -> str | None:
     """The policy that the status names: the one that allows the most addresses, then the first by name."""
     if verdict is None or verdict.grant.refused:
@@ -261,14 +272,9 @@ def _wish(observed: Observed) -> Wish:
 
 
 def _is_zone(observed: Observed) -> bool:
-    """Is the hostname known to be the name of a zone: of a public hosted zone, or, under Observed, in public DNS?"""
-    hostname = observed.obj.spec.hostname
-    if any(zone.name == hostname and not zone.private for zone in observed.views.zones.get().value or ()):
-        return True
-    if observed.obj.spec.forward.management is Management.MANAGED:
-        return False
-    report = observed.views.dns.authorities(hostname).value
-    return report is not None and report.zone == hostname
+    views = observed.views
+    report = views.dns.authorities(observed.obj.spec.hostname).value
+    return is_zone(_wish(observed), views.zones.get().value, report)
 
 
 def _open(grant: Grant, selector: EipSelector | None, region: str) -> bool:

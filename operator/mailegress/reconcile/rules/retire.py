@@ -15,7 +15,7 @@ from mailegress.model.ownership import Mark
 from mailegress.reconcile import dns_checks
 from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import ChangeRecords, NeedAuthorities, NeedName, NeedSweep
-from mailegress.reconcile.rules import unseen
+from mailegress.reconcile.rules import policy, unseen
 from mailegress.reconcile.rules.a_record import Forward
 from mailegress.reconcile.rules.adoption import changed_by_others
 from mailegress.reconcile.rules.claims import marked_holder
@@ -96,8 +96,9 @@ def keep_equal(observed: Observed, builder: PlanBuilder, targets: Targets, forwa
         old = leaving(s, builder, targets, gone, hostname, fact.at)
         if old.reading is not None:
             continue
-        # What no policy allows any more stays where it is, and comes nowhere else.
-        new = forward.values - (targets.refused_ips - set(simple.values))
+        # What no policy allows in this zone stays where it is, and does not come into it.
+        barred = policy.barred_in(s, zone_id, targets) - set(simple.values)
+        new = forward.values - barred
         values = (new | old.stay) - targets.lost
         if values and values != set(simple.values):
             before, after = dns_checks.listing(simple.values), dns_checks.listing(values)
