@@ -57,10 +57,16 @@ class Sink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A cluster-scoped kind."""
+    """A kind, or a part of it: ``path`` is that of its list, in a namespace or in all."""
 
     path: str
     metadata_only: bool = False
+    field_selector: str = ""
+
+    def url(self, query: Mapping[str, str]) -> str:
+        """Of a list or a watch with these parameters."""
+        selected = {"fieldSelector": self.field_selector} if self.field_selector else {}
+        return f"{self.path}?{urlencode({**query, **selected})}"
 
     def accept(self, *, listing: bool) -> str:
         """The Accept header of a list or a watch."""
@@ -157,7 +163,7 @@ class Reflector:
             try:
                 answer = await self._client.request(
                     "GET",
-                    f"{self._resource.path}?{urlencode(query)}",
+                    self._resource.url(query),
                     trim=self._resource.trim,
                     accept=self._resource.accept(listing=True),
                 )
@@ -186,9 +192,10 @@ class Reflector:
             "resourceVersion": version,
             "timeoutSeconds": str(self._settings.server_timeout),
         }
-        path = f"{self._resource.path}?{urlencode(query)}"
         try:
-            response = await self._client.open(path, self._resource.accept(listing=False))
+            response = await self._client.open(
+                self._resource.url(query), self._resource.accept(listing=False)
+            )
         except KubeRefused as error:
             if error.code != 410:
                 raise

@@ -6,7 +6,7 @@ import asyncio
 import difflib
 import os
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -15,8 +15,10 @@ from mailegress.api.names import GROUP, KIND, PLURAL, VERSION
 from mailegress.api.text import clean_text
 from mailegress.kube.client import ClientSettings, KubeClient, KubeRefused
 from mailegress.kube.credentials import CredentialsError, discover
+from mailegress.kube.reflector import Resource
 from mailegress.kube.transport import connect
 from mailegress.reconcile.ports import KubeError, KubeGone
+from mailegress.tools.plugin.changed import changes
 
 Json = Mapping[str, Any]
 
@@ -91,6 +93,18 @@ class Cluster:
         except KubeError as error:
             raise _problem(error, "list", namespace) from None
         return sorted(answer.get("items") or (), key=event_time)[-_EVENTS:]
+
+    def changes(self, namespace: str | None, name: str | None) -> AbstractAsyncContextManager[asyncio.Event]:
+        """An event that is set whenever one of these objects changed, or an Event about the one that is named."""
+        if name is None or namespace is None:
+            return changes(self._client, Resource(_collection(namespace), metadata_only=True))
+        told = Resource(
+            f"/api/v1/namespaces/{quote(namespace, safe='')}/events",
+            metadata_only=True,
+            field_selector=f"involvedObject.kind={KIND},involvedObject.name={name}",
+        )
+        one = Resource(_collection(namespace), metadata_only=True, field_selector=f"metadata.name={name}")
+        return changes(self._client, one, (told,))
 
     async def uid(self) -> str:
         """The UID of namespace kube-system, which stands for the cluster. Errors: :class:`Problem`."""

@@ -14,8 +14,8 @@ from mailegress.tools.plugin import view
 from mailegress.tools.plugin.cluster import Cluster, reach
 from mailegress.tools.terminal import Block, Text
 
-POLL_SECONDS = 2.0
-"""Between two readings of ``--watch``."""
+SETTLE_SECONDS = 0.2
+"""After a change, before it is read: several often come together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +32,39 @@ async def show(
 ) -> int:
     """The exit code. Errors: :class:`~mailegress.tools.plugin.cluster.Problem`."""
     async with reach(kubeconfig, context) as cluster:
-        printed = ""
-        while True:
-            views = await _read(cluster, wanted)
-            # What is the same but for its age is not printed again.
-            state = json.dumps(view.document(views))
-            if state != printed:
-                if printed and not as_json:
-                    terminal.show((Text(""),))
-                printed = state
-                _print(views, as_json=as_json, one=wanted.name is not None)
-            if not watch:
-                return 0
-            await asyncio.sleep(POLL_SECONDS)
+        if not watch:
+            _print(await _read(cluster, wanted), as_json=as_json, one=wanted.name is not None)
+            return 0
+        async with cluster.changes(_namespace(cluster, wanted), wanted.name) as changed:
+            await _follow(cluster, wanted, changed, as_json=as_json)
+    return 0
+
+
+async def _follow(cluster: Cluster, wanted: Wanted, changed: asyncio.Event, *, as_json: bool) -> None:
+    """Until it is cancelled or the cluster cannot be read."""
+    printed = ""
+    while True:
+        # Before the reading: what changes while it is made counts as a change after it.
+        changed.clear()
+        views = await _read(cluster, wanted)
+        # What is the same but for its age is not printed again.
+        state = json.dumps(view.document(views))
+        if state != printed:
+            if printed and not as_json:
+                terminal.show((Text(""),))
+            printed = state
+            _print(views, as_json=as_json, one=wanted.name is not None)
+        await changed.wait()
+        await asyncio.sleep(SETTLE_SECONDS)
+
+
+def _namespace(cluster: Cluster, wanted: Wanted) -> str | None:
+    """None: all."""
+    return None if wanted.everywhere else wanted.namespace or cluster.namespace
 
 
 async def _read(cluster: Cluster, wanted: Wanted) -> list[view.View]:
-    namespace = None if wanted.everywhere else wanted.namespace or cluster.namespace
+    namespace = _namespace(cluster, wanted)
     now = datetime.now(UTC)
     if wanted.name is None or namespace is None:
         return [view.view(body, (), now) for body in await cluster.objects(namespace)]
