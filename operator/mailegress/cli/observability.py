@@ -67,6 +67,19 @@ def register_gauges(
         # Until all objects are listed, every record would be one.
         return float(aws.records.orphans(controller.claims, owners)) if controller.listed else 0.0
 
+    _register_process_gauges(metrics, controller, contact)
+    _register_object_gauges(metrics, controller, condition_counts)
+    metrics.gauge(
+        "mailegress_orphaned_records",
+        "Ownership records of this operator without a MailEgress, in the hosted zones that were read.",
+        orphans,
+    )
+    metrics.gauge_by(
+        "mailegress_aws_state", "Writes due, rates and waits of the AWS layer.", "what", aws.gauges
+    )
+
+
+def _register_process_gauges(metrics: Metrics, controller: Controller, contact: LastContact) -> None:
     metrics.gauge(
         "mailegress_queue_depth",
         "MailEgresses waiting for a worker.",
@@ -87,6 +100,11 @@ def register_gauges(
         "1 while this replica is active: it holds the Lease, or --leader-elect is off.",
         lambda: float(controller.workers.alive()),
     )
+
+
+def _register_object_gauges(
+    metrics: Metrics, controller: Controller, condition_counts: ConditionCounts
+) -> None:
     metrics.gauge(
         "mailegress_known_objects",
         "MailEgresses known from lists and the watch.",
@@ -117,14 +135,6 @@ def register_gauges(
         "mailegress_dangling_addresses",
         "Addresses in A records whose Elastic IP is lost.",
         condition_counts.dangling,
-    )
-    metrics.gauge(
-        "mailegress_orphaned_records",
-        "Ownership records of this operator without a MailEgress, in the hosted zones that were read.",
-        orphans,
-    )
-    metrics.gauge_by(
-        "mailegress_aws_state", "Writes due, rates and waits of the AWS layer.", "what", aws.gauges
     )
 
 

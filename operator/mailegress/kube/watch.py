@@ -219,19 +219,8 @@ async def watch(
     whoever wants to stop the workers first must install handlers then.
     """
     chosen = settings or WatchSettings()
-    registry = kopf.OperatorRegistry()
     login = _Login(transport, life, sleep, asyncio.get_running_loop().time, chosen.login_backoff_most)
-
-    @kopf.on.login(registry=registry)
-    async def credentials(**_: Any) -> kopf.AiohttpSession:
-        return await login()
-
-    @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
-    async def observe(event: Mapping[str, Any], **_: Any) -> None:
-        if life is not None:
-            life.beat()
-        on_change(event["type"], event["object"])
-
+    registry = _registry(login, on_change, life)
     flag = asyncio.Event()
     levels = {name: logging.getLogger(name).level for name in _KOPF_LOGGERS}
     relay = asyncio.create_task(_relay(stop, flag), name="stop-relay")
@@ -262,6 +251,23 @@ async def watch(
             logging.getLogger(name).setLevel(level)
     if not stop.is_set():
         raise WatchEnded("the watch ended without an error")
+
+
+def _registry(login: _Login, on_change: OnChange, life: LastContact | None) -> kopf.OperatorRegistry:
+    """What kopf calls: how it logs in, and what happens with an event."""
+    registry = kopf.OperatorRegistry()
+
+    @kopf.on.login(registry=registry)
+    async def credentials(**_: Any) -> kopf.AiohttpSession:
+        return await login()
+
+    @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
+    async def observe(event: Mapping[str, Any], **_: Any) -> None:
+        if life is not None:
+            life.beat()
+        on_change(event["type"], event["object"])
+
+    return registry
 
 
 async def _relay(stop: asyncio.Event, flag: asyncio.Event) -> None:

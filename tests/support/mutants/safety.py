@@ -123,8 +123,8 @@ SAFETY = (
         "S2",
         "A TXT that is no mark is taken for a free place",
         "reconcile/rules/adoption.py",
-        "    if view.mark is not None:\n        if mark is None:\n",
-        "    if view.mark is not None and mark is not None:\n        if mark is None:\n",
+        "    if view.mark is not None:\n        return _left_behind",
+        "    if view.mark is not None and mark is not None:\n        return _left_behind",
         runs=(Run("foreign-record"),),
     ),
     Mutant(

@@ -375,25 +375,30 @@ class _Record:
             self.builder.need(NeedName(self.zone.id, hostname, heard_at))
         stands = proof.stands
         if finding.ok or stands:
-            proved = finding
-            entry = self.targets.problem
-            if self.choice.finding is not None:
-                finding = self.choice.finding
-            elif entry is not None and entry.reason is not None:
-                # Before what is under way: an address that nothing replaces does not leave until this is mended.
-                finding = bad(entry.reason, f"{entry.detail}. {entry.reason.remedy}")
-            elif (hidden := old.refused or self._hidden(base.values - base.final)) is not None:
-                finding = hidden
-            elif base.values != base.final:
-                finding = bad(
-                    reasons.PROGRESSING,
-                    f"{dns_checks.listing(base.values - base.final)} is removed from the A record of {hostname} after "
-                    "its PTR is reset.",
-                )
-            stands = stands and finding is proved
+            blocker = self._blocker(base, old)
+            stands = stands and blocker is None
+            finding = blocker or finding
         settled = self._with(base, finding, complete=base.values == base.wanted, verified=proof.verified)
         parent = delegated(s, self.builder, self.zone, self.choice.servers)
         return replace(settled, stands=stands and settled.complete, delegated=parent)
+
+    def _blocker(self, base: Forward, old: Leaving) -> Finding | None:
+        """What keeps a record that every server returns from being Ready."""
+        entry = self.targets.problem
+        if self.choice.finding is not None:
+            return self.choice.finding
+        if entry is not None and entry.reason is not None:
+            # Before what is under way: an address that nothing replaces does not leave until this is mended.
+            return bad(entry.reason, f"{entry.detail}. {entry.reason.remedy}")
+        if (hidden := old.refused or self._hidden(base.values - base.final)) is not None:
+            return hidden
+        if base.values == base.final:
+            return None
+        return bad(
+            reasons.PROGRESSING,
+            f"{dns_checks.listing(base.values - base.final)} is removed from the A record of "
+            f"{self.observed.obj.spec.hostname} after its PTR is reset.",
+        )
 
     def _compare_mark(self) -> None:
         """An authority shows another ownership record than Route 53 listed last: the name is read again.

@@ -56,57 +56,17 @@ def record_problem(
     s, hostname = observed, observed.obj.spec.hostname
     simple = simple_a(view)
     values = frozenset(simple.values) if simple is not None else frozenset()
-    foreign = [r for r in view.records if r.type == "CNAME" or (r.type == "A" and not r.simple)]
-    if foreign:
-        what = (
-            "a CNAME"
-            if foreign[0].type == "CNAME"
-            else "an alias"
-            if foreign[0].alias
-            else "an A record set with a routing policy"
-        )
-        return bad(
-            reasons.RECORD_CONFLICT,
-            f"{hostname} has {what} that this operator did not create. {reasons.RECORD_CONFLICT.remedy}",
-        )
+    if (foreign := _no_simple_record(hostname, view)) is not None:
+        return foreign
     if mine:
         return None
-    if mark is not None and not s.settings.mine(mark.owner):
-        # Before anything that the PTRs say: beside another operator's record they are that operator's too.
-        return bad(
-            reasons.RECORD_CONFLICT,
-            f"{hostname} belongs to another MailEgress operator (owner ID {mark.owner}). Delete it there, or "
-            "add the ID to --accept-owner-ids if that operator no longer exists.",
-        )
-    if mark is not None and mark.uid == s.obj.meta.uid and values and targets.known:
-        besides = (
-            "another MailEgress wants the hostname, too"
-            if values == wanted
-            else f"the A record holds {dns_checks.listing(values)}, wanted {dns_checks.listing(wanted)}"
-        )
-        return bad(
-            reasons.RECORD_CONFLICT,
-            f"{ownership_name(hostname)} names this MailEgress, but its status does not record that the operator "
-            f"wrote it, and {besides}. {reasons.RECORD_CONFLICT.remedy}",
-        )
+    if mark is not None and (claimed := _marked(s, targets, mark, values, wanted)) is not None:
+        return claimed
     if not wanted:
         # With nothing to compare it with, what stands there is not the matter.
         return nobody_joins(s, targets, claims)
     if view.mark is not None:
-        if mark is None:
-            return bad(
-                reasons.RECORD_CONFLICT,
-                f"The TXT record set {ownership_name(hostname)} is not an ownership record of this operator. "
-                f"{reasons.RECORD_CONFLICT.remedy}",
-            )
-        if not s.views.claims.live(mark.uid) and values and values != wanted:
-            return bad(
-                reasons.RECORD_CONFLICT,
-                f"{hostname} has the ownership record of a MailEgress that no longer exists, and its A record "
-                f"contains {dns_checks.listing(values)}, wanted {dns_checks.listing(wanted)}. Make the two "
-                f"equal, or delete the A record and the TXT {ownership_name(hostname)}.",
-            )
-        return None
+        return _left_behind(s, mark, values, wanted)
     if simple is None or (values == wanted and known is not None):
         return None
     if values != wanted:
@@ -120,6 +80,71 @@ def record_problem(
             reasons.RECORD_NOT_ADOPTED,
             f"{hostname} already has the wanted A record, which this operator did not create. "
             f"{reasons.RECORD_NOT_ADOPTED.remedy}",
+        )
+    return None
+
+
+def _no_simple_record(hostname: str, view: NameView) -> Finding | None:
+    """There is a CNAME, an alias or a routing policy, which this operator never writes."""
+    foreign = [r for r in view.records if r.type == "CNAME" or (r.type == "A" and not r.simple)]
+    if foreign:
+        what = (
+            "a CNAME"
+            if foreign[0].type == "CNAME"
+            else "an alias"
+            if foreign[0].alias
+            else "an A record set with a routing policy"
+        )
+        return bad(
+            reasons.RECORD_CONFLICT,
+            f"{hostname} has {what} that this operator did not create. {reasons.RECORD_CONFLICT.remedy}",
+        )
+    return None
+
+
+def _marked(
+    observed: Observed, targets: Targets, mark: Mark, values: frozenset[str], wanted: frozenset[str]
+) -> Finding | None:
+    """The ownership record is another operator's, or names this object without its status recording the write."""
+    s, hostname = observed, observed.obj.spec.hostname
+    if not s.settings.mine(mark.owner):
+        # Before anything that the PTRs say: beside another operator's record they are that operator's too.
+        return bad(
+            reasons.RECORD_CONFLICT,
+            f"{hostname} belongs to another MailEgress operator (owner ID {mark.owner}). Delete it there, or "
+            "add the ID to --accept-owner-ids if that operator no longer exists.",
+        )
+    if mark.uid == s.obj.meta.uid and values and targets.known:
+        besides = (
+            "another MailEgress wants the hostname, too"
+            if values == wanted
+            else f"the A record holds {dns_checks.listing(values)}, wanted {dns_checks.listing(wanted)}"
+        )
+        return bad(
+            reasons.RECORD_CONFLICT,
+            f"{ownership_name(hostname)} names this MailEgress, but its status does not record that the operator "
+            f"wrote it, and {besides}. {reasons.RECORD_CONFLICT.remedy}",
+        )
+    return None
+
+
+def _left_behind(
+    observed: Observed, mark: Mark | None, values: frozenset[str], wanted: frozenset[str]
+) -> Finding | None:
+    """The TXT is no ownership record, or belongs to an object that is gone and whose A record differs."""
+    s, hostname = observed, observed.obj.spec.hostname
+    if mark is None:
+        return bad(
+            reasons.RECORD_CONFLICT,
+            f"The TXT record set {ownership_name(hostname)} is not an ownership record of this operator. "
+            f"{reasons.RECORD_CONFLICT.remedy}",
+        )
+    if not s.views.claims.live(mark.uid) and values and values != wanted:
+        return bad(
+            reasons.RECORD_CONFLICT,
+            f"{hostname} has the ownership record of a MailEgress that no longer exists, and its A record "
+            f"contains {dns_checks.listing(values)}, wanted {dns_checks.listing(wanted)}. Make the two "
+            f"equal, or delete the A record and the TXT {ownership_name(hostname)}.",
         )
     return None
 

@@ -308,7 +308,9 @@ def _sibling_address(known: Known) -> Verdict:
     if not siblings:
         return ()
     addresses = [address for each in siblings.values() for address in each]
-    where = "; ".join(f"{place} also has {enumerated(each)}" for place, each in list(siblings.items())[:_PLACES])
+    where = "; ".join(
+        f"{place} also has {enumerated(each)}" for place, each in list(siblings.items())[:_PLACES]
+    )
     found = f"{where}, which no MailEgress selects, and mail may leave from {_it(addresses)}."
     return [_entry(codes.SIBLING_ADDRESS, Severity.WARNING, found, addresses)]
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from mailegress.api import reasons
 from mailegress.api.conditions import FORWARD_READY
+from mailegress.model.dns import AuthorityReport
 from mailegress.model.facts import NEVER
 from mailegress.reconcile import dns_checks
 from mailegress.reconcile.observe import Observed
-from mailegress.reconcile.result import bad, from_fault, unknown
+from mailegress.reconcile.result import Finding, bad, from_fault, unknown
 from mailegress.reconcile.rules.a_record import Forward
 from mailegress.reconcile.rules.adoption import nobody_joins, pointed, ptr_problem
 from mailegress.reconcile.rules.claims import Claims, Hold
@@ -29,15 +30,7 @@ def assess(observed: Observed, builder: PlanBuilder, targets: Targets, claims: C
             if fault
             else unknown(reasons.PROGRESSING, "Finding the Elastic IPs.", soft=True)
         )
-    joining = (
-        frozenset(
-            e.public_ip
-            for e in targets.wanted.values()
-            if claims.allows(e.allocation_id)
-            and (_had(observed, e.allocation_id) or ptr_problem(observed, e) is None)
-        )
-        - targets.lost
-    )
+    joining = _joining(observed, targets, claims)
     if not joining:
         return Forward(nobody_joins(observed, targets, claims))
     proof = prove(observed, builder, joining, NEVER, exact=False, pointed=pointed(observed, targets))
@@ -47,22 +40,7 @@ def assess(observed: Observed, builder: PlanBuilder, targets: Targets, claims: C
     if holds and entry is not None and entry.reason is not None:
         finding = bad(entry.reason, f"{entry.detail}. {entry.reason.remedy}")
     report = observed.views.dns.authorities(observed.obj.spec.hostname).value
-    seen: frozenset[str] = frozenset()
-    ttl = None
-    if report is not None:
-        # A server without a usable answer says nothing about the record.
-        usable = [a for a in report.answers if a.kind.answered]
-        seen = frozenset.intersection(*(a.addresses for a in usable)) if usable else frozenset()
-        ttl = max((a.ttl for a in report.answers if dns_checks.right(a, joining, exact=False)), default=None)
-    previous = observed.obj.status.forward
-    same = observed.obj.status.hostname == observed.obj.spec.hostname
-    if (
-        previous is not None
-        and same
-        and (report is None or (finding.soft and observed.stands(FORWARD_READY)))
-    ):
-        # Until an answer against it is confirmed, the record holds what it held.
-        seen, ttl = frozenset(previous.values), previous.ttl_seconds
+    seen, ttl = _seen(observed, report, joining, finding)
     return Forward(
         finding,
         values=seen,
@@ -76,6 +54,42 @@ def assess(observed: Observed, builder: PlanBuilder, targets: Targets, claims: C
         known=report is not None or finding.soft,
         stands=proof.stands,
     )
+
+
+def _joining(observed: Observed, targets: Targets, claims: Claims) -> frozenset[str]:
+    """The addresses that the record must contain."""
+    return (
+        frozenset(
+            e.public_ip
+            for e in targets.wanted.values()
+            if claims.allows(e.allocation_id)
+            and (_had(observed, e.allocation_id) or ptr_problem(observed, e) is None)
+        )
+        - targets.lost
+    )
+
+
+def _seen(
+    observed: Observed, report: AuthorityReport | None, joining: frozenset[str], finding: Finding
+) -> tuple[frozenset[str], int | None]:
+    """The addresses that every server returns, and the TTL in seconds."""
+    seen: frozenset[str] = frozenset()
+    ttl: int | None = None
+    if report is not None:
+        # A server without a usable answer says nothing about the record.
+        usable = [a for a in report.answers if a.kind.answered]
+        seen = frozenset.intersection(*(a.addresses for a in usable)) if usable else frozenset()
+        ttl = max((a.ttl for a in report.answers if dns_checks.right(a, joining, exact=False)), default=None)
+    previous = observed.obj.status.forward
+    same = observed.obj.status.hostname == observed.obj.spec.hostname
+    if (
+        previous is not None
+        and same
+        and (report is None or (finding.soft and observed.stands(FORWARD_READY)))
+    ):
+        # Until an answer against it is confirmed, the record holds what it held.
+        return frozenset(previous.values), previous.ttl_seconds
+    return seen, ttl
 
 
 def _had(observed: Observed, allocation_id: str) -> bool:

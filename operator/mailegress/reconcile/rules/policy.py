@@ -11,6 +11,7 @@ which addresses the account has.
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from mailegress.api import reasons
@@ -86,43 +87,13 @@ def narrow(
     """The targets without the addresses that no policy allows, and why the object is not accepted."""
     if verdict is None or not verdict.enforced:
         return targets, None
-    grant, spec = verdict.grant, observed.obj.spec
-    allowed: list[Entry] = []
-    refused: dict[tuple[str, str], list[Eip]] = {}
-    selectors = {str(selector): selector for selector in spec.elastic_ips}
-    for entry in targets.entries:
-        place = (entry.selector, entry.region)
-        if entry.eip is not None:
-            if grant.allows(entry.eip):
-                allowed.append(entry)
-            else:
-                refused.setdefault(place, []).append(entry.eip)
-        elif entry.reason in (reasons.ADDRESS_NOT_FOUND, reasons.ADDRESS_PENDING) and not _open(
-            grant, selectors.get(entry.selector), entry.region
-        ):
-            refused.setdefault(place, [])
-        else:
-            allowed.append(entry)
+    selectors = {str(selector): selector for selector in observed.obj.spec.elastic_ips}
+    allowed, refused = _split(verdict.grant, targets, selectors)
     if not refused:
         return targets, None
     kept = {entry.selector for entry in allowed if entry.eip is not None}
-    known = targets.known
-    for (label, region), eips in refused.items():
-        fact = observed.views.addresses.get(region)
-        if label in kept and not eips:
-            # The gateway is known by the addresses that are allowed; which others are coming is not shown.
-            detail = f"{label} is still attaching addresses"
-            allowed.append(Entry(label, region, reason=reasons.ADDRESS_PENDING, detail=detail))
-        elif not builder.prove_absent(observed, fact, functools.partial(NeedRegion, region)):
-            # As for an address that does not exist: a newer list is read before anything is said.
-            known = False
-            allowed.append(Entry(label, region))
-        else:
-            ids = tuple(eip.allocation_id for eip in eips)
-            detail = _refused_message(observed, [label])
-            allowed.append(
-                Entry(label, region, reason=reasons.ADDRESS_NOT_ALLOWED, detail=detail, refused=ids)
-            )
+    shown, known = _refused_entries(observed, builder, targets, refused, kept)
+    allowed += shown
     barred = {eip.allocation_id: eip for eips in refused.values() for eip in eips}
     for eip in barred.values():
         # A write that waits to be sent is not sent any more.
@@ -156,6 +127,62 @@ def barred_in(observed: Observed, zone_id: str, targets: Targets) -> frozenset[s
     grant = judge_wish(observed.views.policies.selected(wish.namespace), wish, zones)
     eips = (*targets.wanted.values(), *targets.refused.values())
     return frozenset(eip.public_ip for eip in eips if not grant.allows(eip))
+
+
+def _split(
+    grant: Grant, targets: Targets, selectors: Mapping[str, EipSelector]
+) -> tuple[list[Entry], dict[tuple[str, str], list[Eip]]]:
+    """The entries that the grant allows, and by (selector, region) the addresses that it does not.
+
+    What was not found, or is not attached yet, is refused too, unless the grant lets the object know that.
+    """
+    allowed: list[Entry] = []
+    refused: dict[tuple[str, str], list[Eip]] = {}
+    for entry in targets.entries:
+        place = (entry.selector, entry.region)
+        if entry.eip is not None:
+            if grant.allows(entry.eip):
+                allowed.append(entry)
+            else:
+                refused.setdefault(place, []).append(entry.eip)
+        elif entry.reason in (reasons.ADDRESS_NOT_FOUND, reasons.ADDRESS_PENDING) and not _open(
+            grant, selectors.get(entry.selector), entry.region
+        ):
+            refused.setdefault(place, [])
+        else:
+            allowed.append(entry)
+    return allowed, refused
+
+
+def _refused_entries(
+    observed: Observed,
+    builder: PlanBuilder,
+    targets: Targets,
+    refused: Mapping[tuple[str, str], list[Eip]],
+    kept: set[str],
+) -> tuple[list[Entry], bool]:
+    """What the status shows for refused addresses, and whether all targets are known.
+
+    It shows the same for an address that is refused and for one that does not exist. ``kept``: selectors with an
+    allowed address.
+    """
+    shown: list[Entry] = []
+    known = targets.known
+    for (label, region), eips in refused.items():
+        fact = observed.views.addresses.get(region)
+        if label in kept and not eips:
+            # The gateway is known by the addresses that are allowed; which others are coming is not shown.
+            detail = f"{label} is still attaching addresses"
+            shown.append(Entry(label, region, reason=reasons.ADDRESS_PENDING, detail=detail))
+        elif not builder.prove_absent(observed, fact, functools.partial(NeedRegion, region)):
+            # As for an address that does not exist: a newer list is read before anything is said.
+            known = False
+            shown.append(Entry(label, region))
+        else:
+            ids = tuple(eip.allocation_id for eip in eips)
+            detail = _refused_message(observed, [label])
+            shown.append(Entry(label, region, reason=reasons.ADDRESS_NOT_ALLOWED, detail=detail, refused=ids))
+    return shown, known
 
 
 def allowing(observed: Observed, verdict: Verdict | None, targets: Targets) -> str | None:

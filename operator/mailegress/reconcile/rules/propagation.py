@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from mailegress.api import reasons
 from mailegress.api.conditions import FORWARD_READY, READY
 from mailegress.model.dns import AuthorityReport
-from mailegress.model.facts import Fact
+from mailegress.model.facts import Fact, Fault
 from mailegress.reconcile import dns_checks
 from mailegress.reconcile.confirmations import lasting, trend_of
 from mailegress.reconcile.dns_checks import Seen, Verdict
@@ -52,8 +52,9 @@ def prove(
     zone: str | None = None,
     servers: frozenset[str] | None = None,
 ) -> Proof:
-    """Do the authoritative servers say so? All are asked after a write or an edit, one of them in idle times.
+    """Do all authoritative servers return ``wanted``? All are asked after a write or an edit, one in idle times.
 
+    ``exact``: the record holds nothing else; otherwise others keep it. ``wrote_at``: loop time of the last write.
     ``pointed``: every address has its PTR already, so that a server without a usable answer holds back no PTR.
     """
     s, hostname = observed, observed.obj.spec.hostname
@@ -64,12 +65,8 @@ def prove(
     requested = s.memory.edits.request_at > max(reading.at, reading.tried_at)
     text = f"Querying every authoritative name server for {hostname}."
     verdict = None
-    comparing = False
     if report is not None:
-        strays: frozenset[str] | None = frozenset()
-        if servers is not None and report.zone == zone:
-            strays = delegation.strays(s, builder, report.name_servers, servers)
-        comparing = strays is None
+        strays = _strays(s, builder, report, zone, servers)
         if strays is not None:
             verdict = dns_checks.authorities(
                 report, wanted, exact=exact, zone=zone, servers=servers, strays=strays
@@ -82,16 +79,11 @@ def prove(
         if doubt is not None:
             return Proof(doubt)
     if reading.fault is not None and reading.tried_at >= floor:
-        builder.ask_again(s, QUESTION, reading, lambda due: NeedAuthorities(hostname, due))
-        known = {reason.name: reason for reason in (reasons.INTERCEPTED, reasons.DNS_LIMIT_EXCEEDED)}
-        unusable = reasons.LAME_NAME_SERVER if reading.fault.answered else reasons.AUTHORITIES_UNREACHABLE
-        why = known.get(reading.fault.reason, unusable)
-        soft = not lasting(s, reading.misses)
-        return Proof(bad(why, f"For {hostname}: {reading.fault.message}. {why.remedy}", soft=soft))
+        return _unread(s, builder, reading, reading.fault)
     # A condition stands without a new reading of all of them, but nothing becomes Ready on it.
     if report is None and stands and not requested and s.stands(READY):
         return Proof(unknown(reasons.PROGRESSING, text, soft=True), stands=True)
-    if comparing:
+    if report is not None and verdict is None:
         text = f"Comparing the name servers of {zone} by address."
         return Proof(unknown(reasons.PROGRESSING, text, soft=True), stands=stands)
     if report is None or verdict is None:
@@ -106,11 +98,56 @@ def prove(
     trend = trend_of(s, QUESTION, reading.at, said, wrote_at, wary=not exact, least=1 if exact else 2)
     if verdict.seen is Seen.AGREE:
         if not stands and not trend.consistent:
-            return _unconfirmed(s, builder, reading, trend.run, varies=trend.varies)
-        message = f"Every authoritative name server returns {dns_checks.listing(wanted)} for {hostname}."
-        # While suspended the write is only reported, so an older answer is enough.
-        recent = s.obj.spec.suspend or reading.at >= s.now - s.settings.gate_seconds
-        return Proof(good(reasons.RECORD_IN_SYNC, message), verified=recent)
+            return _unconfirmed(s, builder, reading, varies=trend.varies)
+        return _agreed(s, reading, wanted)
+    return _contradicted(s, builder, reading, verdict, exact=exact, varies=trend.varies)
+
+
+def _strays(
+    observed: Observed,
+    builder: PlanBuilder,
+    report: AuthorityReport,
+    zone: str | None,
+    servers: frozenset[str] | None,
+) -> frozenset[str] | None:
+    """Delegated name servers that are not those of the hosted zone. None: their addresses are being compared."""
+    if servers is None or report.zone != zone:
+        return frozenset()
+    return delegation.strays(observed, builder, report.name_servers, servers)
+
+
+def _agreed(observed: Observed, reading: Fact[AuthorityReport], wanted: frozenset[str]) -> Proof:
+    """All servers return the wanted answer; it opens the gate while it is recent (S1)."""
+    s, hostname = observed, observed.obj.spec.hostname
+    message = f"Every authoritative name server returns {dns_checks.listing(wanted)} for {hostname}."
+    # While suspended the write is only reported, so an older answer is enough.
+    recent = s.obj.spec.suspend or reading.at >= s.now - s.settings.gate_seconds
+    return Proof(good(reasons.RECORD_IN_SYNC, message), verified=recent)
+
+
+def _unread(observed: Observed, builder: PlanBuilder, reading: Fact[AuthorityReport], fault: Fault) -> Proof:
+    """No authoritative server could be read; the condition stands until that happened several times in a row."""
+    hostname = observed.obj.spec.hostname
+    builder.ask_again(observed, QUESTION, reading, lambda due: NeedAuthorities(hostname, due))
+    known = {reason.name: reason for reason in (reasons.INTERCEPTED, reasons.DNS_LIMIT_EXCEEDED)}
+    unusable = reasons.LAME_NAME_SERVER if fault.answered else reasons.AUTHORITIES_UNREACHABLE
+    reason = known.get(fault.reason, unusable)
+    soft = not lasting(observed, reading.misses)
+    return Proof(bad(reason, f"For {hostname}: {fault.message}. {reason.remedy}", soft=soft))
+
+
+def _contradicted(
+    observed: Observed,
+    builder: PlanBuilder,
+    reading: Fact[AuthorityReport],
+    verdict: Verdict,
+    *,
+    exact: bool,
+    varies: bool,
+) -> Proof:
+    """Not all servers return the wanted answer; it counts after several readings in a row, or twice as many if only
+    one server contradicts."""
+    s, hostname = observed, observed.obj.spec.hostname
     streak = builder.ask_again(s, QUESTION, reading, lambda due: NeedAuthorities(hostname, due))
     soft = not lasting(s, streak, times=2 if verdict.dissent == 1 else 1)
     reason = {
@@ -118,7 +155,7 @@ def prove(
         Seen.UNDELEGATED: reasons.ZONE_NOT_DELEGATED,
         Seen.INTERCEPTED: reasons.INTERCEPTED,
     }.get(verdict.seen, reasons.AUTHORITIES_DISAGREE if exact else reasons.WAITING_FOR_FORWARD)
-    if verdict.seen is Seen.WRONG and trend.varies:
+    if verdict.seen is Seen.WRONG and varies:
         reason = reasons.ANSWERS_VARY
     remedy = reason.remedy if reason is reasons.ANSWERS_VARY else verdict.remedy or reason.remedy
     return Proof(bad(reason, f"For {hostname}: {verdict.text}. {remedy}", soft=soft))
@@ -188,7 +225,7 @@ def _lame(
 
 
 def _unconfirmed(
-    observed: Observed, builder: PlanBuilder, reading: Fact[AuthorityReport], run: int, *, varies: bool
+    observed: Observed, builder: PlanBuilder, reading: Fact[AuthorityReport], *, varies: bool
 ) -> Proof:
     """The wanted answer after others: it counts when it is given several times in a row."""
     hostname = observed.obj.spec.hostname

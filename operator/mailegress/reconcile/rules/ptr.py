@@ -112,17 +112,7 @@ def _judge(observed: Observed, builder: PlanBuilder, claims: Claims, forward: Fo
     if view is not None and not view.ptr_supported:
         return _unsupported(observed, builder, forward, eip)
     if eip.ptr.settled_to(hostname) and observed.doubted(eip.region, eip.allocation_id) is None:
-        if not joined:
-            return bad(
-                reasons.WAITING_FOR_FORWARD,
-                f"{eip.public_ip} has the PTR {hostname}; its A record does not exist yet.",
-            )
-        if not observed.converged and not observed.views.addresses.ptr(eip.region, eip.allocation_id).fresh(
-            observed.edit_floor
-        ):
-            builder.need(NeedPtr(eip.region, eip.allocation_id, observed.edit_floor))
-            return unknown(reasons.PROGRESSING, f"Reading the PTR of {eip.public_ip}.", soft=True)
-        return good(reasons.PTR_IN_SYNC, f"{eip.public_ip} has the PTR {hostname}.")
+        return _matches(observed, builder, eip, joined=joined)
     write = observed.views.ptr_writes.state(eip.region, eip.allocation_id)
     if write is not None and write.busy and not ptr_gate.still_allowed(forward, eip.public_ip):
         # What allowed it does not hold any more; if it was not sent yet, it is not.
@@ -131,25 +121,45 @@ def _judge(observed: Observed, builder: PlanBuilder, claims: Claims, forward: Fo
     if (waiting := ptr_write.unsettled_write(observed, builder, eip, sent, READING)) is not None:
         return waiting
     if ptr_write.unsettled_change(observed, builder, eip):
-        if (refused := ptr_write.not_shown(observed, eip)) is not None:
-            return refused
-        if long := pending_since(observed, eip):
-            return bad(
-                reasons.PTR_PENDING,
-                f"AWS has the PTR of {eip.public_ip} PENDING since at least {long}, to become "
-                f"{eip.ptr.update or 'none'}. AWS is working on it; if it stays so for hours, ask AWS Support.",
-            )
-        if eip.ptr.update == hostname:
-            return _asking(hostname, eip)
-        return bad(
-            reasons.PTR_PENDING, f"AWS is setting the PTR of {eip.public_ip} to {eip.ptr.update or 'none'}."
-        )
+        return _changing(observed, eip)
     if not joined:
         return bad(
             reasons.WAITING_FOR_FORWARD,
             f"The PTR of {eip.public_ip} is set once the A record of {hostname} contains the address.",
         )
     return _set(observed, builder, forward, eip)
+
+
+def _matches(observed: Observed, builder: PlanBuilder, eip: Eip, *, joined: bool) -> Finding:
+    """AWS shows the wanted PTR. It is read again after an edit before it counts."""
+    hostname, place = observed.obj.spec.hostname, (eip.region, eip.allocation_id)
+    if not joined:
+        return bad(
+            reasons.WAITING_FOR_FORWARD,
+            f"{eip.public_ip} has the PTR {hostname}; its A record does not exist yet.",
+        )
+    if not observed.converged and not observed.views.addresses.ptr(*place).fresh(observed.edit_floor):
+        builder.need(NeedPtr(*place, observed.edit_floor))
+        return unknown(reasons.PROGRESSING, f"Reading the PTR of {eip.public_ip}.", soft=True)
+    return good(reasons.PTR_IN_SYNC, f"{eip.public_ip} has the PTR {hostname}.")
+
+
+def _changing(observed: Observed, eip: Eip) -> Finding:
+    """AWS is still changing the PTR."""
+    hostname = observed.obj.spec.hostname
+    if (refused := ptr_write.not_shown(observed, eip)) is not None:
+        return refused
+    if long := pending_since(observed, eip):
+        return bad(
+            reasons.PTR_PENDING,
+            f"AWS has the PTR of {eip.public_ip} PENDING since at least {long}, to become "
+            f"{eip.ptr.update or 'none'}. AWS is working on it; if it stays so for hours, ask AWS Support.",
+        )
+    if eip.ptr.update == hostname:
+        return _asking(hostname, eip)
+    return bad(
+        reasons.PTR_PENDING, f"AWS is setting the PTR of {eip.public_ip} to {eip.ptr.update or 'none'}."
+    )
 
 
 def _set(observed: Observed, builder: PlanBuilder, forward: Forward, eip: Eip) -> Finding:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from mailegress.api.names import FINALIZER
 from mailegress.api.status import Origin
 from mailegress.api.types import Management
-from mailegress.model.aws import Eip, NameView
+from mailegress.model.aws import Eip, NameView, RecordSet
 from mailegress.model.ownership import Mark
 from mailegress.reconcile import dns_checks
 from mailegress.reconcile.observe import Observed
@@ -234,31 +234,9 @@ def _retire_one(
         return going
     held = _serves(s, view, mark)
     if not (forward.finding.ok and reverse.settled):
-        if forward.finding.soft:
-            # In idle times one server at a time is asked; to give up the old name all must have been.
-            floor = max(s.memory.first_seen, s.memory.edits.request_at)
-            builder.have(s.views.dns.authorities(hostname), floor, NeedAuthorities(hostname, floor))
-            if held:
-                return _unread(s, zone_id)
-        where = f" in zone {zone_id}" if name == hostname else ""
-        return f"{name}{where} is kept until {hostname} is verified"
-    if name != hostname:
-        for address in sorted(simple.values) if simple else ():
-            eip = targets.find(s, address)
-            if eip is None and (hidden := unseen.holding(s, builder, address)) is not None:
-                return f"{name} stays: {hidden.finding.message.removesuffix('.')}"
-            if eip is not None and s.ptr_under_way(eip.region, eip.allocation_id):
-                return f"{name} stays until the PTR of {address} is known"
-            if eip is None or name not in (eip.ptr.name, eip.ptr.update):
-                continue
-            step = reset(s, builder, eip, name)
-            if step is not None:
-                return step.message.removesuffix(".")
-        if name in s.memory.ptrs.ptr_seen_for or not s.memory.ownership.complete:
-            due = reverse.switched_at + s.settings.ptr_ttl_seconds
-            if s.now < due:
-                builder.later(due - s.now)
-                return f"{name} is kept while receivers may cache the old PTR"
+        return _until_verified(s, builder, forward, zone_id, name, held=held)
+    if name != hostname and (shown := _still_shown(s, builder, targets, reverse, name, simple)):
+        return shown
     if held and (text := _waits(s, builder, zone_id, forward)):
         return text
     for address in sorted(simple.values) if simple is not None and not mark.adopted else ():
@@ -267,6 +245,53 @@ def _retire_one(
             return going if why.waits else f"{name} stays: {why.finding.message.removesuffix('.')}"
     builder.act(ChangeRecords(zone_id, name, remove(view, mark), f"retire {name}"))
     return going
+
+
+def _until_verified(
+    observed: Observed, builder: PlanBuilder, forward: Forward, zone_id: str, name: str, *, held: bool
+) -> str:
+    """The former record stays until its successor is verified. All servers are asked before it is given up."""
+    s, hostname = observed, observed.obj.spec.hostname
+    if forward.finding.soft:
+        # In idle times one server at a time is asked; to give up the old name all must have been.
+        floor = max(s.memory.first_seen, s.memory.edits.request_at)
+        builder.have(s.views.dns.authorities(hostname), floor, NeedAuthorities(hostname, floor))
+        if held:
+            return _unread(s, zone_id)
+    where = f" in zone {zone_id}" if name == hostname else ""
+    return f"{name}{where} is kept until {hostname} is verified"
+
+
+def _still_shown(
+    observed: Observed,
+    builder: PlanBuilder,
+    targets: Targets,
+    reverse: Reverse,
+    name: str,
+    simple: RecordSet | None,
+) -> str:
+    """Why a former hostname stays: a PTR shows it, or receivers may still hold one that did. Empty: it may go.
+
+    After a PTR was switched, receivers may hold the old one for ``--ptr-ttl-seconds``.
+    """
+    s = observed
+    for address in sorted(simple.values) if simple else ():
+        eip = targets.find(s, address)
+        if eip is None and (hidden := unseen.holding(s, builder, address)) is not None:
+            return f"{name} stays: {hidden.finding.message.removesuffix('.')}"
+        if eip is not None and s.ptr_under_way(eip.region, eip.allocation_id):
+            return f"{name} stays until the PTR of {address} is known"
+        if eip is None or name not in (eip.ptr.name, eip.ptr.update):
+            continue
+        step = reset(s, builder, eip, name)
+        if step is not None:
+            return step.message.removesuffix(".")
+    if name in s.memory.ptrs.ptr_seen_for or not s.memory.ownership.complete:
+        due = reverse.switched_at + s.settings.ptr_ttl_seconds
+        if s.now < due:
+            builder.later(due - s.now)
+            return f"{name} is kept while receivers may cache the old PTR"
+    return ""
 
 
 def search(observed: Observed, builder: PlanBuilder) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from mailegress.api.conditions import FALSE, NEGATIVE, PENDING_TIME, READY, STALLED, TRUE
 from mailegress.api.reasons import ALL_REASONS
-from mailegress.api.status import AddressStatus, Status
+from mailegress.api.status import AddressStatus, Advisory, Condition, Status
 from mailegress.api.text import clean_text
 from mailegress.tools.plugin.cluster import Json, event_time
 from mailegress.tools.terminal import Block, Cell, Row, Table, Text
@@ -248,46 +248,50 @@ def _item(seen: View) -> dict[str, Any]:
             "zone": status.zone.name if status.zone is not None else "",
             "zoneID": status.zone.id if status.zone is not None else "",
         },
-        "addresses": [
-            {
-                "publicIP": entry.public_ip or "",
-                "selector": entry.selector,
-                "wanted": seen.hostname,
-                "aws": entry.ptr or "",
-                "awsUpdate": entry.ptr_update or "",
-                "iprev": entry.iprev or "",
-                "reason": entry.reason or "",
-            }
-            for entry in status.addresses
-        ],
-        "conditions": [
-            {
-                "type": c.type,
-                "status": c.status,
-                "reason": c.reason,
-                "message": c.message,
-                "since": c.last_transition_time,
-            }
-            for c in status.conditions
-        ],
-        "advisories": [
-            {
-                "code": a.code,
-                "severity": a.severity.value,
-                "message": a.message,
-                "addresses": list(a.addresses),
-            }
-            for a in status.advisories
-        ],
-        "events": [
-            {
-                "type": _text(e.get("type"), 32),
-                "reason": _text(e.get("reason"), 128),
-                "message": _text(e.get("message"), _MESSAGE),
-                "time": _text(event_time(e), 40),
-            }
-            for e in seen.events
-        ],
+        "addresses": [_address_item(entry, seen.hostname) for entry in status.addresses],
+        "conditions": [_condition_item(condition) for condition in status.conditions],
+        "advisories": [_advisory_item(advisory) for advisory in status.advisories],
+        "events": [_event_item(event) for event in seen.events],
+    }
+
+
+def _address_item(entry: AddressStatus, hostname: str) -> dict[str, Any]:
+    return {
+        "publicIP": entry.public_ip or "",
+        "selector": entry.selector,
+        "wanted": hostname,
+        "aws": entry.ptr or "",
+        "awsUpdate": entry.ptr_update or "",
+        "iprev": entry.iprev or "",
+        "reason": entry.reason or "",
+    }
+
+
+def _condition_item(condition: Condition) -> dict[str, Any]:
+    return {
+        "type": condition.type,
+        "status": condition.status,
+        "reason": condition.reason,
+        "message": condition.message,
+        "since": condition.last_transition_time,
+    }
+
+
+def _advisory_item(advisory: Advisory) -> dict[str, Any]:
+    return {
+        "code": advisory.code,
+        "severity": advisory.severity.value,
+        "message": advisory.message,
+        "addresses": list(advisory.addresses),
+    }
+
+
+def _event_item(event: Json) -> dict[str, Any]:
+    return {
+        "type": _text(event.get("type"), 32),
+        "reason": _text(event.get("reason"), 128),
+        "message": _text(event.get("message"), _MESSAGE),
+        "time": _text(event_time(event), 40),
     }
 
 
