@@ -52,7 +52,7 @@ def test_a_missing_or_leaving_address_is_reported_before_the_servers_are_read(
     me, _ = restarted(harness, tagged)
     plan = harness.plan(me)
     found = verdict(plan, FORWARD_READY)
-    assert (found.reason, found.ok, found.soft) == (reason, False, False)
+    assert (found.reason, found.ok, found.inconclusive) == (reason, False, False)
     after = harness.written(me, plan).status.condition("Ready")
     assert after is not None
     assert after.status == "False"

@@ -52,7 +52,7 @@ def test_addresses_that_are_not_known_yet_open_no_gate_and_end_no_condition() ->
     harness.dns.unknown_servers = WHITE | SERVERS
     _, plan = published(harness, WHITE)
     assert plan.action is None
-    assert forward(plan).soft
+    assert forward(plan).inconclusive
     assert {n.name for n in plan.needs if isinstance(n, NeedServerAddresses)} == WHITE | SERVERS
 
 

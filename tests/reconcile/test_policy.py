@@ -14,7 +14,7 @@ from mailegress.api.types import MailEgress, parse_object
 from mailegress.model.aws import NatAddress, NatGateway
 from mailegress.reconcile import summarise
 from mailegress.reconcile.memory import Memory
-from mailegress.reconcile.result import ChangeRecords, NeedAuthorities, bad
+from mailegress.reconcile.result import ChangeRecords, NeedAuthorities, failed
 from tests.support.planned import HOST, NEW, converged, values
 from tests.support.planner import (
     OTHER_UID,
@@ -339,7 +339,7 @@ def test_a_finalizer_that_a_tenant_wrote_does_not_hold_an_address(harness: Plann
 def test_refused_for_half_an_hour_does_not_cost_an_object_its_age() -> None:
     me = obj(HOST, [PlannerHarness().eip(1)])
     for reason in ("NO_MATCHING_POLICY", "HOSTNAME_NOT_ALLOWED", "MANAGEMENT_NOT_ALLOWED", "NAMESPACE_LIMIT"):
-        assert not summarise.hopeless(me, bad(getattr(reasons, reason), ""), stuck=True)
+        assert not summarise.hopeless(me, failed(getattr(reasons, reason), ""), stuck=True)
 
 
 # ---------------------------------------------------------------- audit, off

@@ -191,7 +191,7 @@ def test_without_a_view_nothing_is_written_and_nothing_that_stood_falls(harness:
     plan = harness.plan(me)
     assert plan.action is None
     finding = verdict(plan, "Accepted")
-    assert finding.soft
+    assert finding.inconclusive
     assert "403 Forbidden" in finding.message
     after = harness.written(me, plan)
     assert [c.status for c in after.status.conditions] == [c.status for c in me.status.conditions]

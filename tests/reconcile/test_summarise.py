@@ -29,7 +29,7 @@ texts = st.text(max_size=30)
 @st.composite
 def findings(draw: st.DrawFn) -> Finding:
     status = draw(statuses)
-    return Finding(status, draw(reasons), draw(texts), soft=status != c.TRUE and draw(st.booleans()))
+    return Finding(status, draw(reasons), draw(texts), inconclusive=status != c.TRUE and draw(st.booleans()))
 
 
 @st.composite
@@ -162,7 +162,7 @@ def test_an_answerless_reading_ends_nothing_that_stood(
     for kind in summarise.DEPENDENCE:
         finding, previous, now = plan.findings[kind], before.condition(kind), status.condition(kind)
         assert now is not None
-        if not finding.soft or (
+        if not finding.inconclusive or (
             previous is None
             or previous.observed_generation != generation
             or before.observed_generation != generation
@@ -176,7 +176,7 @@ def test_the_same_findings_twice_write_nothing(
 ) -> None:
     """Once written, an unchanged world leaves the status byte for byte as it is."""
     status, again = compose(plan, before, generation, stuck)
-    if all(not f.soft for f in plan.findings.values()):
+    if all(not f.inconclusive for f in plan.findings.values()):
         assert again.to_dict() == status.to_dict()
 
 
@@ -212,4 +212,4 @@ def test_a_reason_that_needs_no_reading_is_over_when_not_found(reason: str) -> N
     me = obj(HOST, [PlannerHarness().eip(1)])
     before = Condition(c.ACCEPTED, c.FALSE, reason, "", me.meta.generation, BEFORE)
     me = replace(me, status=Status(me.meta.generation, HOST, conditions=(before,)))
-    assert kept_condition(me, c.ACCEPTED, Finding(c.TRUE, "Accepted", "", soft=True)) is None
+    assert kept_condition(me, c.ACCEPTED, Finding(c.TRUE, "Accepted", "", inconclusive=True)) is None

@@ -174,7 +174,7 @@ def test_a_change_from_ids_to_tags_with_the_same_addresses_writes_nothing_and_no
     plan = harness.plan(edited)
     assert NeedRegion(REGION, 20.0) in plan.needs, "others may have the tag since"
     assert plan.action is None
-    assert all(finding.ok or finding.soft for finding in plan.findings.values()), plan.findings
+    assert all(finding.ok or finding.inconclusive for finding in plan.findings.values()), plan.findings
     assert {a.selector for a in plan.addresses} == {"tags=use=mail"}
     assert [a.public_ip for a in plan.addresses] == [e.public_ip for e in eips]
 

@@ -93,7 +93,7 @@ def test_a_requested_reconcile_asks_every_authority_and_the_resolvers() -> None:
     harness.dns.at = harness.dns.public_at = harness.now
     plan = harness.plan(asked)
     assert plan.needs == () or {type(n) for n in plan.needs}.isdisjoint({NeedAuthorities, NeedPublic})
-    assert not any(f.soft for f in plan.findings.values())
+    assert not any(f.inconclusive for f in plan.findings.values())
 
 
 def test_a_request_is_answered_when_what_was_read_after_it_is_shown() -> None:

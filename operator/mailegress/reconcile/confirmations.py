@@ -2,7 +2,7 @@
 
 1. A reading that fails, or that contradicts a condition which is True, does not end the condition before as many of
    them were made in a row (:func:`lasting`); twice as many if only one authoritative server contradicts it. Until then
-   its finding is soft, and :func:`kept_condition` keeps the condition of this generation (E3, S7).
+   its finding is inconclusive, and :func:`kept_condition` keeps the condition of this generation (E3, S7).
 2. The wanted answer after others counts when it is given as often in a row, and twice as often if the answers alternate
    (:func:`trend_of`).
 3. A list of AWS that cannot be read ends the conditions that rest on it after as many failures in a row
@@ -57,7 +57,7 @@ def lasting(observed: Observed, readings: int, *, times: int = 1) -> bool:
 
 def kept_condition(obj: MailEgress, kind: str, finding: Finding) -> Finding | None:
     """The condition of this generation as it stands, if ``finding`` is not enough to change it."""
-    if not finding.soft:
+    if not finding.inconclusive:
         return None
     previous = obj.status.condition(kind)
     if previous is None or previous.observed_generation != obj.meta.generation:
@@ -77,7 +77,7 @@ def outage(observed: Observed, facts: Iterable[Fact[Any]]) -> Finding | None:
     """The fault of the first reading that failed so often in a row that nothing rests on it any more."""
     for fact in facts:
         if fact.fault is not None and lasting(observed, fact.misses):
-            return replace(from_fault(fact.fault), soft=False)
+            return replace(from_fault(fact.fault), inconclusive=False)
     return None
 
 

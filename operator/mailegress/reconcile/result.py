@@ -194,45 +194,45 @@ def in_words(action: Action | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One aspect's verdict. ``soft``: no answer, or a DNS answer yet to be confirmed; a condition that was True for
-    this generation stands."""
+    """One aspect's verdict. ``inconclusive``: no answer, or a DNS answer yet to be confirmed; a condition that was
+    True for this generation stands."""
 
     status: str
     reason: str
     message: str
-    soft: bool = False
+    inconclusive: bool = False
 
     @property
     def ok(self) -> bool:
         return self.status == TRUE
 
 
-def good(reason: Reason, message: str) -> Finding:
+def passed(reason: Reason, message: str) -> Finding:
     return Finding(TRUE, reason.name, message)
 
 
-def bad(reason: Reason, message: str, *, soft: bool = False) -> Finding:
-    return Finding(FALSE, reason.name, message, soft)
+def failed(reason: Reason, message: str, *, inconclusive: bool = False) -> Finding:
+    return Finding(FALSE, reason.name, message, inconclusive)
 
 
-def unknown(reason: Reason, message: str, *, soft: bool = False) -> Finding:
-    return Finding(UNKNOWN, reason.name, message, soft)
+def unknown(reason: Reason, message: str, *, inconclusive: bool = False) -> Finding:
+    return Finding(UNKNOWN, reason.name, message, inconclusive)
 
 
 def from_fault(fault: Fault, prefix: str = "") -> Finding:
     """No answer is Unknown and never ends a True condition by itself; a refusal is False."""
     text = f"{prefix}{fault.message}"
     if fault.kind is ErrorKind.TRANSIENT:
-        return Finding(UNKNOWN, fault.reason, text, soft=True)
+        return Finding(UNKNOWN, fault.reason, text, inconclusive=True)
     return Finding(FALSE, fault.reason, text)
 
 
-def under_way(write: WriteState | None, calm: Finding) -> Finding:
-    """A write is handed over or under way: ``calm``, unless the attempt before failed. Then its failure stands, so that
-    no retry makes a condition flap or counts as progress."""
+def under_way(write: WriteState | None, default: Finding) -> Finding:
+    """A write is handed over or under way: ``default``, unless the attempt before failed. Then its failure stands, so
+    that no retry makes a condition flap or counts as progress."""
     if write is None or write.fault is None or not write.attempts:
-        return calm
-    return replace(from_fault(write.fault), soft=False)
+        return default
+    return replace(from_fault(write.fault), inconclusive=False)
 
 
 @dataclass(frozen=True, slots=True)

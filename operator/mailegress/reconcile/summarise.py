@@ -33,7 +33,7 @@ from mailegress.api.status import Condition, Origin, Status
 from mailegress.api.types import MailEgress
 from mailegress.reconcile.confirmations import TRANSITIONAL, kept_condition
 from mailegress.reconcile.memory import Memory
-from mailegress.reconcile.result import AddFinalizer, ChangeRecords, Finding, Plan, bad
+from mailegress.reconcile.result import AddFinalizer, ChangeRecords, Finding, Plan, failed
 
 DEPENDENCE = (ACCEPTED, FORWARD_READY, REVERSE_READY, RESOLVED)
 """Ready carries the first blocker in this order."""
@@ -56,7 +56,7 @@ def _ready(obj: MailEgress, plan: Plan, found: dict[str, Finding], held: bool) -
         blocker = next((found[k] for k in DEPENDENCE if not found[k].ok), None)
         if blocker is not None and blocker.reason == reasons.SUSPENDED.name:
             return Finding(FALSE, blocker.reason, blocker.message)
-        return bad(reasons.SUSPENDED, f"Suspended; would {plan.held_back}. {reasons.SUSPENDED.remedy}")
+        return failed(reasons.SUSPENDED, f"Suspended; would {plan.held_back}. {reasons.SUSPENDED.remedy}")
     for kind in DEPENDENCE:
         finding = found[kind]
         if finding.ok:
@@ -132,7 +132,7 @@ def handled_request(obj: MailEgress, memory: Memory, plan: Plan) -> str | None:
     request = memory.edits.reconcile_request
     if request is None:
         return obj.status.last_handled_reconcile_at
-    read = not plan.needs and not any(finding.soft for finding in plan.findings.values())
+    read = not plan.needs and not any(finding.inconclusive for finding in plan.findings.values())
     return request if read else obj.status.last_handled_reconcile_at
 
 

@@ -254,8 +254,8 @@ LIVENESS = (
         "E7",
         "Resolvers that never answer leave the verdict as it was",
         "reconcile/rules/resolution.py",
-        "    soft = not lasting(s, fact.misses)\n",
-        "    soft = True\n",
+        "    inconclusive = not lasting(s, fact.misses)\n",
+        "    inconclusive = True\n",
         tests=(
             "tests/reconcile/test_verdict.py::test_resolvers_without_an_answer_end_ready_after_the_confirmations",
         ),
@@ -266,7 +266,7 @@ LIVENESS = (
         "A PTR that a third party changed is not repaired",
         "reconcile/rules/ptr.py",
         "    if (contested := ptr_repair_limit.too_many_repairs(s, builder, eip)) is not None:\n",
-        "    if ptr_repair_limit.is_repair(s, eip):\n        return bad(reasons.PTR_CONTESTED, hostname)\n"
+        "    if ptr_repair_limit.is_repair(s, eip):\n        return failed(reasons.PTR_CONTESTED, hostname)\n"
         "    if (contested := ptr_repair_limit.too_many_repairs(s, builder, eip)) is not None:\n",
         runs=(Run("drift"),),
     ),

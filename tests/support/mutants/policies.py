@@ -246,8 +246,8 @@ POLICIES = (
         "S14",
         "Without a view everything counts as refused",
         _RULE,
-        "                soft=True,\n",
-        "                soft=False,\n",
+        "                inconclusive=True,\n",
+        "                inconclusive=False,\n",
         tests=(f"{_REVOKED}::test_without_a_view_nothing_is_written_and_nothing_that_stood_falls",),
     ),
     Mutant(

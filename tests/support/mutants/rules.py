@@ -344,6 +344,8 @@ RULES = (
         "reconcile/confirmations.py",
         "        reasons.INVALID_SPEC,\n        reasons.REGION_NOT_CONFIGURED,\n",
         "        reasons.INVALID_SPEC,\n",
-        tests=("tests/reconcile/test_summarise.py::test_a_reason_that_needs_no_reading_is_over_when_not_found",),
+        tests=(
+            "tests/reconcile/test_summarise.py::test_a_reason_that_needs_no_reading_is_over_when_not_found",
+        ),
     ),
 )

@@ -39,7 +39,7 @@ from mailegress.model.facts import Fact
 from mailegress.reconcile import confirmations
 from mailegress.reconcile.claim_index import Standing
 from mailegress.reconcile.observe import Observed
-from mailegress.reconcile.result import Finding, Plan, bad, good, unknown
+from mailegress.reconcile.result import Finding, Plan, failed, passed, unknown
 from mailegress.reconcile.rules import (
     a_record,
     advisories,
@@ -58,10 +58,10 @@ from mailegress.reconcile.rules import (
 )
 from mailegress.reconcile.rules import claims as claims_rule
 from mailegress.reconcile.rules import targets as targets_rule
-from mailegress.reconcile.rules.a_record import Forward
+from mailegress.reconcile.rules.a_record import RecordState
 from mailegress.reconcile.rules.claims import Claims
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
-from mailegress.reconcile.rules.ptr import Reverse
+from mailegress.reconcile.rules.ptr import PtrState
 from mailegress.reconcile.rules.status_fields import StatusFields
 from mailegress.reconcile.rules.targets import Targets
 from mailegress.reconcile.rules.zones import Choice
@@ -128,9 +128,9 @@ def _record(
     claims: Claims,
     zone: Choice,
     refusal: Finding | None,
-) -> Forward:
+) -> RecordState:
     if refusal is not None:
-        return Forward(_pending(refusal), zone=zone.zone)
+        return RecordState(_pending(refusal), zone=zone.zone)
     if observed.managed:
         return a_record.assess(observed, builder, targets, claims, zone)
     return observed_record.assess(observed, builder, targets, claims)
@@ -141,11 +141,11 @@ def _ptrs(
     builder: PlanBuilder,
     targets: Targets,
     claims: Claims,
-    record: Forward,
+    record: RecordState,
     refusal: Finding | None,
-) -> Reverse:
+) -> PtrState:
     if refusal is not None:
-        return Reverse(_pending(refusal), {}, settled=False)
+        return PtrState(_pending(refusal), {}, settled=False)
     return ptr.assess(observed, builder, targets, claims, record)
 
 
@@ -154,7 +154,7 @@ def _finish(
     builder: PlanBuilder,
     targets: Targets,
     claims: Claims,
-    record: Forward,
+    record: RecordState,
     findings: dict[str, Finding],
     owed: tuple[str, ...],
     shown: StatusFields,
@@ -197,7 +197,7 @@ def _wait(observed: Observed, builder: PlanBuilder, findings: dict[str, Finding]
     """Seconds until the next reconcile if nothing wakes the object earlier."""
     s = observed
     # What stands without a new reading is nothing to look at again soon.
-    at_rest = idle and all(f.ok or f.soft for f in findings.values())
+    at_rest = idle and all(f.ok or f.inconclusive for f in findings.values())
     resync = s.settings.resync_seconds * (1 - s.settings.resync_jitter * s.spread(1.0))
     # Whoever is further back in line is not woken by what happens there, and need not look often either.
     far = bool(builder.blocked_on) and not s.views.claims.near(s.obj.meta.uid)
@@ -206,7 +206,7 @@ def _wait(observed: Observed, builder: PlanBuilder, findings: dict[str, Finding]
     return min(builder.wait, resync)
 
 
-def _end_for_outage(observed: Observed, record: Forward, ptrs: Reverse) -> tuple[Forward, Reverse]:
+def _end_for_outage(observed: Observed, record: RecordState, ptrs: PtrState) -> tuple[RecordState, PtrState]:
     """Conditions that are True end when what they rest on cannot be read any more.
 
     Only the regions and the record that this object uses count: a region that fails ends nobody else's conditions.
@@ -224,14 +224,14 @@ def _end_for_outage(observed: Observed, record: Forward, ptrs: Reverse) -> tuple
 
 
 def _accepted(observed: Observed, targets: Targets, claims: Claims) -> Finding:
-    accepted = good(reasons.ACCEPTED, f"This object holds {observed.obj.spec.hostname} and its addresses.")
+    accepted = passed(reasons.ACCEPTED, f"This object holds {observed.obj.spec.hostname} and its addresses.")
     if claims.known and targets.known:
         return accepted
     if targets.fault is not None:
         # ForwardReady and ReverseReady tell it; a verdict that stands is not taken back for it.
-        return replace(accepted, soft=True)
+        return replace(accepted, inconclusive=True)
     # Until every address was looked up, one of them may turn out to be another's.
-    return unknown(reasons.PROGRESSING, "Checking which MailEgress has the addresses.", soft=True)
+    return unknown(reasons.PROGRESSING, "Checking which MailEgress has the addresses.", inconclusive=True)
 
 
 def _tell_unseen(
@@ -253,7 +253,7 @@ def _tell_unseen(
 
 def refuse(observed: Observed, why: str) -> Plan:
     """The plan for an object whose stored spec is invalid: nothing is done, and what is known of it is kept."""
-    refusal = bad(reasons.INVALID_SPEC, f"{why}. {reasons.INVALID_SPEC.remedy}")
+    refusal = failed(reasons.INVALID_SPEC, f"{why}. {reasons.INVALID_SPEC.remedy}")
     kept = status_fields.as_stored(observed)
     return Plan(
         findings={

@@ -22,7 +22,7 @@ from mailegress.reconcile.result import (
     Finding,
     NeedName,
     NeedZones,
-    bad,
+    failed,
     from_fault,
     in_words,
     under_way,
@@ -42,7 +42,7 @@ from mailegress.reconcile.rules.zones import Choice
 
 
 @dataclass(frozen=True, slots=True)
-class Forward:
+class RecordState:
     """What is known of the A record of ``spec.hostname``."""
 
     finding: Finding
@@ -76,11 +76,11 @@ class Forward:
 
 def assess(
     observed: Observed, builder: PlanBuilder, targets: Targets, claims: Claims, choice: Choice
-) -> Forward:
+) -> RecordState:
     """Compare the record with what is wanted; propose at most one change batch."""
     zone, hostname = choice.zone, observed.obj.spec.hostname
     if zone is None:
-        return Forward(choice.finding or unknown(reasons.PROGRESSING, "Selecting the hosted zone."))
+        return RecordState(choice.finding or unknown(reasons.PROGRESSING, "Selecting the hosted zone."))
     fact = observed.views.records.get(zone.id, hostname)
     if fact.fault is not None and fact.fault.reason == reasons.ZONE_NOT_FOUND.name:
         builder.have(observed.views.zones.get(), fact.tried_at, NeedZones(fact.tried_at))
@@ -88,11 +88,12 @@ def assess(
     floor = _floor(observed, fact.at)
     if not builder.have(fact, floor, NeedName(zone.id, hostname, floor)) and fact.value is None:
         if fact.fault is not None:
-            return Forward(from_fault(fact.fault, f"Reading {hostname} in zone {zone.id}: "), zone=zone)
+            return RecordState(from_fault(fact.fault, f"Reading {hostname} in zone {zone.id}: "), zone=zone)
         if write is not None and write.fault is not None:
-            return Forward(from_fault(write.fault), zone=zone)
-        return Forward(
-            unknown(reasons.PROGRESSING, f"Reading {hostname} in zone {zone.id}.", soft=True), zone=zone
+            return RecordState(from_fault(write.fault), zone=zone)
+        return RecordState(
+            unknown(reasons.PROGRESSING, f"Reading {hostname} in zone {zone.id}.", inconclusive=True),
+            zone=zone,
         )
     view = fact.value
     assert view is not None
@@ -120,7 +121,7 @@ class _Record:
     write: WriteState | None
     read_at: float
 
-    def judge(self) -> Forward:
+    def judge(self) -> RecordState:
         s = self.observed
         simple = next((r for r in self.view.of_type("A") if r.simple), None)
         values = frozenset(simple.values) if simple else frozenset()
@@ -130,7 +131,7 @@ class _Record:
         final = self._final(values, mine)
         old = self._leaving(values - final, mine)
         wanted = final | old.stay
-        base = Forward(
+        base = RecordState(
             finding=unknown(reasons.PROGRESSING, "Preparing the A record."),
             values=values,
             ttl=simple.ttl if simple else None,
@@ -154,7 +155,7 @@ class _Record:
                 base,
                 from_fault(fault)
                 if fault
-                else unknown(reasons.PROGRESSING, "Finding the Elastic IPs.", soft=True),
+                else unknown(reasons.PROGRESSING, "Finding the Elastic IPs.", inconclusive=True),
             )
         conflict = record_problem(
             s,
@@ -180,7 +181,9 @@ class _Record:
         return self._settled(base, old)
 
     @staticmethod
-    def _with(base: Forward, finding: Finding, *, complete: bool = False, verified: bool = False) -> Forward:
+    def _with(
+        base: RecordState, finding: Finding, *, complete: bool = False, verified: bool = False
+    ) -> RecordState:
         return replace(base, finding=finding, complete=complete, verified=verified, known=True)
 
     def _still_held(self, simple: RecordSet | None, marked: bool) -> bool:
@@ -202,7 +205,7 @@ class _Record:
         return self._pending(f"Writing the A record of {self.observed.obj.spec.hostname}{values}.")
 
     def _pending(self, message: str) -> Finding:
-        return bad(reasons.CHANGE_PENDING, message)
+        return failed(reasons.CHANGE_PENDING, message)
 
     # ------------------------------------------------ what the record is to hold
 
@@ -259,7 +262,7 @@ class _Record:
         )
         if fact.fresh(s.absence_floor) or fact.fault is not None:
             return conflict
-        return unknown(reasons.PROGRESSING, f"Reading {hostname} in zone {zone_id} again.", soft=True)
+        return unknown(reasons.PROGRESSING, f"Reading {hostname} in zone {zone_id} again.", inconclusive=True)
 
     def _remembered(self) -> Origin | None:
         """What our ownership record showed last, should a third party have deleted it."""
@@ -335,7 +338,7 @@ class _Record:
 
     # ------------------------------------------------ proof by DNS
 
-    def _settled(self, base: Forward, old: Leaving) -> Forward:
+    def _settled(self, base: RecordState, old: Leaving) -> RecordState:
         s, hostname = self.observed, self.observed.obj.spec.hostname
         wrote_at = NEVER
         # A write without an answer counts: it may have been the one that made the record what it is.
@@ -353,7 +356,9 @@ class _Record:
                 return self._with(base, from_fault(servers.fault))
             return self._with(
                 base,
-                unknown(reasons.PROGRESSING, f"Reading the name servers of {self.zone.name}.", soft=True),
+                unknown(
+                    reasons.PROGRESSING, f"Reading the name servers of {self.zone.name}.", inconclusive=True
+                ),
             )
         proof = prove(
             s,
@@ -382,19 +387,19 @@ class _Record:
         parent = delegated(s, self.builder, self.zone, self.choice.servers)
         return replace(settled, stands=stands and settled.complete, delegated=parent)
 
-    def _blocker(self, base: Forward, old: Leaving) -> Finding | None:
+    def _blocker(self, base: RecordState, old: Leaving) -> Finding | None:
         """What keeps a record that every server returns from being Ready."""
         entry = self.targets.problem
         if self.choice.finding is not None:
             return self.choice.finding
         if entry is not None and entry.reason is not None:
             # Before what is under way: an address that nothing replaces does not leave until this is mended.
-            return bad(entry.reason, f"{entry.detail}. {entry.reason.remedy}")
+            return failed(entry.reason, f"{entry.detail}. {entry.reason.remedy}")
         if (hidden := old.refused or self._hidden(base.values - base.final)) is not None:
             return hidden
         if base.values == base.final:
             return None
-        return bad(
+        return failed(
             reasons.PROGRESSING,
             f"{dns_checks.listing(base.values - base.final)} is removed from the A record of "
             f"{self.observed.obj.spec.hostname} after its PTR is reset.",
@@ -429,7 +434,7 @@ class _Record:
             f"Whether Route 53 has published the A record of {hostname} is not known: {fault}. The operator "
             "queries the authoritative name servers instead, and continues when all of them return it."
         )
-        return replace(from_fault(write.fault), message=text, soft=False)
+        return replace(from_fault(write.fault), message=text, inconclusive=False)
 
     def _hidden(self, leaving: frozenset[str]) -> Finding | None:
         """Why an address that leaves cannot: nobody can look at its PTR."""

@@ -17,7 +17,7 @@ from mailegress.model.aws import Eip, NameView, Zone
 from mailegress.model.ownership import Mark
 from mailegress.reconcile import dns_checks
 from mailegress.reconcile.observe import Observed
-from mailegress.reconcile.result import Finding, SetPtr, bad, unknown
+from mailegress.reconcile.result import Finding, SetPtr, failed, unknown
 from mailegress.reconcile.rules.claims import Claims, Hold
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
 from mailegress.reconcile.rules.record_changes import simple_a
@@ -28,13 +28,13 @@ def nobody_joins(observed: Observed, targets: Targets, claims: Claims) -> Findin
     """Why no address may be in the A record: the cause itself, for Ready carries the first blocker."""
     entry = targets.problem
     if entry is not None and entry.reason is not None:
-        return bad(entry.reason, f"{entry.detail}. {entry.reason.remedy}")
+        return failed(entry.reason, f"{entry.detail}. {entry.reason.remedy}")
     if claims.finding is not None:
         return claims.finding
     problems = (ptr_problem(observed, eip) for eip in targets.wanted.values())
     return next(
         (p for p in problems if p is not None),
-        unknown(reasons.PROGRESSING, "Finding the Elastic IPs.", soft=True),
+        unknown(reasons.PROGRESSING, "Finding the Elastic IPs.", inconclusive=True),
     )
 
 
@@ -70,13 +70,13 @@ def record_problem(
     if simple is None or (values == wanted and known is not None):
         return None
     if values != wanted:
-        return bad(
+        return failed(
             reasons.RECORD_CONFLICT,
             f"{hostname} has an A record that this operator did not create: {dns_checks.listing(values)}, wanted "
             f"{dns_checks.listing(wanted)}. {reasons.RECORD_CONFLICT.remedy}",
         )
     if s.obj.spec.adoption is Adoption.NEVER:
-        return bad(
+        return failed(
             reasons.RECORD_NOT_ADOPTED,
             f"{hostname} already has the wanted A record, which this operator did not create. "
             f"{reasons.RECORD_NOT_ADOPTED.remedy}",
@@ -95,7 +95,7 @@ def _no_simple_record(hostname: str, view: NameView) -> Finding | None:
             if foreign[0].alias
             else "an A record set with a routing policy"
         )
-        return bad(
+        return failed(
             reasons.RECORD_CONFLICT,
             f"{hostname} has {what} that this operator did not create. {reasons.RECORD_CONFLICT.remedy}",
         )
@@ -109,7 +109,7 @@ def _marked(
     s, hostname = observed, observed.obj.spec.hostname
     if not s.settings.mine(mark.owner):
         # Before anything that the PTRs say: beside another operator's record they are that operator's too.
-        return bad(
+        return failed(
             reasons.RECORD_CONFLICT,
             f"{hostname} belongs to another MailEgress operator (owner ID {mark.owner}). Delete it there, or "
             "add the ID to --accept-owner-ids if that operator no longer exists.",
@@ -120,7 +120,7 @@ def _marked(
             if values == wanted
             else f"the A record holds {dns_checks.listing(values)}, wanted {dns_checks.listing(wanted)}"
         )
-        return bad(
+        return failed(
             reasons.RECORD_CONFLICT,
             f"{ownership_name(hostname)} names this MailEgress, but its status does not record that the operator "
             f"wrote it, and {besides}. {reasons.RECORD_CONFLICT.remedy}",
@@ -134,13 +134,13 @@ def _left_behind(
     """The TXT is no ownership record, or belongs to an object that is gone and whose A record differs."""
     s, hostname = observed, observed.obj.spec.hostname
     if mark is None:
-        return bad(
+        return failed(
             reasons.RECORD_CONFLICT,
             f"The TXT record set {ownership_name(hostname)} is not an ownership record of this operator. "
             f"{reasons.RECORD_CONFLICT.remedy}",
         )
     if not s.views.claims.live(mark.uid) and values and values != wanted:
-        return bad(
+        return failed(
             reasons.RECORD_CONFLICT,
             f"{hostname} has the ownership record of a MailEgress that no longer exists, and its A record "
             f"contains {dns_checks.listing(values)}, wanted {dns_checks.listing(wanted)}. Make the two "
@@ -157,13 +157,13 @@ def ptr_problem(observed: Observed, eip: Eip) -> Finding | None:
         return None
     if shown == hostname:
         if observed.obj.spec.adoption is Adoption.NEVER and not known_origin(observed, eip):
-            return bad(
+            return failed(
                 reasons.PTR_NOT_ADOPTED,
                 f"{eip.public_ip} already has the PTR {hostname}, which this operator did not set. "
                 f"{reasons.PTR_NOT_ADOPTED.remedy}",
             )
         return None
-    return bad(
+    return failed(
         reasons.PTR_CONFLICT,
         f"{eip.public_ip} has the PTR {shown}, which this operator did not set. {reasons.PTR_CONFLICT.remedy}",
     )

@@ -20,7 +20,7 @@ from mailegress.model.aws import Eip
 from mailegress.model.facts import ErrorKind, Fault
 from mailegress.reconcile.claim_index import Claimant, Standing
 from mailegress.reconcile.observe import Observed
-from mailegress.reconcile.result import Finding, NeedName, bad, from_fault, unknown
+from mailegress.reconcile.result import Finding, NeedName, failed, from_fault, unknown
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
 from mailegress.reconcile.rules.targets import Targets
 from mailegress.reconcile.rules.zones import Choice
@@ -126,7 +126,7 @@ def _hostname(observed: Observed, builder: PlanBuilder, choice: Choice) -> tuple
     if choice.zone is not None:
         if observed.views.records.get(choice.zone.id, hostname).value is None:
             return Hold.UNKNOWN, None
-    elif observed.managed and choice.finding is not None and choice.finding.soft:
+    elif observed.managed and choice.finding is not None and choice.finding.inconclusive:
         return Hold.UNKNOWN, None
     holder = marked_holder(observed, hostname)
     if holder is None:
@@ -243,7 +243,7 @@ def _finding(
     what = name if hostname in ELSEWHERE else ", ".join(sorted(contested))
     cycle = observed.views.claims.in_cycle(observed.obj.meta.uid, blockers)
     if cycle:
-        return bad(
+        return failed(
             reasons.CLAIM_CYCLE,
             f"{_begin(what)} belongs to another MailEgress, which waits for what this one has. "
             f"{reasons.CLAIM_CYCLE.remedy}",
@@ -252,23 +252,23 @@ def _finding(
     before = observed.obj.status.condition(ACCEPTED)
     undecided = cycle is None and before is not None and before.reason in _CONTESTED
     if hostname is Hold.LOST:
-        return bad(
+        return failed(
             reasons.HOSTNAME_CONFLICT,
             f"{name} belongs to another MailEgress; nothing is written for it. {reasons.HOSTNAME_CONFLICT.remedy}",
-            soft=undecided,
+            inconclusive=undecided,
         )
     lost = sorted(label for label, hold in contested.items() if hold is Hold.LOST)
     if lost:
-        return bad(
+        return failed(
             reasons.ADDRESS_CONFLICT,
             f"{_begin(', '.join(lost))} belongs to another MailEgress; nothing is written for it. "
             f"{reasons.ADDRESS_CONFLICT.remedy}",
-            soft=undecided,
+            inconclusive=undecided,
         )
-    return bad(
+    return failed(
         reasons.WAITING_FOR_RELEASE,
         f"{_begin(what)} still belongs to another MailEgress, which is about to release it.",
-        soft=undecided,
+        inconclusive=undecided,
     )
 
 
@@ -299,4 +299,4 @@ def _unclear(observed: Observed, choice: Choice) -> Finding:
             return replace(
                 from_fault(fault, f"Reading {hostname} in zone {choice.zone.id}: "), status=UNKNOWN
             )
-    return unknown(reasons.PROGRESSING, f"Checking which MailEgress has {hostname}.", soft=True)
+    return unknown(reasons.PROGRESSING, f"Checking which MailEgress has {hostname}.", inconclusive=True)

@@ -27,7 +27,7 @@ from mailegress.reconcile.result import (
     Plan,
     PolicyReport,
     RemoveFinalizer,
-    bad,
+    failed,
     from_fault,
     under_way,
 )
@@ -62,11 +62,11 @@ def plan(observed: Observed) -> Plan:
 def _retain_refused(observed: Observed, builder: PlanBuilder, message: str) -> Plan:
     """Neither is anything left behind without the right, nor removed against the wish of the spec."""
     step = _step(observed, builder, None)
-    blocked = bad(reasons.DELETION_BLOCKED, f"Deletion waits: {message}")
+    blocked = failed(reasons.DELETION_BLOCKED, f"Deletion waits: {message}")
     return replace(
         step,
         findings=dict.fromkeys((ACCEPTED, FORWARD_READY, REVERSE_READY, RESOLVED), blocked)
-        | {ACCEPTED: bad(reasons.RETAIN_NOT_ALLOWED, message)},
+        | {ACCEPTED: failed(reasons.RETAIN_NOT_ALLOWED, message)},
         policy_report=PolicyReport(reasons.RETAIN_NOT_ALLOWED.name),
     )
 
@@ -92,7 +92,7 @@ def _blocked_by(hidden: list[unseen.Unseen]) -> Finding | None:
     first = min(hidden, key=lambda it: it.waits, default=None)
     if first is None or not first.waits or first.finding.reason != reasons.PROGRESSING.name:
         return first.finding if first is not None else None
-    return bad(reasons.DELETING, first.finding.message)
+    return failed(reasons.DELETING, first.finding.message)
 
 
 def _unseen_places(observed: Observed, builder: PlanBuilder) -> list[unseen.Unseen]:
@@ -127,7 +127,7 @@ def _read(observed: Observed, builder: PlanBuilder) -> Finding | None:
         if fact.value is None or not fact.fresh(since):
             if blocked := writing(s, builder, zone_id, name):
                 write = s.views.zone_writes.state(zone_id, name)
-                return _reading() if write is not None and write.busy else bad(reasons.DELETING, blocked)
+                return _reading() if write is not None and write.busy else failed(reasons.DELETING, blocked)
             builder.need(NeedName(zone_id, name, since))
             if fact.fault is not None and fact.fault.reason == reasons.ZONE_NOT_FOUND.name:
                 builder.have(zones, fact.tried_at, NeedZones(fact.tried_at))
@@ -142,7 +142,7 @@ def _read(observed: Observed, builder: PlanBuilder) -> Finding | None:
 
 def _reading() -> Finding:
     """One text for all readings: they follow each other within moments."""
-    return bad(reasons.DELETING, "Reading what this object has in Route 53 and EC2.")
+    return failed(reasons.DELETING, "Reading what this object has in Route 53 and EC2.")
 
 
 def _resetting(observed: Observed, *, earlier: str = "") -> Finding:
@@ -150,7 +150,7 @@ def _resetting(observed: Observed, *, earlier: str = "") -> Finding:
     status = observed.obj.status
     name = status.hostname or observed.obj.spec.hostname
     addresses = f" for {dns_checks.listing(status.public_ips)}" if status.public_ips else ""
-    return bad(
+    return failed(
         reasons.DELETING,
         f"Waiting until AWS shows no PTR {name}{addresses}; the A record is removed after that. {earlier}To let the "
         "object go at once and leave the DNS as it is, set spec.deletionPolicy to Retain.",
@@ -255,7 +255,7 @@ def _left(observed: Observed) -> list[Notice]:
 
 
 def _removing(name: str) -> Finding:
-    return bad(reasons.DELETING, f"No PTR is left; removing the records of {name} from Route 53.")
+    return failed(reasons.DELETING, f"No PTR is left; removing the records of {name} from Route 53.")
 
 
 def _records(observed: Observed, builder: PlanBuilder) -> Finding | None:
@@ -265,7 +265,9 @@ def _records(observed: Observed, builder: PlanBuilder) -> Finding | None:
         if blocked := writing(s, builder, zone_id, name):
             write = s.views.zone_writes.state(zone_id, name)
             busy = write is not None and write.busy
-            blocker = blocker or under_way(write, _removing(name) if busy else bad(reasons.DELETING, blocked))
+            blocker = blocker or under_way(
+                write, _removing(name) if busy else failed(reasons.DELETING, blocked)
+            )
             continue
         view = s.views.records.get(zone_id, name).value
         mark = own_mark(s, zone_id, view) if view is not None else None
@@ -303,7 +305,7 @@ def _step(
     status = observed.obj.status
     going = blocker or _reading()
     if going.reason != reasons.DELETING.name:
-        going = bad(
+        going = failed(
             reasons.DELETION_BLOCKED,
             f"Deletion waits: {going.message.rstrip('.')}. {reasons.DELETION_BLOCKED.remedy}",
         )

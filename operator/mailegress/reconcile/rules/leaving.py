@@ -37,7 +37,7 @@ def unread(observed: Observed, builder: PlanBuilder, eip: Eip, since: float = NE
     fault = observed.views.addresses.ptr(eip.region, eip.allocation_id).fault
     if fault is not None:
         return unseen.Unseen(from_fault(fault, f"Reading the PTR of {eip.public_ip}: "))
-    reading = unknown(reasons.PROGRESSING, f"Reading the PTR of {eip.public_ip}.", soft=True)
+    reading = unknown(reasons.PROGRESSING, f"Reading the PTR of {eip.public_ip}.", inconclusive=True)
     return unseen.Unseen(reading, waits=True)
 
 

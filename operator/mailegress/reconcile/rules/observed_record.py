@@ -8,8 +8,8 @@ from mailegress.model.dns import AuthorityReport
 from mailegress.model.facts import NEVER
 from mailegress.reconcile import dns_checks
 from mailegress.reconcile.observe import Observed
-from mailegress.reconcile.result import Finding, bad, from_fault, unknown
-from mailegress.reconcile.rules.a_record import Forward
+from mailegress.reconcile.result import Finding, failed, from_fault, unknown
+from mailegress.reconcile.rules.a_record import RecordState
 from mailegress.reconcile.rules.adoption import nobody_joins, pointed, ptr_problem
 from mailegress.reconcile.rules.claims import Claims, Hold
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
@@ -17,41 +17,41 @@ from mailegress.reconcile.rules.propagation import prove
 from mailegress.reconcile.rules.targets import Targets
 
 
-def assess(observed: Observed, builder: PlanBuilder, targets: Targets, claims: Claims) -> Forward:
+def assess(observed: Observed, builder: PlanBuilder, targets: Targets, claims: Claims) -> RecordState:
     """The record must contain every address that may join; more values, and a CNAME in between, are fine."""
     if claims.hostname is not Hold.MINE:
-        return Forward(
+        return RecordState(
             claims.finding or unknown(reasons.PROGRESSING, "Checking which MailEgress has the hostname.")
         )
     if not targets.known:
         fault = targets.fault
-        return Forward(
+        return RecordState(
             from_fault(fault)
             if fault
-            else unknown(reasons.PROGRESSING, "Finding the Elastic IPs.", soft=True)
+            else unknown(reasons.PROGRESSING, "Finding the Elastic IPs.", inconclusive=True)
         )
     joining = _joining(observed, targets, claims)
     if not joining:
-        return Forward(nobody_joins(observed, targets, claims))
+        return RecordState(nobody_joins(observed, targets, claims))
     proof = prove(observed, builder, joining, NEVER, exact=False, pointed=pointed(observed, targets))
     finding = proof.finding
     entry = targets.problem
     holds = finding.ok
     if holds and entry is not None and entry.reason is not None:
-        finding = bad(entry.reason, f"{entry.detail}. {entry.reason.remedy}")
+        finding = failed(entry.reason, f"{entry.detail}. {entry.reason.remedy}")
     report = observed.views.dns.authorities(observed.obj.spec.hostname).value
     seen, ttl = _seen(observed, report, joining, finding)
-    return Forward(
+    return RecordState(
         finding,
         values=seen,
         ttl=ttl,
-        mine=holds or finding.soft,
+        mine=holds or finding.inconclusive,
         adopted=True,
         complete=holds,
         verified=proof.verified and holds,
         wanted=joining,
         final=joining,
-        known=report is not None or finding.soft,
+        known=report is not None or finding.inconclusive,
         stands=proof.stands,
     )
 
@@ -85,7 +85,7 @@ def _seen(
     if (
         previous is not None
         and same
-        and (report is None or (finding.soft and observed.stands(FORWARD_READY)))
+        and (report is None or (finding.inconclusive and observed.stands(FORWARD_READY)))
     ):
         # Until an answer against it is confirmed, the record holds what it held.
         return frozenset(previous.values), previous.ttl_seconds

@@ -22,7 +22,7 @@ from mailegress.model.aws import Eip
 from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.policy_grant import Grant, Wish, allows, is_zone, zone_refused
 from mailegress.reconcile.policy_grant import judge as judge_wish
-from mailegress.reconcile.result import Finding, NeedRegion, Notice, PolicyReport, bad, unknown
+from mailegress.reconcile.result import Finding, NeedRegion, Notice, PolicyReport, failed, unknown
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
 from mailegress.reconcile.rules.targets import Entry, Targets
 from mailegress.reconcile.rules.zones import Choice
@@ -52,9 +52,9 @@ class Verdict:
             return unknown(
                 reasons.PROGRESSING,
                 f"{self.blind}. Until they are read, nothing but removals is done.",
-                soft=True,
+                inconclusive=True,
             )
-        return bad(self.grant.reason, self.grant.message) if self.grant.reason is not None else None
+        return failed(self.grant.reason, self.grant.message) if self.grant.reason is not None else None
 
 
 def judge(observed: Observed) -> Verdict | None:
@@ -100,7 +100,7 @@ def narrow(
         builder.taken_back.append((eip.region, eip.allocation_id))
     labels = sorted(e.selector for e in allowed if e.reason is reasons.ADDRESS_NOT_ALLOWED)
     finding = (
-        bad(
+        failed(
             reasons.ADDRESS_NOT_ALLOWED,
             f"{_refused_message(observed, labels)}. {reasons.ADDRESS_NOT_ALLOWED.remedy}",
         )

@@ -22,8 +22,8 @@ from mailegress.reconcile.result import (
     NeedAuthorities,
     NeedSampleAuthority,
     Notice,
-    bad,
-    good,
+    failed,
+    passed,
     unknown,
 )
 from mailegress.reconcile.rules import delegation
@@ -82,13 +82,13 @@ def prove(
         return _unread(s, builder, reading, reading.fault)
     # A condition stands without a new reading of all of them, but nothing becomes Ready on it.
     if report is None and stands and not requested and s.stands(READY):
-        return Proof(unknown(reasons.PROGRESSING, text, soft=True), stands=True)
+        return Proof(unknown(reasons.PROGRESSING, text, inconclusive=True), stands=True)
     if report is not None and verdict is None:
         text = f"Comparing the name servers of {zone} by address."
-        return Proof(unknown(reasons.PROGRESSING, text, soft=True), stands=stands)
+        return Proof(unknown(reasons.PROGRESSING, text, inconclusive=True), stands=stands)
     if report is None or verdict is None:
         builder.need(NeedAuthorities(hostname, floor))
-        return Proof(unknown(reasons.PROGRESSING, text, soft=True), stands=stands)
+        return Proof(unknown(reasons.PROGRESSING, text, inconclusive=True), stands=stands)
     if verdict.seen is Seen.LAME:
         return _lame(s, builder, reading, verdict, wanted, usable=pointed)
     said = "" if verdict.seen is Seen.AGREE else verdict.text
@@ -122,7 +122,7 @@ def _agreed(observed: Observed, reading: Fact[AuthorityReport], wanted: frozense
     message = f"Every authoritative name server returns {dns_checks.listing(wanted)} for {hostname}."
     # While suspended the write is only reported, so an older answer is enough.
     recent = s.obj.spec.suspend or reading.at >= s.now - s.settings.gate_seconds
-    return Proof(good(reasons.RECORD_IN_SYNC, message), verified=recent)
+    return Proof(passed(reasons.RECORD_IN_SYNC, message), verified=recent)
 
 
 def _unread(observed: Observed, builder: PlanBuilder, reading: Fact[AuthorityReport], fault: Fault) -> Proof:
@@ -132,8 +132,10 @@ def _unread(observed: Observed, builder: PlanBuilder, reading: Fact[AuthorityRep
     known = {reason.name: reason for reason in (reasons.INTERCEPTED, reasons.DNS_LIMIT_EXCEEDED)}
     unusable = reasons.LAME_NAME_SERVER if fault.answered else reasons.AUTHORITIES_UNREACHABLE
     reason = known.get(fault.reason, unusable)
-    soft = not lasting(observed, reading.misses)
-    return Proof(bad(reason, f"For {hostname}: {fault.message}. {reason.remedy}", soft=soft))
+    inconclusive = not lasting(observed, reading.misses)
+    return Proof(
+        failed(reason, f"For {hostname}: {fault.message}. {reason.remedy}", inconclusive=inconclusive)
+    )
 
 
 def _contradicted(
@@ -149,7 +151,7 @@ def _contradicted(
     one server contradicts."""
     s, hostname = observed, observed.obj.spec.hostname
     streak = builder.ask_again(s, QUESTION, reading, lambda due: NeedAuthorities(hostname, due))
-    soft = not lasting(s, streak, times=2 if verdict.dissent == 1 else 1)
+    inconclusive = not lasting(s, streak, times=2 if verdict.dissent == 1 else 1)
     reason = {
         Seen.SILENT: reasons.AUTHORITIES_UNREACHABLE,
         Seen.UNDELEGATED: reasons.ZONE_NOT_DELEGATED,
@@ -158,7 +160,7 @@ def _contradicted(
     if verdict.seen is Seen.WRONG and varies:
         reason = reasons.ANSWERS_VARY
     remedy = reason.remedy if reason is reasons.ANSWERS_VARY else verdict.remedy or reason.remedy
-    return Proof(bad(reason, f"For {hostname}: {verdict.text}. {remedy}", soft=soft))
+    return Proof(failed(reason, f"For {hostname}: {verdict.text}. {remedy}", inconclusive=inconclusive))
 
 
 def _sample(
@@ -186,11 +188,11 @@ def _sample(
     newest = sample.value if sample.at >= max(floor, reading.at) else None
     if newest is not None and not dns_checks.right(newest, wanted, exact=exact):
         builder.need(NeedAuthorities(hostname, sample.at))
-        return unknown(reasons.AUTHORITIES_DISAGREE, text, soft=True)
+        return unknown(reasons.AUTHORITIES_DISAGREE, text, inconclusive=True)
     if sample.fault is not None and sample.tried_at >= max(floor, reading.at, reading.tried_at):
         # One that is mute proves nothing about the others.
         builder.need(NeedAuthorities(hostname, sample.tried_at))
-        return unknown(reasons.AUTHORITIES_UNREACHABLE, text, soft=True)
+        return unknown(reasons.AUTHORITIES_UNREACHABLE, text, inconclusive=True)
     return None
 
 
@@ -211,7 +213,7 @@ def _lame(
     if not usable or not lasting(s, s.streak(QUESTION, asked_at)):
         streak = builder.ask_again(s, QUESTION, reading, lambda due: NeedAuthorities(hostname, due))
         text = f"For {hostname}: {verdict.text}. {reason.remedy}"
-        return Proof(bad(reason, text, soft=not lasting(s, streak)))
+        return Proof(failed(reason, text, inconclusive=not lasting(s, streak)))
     # Confirmed: asked again in its turn only.
     builder.unsatisfied[QUESTION] = asked_at
     message = (
@@ -221,7 +223,7 @@ def _lame(
     previous = s.obj.status.condition(FORWARD_READY)
     if previous is None or previous.message != message:
         builder.notices.append(Notice(reason.name, message))
-    return Proof(good(reasons.RECORD_IN_SYNC, message))
+    return Proof(passed(reasons.RECORD_IN_SYNC, message))
 
 
 def _unconfirmed(
@@ -234,9 +236,9 @@ def _unconfirmed(
     if varies:
         reason = reasons.ANSWERS_VARY
         text = f"For {hostname}: the authoritative servers returned different answers between readings. "
-        return Proof(bad(reason, text + reason.remedy))
+        return Proof(failed(reason, text + reason.remedy))
     return Proof(
-        bad(
+        failed(
             reasons.PROGRESSING,
             f"The authoritative name servers now return the expected answer for {hostname}; confirming with another "
             "reading.",

@@ -19,13 +19,13 @@ from mailegress.reconcile.result import (
     NeedPtr,
     NeedPublic,
     SetPtr,
-    bad,
+    failed,
     from_fault,
-    good,
+    passed,
     unknown,
 )
 from mailegress.reconcile.rules import ptr_gate, ptr_repair_limit, ptr_write, suspend
-from mailegress.reconcile.rules.a_record import Forward
+from mailegress.reconcile.rules.a_record import RecordState
 from mailegress.reconcile.rules.adoption import left_alone, ptr_problem
 from mailegress.reconcile.rules.claims import Claims, Hold
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
@@ -35,11 +35,11 @@ LONG_PENDING = 600.0
 """Seconds after which the status reports that a PTR update takes long; AWS needs a minute or two."""
 
 
-READING = bad(reasons.PTR_PENDING, "Reading the PTR again.")
+READING = failed(reasons.PTR_PENDING, "Reading the PTR again.")
 
 
 @dataclass(frozen=True, slots=True)
-class Reverse:
+class PtrState:
     finding: Finding
     by_eip: dict[str, Finding]
     """By allocation ID."""
@@ -50,8 +50,8 @@ class Reverse:
 
 
 def assess(
-    observed: Observed, builder: PlanBuilder, targets: Targets, claims: Claims, forward: Forward
-) -> Reverse:
+    observed: Observed, builder: PlanBuilder, targets: Targets, claims: Claims, forward: RecordState
+) -> PtrState:
     """Judge every wanted EIP's PTR; propose at most one write."""
     by_eip: dict[str, Finding] = {}
     for entry in observed.recorded():
@@ -70,35 +70,39 @@ def assess(
     finding = min((f for f in by_eip.values() if not f.ok), key=_urgency, default=None)
     if finding is None:
         finding = (
-            good(reasons.PTR_IN_SYNC, f"Every address has the PTR {observed.obj.spec.hostname}.")
+            passed(reasons.PTR_IN_SYNC, f"Every address has the PTR {observed.obj.spec.hostname}.")
             if by_eip
             else _nothing(observed, targets)
         )
-    return Reverse(finding, by_eip, settled, switched)
+    return PtrState(finding, by_eip, settled, switched)
 
 
 def _urgency(finding: Finding) -> tuple[bool, bool]:
     reason = reasons.ALL_REASONS.get(finding.reason)
-    return (finding.soft, reason is None or not reason.stalls_at_once)
+    return (finding.inconclusive, reason is None or not reason.stalls_at_once)
 
 
 def _nothing(observed: Observed, targets: Targets) -> Finding:
     entry = targets.problem
     if entry is not None and entry.reason is not None:
-        return bad(entry.reason, f"{entry.detail or entry.selector}. {entry.reason.remedy}")
+        return failed(entry.reason, f"{entry.detail or entry.selector}. {entry.reason.remedy}")
     if targets.fault is not None:
         return from_fault(targets.fault)
-    return unknown(reasons.PROGRESSING, "Finding the Elastic IPs.", soft=True)
+    return unknown(reasons.PROGRESSING, "Finding the Elastic IPs.", inconclusive=True)
 
 
-def _judge(observed: Observed, builder: PlanBuilder, claims: Claims, forward: Forward, eip: Eip) -> Finding:
+def _judge(
+    observed: Observed, builder: PlanBuilder, claims: Claims, forward: RecordState, eip: Eip
+) -> Finding:
     hostname = observed.obj.spec.hostname
     joined = forward.mine and eip.public_ip in forward.values
-    if claims.eips.get(eip.allocation_id) is Hold.UNKNOWN or (not forward.known and forward.finding.soft):
-        return unknown(reasons.PROGRESSING, "Reading the state of an address.", soft=True)
+    if claims.eips.get(eip.allocation_id) is Hold.UNKNOWN or (
+        not forward.known and forward.finding.inconclusive
+    ):
+        return unknown(reasons.PROGRESSING, "Reading the state of an address.", inconclusive=True)
     if not claims.allows(eip.allocation_id):
         # Neither which address it is nor what its PTR shows: it may be another tenant's.
-        return bad(reasons.PENDING, "The PTR is set after this object has claimed the address.")
+        return failed(reasons.PENDING, "The PTR is set after this object has claimed the address.")
     if not joined and (problem := ptr_problem(observed, eip)) is not None:
         place = (eip.region, eip.allocation_id)
         builder.look_again(
@@ -123,7 +127,7 @@ def _judge(observed: Observed, builder: PlanBuilder, claims: Claims, forward: Fo
     if ptr_write.unsettled_change(observed, builder, eip):
         return _changing(observed, eip)
     if not joined:
-        return bad(
+        return failed(
             reasons.WAITING_FOR_FORWARD,
             f"The PTR of {eip.public_ip} is set once the A record of {hostname} contains the address.",
         )
@@ -134,14 +138,14 @@ def _matches(observed: Observed, builder: PlanBuilder, eip: Eip, *, joined: bool
     """AWS shows the wanted PTR. It is read again after an edit before it counts."""
     hostname, place = observed.obj.spec.hostname, (eip.region, eip.allocation_id)
     if not joined:
-        return bad(
+        return failed(
             reasons.WAITING_FOR_FORWARD,
             f"{eip.public_ip} has the PTR {hostname}; its A record does not exist yet.",
         )
     if not observed.converged and not observed.views.addresses.ptr(*place).fresh(observed.edit_floor):
         builder.need(NeedPtr(*place, observed.edit_floor))
-        return unknown(reasons.PROGRESSING, f"Reading the PTR of {eip.public_ip}.", soft=True)
-    return good(reasons.PTR_IN_SYNC, f"{eip.public_ip} has the PTR {hostname}.")
+        return unknown(reasons.PROGRESSING, f"Reading the PTR of {eip.public_ip}.", inconclusive=True)
+    return passed(reasons.PTR_IN_SYNC, f"{eip.public_ip} has the PTR {hostname}.")
 
 
 def _changing(observed: Observed, eip: Eip) -> Finding:
@@ -150,23 +154,23 @@ def _changing(observed: Observed, eip: Eip) -> Finding:
     if (refused := ptr_write.not_shown(observed, eip)) is not None:
         return refused
     if long := pending_since(observed, eip):
-        return bad(
+        return failed(
             reasons.PTR_PENDING,
             f"AWS has the PTR of {eip.public_ip} PENDING since at least {long}, to become "
             f"{eip.ptr.update or 'none'}. AWS is working on it; if it stays so for hours, ask AWS Support.",
         )
     if eip.ptr.update == hostname:
         return _asking(hostname, eip)
-    return bad(
+    return failed(
         reasons.PTR_PENDING, f"AWS is setting the PTR of {eip.public_ip} to {eip.ptr.update or 'none'}."
     )
 
 
-def _set(observed: Observed, builder: PlanBuilder, forward: Forward, eip: Eip) -> Finding:
+def _set(observed: Observed, builder: PlanBuilder, forward: RecordState, eip: Eip) -> Finding:
     s, hostname = observed, observed.obj.spec.hostname
     write = s.views.ptr_writes.state(eip.region, eip.allocation_id)
-    if (failed := ptr_write.update_failed(s, builder, eip)) is not None:
-        return failed
+    if (failure := ptr_write.update_failed(s, builder, eip)) is not None:
+        return failure
     if write is not None and write.fault is not None:
         rejected = write.fault.reason == reasons.PTR_REJECTED.name
         pause = max(s.settings.ptr_refused_seconds, float(forward.ttl or 0)) if rejected else None
@@ -176,7 +180,7 @@ def _set(observed: Observed, builder: PlanBuilder, forward: Forward, eip: Eip) -
         return contested
     before = ptr_gate.open_until(s, builder, forward)
     if before is None:
-        return bad(
+        return failed(
             reasons.WAITING_FOR_FORWARD,
             f"The PTR of {eip.public_ip} is set once every authoritative name server returns it as an address of "
             f"{hostname}.",
@@ -193,7 +197,7 @@ def _under_way(write: WriteState | None, hostname: str, eip: Eip) -> Finding:
     """The write is handed over or under way; if the attempt before failed, its failure stands meanwhile."""
     if write is None or write.fault is None or not write.attempts:
         return _asking(hostname, eip)
-    return replace(_refused(write.fault, hostname, eip), soft=False)
+    return replace(_refused(write.fault, hostname, eip), inconclusive=False)
 
 
 def _refused(fault: Fault, hostname: str, eip: Eip) -> Finding:
@@ -201,7 +205,7 @@ def _refused(fault: Fault, hostname: str, eip: Eip) -> Finding:
     if fault.reason != reasons.PTR_REJECTED.name:
         return from_fault(fault)
     words = fault.message.removesuffix(".")
-    return bad(
+    return failed(
         reasons.PTR_REJECTED,
         f"AWS rejects the PTR {hostname} of {eip.public_ip}: {words}. {reasons.PTR_REJECTED.remedy}",
     )
@@ -209,7 +213,7 @@ def _refused(fault: Fault, hostname: str, eip: Eip) -> Finding:
 
 def _asking(hostname: str, eip: Eip) -> Finding:
     """The same words from the moment it is wanted until AWS is done: a status less to write for each EIP."""
-    return bad(reasons.PTR_PENDING, f"Setting the PTR of {eip.public_ip} to {hostname}.")
+    return failed(reasons.PTR_PENDING, f"Setting the PTR of {eip.public_ip} to {hostname}.")
 
 
 def pending_since(observed: Observed, eip: Eip) -> str:
@@ -218,15 +222,15 @@ def pending_since(observed: Observed, eip: Eip) -> str:
     return stamp if observed.now - since >= LONG_PENDING else ""
 
 
-def _unsupported(observed: Observed, builder: PlanBuilder, forward: Forward, eip: Eip) -> Finding:
+def _unsupported(observed: Observed, builder: PlanBuilder, forward: RecordState, eip: Eip) -> Finding:
     """GovCloud and ISO: AWS Support sets the PTR; it counts when it is seen in DNS."""
     s, hostname = observed, observed.obj.spec.hostname
     fact = s.views.dns.public(hostname)
     reading = unknown(
-        reasons.PROGRESSING, f"Querying public resolvers for the PTR of {eip.public_ip}.", soft=True
+        reasons.PROGRESSING, f"Querying public resolvers for the PTR of {eip.public_ip}.", inconclusive=True
     )
     confirmed = True
-    if not forward.finding.ok and forward.finding.soft:
+    if not forward.finding.ok and forward.finding.inconclusive:
         return reading
     if forward.finding.ok and s.views.dns.resolvers:
         addresses = frozenset(forward.wanted)
@@ -238,17 +242,17 @@ def _unsupported(observed: Observed, builder: PlanBuilder, forward: Forward, eip
         if report is None or eip.public_ip not in report.addresses:
             return reading
         if dns_checks.ptr_seen(report, eip.public_ip, hostname):
-            return good(reasons.PTR_IN_SYNC, f"{eip.public_ip} has the PTR {hostname} in DNS.")
+            return passed(reasons.PTR_IN_SYNC, f"{eip.public_ip} has the PTR {hostname} in DNS.")
         streak = builder.ask_again(s, "reverse", fact, lambda due: NeedPublic(hostname, addresses, due))
         confirmed = lasting(s, streak)
-    return bad(
+    return failed(
         reasons.REVERSE_UNSUPPORTED,
         f"AWS has no API for the PTR of {eip.public_ip} in {eip.region}: ask AWS Support to set it to {hostname}.",
-        soft=not confirmed,
+        inconclusive=not confirmed,
     )
 
 
-def _reset_leaving(observed: Observed, builder: PlanBuilder, targets: Targets, forward: Forward) -> None:
+def _reset_leaving(observed: Observed, builder: PlanBuilder, targets: Targets, forward: RecordState) -> None:
     """The new addresses are right: the PTRs of those that leave may go, then the record shrinks."""
     if not forward.mine or not targets.known:
         return
@@ -265,6 +269,6 @@ def reset(observed: Observed, builder: PlanBuilder, eip: Eip, hostname: str) -> 
     view = observed.views.addresses.get(eip.region).value
     if view is not None and not view.ptr_supported:
         return None
-    resetting = bad(reasons.PTR_PENDING, f"Resetting the PTR of {eip.public_ip}.")
-    changing = bad(reasons.PTR_PENDING, f"AWS is changing the PTR of {eip.public_ip}.")
+    resetting = failed(reasons.PTR_PENDING, f"Resetting the PTR of {eip.public_ip}.")
+    changing = failed(reasons.PTR_PENDING, f"AWS is changing the PTR of {eip.public_ip}.")
     return ptr_write.reset(observed, builder, eip, hostname, resetting, READING, changing).finding

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import NeedAuthorities
-from mailegress.reconcile.rules.a_record import Forward
+from mailegress.reconcile.rules.a_record import RecordState
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
 
 
-def open_until(observed: Observed, builder: PlanBuilder, record: Forward) -> float | None:
+def open_until(observed: Observed, builder: PlanBuilder, record: RecordState) -> float | None:
     """Until when (loop time) a PTR may be set on what the authoritative servers returned. None: not now."""
     heard = observed.views.dns.authorities(observed.obj.spec.hostname)
     if record.verified:
@@ -28,7 +28,7 @@ def open_until(observed: Observed, builder: PlanBuilder, record: Forward) -> flo
     return None
 
 
-def still_allowed(record: Forward, address: str) -> bool:
+def still_allowed(record: RecordState, address: str) -> bool:
     """May a write that was handed over, and was not sent yet, stay? Not once the servers contradict the record."""
     joined = record.mine and address in record.values
-    return joined and (record.verified or record.finding.ok or record.finding.soft)
+    return joined and (record.verified or record.finding.ok or record.finding.inconclusive)

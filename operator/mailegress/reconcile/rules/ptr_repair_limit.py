@@ -12,7 +12,7 @@ from mailegress.api import reasons
 from mailegress.model.aws import Eip
 from mailegress.model.facts import WritePhase
 from mailegress.reconcile.observe import Observed
-from mailegress.reconcile.result import Finding, bad
+from mailegress.reconcile.result import Finding, failed
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
 
 HOUR = 3600.0
@@ -40,7 +40,7 @@ def too_many_repairs(observed: Observed, builder: PlanBuilder, eip: Eip) -> Find
     if len(recent) < observed.settings.heals_per_hour or not is_repair(observed, eip):
         return None
     builder.later(min(recent, default=observed.now) + HOUR - observed.now)
-    return bad(
+    return failed(
         reasons.PTR_CONTESTED,
         f"The PTR of {eip.public_ip} was changed to {eip.ptr.name or 'none'} again; the operator repaired it "
         f"{len(recent)} times within an hour. {reasons.PTR_CONTESTED.remedy}",

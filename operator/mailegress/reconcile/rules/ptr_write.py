@@ -25,7 +25,7 @@ from mailegress.reconcile.result import (
     Finding,
     NeedPtr,
     ResetPtr,
-    bad,
+    failed,
     from_fault,
     under_way,
 )
@@ -73,7 +73,7 @@ def update_failed(observed: Observed, builder: PlanBuilder, eip: Eip) -> Finding
         return None
     builder.later(rest)
     said = eip.ptr.reason or "no reason given"
-    return bad(
+    return failed(
         reasons.PTR_REJECTED,
         f"AWS reports the PTR update of {eip.public_ip} as {eip.ptr.status}: {said}. {reasons.PTR_REJECTED.remedy}",
     )
@@ -114,8 +114,8 @@ def reset(
         hidden = not_shown(observed, eip)
         # It lasts until AWS answers again.
         return Reset(changing) if hidden is None else Reset(hidden, lasting=True)
-    if (failed := update_failed(observed, builder, eip)) is not None:
-        return Reset(failed, lasting=True)
+    if (failure := update_failed(observed, builder, eip)) is not None:
+        return Reset(failure, lasting=True)
     if not backing_off(observed, builder, eip) and read_lately(observed, builder, eip):
         before = (
             observed.views.addresses.ptr(eip.region, eip.allocation_id).at + observed.settings.gate_seconds

@@ -15,10 +15,10 @@ from mailegress.reconcile import dns_checks
 from mailegress.reconcile.confirmations import lasting, trend_of
 from mailegress.reconcile.dns_checks import Differs, PublicVerdict, Seen
 from mailegress.reconcile.observe import Observed
-from mailegress.reconcile.result import Finding, NeedPublic, Notice, bad, good, unknown
-from mailegress.reconcile.rules.a_record import Forward
+from mailegress.reconcile.result import Finding, NeedPublic, Notice, failed, passed, unknown
+from mailegress.reconcile.rules.a_record import RecordState
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
-from mailegress.reconcile.rules.ptr import Reverse
+from mailegress.reconcile.rules.ptr import PtrState
 
 QUESTION = "public"
 
@@ -52,7 +52,7 @@ _LOST_PTR = (
 )
 
 
-def assess(observed: Observed, builder: PlanBuilder, forward: Forward, reverse: Reverse) -> Finding:
+def assess(observed: Observed, builder: PlanBuilder, forward: RecordState, reverse: PtrState) -> Finding:
     """What independent resolvers see; asked only after the authorities have it (negative caching, RFC 2308)."""
     s, hostname = observed, observed.obj.spec.hostname
     resolvers = s.views.dns.resolvers
@@ -62,13 +62,15 @@ def assess(observed: Observed, builder: PlanBuilder, forward: Forward, reverse: 
         )
     stands = s.stands(RESOLVED)
     if not ((forward.finding.ok or forward.stands) and reverse.settled):
-        soft = (
+        inconclusive = (
             stands
-            and (forward.finding.ok or forward.finding.soft)
-            and (reverse.finding.ok or reverse.finding.soft)
+            and (forward.finding.ok or forward.finding.inconclusive)
+            and (reverse.finding.ok or reverse.finding.inconclusive)
         )
         return unknown(
-            reasons.PENDING, "Public resolvers are queried once the A record and the PTRs match.", soft=soft
+            reasons.PENDING,
+            "Public resolvers are queried once the A record and the PTRs match.",
+            inconclusive=inconclusive,
         )
     wanted = forward.final
     fact = s.views.dns.public(hostname)
@@ -82,14 +84,14 @@ def assess(observed: Observed, builder: PlanBuilder, forward: Forward, reverse: 
         return _no_answer(s, builder, fact, wanted, stands=stands)
     _renew(s, builder, fact, wanted, floor, usable=report is not None, stands=stands)
     if report is None:
-        return unknown(reasons.PROGRESSING, f"Querying public resolvers for {hostname}.", soft=True)
+        return unknown(reasons.PROGRESSING, f"Querying public resolvers for {hostname}.", inconclusive=True)
     verdict = dns_checks.public(report, wanted, hostname, len(resolvers))
     if verdict.seen is Seen.SILENT:
         streak = builder.ask_again(s, QUESTION, fact, lambda due: NeedPublic(hostname, wanted, due))
         return unknown(
             reasons.RESOLVERS_UNREACHABLE,
             f"{verdict.text}. {_remedy_of_silence(s, report)}",
-            soft=not lasting(s, streak),
+            inconclusive=not lasting(s, streak),
         )
     return _weigh(s, builder, fact, verdict, wanted, reverse.switched_at, stands=stands)
 
@@ -127,12 +129,12 @@ def _no_answer(
     s, hostname, fault = observed, observed.obj.spec.hostname, fact.fault
     assert fault is not None
     builder.ask_again(s, QUESTION, fact, lambda due: NeedPublic(hostname, wanted, due))
-    soft = not lasting(s, fact.misses)
-    if soft and not stands:
-        return unknown(reasons.PROGRESSING, f"Querying public resolvers for {hostname}.", soft=True)
+    inconclusive = not lasting(s, fact.misses)
+    if inconclusive and not stands:
+        return unknown(reasons.PROGRESSING, f"Querying public resolvers for {hostname}.", inconclusive=True)
     remedy = _VALIDATION.format(hostname=hostname) if fault.answered else reasons.RESOLVERS_UNREACHABLE.remedy
     text = f"{fault.message[:1].upper()}{fault.message[1:]}. {remedy}"
-    return unknown(reasons.RESOLVERS_UNREACHABLE, text, soft=soft)
+    return unknown(reasons.RESOLVERS_UNREACHABLE, text, inconclusive=inconclusive)
 
 
 def _remedy_of_silence(observed: Observed, report: ResolverReport) -> str:
@@ -173,7 +175,7 @@ def _weigh(
     trend = trend_of(s, QUESTION, fact.at, said, switched_at)
     views = f"{verdict.heard} public resolvers return matching A and PTR records for {hostname} (iprev=pass)"
     if agree and not verdict.minority and (stands or trend.consistent):
-        return good(reasons.FCRDNS_PASS, f"{views}.")
+        return passed(reasons.FCRDNS_PASS, f"{views}.")
 
     def again(due: float) -> NeedPublic:
         return NeedPublic(hostname, wanted, due)
@@ -184,7 +186,7 @@ def _weigh(
         return _outvoted(s, builder, verdict, views)
     if agree and not verdict.minority and not trend.varies:
         builder.ask_again(s, f"{QUESTION} again", fact, again)
-        return bad(
+        return failed(
             reasons.PROGRESSING,
             f"Public resolvers now return matching A and PTR records for {hostname}; confirming with another reading.",
         )
@@ -193,7 +195,7 @@ def _weigh(
     if trend.varies:
         reason, remedy = reasons.ANSWERS_VARY, reasons.ANSWERS_VARY.remedy
     text = verdict.text or f"public resolvers answered differently for {hostname} between readings"
-    return bad(reason, f"{text}. {remedy}", soft=not lasting(s, streak))
+    return failed(reason, f"{text}. {remedy}", inconclusive=not lasting(s, streak))
 
 
 def _outvoted(observed: Observed, builder: PlanBuilder, verdict: PublicVerdict, views: str) -> Finding:
@@ -203,7 +205,7 @@ def _outvoted(observed: Observed, builder: PlanBuilder, verdict: PublicVerdict, 
     previous = observed.obj.status.condition(RESOLVED)
     if previous is None or previous.message != message:
         builder.notices.append(Notice(reasons.RESOLVERS_DISAGREE.name, message))
-    return good(reasons.FCRDNS_PASS, message)
+    return passed(reasons.FCRDNS_PASS, message)
 
 
 def _reason(

@@ -16,19 +16,19 @@ from mailegress.reconcile import dns_checks
 from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import ChangeRecords, NeedAuthorities, NeedName, NeedSweep
 from mailegress.reconcile.rules import policy, unseen
-from mailegress.reconcile.rules.a_record import Forward
+from mailegress.reconcile.rules.a_record import RecordState
 from mailegress.reconcile.rules.adoption import changed_by_others
 from mailegress.reconcile.rules.claims import marked_holder
 from mailegress.reconcile.rules.leaving import leaving, unread
 from mailegress.reconcile.rules.ownership_check import own_mark, vouched
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
-from mailegress.reconcile.rules.ptr import Reverse, reset
+from mailegress.reconcile.rules.ptr import PtrState, reset
 from mailegress.reconcile.rules.record_changes import changed, remove, simple_a, without, writing
 from mailegress.reconcile.rules.targets import Targets
 
 
 def retire(
-    observed: Observed, builder: PlanBuilder, targets: Targets, forward: Forward, reverse: Reverse
+    observed: Observed, builder: PlanBuilder, targets: Targets, forward: RecordState, reverse: PtrState
 ) -> tuple[str, ...]:
     """Look after what is owned elsewhere and remove it when its successor is proved; what is still owed comes back.
 
@@ -75,7 +75,7 @@ def withdraw_lost(
             _withdraw(observed, builder, targets, zone_id, view, mark)
 
 
-def keep_equal(observed: Observed, builder: PlanBuilder, targets: Targets, forward: Forward) -> None:
+def keep_equal(observed: Observed, builder: PlanBuilder, targets: Targets, forward: RecordState) -> None:
     """Give the record that the hostname still has in a former zone the values of the present one.
 
     Resolvers that follow the former delegation see it. An address whose PTR shows the hostname stays in it until that
@@ -121,7 +121,7 @@ def _unread(observed: Observed, zone_id: str) -> str:
     return f"{hostname} is kept in former zone {zone_id} until the NS TTL at the parent of the new zone is read{why}"
 
 
-def _waits(observed: Observed, builder: PlanBuilder, zone_id: str, forward: Forward) -> str:
+def _waits(observed: Observed, builder: PlanBuilder, zone_id: str, forward: RecordState) -> str:
     """Why the record in a former zone stays although the present one is verified; empty if it may go."""
     s, known, zone = observed, forward.delegated, forward.zone
     if zone is None or known is None or known.zone_id != zone.id:
@@ -152,7 +152,7 @@ def _withdraw(
 
 
 def _strays(
-    observed: Observed, builder: PlanBuilder, targets: Targets, forward: Forward, reverse: Reverse
+    observed: Observed, builder: PlanBuilder, targets: Targets, forward: RecordState, reverse: PtrState
 ) -> list[str]:
     """PTRs that we set at EIPs which the spec does not name any more, and which stand in no record that would tell."""
     s, hostname = observed, observed.obj.spec.hostname
@@ -202,8 +202,8 @@ def _retire_one(
     observed: Observed,
     builder: PlanBuilder,
     targets: Targets,
-    forward: Forward,
-    reverse: Reverse,
+    forward: RecordState,
+    reverse: PtrState,
     zone_id: str,
     view: NameView,
     mark: Mark,
@@ -248,11 +248,11 @@ def _retire_one(
 
 
 def _until_verified(
-    observed: Observed, builder: PlanBuilder, forward: Forward, zone_id: str, name: str, *, held: bool
+    observed: Observed, builder: PlanBuilder, forward: RecordState, zone_id: str, name: str, *, held: bool
 ) -> str:
     """The former record stays until its successor is verified. All servers are asked before it is given up."""
     s, hostname = observed, observed.obj.spec.hostname
-    if forward.finding.soft:
+    if forward.finding.inconclusive:
         # In idle times one server at a time is asked; to give up the old name all must have been.
         floor = max(s.memory.first_seen, s.memory.edits.request_at)
         builder.have(s.views.dns.authorities(hostname), floor, NeedAuthorities(hostname, floor))
@@ -266,7 +266,7 @@ def _still_shown(
     observed: Observed,
     builder: PlanBuilder,
     targets: Targets,
-    reverse: Reverse,
+    reverse: PtrState,
     name: str,
     simple: RecordSet | None,
 ) -> str:

@@ -31,9 +31,13 @@ def plan(observed: Observed, builder: PlanBuilder, refusal: Finding) -> Plan:
         retire.withdraw_lost(s, builder, targets, everywhere=True)
     action = finalizer.before_writes(s, builder.action)
     has = bool(stored.zone or stored.former.places or any(a.ptr_origin for a in stored.addresses))
-    accepted = replace(refusal, message=f"{refusal.message}{_KEPT}") if has and not refusal.soft else refusal
+    accepted = (
+        replace(refusal, message=f"{refusal.message}{_KEPT}") if has and not refusal.inconclusive else refusal
+    )
     waiting = unknown(
-        reasons.PENDING, f"Waits until the object is accepted: {refusal.message}", soft=refusal.soft
+        reasons.PENDING,
+        f"Waits until the object is accepted: {refusal.message}",
+        inconclusive=refusal.inconclusive,
     )
     resync = s.settings.resync_seconds * (1 - s.settings.resync_jitter * s.spread(1.0))
     return Plan(
@@ -45,15 +49,15 @@ def plan(observed: Observed, builder: PlanBuilder, refusal: Finding) -> Plan:
         needs=tuple(builder.needs),
         taken_back=tuple(builder.taken_back),
         # A view that is missing comes back at any time.
-        wait=min(builder.wait, s.settings.blocked_seconds if refusal.soft else resync),
+        wait=min(builder.wait, s.settings.blocked_seconds if refusal.inconclusive else resync),
         hostname=s.obj.status.hostname or s.obj.spec.hostname,
         addresses=tuple(_shown(a, lost) for a in stored.addresses),
         public_ips=tuple(ip for ip in stored.public_ips if ip not in lost),
         zone=stored.zone,
         forward=_forward(s, stored.forward),
         former_records=stored.former.places,
-        standing=None if refusal.soft else Standing(able=False, allowed=False),
-        blocked_on=None if refusal.soft else frozenset(),
+        standing=None if refusal.inconclusive else Standing(able=False, allowed=False),
+        blocked_on=None if refusal.inconclusive else frozenset(),
         unsatisfied=tuple(builder.unsatisfied.items()),
     )
 

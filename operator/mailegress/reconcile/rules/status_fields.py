@@ -19,11 +19,11 @@ from mailegress.reconcile import dns_checks
 from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import Finding
 from mailegress.reconcile.rules import loss, unseen
-from mailegress.reconcile.rules.a_record import Forward
+from mailegress.reconcile.rules.a_record import RecordState
 from mailegress.reconcile.rules.adoption import changed_by_others, origin, ptr_update, unfinished
 from mailegress.reconcile.rules.claims import ELSEWHERE, Claims, Hold
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
-from mailegress.reconcile.rules.ptr import Reverse
+from mailegress.reconcile.rules.ptr import PtrState
 from mailegress.reconcile.rules.record_changes import simple_a
 from mailegress.reconcile.rules.retire import points_here
 from mailegress.reconcile.rules.targets import Entry, Targets
@@ -45,8 +45,8 @@ def of_live(
     targets: Targets,
     claims: Claims,
     choice: Choice,
-    record: Forward,
-    ptrs: Reverse,
+    record: RecordState,
+    ptrs: PtrState,
     resolved: Finding,
 ) -> StatusFields:
     """The fields of an object that is not being deleted."""
@@ -75,7 +75,7 @@ def as_stored(observed: Observed) -> StatusFields:
     )
 
 
-def _zone(observed: Observed, record: Forward) -> ZoneStatus | None:
+def _zone(observed: Observed, record: RecordState) -> ZoneStatus | None:
     """The zone of the object's own record. Not that of a record which is another's: see ``vouch``."""
     spec, status = observed.obj.spec, observed.obj.status
     if record.zone is not None and record.known:
@@ -85,13 +85,13 @@ def _zone(observed: Observed, record: Forward) -> ZoneStatus | None:
         return status.zone if same and status.zone is not None and status.zone.id == record.zone.id else None
     managed = spec.forward.management is Management.MANAGED
     # Not chosen yet by this process: what is written down stands until it is.
-    return status.zone if managed and record.finding.soft and same else None
+    return status.zone if managed and record.finding.inconclusive and same else None
 
 
-def _forward(observed: Observed, claims: Claims, record: Forward) -> ForwardStatus | None:
+def _forward(observed: Observed, claims: Claims, record: RecordState) -> ForwardStatus | None:
     if claims.hostname in ELSEWHERE:
         return None
-    if not record.values and record.change_id is None and record.finding.soft:
+    if not record.values and record.change_id is None and record.finding.inconclusive:
         return observed.obj.status.forward
     if not record.values and record.change_id is None:
         return None
@@ -104,8 +104,8 @@ def _addresses(
     builder: PlanBuilder,
     targets: Targets,
     claims: Claims,
-    record: Forward,
-    ptrs: Reverse,
+    record: RecordState,
+    ptrs: PtrState,
     resolved: Finding,
 ) -> tuple[AddressStatus, ...]:
     """One entry for every EIP that the spec names, and for every selector that resolved to none."""
@@ -219,7 +219,7 @@ def _leaving(
     builder: PlanBuilder,
     named: tuple[AddressStatus, ...],
     targets: Targets,
-    record: Forward,
+    record: RecordState,
 ) -> tuple[AddressStatus, ...]:
     """One entry for every old EIP that is still ours to tidy up after."""
     s = observed
@@ -261,19 +261,19 @@ def _reason(observed: Observed, eip: Eip, finding: Finding | None) -> str | None
         return None
     recorded = observed.recorded_for(eip.allocation_id)
     current = observed.obj.status.observed_generation == observed.obj.meta.generation
-    return recorded.reason if finding.soft and recorded is not None and current else finding.reason
+    return recorded.reason if finding.inconclusive and recorded is not None and current else finding.reason
 
 
-def _iprev(observed: Observed, eip: Eip, record: Forward, resolved: Finding) -> str | None:
+def _iprev(observed: Observed, eip: Eip, record: RecordState, resolved: Finding) -> str | None:
     """The RFC 8601 word for an address. It moves with the conditions: a single odd answer does not change it."""
     s, last = observed, _last_iprev(observed, eip)
     if resolved.ok:
         return Iprev.PASS.value
-    if last is not None and resolved.soft and s.stands(RESOLVED):
+    if last is not None and resolved.inconclusive and s.stands(RESOLVED):
         return last
     word = dns_checks.iprev_of(s.views.dns.public(s.obj.spec.hostname).value, eip.public_ip) or last
     about = eip.ptr.name == s.obj.spec.hostname
-    if word != Iprev.PASS.value or not about or record.finding.ok or record.finding.soft:
+    if word != Iprev.PASS.value or not about or record.finding.ok or record.finding.inconclusive:
         return word
     return (
         dns_checks.iprev_at_authorities(s.views.dns.authorities(s.obj.spec.hostname), eip.public_ip) or word

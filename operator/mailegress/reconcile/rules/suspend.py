@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from mailegress.api import reasons
 from mailegress.reconcile.observe import Observed
-from mailegress.reconcile.result import Action, ChangeRecords, Finding, bad, in_words
+from mailegress.reconcile.result import Action, ChangeRecords, Finding, failed, in_words
 
 
 def holds_back(observed: Observed, action: Action | None) -> bool:
@@ -29,4 +29,4 @@ def instead(observed: Observed, would: str) -> Finding | None:
     """The finding in place of a write that was proposed. ``would``: what it would do, in the infinitive."""
     if not observed.obj.spec.suspend:
         return None
-    return bad(reasons.SUSPENDED, f"Suspended; would {would}. {reasons.SUSPENDED.remedy}")
+    return failed(reasons.SUSPENDED, f"Suspended; would {would}. {reasons.SUSPENDED.remedy}")

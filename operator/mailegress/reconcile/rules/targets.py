@@ -18,7 +18,7 @@ from mailegress.api.types import EipSelector, SelectorKind
 from mailegress.model.aws import Eip, NatGateway, RegionView
 from mailegress.model.facts import Fault
 from mailegress.reconcile.observe import Observed
-from mailegress.reconcile.result import Finding, NeedRegion, bad
+from mailegress.reconcile.result import Finding, NeedRegion, failed
 from mailegress.reconcile.rules import loss
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
 
@@ -275,7 +275,7 @@ def refusal(observed: Observed, targets: Targets) -> Finding | None:
     """Why the selectors cannot be served at all, whatever AWS says."""
     if targets.outside:
         regions = ", ".join(observed.views.addresses.regions)
-        return bad(
+        return failed(
             reasons.REGION_NOT_CONFIGURED,
             f"Region {', '.join(targets.outside)} is not one of the operator's regions ({regions}). "
             f"{reasons.REGION_NOT_CONFIGURED.remedy}",
@@ -283,7 +283,7 @@ def refusal(observed: Observed, targets: Targets) -> Finding | None:
     if targets.total > observed.settings.max_addresses:
         largest = sorted(targets.counts.items(), key=lambda item: (-item[1], item[0]))[:_SHOWN_COUNTS]
         shown = ", ".join(f"{count} by {selector}" for selector, count in largest)
-        return bad(
+        return failed(
             reasons.TOO_MANY_ADDRESSES,
             f"The selectors resolve to {targets.total} Elastic IPs ({shown}); at most "
             f"{observed.settings.max_addresses} can share one hostname. {reasons.TOO_MANY_ADDRESSES.remedy}",

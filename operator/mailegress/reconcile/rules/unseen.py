@@ -18,7 +18,15 @@ from mailegress.model.aws import Absence, NameView, Zone, ZoneLook
 from mailegress.model.facts import Fact
 from mailegress.reconcile.confirmations import lasting
 from mailegress.reconcile.observe import Observed
-from mailegress.reconcile.result import Finding, NeedRegion, NeedZoneLook, NeedZones, bad, from_fault, unknown
+from mailegress.reconcile.result import (
+    Finding,
+    NeedRegion,
+    NeedZoneLook,
+    NeedZones,
+    failed,
+    from_fault,
+    unknown,
+)
 from mailegress.reconcile.rules import targets
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
 
@@ -48,7 +56,7 @@ def address(observed: Observed, builder: PlanBuilder, entry: AddressStatus) -> U
     what = f"{entry.public_ip} ({entry.allocation_id})"
     if region not in book.regions:
         return Unseen(
-            bad(
+            failed(
                 reasons.REGION_NOT_CONFIGURED,
                 f"The PTR of {what} is this object's, and its region {region} is not one of the operator's regions: it "
                 f"can be neither read nor reset. Add {region} to --regions.",
@@ -58,14 +66,14 @@ def address(observed: Observed, builder: PlanBuilder, entry: AddressStatus) -> U
     view = fact.value
     if view is None:
         builder.need(NeedRegion(region, observed.edit_floor))
-        reading = unknown(reasons.PROGRESSING, f"Reading the Elastic IPs in {region}.", soft=True)
+        reading = unknown(reasons.PROGRESSING, f"Reading the Elastic IPs in {region}.", inconclusive=True)
         return Unseen(from_fault(fact.fault) if fact.fault is not None else reading, waits=True)
     if entry.allocation_id in view.eips:
         return None
     if entry.account_id not in (None, view.account_id):
         targets.look_again(observed, builder, region)
         return Unseen(
-            bad(
+            failed(
                 reasons.ACCOUNT_MISMATCH,
                 f"The PTR of {what} in {region} was set in account {entry.account_id}; the operator now works in "
                 f"another account: it cannot be read or reset. {reasons.ACCOUNT_MISMATCH.remedy}",
@@ -77,7 +85,7 @@ def address(observed: Observed, builder: PlanBuilder, entry: AddressStatus) -> U
         return None
     if absence is Absence.MASS:
         return Unseen(
-            bad(
+            failed(
                 reasons.MASS_LOSS_SUSPECTED,
                 f"{missing}, together with so many others that a fault is more likely than a release. "
                 f"{reasons.MASS_LOSS_SUSPECTED.remedy}",
@@ -87,7 +95,7 @@ def address(observed: Observed, builder: PlanBuilder, entry: AddressStatus) -> U
         unknown(
             reasons.PROGRESSING,
             f"{missing}; it counts as released once a second lookup confirms it.",
-            soft=True,
+            inconclusive=True,
         ),
         waits=True,
     )
@@ -152,7 +160,7 @@ def place(observed: Observed, builder: PlanBuilder, where: FormerRecord, floor: 
     zones = observed.views.zones.get()
     if zones.value is None:
         builder.need(NeedZones(observed.edit_floor))
-        reading = unknown(reasons.PROGRESSING, "Reading the hosted zones.", soft=True)
+        reading = unknown(reasons.PROGRESSING, "Reading the hosted zones.", inconclusive=True)
         return Unseen(from_fault(zones.fault) if zones.fault is not None else reading, waits=True)
     if any(zone.id == where.zone_id for zone in zones.value):
         return None
@@ -162,7 +170,9 @@ def place(observed: Observed, builder: PlanBuilder, where: FormerRecord, floor: 
     name = f"hosted zone {where.zone_id}"
     looking = Unseen(
         unknown(
-            reasons.PROGRESSING, f"Looking for {name}, which holds records of {where.hostname}.", soft=True
+            reasons.PROGRESSING,
+            f"Looking for {name}, which holds records of {where.hostname}.",
+            inconclusive=True,
         ),
         waits=True,
     )
@@ -186,13 +196,13 @@ def _verdict(observed: Observed, where: FormerRecord, fact: Fact[ZoneLook], look
             return looking
         long = lasting(observed, fact.misses)
         asked = from_fault(fact.fault, f"Looking for hosted zone {where.zone_id}: ")
-        return Unseen(replace(asked, soft=asked.soft and not long), waits=not long)
+        return Unseen(replace(asked, inconclusive=asked.inconclusive and not long), waits=not long)
     if look.there:
         return looking
     what = f"Hosted zone {where.zone_id} holds records of {where.hostname}"
     if account not in (None, look.account_id):
         return Unseen(
-            bad(
+            failed(
                 reasons.ACCOUNT_MISMATCH,
                 f"{what} and is in account {account}; the operator's Route 53 credentials now belong to another "
                 f"account. {reasons.ACCOUNT_MISMATCH.remedy}",
@@ -202,7 +212,7 @@ def _verdict(observed: Observed, where: FormerRecord, fact: Fact[ZoneLook], look
         return Unseen(from_fault(look.denied, f"{what} and cannot be read: "))
     if account is None:
         return Unseen(
-            bad(
+            failed(
                 reasons.ZONE_NOT_FOUND,
                 f"{what} and does not exist in the operator's account; in which account it was is not recorded. "
                 "Give the operator the Route 53 role of the account that has the zone.",

@@ -18,7 +18,7 @@ from mailegress.reconcile.result import (
     NeedDelegation,
     NeedNameServers,
     NeedZones,
-    bad,
+    failed,
     from_fault,
     unknown,
 )
@@ -58,7 +58,7 @@ def _choose(observed: Observed, builder: PlanBuilder) -> Choice:
         builder.need(NeedZones(observed.shared_floor))
         if fact.fault is not None:
             return Choice(finding=from_fault(fact.fault))
-        return Choice(finding=unknown(reasons.PROGRESSING, "Reading the hosted zones.", soft=True))
+        return Choice(finding=unknown(reasons.PROGRESSING, "Reading the hosted zones.", inconclusive=True))
     idle = max(observed.now - observed.settings.record_sweep_seconds, observed.request_floor)
     if not fact.fresh(idle):
         builder.need(NeedZones(idle))
@@ -70,7 +70,9 @@ def _choose(observed: Observed, builder: PlanBuilder) -> Choice:
     ):
         # The zone may be younger than the reading.
         if not builder.prove_absent(observed, fact, NeedZones):
-            return Choice(finding=unknown(reasons.PROGRESSING, "Reading the hosted zones.", soft=True))
+            return Choice(
+                finding=unknown(reasons.PROGRESSING, "Reading the hosted zones.", inconclusive=True)
+            )
         builder.list_again(observed, "zones", fact, NeedZones)
     marked = _marked(observed, fact.value)
     if marked is None or (wanted.zone is not None and marked.id == wanted.zone.id):
@@ -84,7 +86,7 @@ def _choose(observed: Observed, builder: PlanBuilder) -> Choice:
     pause = observed.settings.blocked_seconds
     return Choice(
         zone=marked,
-        finding=bad(
+        finding=failed(
             reasons.ZONE_NOT_DELEGATED,
             f"The record stays in zone {marked.id} until zone {wanted.zone.id} ({wanted.zone.name}) is delegated at "
             f"its parent, which is checked every {pause:g} seconds. Then it is created in the new zone; until then the "
@@ -146,7 +148,7 @@ def _wanted(observed: Observed, builder: PlanBuilder, zones: tuple[Zone, ...]) -
         if zone is None or not is_within(spec.hostname, zone.name):
             # The same words for both, or a guessed ID would tell whether the zone exists and what its name is.
             return Choice(
-                finding=bad(
+                finding=failed(
                     reasons.ZONE_NOT_FOUND,
                     f"Hosted zone {named} does not exist in the operator's Route 53 account or does not contain "
                     f"{spec.hostname}. {reasons.ZONE_NOT_FOUND.remedy}",
@@ -158,7 +160,7 @@ def _wanted(observed: Observed, builder: PlanBuilder, zones: tuple[Zone, ...]) -
     fitting = [z for z in zones if not z.private and is_within(spec.hostname, z.name)]
     if not fitting:
         return Choice(
-            finding=bad(
+            finding=failed(
                 reasons.ZONE_NOT_FOUND,
                 f"No public hosted zone for {spec.hostname} in the operator's "
                 f"Route 53 account. {reasons.ZONE_NOT_FOUND.remedy}",
@@ -173,7 +175,7 @@ def _wanted(observed: Observed, builder: PlanBuilder, zones: tuple[Zone, ...]) -
 
 def _not_editable(zone: Zone) -> Finding:
     why = "is private" if zone.private else f"is managed by {zone.linked_service}"
-    return bad(
+    return failed(
         reasons.ZONE_NOT_EDITABLE,
         f"Hosted zone {zone.id} ({zone.name}) {why}. {reasons.ZONE_NOT_EDITABLE.remedy}",
     )
@@ -193,7 +195,7 @@ def _delegated_twin(observed: Observed, builder: PlanBuilder, twins: list[Zone])
             )
         return Choice(
             finding=unknown(
-                reasons.PROGRESSING, f"Asking the parent of {name} for its name servers.", soft=True
+                reasons.PROGRESSING, f"Asking the parent of {name} for its name servers.", inconclusive=True
             )
         )
     # The parent may turn to another twin at any time.
@@ -204,7 +206,7 @@ def _delegated_twin(observed: Observed, builder: PlanBuilder, twins: list[Zone])
         if servers is None:
             return Choice(
                 finding=unknown(
-                    reasons.PROGRESSING, f"Reading the name servers of zone {twin.id}.", soft=True
+                    reasons.PROGRESSING, f"Reading the name servers of zone {twin.id}.", inconclusive=True
                 )
             )
         foreign = strays(observed, builder, fact.value.name_servers, servers)
@@ -214,7 +216,7 @@ def _delegated_twin(observed: Observed, builder: PlanBuilder, twins: list[Zone])
     if unclear and not chosen:
         return Choice(
             finding=unknown(
-                reasons.PROGRESSING, f"Comparing the name servers of {name} by address.", soft=True
+                reasons.PROGRESSING, f"Comparing the name servers of {name} by address.", inconclusive=True
             )
         )
     if len(chosen) == 1:
@@ -222,7 +224,7 @@ def _delegated_twin(observed: Observed, builder: PlanBuilder, twins: list[Zone])
     ids = ", ".join(sorted(z.id for z in twins))
     builder.ask_again(observed, f"delegation:{name}", fact, lambda due: NeedDelegation(name, due))
     return Choice(
-        finding=bad(
+        finding=failed(
             reasons.ZONE_AMBIGUOUS,
             f"Hosted zones {ids} are all named {name}, and its parent delegates to none of them alone. "
             f"{reasons.ZONE_AMBIGUOUS.remedy}",
