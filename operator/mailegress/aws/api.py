@@ -106,7 +106,10 @@ class RenewsCredentials(Protocol):
 
 
 class AwsApi(Protocol):
-    """One request per call, :class:`AwsError` on failure. Names come back normalised, values sorted."""
+    """One request per call. Every method raises :class:`AwsError` on failure. Names are normalised, values sorted.
+
+    Methods that return a page read one page: ``token`` or ``marker`` is that of the page before, empty for the first.
+    """
 
     async def get_caller_identity(self, service: Service, region: str) -> str:
         """The 12-digit account in which that service's calls are made."""
@@ -114,30 +117,37 @@ class AwsApi(Protocol):
     async def describe_addresses(
         self, region: str, allocation_ids: Sequence[str] | None = None
     ) -> tuple[AddressRow, ...]:
-        """All EIPs, or those of a filter (``Filters=[allocation-id]``: unknown IDs are simply missing)."""
+        """All Elastic IPs of the region, or those with the given IDs; an ID that does not exist is left out."""
 
     async def describe_addresses_attribute(
         self, region: str, allocation_ids: Sequence[str] | None = None, token: str = ""
     ) -> Page[PtrRow]:
-        """Pages of 1,000. With IDs, one unknown ID fails the whole call."""
+        """A page of at most 1,000 PTRs. With IDs, one that does not exist makes the whole call fail."""
 
     async def describe_nat_gateways(
         self, region: str, ids: Sequence[str] | None = None, token: str = ""
-    ) -> Page[NatGateway]: ...
+    ) -> Page[NatGateway]:
+        """A page of the NAT gateways of the region, with their addresses and tags."""
 
-    async def modify_address_attribute(self, region: str, allocation_id: str, domain_name: str) -> Ptr: ...
+    async def modify_address_attribute(self, region: str, allocation_id: str, domain_name: str) -> Ptr:
+        """Set the PTR. AWS changes it within minutes: the reply shows the state at the time of the call."""
 
-    async def reset_address_attribute(self, region: str, allocation_id: str) -> Ptr: ...
+    async def reset_address_attribute(self, region: str, allocation_id: str) -> Ptr:
+        """Remove the PTR, whatever it shows. AWS changes it within minutes."""
 
-    async def list_hosted_zones(self, marker: str = "") -> Page[Zone]: ...
+    async def list_hosted_zones(self, marker: str = "") -> Page[Zone]:
+        """A page of the account's hosted zones, public and private."""
 
     async def get_hosted_zone(self, zone_id: str) -> frozenset[str]:
-        """The delegation set's name-server names."""
+        """The names of the zone's name servers (its delegation set)."""
 
     async def list_resource_record_sets(
         self, zone_id: str, start: RecordCursor | None, max_items: int
-    ) -> RecordPage: ...
+    ) -> RecordPage:
+        """A page of at most ``max_items`` record sets, from ``start`` on; None: from the first."""
 
-    async def change_resource_record_sets(self, zone_id: str, changes: Sequence[Change]) -> ChangeInfo: ...
+    async def change_resource_record_sets(self, zone_id: str, changes: Sequence[Change]) -> ChangeInfo:
+        """Carry out all changes of the batch, or none."""
 
-    async def get_change(self, change_id: str) -> ChangeInfo: ...
+    async def get_change(self, change_id: str) -> ChangeInfo:
+        """Whether a change is ``INSYNC``: Route 53 has published it to all its name servers."""

@@ -60,12 +60,12 @@ class Bucket:
         return self._pace.burst
 
     def rate(self) -> float:
-        """Tokens a second just now."""
+        """Tokens per second at present."""
         gained = (self._clock() - self._slowed_at) * self._pace.recovery_per_second * self._pace.rate
         return min(self._pace.rate, self._slowed_to + gained)
 
     def level(self) -> float:
-        """Tokens there are just now; negative while a cost above the burst is being paid off."""
+        """Tokens available at present; negative after a cost above the burst, until it is covered."""
         now = self._clock()
         self._tokens = min(self._pace.burst, self._tokens + (now - self._filled_at) * self.rate())
         self._filled_at = now
@@ -76,13 +76,13 @@ class Bucket:
         return sum(len(queue) for queue in self._queues)
 
     def spend(self, cost: float) -> None:
-        """Take tokens without waiting, by a caller that has looked at :meth:`level`."""
+        """Take tokens without waiting. The caller has checked :meth:`level`."""
         self.level()
         self._tokens -= cost
 
     def forfeit(self, seconds: float) -> None:
-        """Take back what flowed in while a request was under way: AWS counts it when it has read it, which is later
-        than :meth:`spend` did.
+        """Remove the tokens of the last ``seconds``, in which a request was under way: AWS counts a request when it has
+        read it, which is later than :meth:`spend` did.
         """
         self._tokens = self.level() - seconds * self.rate()
 
@@ -104,7 +104,7 @@ class Bucket:
         await waiter.future
 
     def throttled(self) -> None:
-        """AWS refused a request for its rate: slow down. Answers to requests of one burst count once."""
+        """AWS throttled a request: reduce the rate. Refusals of requests that were sent together count once."""
         now = self._clock()
         if now - self._slowed_at < 1.0 / self._pace.rate and self._slowed_to < self._pace.rate:
             return

@@ -49,7 +49,7 @@ class Runtime:
         return Backoff(self.settings.backoff_base, self.settings.backoff_cap, self.rng)
 
     def note_throttle(self, service: Service, *buckets: Bucket) -> None:
-        """AWS throttled: slow these buckets down and count it."""
+        """AWS throttled a request: reduce the rate of the service's buckets, and count it in the metrics."""
         self.metrics.throttled(service.value)
         for bucket in buckets:
             bucket.throttled()
@@ -63,10 +63,11 @@ class Runtime:
         *,
         once: bool = False,
     ) -> T:
-        """A read paced by its service's bucket. ``once``: the caller has its own idea of when to ask again.
+        """Make a read request within the rate limit of its service. Raises ``AwsError``.
 
-        A throttled request was certainly refused, so it is sent again a few times: a sweep of many pages would never
-        end in an account that throttles one request in three if every refusal threw the pages before it away.
+        ``once``: the caller decides itself when to try again. Otherwise a throttled request is repeated a few times: it
+        was certainly refused, and a list of many pages would never end in an account that throttles one request in
+        three, if each refusal discarded the pages before it.
         """
         bucket = self.route53 if service is Service.ROUTE53 else self.ec2_reads
         pause = self.backoff()

@@ -79,7 +79,7 @@ def authoritative(reply: dns.message.Message) -> bool:
 
 
 def intercepted(reply: dns.message.Message) -> bool:
-    """A recursor spoke where an authority was asked: RA without AA, on a reply that claims to know."""
+    """Did a resolver answer in place of the authoritative server? Its answers have the flag RA and lack AA."""
     return bool(reply.flags & dns.flags.RA) and not authoritative(reply) and failure(reply) is None
 
 

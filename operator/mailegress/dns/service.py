@@ -40,7 +40,7 @@ _NOTHING = frozenset({AnswerKind.TIMEOUT, AnswerKind.SERVFAIL})
 
 
 def log_error(name: str, error: BaseException) -> None:
-    """The default ``on_error``: a defect in this package, not a failure of the network."""
+    """The default ``on_error``: log an unexpected exception, which is a defect and not a failure of the network."""
     _log.error("DNS look-up of %s failed unexpectedly", clean_text(name, 255), exc_info=error)
 
 
@@ -145,7 +145,7 @@ class DnsService:
         return self._public.get(hostname)
 
     def request_public(self, key: Key, hostname: str, addresses: frozenset[str], not_before: float) -> None:
-        """Without configured resolvers there is nothing to read: nobody is woken and no fact appears."""
+        """Query the public resolvers. Without configured resolvers this does nothing, and no object is woken."""
         if self._resolvers:
             self._public.request(key, hostname, not_before, addresses)
 

@@ -170,7 +170,7 @@ class Walker:
         return ()
 
     def known_own_servers(self, cut: Cut, name_server: dns.name.Name) -> tuple[dns.name.Name, ...] | None:
-        """What :meth:`own_servers` found lately, without asking; None if nothing is remembered."""
+        """The last result of :meth:`own_servers`, without a query; None if there is none."""
         kept = self._own_servers.get((cut.zone, name_server), NEVER)
         return None if kept is None else kept.value
 
@@ -178,7 +178,7 @@ class Walker:
         return str(self._root_servers[name_server]) if cut.is_root else shown(name_server)
 
     def learn(self, referral: Referral) -> Cut:
-        """Remember a delegation seen in passing."""
+        """Remember a delegation that another query returned."""
         return self._keep(referral, self._clock())
 
     def forget(self, name: dns.name.Name, cut: Cut) -> None:

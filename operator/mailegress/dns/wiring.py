@@ -39,7 +39,7 @@ def build_dns(
 ) -> DnsService:
     """The ``Dns`` port over ``query`` (:func:`wire_query` in production). ``clock`` and ``sleep`` in seconds.
 
-    ``on_error(name, error)`` hears of unexpected exceptions of background readings.
+    ``on_error(name, error)`` is called with unexpected exceptions of background readings.
     """
     asker = Asker(query, metrics, settings, clock)
     walker = Walker(settings, asker, clock, rng)

@@ -1,4 +1,4 @@
-"""Our own requests to the API server: lists, finalizers, status, Events, the owner ID. No cache, no magic.
+"""The operator's own requests to the API server: lists, finalizers, status, Events, the owner ID. Nothing is cached.
 
 Which RBAC verb each request needs, and what for, is written at each rule of ``deploy/base/rbac.yaml`` and
 ``deploy/components/policy/rbac.yaml``.
@@ -111,8 +111,8 @@ class KubeClient:
         trim: Trim | None = None,
         accept: str = JSON,
     ) -> dict[str, Any]:
-        """One request; the JSON object of the answer. ``trim``: a list, of whose items this is kept; the reply is never
-        held whole.
+        """Make one request and return the JSON object of the reply. ``trim`` selects what is kept of each item of a
+        list, so that the reply is never held whole.
 
         Raises :class:`KubeConflict` (409), :class:`KubeGone` (404), :class:`KubeRefused` (any other refusal)
         and :class:`KubeNoAnswer`. A 429 is repeated as often as the settings allow.
@@ -242,8 +242,10 @@ class KubeClient:
     async def set_finalizers(
         self, namespace: str, name: str, resource_version: str, finalizers: Sequence[str]
     ) -> Mapping[str, Any]:
-        """Put ``finalizers`` in place of the object's, if it is still at ``resource_version``; the object
-        comes back.
+        """Replace the object's finalizers. Returns the object as stored.
+
+        Raises :class:`KubeConflict` if it is not at ``resource_version`` any more, :class:`KubeGone` if it does not
+        exist, and :class:`KubeError` for any other failure.
         """
         patch = [
             {"op": "test", "path": "/metadata/resourceVersion", "value": resource_version},
@@ -254,10 +256,11 @@ class KubeClient:
             return await self._counted("finalizer", "PATCH", _object(namespace, name), patch, JSON_PATCH)
 
     async def replace_status(self, body: Mapping[str, Any], status: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Replace the status of the version of the object that ``body`` is; the object comes back.
+        """Replace the status of the object at the version of ``body``. Returns the object as stored.
 
-        Only the identity travels: the API server takes metadata and spec from what it stores, and a body
-        without managedFields leaves them as they are.
+        Raises :class:`KubeConflict` if a newer version exists, :class:`KubeGone` if the object does not exist, and
+        :class:`KubeError` for any other failure. Only the identity is sent: the API server takes metadata and spec from
+        what it stores, and a body without managedFields leaves them as they are.
         """
         meta = body["metadata"]
         identity = {field: meta[field] for field in ("name", "namespace", "uid", "resourceVersion")}
@@ -269,7 +272,7 @@ class KubeClient:
     async def emit(
         self, involved: Mapping[str, Any], *, warning: bool, reason: str, message: str, action: str
     ) -> None:
-        """One Event about ``involved``. Failures are logged, never raised: an Event is a courtesy."""
+        """Create one Event about ``involved``. A failure is logged and never raised: nothing depends on an Event."""
         meta = involved["metadata"]
         namespace, name = str(meta["namespace"]), str(meta["name"])
         identity = (str(meta["uid"]), reason, message)

@@ -65,7 +65,7 @@ class Credentials:
         return {"Authorization": f"Bearer {token}"} if token else {}
 
     def options(self) -> dict[str, str]:
-        """What goes with each request besides its headers, in aiohttp's words."""
+        """Options of aiohttp for each request, besides its headers."""
         found = {"proxy": self.proxy, "server_hostname": self.server_name}
         return {name: value for name, value in found.items() if value is not None}
 
@@ -84,7 +84,7 @@ class Credentials:
             self.exec_plugin.discard()
 
     def ssl_context(self) -> ssl.SSLContext | None:
-        """TLS as the kubeconfig wants it; None for plain HTTP. Raises :class:`CredentialsError`."""
+        """The TLS settings of the kubeconfig; None for plain HTTP. Raises :class:`CredentialsError`."""
         if not self.server.startswith("https://"):
             return None
         try:

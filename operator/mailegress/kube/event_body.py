@@ -19,8 +19,8 @@ _REMEMBERED = 5_000
 
 
 class Recent:
-    """What was said a moment ago need not be said again: a restart or a flapping world must not flood
-    ``describe``.
+    """Remembers which Events were sent recently: a restart, or a condition that changes often, must not flood
+    ``kubectl describe``.
     """
 
     def __init__(self, clock: Callable[[], float], seconds: float) -> None:
@@ -29,7 +29,7 @@ class Recent:
         self._said: OrderedDict[Hashable, float] = OrderedDict()
 
     def seen(self, identity: Hashable) -> bool:
-        """Whether ``identity`` was asked for in the last ``seconds``; if not, it counts as said now."""
+        """Was an Event with this ``identity`` sent within ``seconds``? If not, it counts as sent now."""
         now = self._clock()
         while self._said and (
             len(self._said) >= _REMEMBERED or next(iter(self._said.values())) + self._seconds <= now
@@ -51,7 +51,7 @@ def event_body(
     instance: str,
     now: datetime,
 ) -> dict[str, Any]:
-    """The Event to POST. Cut to the API's bounds: one word too long would cost the whole Event."""
+    """The Event to create. Its texts are cut to the limits of the API, which refuses an Event that exceeds them."""
     meta = involved["metadata"]
     name = str(meta["name"])
     return {

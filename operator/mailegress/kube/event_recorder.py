@@ -1,4 +1,4 @@
-"""Events on their own way: nobody who writes a status or acts waits for the Event that tells of it.
+"""Sends Events in the background: a reconcile does not wait for them.
 
 They are sent by namespaces in turn, and what does not fit is taken from the namespace that has the most waiting: a
 flood in one namespace neither delays nor drops the Events of another.
@@ -20,9 +20,10 @@ from mailegress.telemetry.logs import about
 _log = logging.getLogger(__name__)
 
 MOST = 20_000
-"""Events that wait at most: a mass creation's. Beyond it the oldest of the largest namespace is dropped."""
+"""Maximum number of waiting Events, enough for the creation of many objects. Beyond it the oldest Event of the
+namespace that has the most is dropped."""
 RESTS = 3.0
-"""Rest between two Events, in times that the last one took: a busy API server has better things to do."""
+"""Pause between two Events, as a multiple of the time that the last one took, to spare a busy API server."""
 
 
 _Waiting = tuple[Key, Callable[[], Awaitable[None]]]
@@ -107,7 +108,7 @@ class EventRecorder:
         return taken
 
     async def run(self) -> None:
-        """For ever."""
+        """Send Events until cancelled."""
         while True:
             await self._news.wait()
             self._news.clear()
@@ -116,6 +117,6 @@ class EventRecorder:
                 try:
                     await send()
                 except Exception:
-                    # An Event is a courtesy: not even a bug in sending one may end the operator.
+                    # Nothing depends on an Event: not even a defect in sending one may end the operator.
                     _log.exception("an Event could not be sent", extra=about(object=key))
                 await self._sleep(RESTS * (self._clock() - began))

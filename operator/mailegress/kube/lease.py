@@ -87,7 +87,7 @@ class LeaderGuard:
                     self._idle.set()
 
     async def shut(self, timeout: float) -> bool:
-        """Let nothing pass any more; whether all that had passed was done within ``timeout`` seconds."""
+        """Allow no further write. Returns whether all writes under way ended within ``timeout`` seconds."""
         self.until = float("-inf")
         try:
             async with asyncio.timeout(timeout):

@@ -49,7 +49,7 @@ class Sink(Protocol):
         """The names of all objects taken in."""
 
     def heard(self, *, listed: bool = False) -> None:
-        """The view is current. ``listed``: a full list is complete."""
+        """The list or watch is current. ``listed``: a full list is complete."""
 
     def unheard(self, fault: str) -> None:
         """A list or a watch failed."""
@@ -134,7 +134,7 @@ class Reflector:
         self._sink.heard(listed=True)
 
     async def run(self) -> None:
-        """Watch for ever, and list again whenever a watch cannot go on. No failure ends it."""
+        """Watch until cancelled, and list again whenever a watch cannot continue. No failure ends it."""
         failures = 0
         while True:
             try:

@@ -58,7 +58,7 @@ class LastContact:
         self._at = self._clock()
 
     def age(self) -> float:
-        """Seconds since the last sign."""
+        """Seconds since the last contact."""
         return self._clock() - self._at
 
 
@@ -105,7 +105,7 @@ class Transport:
         return response
 
     def refused(self) -> None:
-        """The server answered 401: cached credentials are worth nothing any more."""
+        """The server answered 401: discard cached credentials."""
         if self._credentials is not None:
             self._credentials.discard()
 

@@ -69,7 +69,7 @@ class AbsenceWatch:
         return len(self._mass)
 
     def watch(self, key: Key, allocation_id: str) -> Absence:
-        """What is known; looking goes on in the background, and ``key`` is woken when that changes."""
+        """What is known of the address. It is looked up in the background, and ``key`` is woken when that changes."""
         view = self._reading.fact.value
         if view is not None and allocation_id in view.eips:
             return Absence.PRESENT
@@ -90,7 +90,7 @@ class AbsenceWatch:
         return Absence.SUSPECTED if missing.looked else Absence.UNCHECKED
 
     def forget(self, allocation_ids: Iterable[str]) -> None:
-        """The CR that used these was edited or deleted: a human has looked, so their absence is plain again."""
+        """The object that used these was edited or deleted. A person did so: mass loss is not suspected for them."""
         now = self._rt.clock()
         for allocation_id in allocation_ids:
             self._mass.discard(allocation_id)
@@ -104,7 +104,7 @@ class AbsenceWatch:
                     self._rt.wake(key)
 
     def swept(self) -> None:
-        """A sweep was completed."""
+        """A full list of the region is complete."""
         view = self._reading.fact.value
         if view is None:
             return

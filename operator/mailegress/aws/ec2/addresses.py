@@ -111,7 +111,7 @@ class SharedAddressBook:
         return self._known(region)
 
     def know_eips(self, known: KnownEips) -> None:
-        """Wire in what tells the allocation IDs that CRs use, against which a mass loss is measured."""
+        """Set the function that returns the allocation IDs in use in a region. Mass loss is measured against them."""
         self._known = known
 
     # ---------------------------------------------------------------- the port
@@ -127,7 +127,7 @@ class SharedAddressBook:
         self._regions[region].reading.request(key, not_before)
 
     def request_ptr(self, key: Key, region: str, allocation_id: str, not_before: float) -> None:
-        """A PTR on its way is looked at again at the pace of the poll, however fresh its reading is."""
+        """Read one PTR. While AWS is changing it, the poll decides when, however new its reading is."""
         book = self._regions[region]
         known = book.ptr(allocation_id)
         if known.value is not None and known.at >= not_before and not known.value.pending:
@@ -151,7 +151,7 @@ class SharedAddressBook:
             region.reading.listen(functools.partial(refreshed, name))
 
     def refresh(self, region: str, not_before: float) -> None:
-        """As :meth:`request`, for the listener."""
+        """As :meth:`request`, but the listener is called instead of waking an object."""
         self._regions[region].reading.refresh(not_before)
 
     def ptr(self, region: str, allocation_id: str) -> Fact[Ptr]:
@@ -178,5 +178,5 @@ class SharedAddressBook:
 
     @property
     def mass(self) -> int:
-        """EIPs whose absence is not believed."""
+        """Number of Elastic IPs that are missing and suspected of mass loss."""
         return sum(book.absence.mass for book in self._regions.values())

@@ -40,7 +40,7 @@ class Identity:
         """How often other credentials came into use: what was read before may be another account's."""
 
     async def account(self, region: str, *, fresh: bool = False) -> str:
-        """The 12-digit account. ``fresh``: whatever was known, ask now."""
+        """The 12-digit account of the EC2 credentials. ``fresh``: ask AWS, even if it is known. Raises ``AwsError``."""
         now = self._rt.clock()
         if fresh or not self._account or now - self._at > self._rt.settings.identity_max_age:
             self.forget()
@@ -55,12 +55,12 @@ class Identity:
         self._account = ""
 
     def renewed(self) -> None:
-        """Other credentials are in use from now on. Called from any thread."""
+        """Note that calls are made with other credentials from now on. May be called from any thread."""
         self.renewals += 1
         self.forget()
 
     def note(self, error: AwsError) -> None:
-        """A call failed: if it was the credentials, those that come next may be another account's."""
+        """Note a failed call. If the credentials were refused, the next ones may be another account's."""
         if classify(error).reason == reasons.CREDENTIALS_UNAVAILABLE.name:
             self.forget()
 

@@ -90,7 +90,7 @@ class PtrPoller:
             self._rt.tasks.spawn(self._run(), f"ptr-poll-{self._region}")
 
     def written(self, allocation_id: str) -> None:
-        """A write was accepted: looks start again at the shortest pause."""
+        """AWS accepted a write: the poll starts again with the shortest pause."""
         watched = self._watched.get(allocation_id)
         if watched is not None:
             watched.looks, watched.looked_at = 0, self._rt.clock()
@@ -98,7 +98,7 @@ class PtrPoller:
             self._signal.set()
 
     def swept(self, began: float) -> None:
-        """A sweep saw all PTRs as of ``began``."""
+        """A list read all PTRs; it began at ``began`` (loop time)."""
         now = self._rt.clock()
         for allocation_id, watched in list(self._watched.items()):
             pending, _ = self._pending(allocation_id)

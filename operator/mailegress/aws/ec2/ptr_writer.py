@@ -81,7 +81,7 @@ class PacedPtrWriter:
 
     @property
     def due(self) -> int:
-        """EIPs whose write is queued or in flight."""
+        """Number of Elastic IPs whose write is queued or in flight."""
         return len(self._queue) + len(self._in_flight)
 
     # ---------------------------------------------------------------- inside

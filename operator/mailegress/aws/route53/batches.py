@@ -64,12 +64,12 @@ class IntentQueue:
 
     @property
     def delays_somebody_light(self) -> bool:
-        """Whether a namespace with a few changes waits behind others with many."""
+        """Does a namespace with a few changes wait behind others with many?"""
         lightest = self._queue.lightest
         return 0 < lightest <= _LIGHT and lightest * _LIGHT <= len(self._queue)
 
     def put(self, namespace: str, intent: Intent, *, first: bool = False) -> None:
-        """Add, or take the place of an intent for the same hostname (its keys are kept, to be woken as well).
+        """Add an intent, or replace one for the same hostname (its keys are kept, to be woken as well).
 
         ``first``: before all that wait, in a group of its own.
         """
@@ -92,7 +92,7 @@ class IntentQueue:
 
     @property
     def oldest(self) -> float:
-        """When the first of those waiting was queued."""
+        """When the oldest waiting intent was queued (loop time)."""
         return min(intent.queued_at for intent in self._queue)
 
     @property

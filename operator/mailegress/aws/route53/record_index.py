@@ -78,7 +78,7 @@ class RecordStore:
         self._uid_at: dict[tuple[str, str], str] = {}
 
     def want(self, hostname: str) -> None:
-        """Sweeps keep this name's record sets from now on."""
+        """Lists of zones keep the record sets at this hostname from now on."""
         self._asked.add(hostname)
 
     def get(self, zone_id: str, hostname: str) -> tuple[NameView | None, float]:
@@ -112,14 +112,14 @@ class RecordStore:
                     yield entry.at
 
     def put(self, zone_id: str, view: NameView, began: float) -> None:
-        """Store a point look-up, unless something newer is there."""
+        """Store the reading of one hostname, unless a newer one is stored."""
         zone = self._zones.setdefault(zone_id, _ZoneMap())
         entry = zone.entries.get(view.hostname)
         if entry is None or (entry.at <= began and entry.floor <= began):
             self._set(zone_id, zone, view, began)
 
     def put_sweep(self, zone_id: str, fold: Fold, began: float) -> None:
-        """Replace all that is older than this complete sweep."""
+        """Replace everything that is older than this complete list of the zone."""
         zone = self._zones.setdefault(zone_id, _ZoneMap())
         present = fold.records.keys() | fold.marks.keys()
         kept = (present & self._asked) | fold.marks.keys()

@@ -127,7 +127,7 @@ class RecordCache:
         self._refreshed = refreshed
 
     def refresh(self, zone_id: str, hostname: str, not_before: float) -> None:
-        """As :meth:`request`, for the listener."""
+        """As :meth:`request`, but the listener is called instead of waking an object."""
         self._request(None, zone_id, hostname, not_before, patient=False)
 
     def _tell(self, zone_id: str, served: Iterable[Key], refreshed: Iterable[str]) -> None:
@@ -139,11 +139,11 @@ class RecordCache:
     # ---------------------------------------------------------------- the writer's side
 
     def applied(self, zone_id: str, hostname: str, changes: Sequence[Change]) -> None:
-        """These changes went through just now."""
+        """AWS has accepted these changes."""
         self._store.applied(zone_id, hostname, changes, self._rt.clock())
 
     def doubt(self, zone_id: str, hostname: str, changes: Sequence[Change]) -> None:
-        """The name must be read again: these changes may or may not have gone through."""
+        """The outcome of these changes is unknown: the hostname must be read again."""
         self._store.doubt(zone_id, hostname, changes, self._rt.clock())
 
     # ---------------------------------------------------------------- lanes

@@ -104,7 +104,7 @@ class BatchWriter:
         return self._states.get((zone_id, hostname))
 
     def expect(self, coming: Callable[[], int]) -> None:
-        """Wire in what tells how many objects are on their way to a first change."""
+        """Set the function that returns how many objects will soon submit a first change."""
         self._coming = coming
 
     # ---------------------------------------------------------------- gauges
