@@ -1,4 +1,9 @@
-"""Change batches: what one hostname wants changed, how much of Route 53's limits it takes, and how to split."""
+"""Change batches: what one hostname wants changed, how large a batch may be, and how to split one.
+
+A batch has at most 1,000 ResourceRecord elements and 32,000 characters in all Value elements ("Quotas" in the Route 53
+Developer Guide; ``AwsSettings.batch_records`` and ``batch_characters``). :meth:`IntentQueue.take` keeps to both, and to
+what the rate of changes allows at the moment; the changes of one hostname are never divided.
+"""
 
 from __future__ import annotations
 
