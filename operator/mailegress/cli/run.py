@@ -100,7 +100,6 @@ class Operator:
             await probes.stop()
 
     async def _run(self, stop: Stop, aws: Aws, dns: DnsService) -> int:
-        """Build what needs the cluster's answers, list everything, then run until ``stop``."""
         settings, outside, controller = self._settings, self._dependencies, self._controller
         owner = settings.owner_id or derived_owner(await patiently(stop, self._kube.get_namespace_uid))
         rules = layer_settings.reconcile_settings(settings, owner)

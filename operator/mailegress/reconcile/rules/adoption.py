@@ -13,7 +13,7 @@ from mailegress.api.names import ownership_name
 from mailegress.api.status import AddressStatus, Origin
 from mailegress.api.types import Adoption
 from mailegress.model import ownership
-from mailegress.model.aws import Eip, NameView, Zone
+from mailegress.model.aws import Eip, NameView, RecordSet, Zone
 from mailegress.model.ownership import Mark
 from mailegress.reconcile import dns_checks
 from mailegress.reconcile.observe import Observed
@@ -67,6 +67,15 @@ def record_problem(
         return nobody_joins(s, targets, claims)
     if view.mark is not None:
         return _left_behind(s, mark, values, wanted)
+    return _unmarked(s, simple, wanted, known)
+
+
+def _unmarked(
+    observed: Observed, simple: RecordSet | None, wanted: frozenset[str], known: Origin | None
+) -> Finding | None:
+    """There is no ownership record: an A record with the wanted values may be adopted, unless ``adoption`` is Never."""
+    s, hostname = observed, observed.obj.spec.hostname
+    values = frozenset(simple.values) if simple is not None else frozenset()
     if simple is None or (values == wanted and known is not None):
         return None
     if values != wanted:

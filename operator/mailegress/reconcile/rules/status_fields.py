@@ -118,22 +118,8 @@ def _addresses(
                 entries.setdefault(shown.allocation_id or shown.selector, shown)
             continue
         if eip is None:
-            recorded = [
-                a
-                for a in s.obj.status.addresses
-                if a.selector == entry.selector and (not entry.gone or a.allocation_id in entry.gone)
-            ]
-            keep = recorded if entry.reason is None else [a for a in recorded if a.allocation_id]
-            for old in keep:
-                entries.setdefault(
-                    old.allocation_id or old.selector,
-                    _replaced(old, entry.reason.name if entry.reason else old.reason),
-                )
-            if not keep:
-                missing = entry.reason.name if entry.reason else reasons.PENDING.name
-                entries.setdefault(
-                    entry.selector, AddressStatus(entry.selector, region=entry.region, reason=missing)
-                )
+            for shown in _unresolved(s, entry):
+                entries.setdefault(shown.allocation_id or shown.selector, shown)
             continue
         if (other := _not_held(s, claims, entry, eip)) is not None:
             entries.setdefault(other.allocation_id or other.selector, other)
@@ -145,6 +131,20 @@ def _addresses(
         shown = _address(entry.selector, eip, whose, update, _iprev(s, eip, record, resolved), reason)
         entries.setdefault(eip.allocation_id, shown)
     return tuple(entries.values())
+
+
+def _unresolved(observed: Observed, entry: Entry) -> list[AddressStatus]:
+    """What the status recorded of a selector that resolves to nothing now; if nothing, an entry with the reason."""
+    recorded = [
+        a
+        for a in observed.obj.status.addresses
+        if a.selector == entry.selector and (not entry.gone or a.allocation_id in entry.gone)
+    ]
+    keep = recorded if entry.reason is None else [a for a in recorded if a.allocation_id]
+    if keep:
+        return [_replaced(old, entry.reason.name if entry.reason else old.reason) for old in keep]
+    missing = entry.reason.name if entry.reason else reasons.PENDING.name
+    return [AddressStatus(entry.selector, region=entry.region, reason=missing)]
 
 
 def _address(

@@ -79,6 +79,11 @@ def address(observed: Observed, builder: PlanBuilder, entry: AddressStatus) -> U
                 f"another account: it cannot be read or reset. {reasons.ACCOUNT_MISMATCH.remedy}",
             )
         )
+    return _missing(observed, entry, region, what)
+
+
+def _missing(observed: Observed, entry: AddressStatus, region: str, what: str) -> Unseen | None:
+    """Why the PTR of an address that the newest list lacks cannot be looked at. None: the address is lost."""
     missing = f"{what} is missing from the operator's account, region {region}"
     absence = observed.absences.get((region, entry.allocation_id or ""))
     if absence is Absence.LOST:

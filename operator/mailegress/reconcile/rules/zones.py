@@ -193,32 +193,20 @@ def _delegated_twin(observed: Observed, builder: PlanBuilder, twins: list[Zone])
             return Choice(
                 finding=from_fault(fact.fault, f"Which of the zones named {name} is delegated is not known: ")
             )
-        return Choice(
-            finding=unknown(
-                reasons.PROGRESSING, f"Asking the parent of {name} for its name servers.", inconclusive=True
-            )
-        )
+        return _reading(f"Asking the parent of {name} for its name servers.")
     # The parent may turn to another twin at any time.
     builder.have(fact, floor := observed.now - observed.settings.resync_seconds, NeedDelegation(name, floor))
     chosen, unclear = [], False
     for twin in twins:
         servers = _servers(observed, builder, twin.id)
         if servers is None:
-            return Choice(
-                finding=unknown(
-                    reasons.PROGRESSING, f"Reading the name servers of zone {twin.id}.", inconclusive=True
-                )
-            )
+            return _reading(f"Reading the name servers of zone {twin.id}.")
         foreign = strays(observed, builder, fact.value.name_servers, servers)
         unclear |= foreign is None
         if fact.value.name_servers and foreign == frozenset():
             chosen.append(twin)
     if unclear and not chosen:
-        return Choice(
-            finding=unknown(
-                reasons.PROGRESSING, f"Comparing the name servers of {name} by address.", inconclusive=True
-            )
-        )
+        return _reading(f"Comparing the name servers of {name} by address.")
     if len(chosen) == 1:
         return Choice(chosen[0]) if chosen[0].editable else Choice(finding=_not_editable(chosen[0]))
     ids = ", ".join(sorted(z.id for z in twins))
@@ -230,3 +218,8 @@ def _delegated_twin(observed: Observed, builder: PlanBuilder, twins: list[Zone])
             f"{reasons.ZONE_AMBIGUOUS.remedy}",
         )
     )
+
+
+def _reading(text: str) -> Choice:
+    """No zone is chosen yet, because something is being read."""
+    return Choice(finding=unknown(reasons.PROGRESSING, text, inconclusive=True))
