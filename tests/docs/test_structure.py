@@ -33,3 +33,14 @@ def test_no_class_of_the_memory_has_more_than_twelve_fields() -> None:
 
 def test_no_module_has_more_than_500_lines() -> None:
     assert {path.name: lines(path) for path in PACKAGE.rglob("*.py") if lines(path) > 500} == {}
+
+
+def test_no_function_has_more_than_60_lines() -> None:
+    """The registration of the metrics is a table."""
+    found = [
+        (f"{path.relative_to(PACKAGE)}::{node.name}", (node.end_lineno or 0) - node.lineno + 1)
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    assert {name for name, count in found if count > 60} == {"telemetry/metrics.py::__init__"}

@@ -247,6 +247,8 @@ class OwnershipRecords:
     """Written by this process and still there -> account of the zone as last listed. Confirms ownership (S2)."""
     owned: frozenset[Place] = EMPTY
     """As of the last reconcile: ownership records of this object in zones that exist."""
+    places: frozenset[Place] = EMPTY
+    """Those, and the place that the spec names, as of the last reconcile."""
 
     @classmethod
     def first(cls, obj: MailEgress) -> OwnershipRecords:
@@ -353,8 +355,6 @@ class Memory:
     """(region, allocation ID) of the Elastic IPs that the last reconcile dealt with."""
     refused: frozenset[str] = EMPTY
     """Allocation IDs of those that no policy allowed then."""
-    places: frozenset[Place] = EMPTY
-    """(zone ID, hostname) that the last reconcile dealt with."""
 
     @classmethod
     def first(cls, obj: MailEgress, now: float) -> Memory:
@@ -372,6 +372,11 @@ class Memory:
     def watched(self) -> frozenset[str]:
         """Allocation IDs of the Elastic IPs that the last reconcile dealt with, or refused."""
         return frozenset(allocation_id for _, allocation_id in self.used) | self.refused
+
+    @property
+    def places(self) -> frozenset[Place]:
+        """(zone ID, hostname) that the last reconcile dealt with."""
+        return self.ownership.places
 
     def observe(self, obj: MailEgress, views: Views, now: float, settings: ReconcileSettings) -> bool:
         """Take in the object and the shared readings. True if it was edited or deleted while this process watched."""
@@ -407,7 +412,7 @@ class Memory:
         }
         self.refused = plan.refused
         current = {plan.place} if plan.place is not None else set()
-        self.places = frozenset(self.ownership.owned | current)
+        self.ownership.places = frozenset(self.ownership.owned | current)
 
 
 def _mark_at(place: Place, views: Views) -> Mark | None:
