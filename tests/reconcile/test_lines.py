@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 
 from mailegress.api.conditions import ACCEPTED
-from mailegress.api.types import MailEgress
+from mailegress.api.types import MailEgress, parse_object
+from mailegress.model.aws import Eip
 from mailegress.reconcile.claim_index import ClaimIndex, Standing
 from mailegress.reconcile.result import Plan
 from mailegress.reconcile.rules import claims
-from tests.support.planner import UID, PlannerHarness, mine, obj, verdict
+from tests.support.planner import REGION, UID, PlannerHarness, body, mine, obj, verdict
 
 A, B = "a.example.com", "b.example.com"
 OLD, NEW = "2025-01-01T00:00:00Z", "2026-01-01T00:00:00Z"
@@ -202,3 +203,16 @@ def test_a_crowd_without_its_hostname_does_not_look_at_all_that_want_the_address
         "it is known whose the address is"
     )
     assert len(asked) <= 1
+
+
+@pytest.mark.parametrize("kind", ["allocationID", "publicIP"])
+def test_an_id_without_a_region_is_in_line_in_the_default_region_only(kind: str) -> None:
+    """It resolves to nothing elsewhere, and must not keep an object that names the region from its address."""
+    index = ClaimIndex(REGION)
+    here, there = (Eip("eipalloc-1", "203.0.113.1", "1", region) for region in (REGION, "eu-west-1"))
+    value = {"allocationID": here.allocation_id, "publicIP": here.public_ip}[kind]
+    for number, selector in enumerate(({kind: value}, {kind: value, "region": "eu-west-1"})):
+        index.put(f"mail/{number}", parse_object(body(A, [selector], uid=numbered(number))))
+    assert [c.uid for c in index.in_line_for(here)] == [numbered(0)]
+    assert [c.uid for c in index.in_line_for(there)] == [numbered(1)]
+    assert not index.wants_eip(numbered(0), there)

@@ -364,3 +364,19 @@ def test_a_region_that_is_configured_again_is_not_reported_as_missing() -> None:
     state.create(name="b", spec={"hostname": "mta.example.com", "elasticIPs": missing, "forward": observed})
     state.wait_longer(seconds=310.0)
     state.teardown()
+
+
+def test_an_id_in_another_region_than_its_address_keeps_nobody_from_it() -> None:
+    """Both objects get stuck for reasons of their own; neither has what the other one wants."""
+    state = MailWorld()
+    state.change_ptr(eip=1, name="mail.stranger.net")
+    instance = [{"instanceID": "INSTANCE", "region": "ap-northeast-1"}]
+    state.create(name="a", spec={"hostname": "mta.sub.example.com", "elasticIPs": instance})
+    addresses = [{"region": "eu-west-1", "allocationID": "EIP5"}, {"allocationID": "EIP1"}]
+    spec = {"hostname": "mta.example.com", "adoption": "Never", "elasticIPs": addresses}
+    state.edit(field="elasticIPs", name="a", spec=spec)
+    missing = {"allocationID": "EIP2", "region": "us-west-2"}
+    several = [{"region": "ap-northeast-1", "publicIP": "IP3"}, {"allocationID": "EIP5"}, missing]
+    state.create(name="b", spec={"elasticIPs": several, "hostname": "mta.example.com"})
+    state.change_ptr(eip=5, name="mta.example.com")
+    state.teardown()

@@ -73,7 +73,10 @@ class Claimant:
 
 
 def id_selectors_of(eip: Eip) -> list[IdSelector]:
-    """Every way in which a spec can mean this EIP by an ID or an address: with its region, or with none."""
+    """Every way in which a spec can mean this EIP by an ID or an address, with its region.
+
+    Without one where the index has no default region.
+    """
     ways = [("allocationID", eip.allocation_id), ("publicIP", eip.public_ip)]
     if eip.nat_gateway_id:
         ways.append(("natGatewayID", eip.nat_gateway_id))
@@ -84,16 +87,18 @@ def id_selectors_of(eip: Eip) -> list[IdSelector]:
     return [(*way, region) for way in ways for region in (eip.region, "")]
 
 
-def _id_selectors(selectors: Iterable[EipSelector]) -> tuple[IdSelector, ...]:
-    return tuple((s.kind.value, s.value, s.region or "") for s in selectors if not s.by_tags)
+def _id_selectors(selectors: Iterable[EipSelector], default_region: str) -> tuple[IdSelector, ...]:
+    return tuple((s.kind.value, s.value, s.region or default_region) for s in selectors if not s.by_tags)
 
 
 def _tag_selectors(selectors: Iterable[EipSelector]) -> tuple[TagSelector, ...]:
     return tuple((s.kind.value, s.tags, s.region or "") for s in selectors if s.by_tags)
 
 
-def _all_selectors(selectors: tuple[EipSelector, ...]) -> tuple[IdSelector | TagSelector, ...]:
-    return (*_id_selectors(selectors), *_tag_selectors(selectors))
+def _all_selectors(
+    selectors: tuple[EipSelector, ...], default_region: str
+) -> tuple[IdSelector | TagSelector, ...]:
+    return (*_id_selectors(selectors, default_region), *_tag_selectors(selectors))
 
 
 Line = tuple[Hashable, ...]
@@ -148,10 +153,11 @@ class ClaimsView(Protocol):
 class ClaimIndex:
     """Live objects by UID, in line for hostnames and selectors; and who waits for whom.
 
-    ``default_region``: where a selector by tags that names no region looks; empty = everywhere.
+    ``default_region``: where a selector that names no region looks; empty = everywhere.
     """
 
     def __init__(self, default_region: str = "") -> None:
+        self._default_region = default_region
         self._tagged = TagSelectors(default_region)
         self._by_uid: dict[str, Claimant] = {}
         self._standings: dict[str, Standing] = {}
@@ -182,7 +188,7 @@ class ClaimIndex:
             key=key,
             created=obj.meta.creation_timestamp,
             hostname=obj.spec.hostname,
-            selectors=_id_selectors(obj.spec.elastic_ips),
+            selectors=_id_selectors(obj.spec.elastic_ips, self._default_region),
             tag_selectors=_tag_selectors(obj.spec.elastic_ips),
             managed=obj.spec.forward.management is Management.MANAGED,
             suspended=obj.spec.suspend,
@@ -271,7 +277,7 @@ class ClaimIndex:
             nameless = standing is not None and not standing.named
             name_place = (int(behind), *claimant.order)
             places: dict[Line, _Place] = {_hostname_line(claimant.hostname): name_place}
-            barred = _all_selectors(standing.barred) if standing is not None else ()
+            barred = _all_selectors(standing.barred, self._default_region) if standing is not None else ()
             for selector in claimant.all_selectors:
                 if selector in barred:
                     continue

@@ -44,6 +44,17 @@ TAGGED = (
         tests=(f"{_PLANS}test_tags_without_a_region_mean_the_default_region_only",),
     ),
     Mutant(
+        "ids-claim-everywhere",
+        "E4",
+        "An ID without a region claims the address in every region",
+        "reconcile/claim_index.py",
+        "    return tuple((s.kind.value, s.value, s.region or default_region) for s in selectors if not s.by_tags)\n",
+        '    return tuple((s.kind.value, s.value, s.region or "") for s in selectors if not s.by_tags)\n',
+        tests=(
+            "tests/reconcile/test_lines.py::test_an_id_without_a_region_is_in_line_in_the_default_region_only",
+        ),
+    ),
+    Mutant(
         "tags-do-not-claim",
         "S9",
         "Who selects an address by tags is not in line for it",

@@ -15,8 +15,8 @@ from tests.support.simulation.generated import SECOND_REGION
 from tests.support.simulation.harness import Sim
 from tests.support.simulation.world import REGION
 
-STILL = 2100.0
-"""Virtual seconds without a write: longer than it takes to become Stalled (1,800 s)."""
+STILL = 2500.0
+"""Virtual seconds without a write: longer than it takes to become Stalled (1,800 s, and the time to a check, 660 s)."""
 UNTOLD = 4100.0
 """The same, if there may be something that only the next full list tells (3,960 s at most)."""
 UNLISTED = 4800.0
