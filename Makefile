@@ -127,6 +127,10 @@ image: $(STAMP) ## build the container image into build/image.tar and print its 
 e2e: $(STAMP) ## the chart on a real node, from helm install to nothing left; writes build/e2e.json
 	@$(PY) -m sandbox.e2e
 
+.PHONY: e2e-upgrade
+e2e-upgrade: $(STAMP) ## from the last release to this one and back, on a real node: make e2e-upgrade (FROM=v0.1.0)
+	@$(PY) -m sandbox.e2e upgrade $(FROM)
+
 .PHONY: lint
 lint: $(STAMP) ## ruff
 	@$(PY) -m ruff check .

@@ -54,18 +54,19 @@ def seed_samples(model: AwsModel, dns: DnsWorld) -> None:
     _nat_gateway(model, home)
     _instance(model, home)
     for (region, allocation_id), public_ip in SPARE_EIPS.items():
-        _eip(model, home if region == HOME else away, allocation_id, public_ip)
+        add_eip(model, home if region == HOME else away, allocation_id, public_ip)
 
     for allocation_id, public_ip in TAGGED_EIPS.items():
-        _eip(model, home, allocation_id, public_ip).tags.update(TAGS)
+        add_eip(model, home, allocation_id, public_ip).tags.update(TAGS)
 
     allocation_id, public_ip = OBSERVED_EIP
-    _eip(model, home, allocation_id, public_ip)
+    add_eip(model, home, allocation_id, public_ip)
     other = dns.add_zone(OTHER_ZONE)
     other.put(OBSERVED_HOST, "A", [public_ip])
 
 
-def _eip(model: AwsModel, region: Region, allocation_id: str, public_ip: str) -> Eip:
+def add_eip(model: AwsModel, region: Region, allocation_id: str, public_ip: str) -> Eip:
+    """An Elastic IP that is attached to nothing."""
     eip = Eip(allocation_id, public_ip, region.addresses.account, region.addresses.region)
     region.addresses.eips[allocation_id] = eip
     model.network.by_ip[public_ip] = eip
@@ -78,7 +79,7 @@ def _nat_gateway(model: AwsModel, region: Region) -> None:
     gateway = NatGateway(NAT_GATEWAY, "subnet-0123456789abcdef0", since, tags={"Name": "egress"})
     region.nat.gateways[gateway.id] = gateway
     for allocation_id, public_ip in NAT_EIPS.items():
-        region.nat.attach(gateway, _eip(model, region, allocation_id, public_ip), since)
+        region.nat.attach(gateway, add_eip(model, region, allocation_id, public_ip), since)
 
 
 def _instance(model: AwsModel, region: Region) -> None:
@@ -91,7 +92,7 @@ def _instance(model: AwsModel, region: Region) -> None:
     )
     region.compute.instances[instance.id] = instance
     for number, (allocation_id, public_ip) in enumerate(INSTANCE_EIPS.items()):
-        eip = _eip(model, region, allocation_id, public_ip)
+        eip = add_eip(model, region, allocation_id, public_ip)
         eip.association_id = model.ids.hex("eipassoc")
         eip.instance, eip.network_interface = instance.id, instance.network_interface
         eip.private_ip = instance.private_ip if number == 0 else region.compute.private_address()

@@ -1,3 +1,3 @@
 """MailEgress: forward and reverse DNS of AWS mail egress addresses, kept in agreement."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

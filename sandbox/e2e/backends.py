@@ -27,6 +27,7 @@ from sandbox.tools.cache import Cache
 from sandbox.tools.gotool import GoModule, GoTool, build
 
 from . import choice
+from .former import Former
 from .report import Result
 from .world import NETWORK, run
 
@@ -63,6 +64,8 @@ class Inside:
     helm: str
     images: tuple[str, ...]
     result: str
+    former: str = ""
+    """Where the release lies that is upgraded from; empty = none."""
 
     def write(self, path: Path) -> None:
         path.write_text(json.dumps(asdict(self)))
@@ -96,7 +99,7 @@ def kind_reason(environ: Mapping[str, str]) -> str:
     return ""
 
 
-def run_on_kind(environ: Mapping[str, str], say: Say) -> Result:
+def run_on_kind(environ: Mapping[str, str], say: Say, former: Former | None = None) -> Result:
     """The scenario on a kind cluster of its own name, which is deleted afterwards."""
     engine = answering_engine(environ)
     if engine is None:
@@ -108,37 +111,39 @@ def run_on_kind(environ: Mapping[str, str], say: Say) -> Result:
         go_build(environ, say).ensure(["kubectl"])
         say(image.result().summary())
     tools = Kind(kind, engine.program)
-    plane = KindWithImage(tools, go_build(environ, say).target / "kubectl", environ, IMAGE)
+    images = [IMAGE, *([former.archive] if former is not None else [])]
+    plane = KindWithImages(tools, go_build(environ, say).target / "kubectl", environ, images)
     # All of the sandbox's addresses become this machine's own; pods reach it by their default route.
     route = ["ip", "route", "add", "local", f"{NETWORK}.0/24", "dev", "lo"]
     root = [] if os.geteuid() == 0 else ["sudo", "-n"]
     subprocess.run([*root, *route], check=True, env=dict(environ))
     try:
-        return run("kind", plane, helm)
+        return run("kind", plane, helm, former)
     finally:
         subprocess.run(
             [*root, *("del" if word == "add" else word for word in route)], check=False, env=dict(environ)
         )
 
 
-class KindWithImage(KindControlPlane):
-    """A kind cluster whose nodes have the image, as no registry serves it yet."""
+class KindWithImages(KindControlPlane):
+    """A kind cluster whose nodes have the images, as no registry serves them yet."""
 
-    def __init__(self, tools: Kind, kubectl: Path, environ: Mapping[str, str], archive: Path) -> None:
+    def __init__(self, tools: Kind, kubectl: Path, environ: Mapping[str, str], archives: list[Path]) -> None:
         super().__init__(tools, kubectl, environ)
-        self._archive = archive
+        self._archives = archives
 
     def start(self) -> None:
         super().start()
-        line = [str(self._tools.kind), "load", "image-archive", str(self._archive), "--name", self.name]
+        load = [str(self._tools.kind), "load", "image-archive", "--name", self.name]
         try:
-            self._run(line, 300.0)
+            for archive in self._archives:
+                self._run([*load, str(archive)], 300.0)
         except BaseException:
             self.stop()
             raise
 
 
-def run_on_node(environ: Mapping[str, str], say: Say) -> Result:
+def run_on_node(environ: Mapping[str, str], say: Say, former: Former | None = None) -> Result:
     """The scenario on a node in namespaces of its own.
 
     Raises:
@@ -167,8 +172,9 @@ def run_on_node(environ: Mapping[str, str], say: Say) -> Result:
             binaries=str(builds.target),
             cni_plugins=str(plugins),
             helm=str(helm),
-            images=(str(PAUSE), str(IMAGE)),
+            images=(str(PAUSE), str(IMAGE), *([str(former.archive)] if former is not None else [])),
             result=str(namespaces.directory / "result.json"),
+            former=str(former.root) if former is not None else "",
         )
         told.write(namespaces.directory / "inside.json")
         status = namespaces.run(

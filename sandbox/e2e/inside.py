@@ -16,6 +16,7 @@ from sandbox.waiting import Overdue
 
 from .backends import Inside
 from .cluster import E2eError
+from .former import Former
 from .world import NETWORK, run
 
 
@@ -37,7 +38,8 @@ def main(path: Path) -> int:
     try:
         furnish(layout, network)
         plane = NodePlane(binaries, cache, layout, network, told.cgroup, images, os.environ)
-        run("node", plane, Path(told.helm)).write(Path(told.result))
+        former = Former(Path(told.former)) if told.former else None
+        run("node", plane, Path(told.helm), former).write(Path(told.result))
     except (E2eError, NodeError, ControlPlaneError, Overdue, OSError) as error:
         sys.stdout.flush()
         print(f"\nE2E FAILED: {error}", file=sys.stderr, flush=True)

@@ -14,8 +14,10 @@ from sandbox.pace import operator_settings
 from sandbox.seed import REGIONS, seed_samples
 
 from .cluster import Cluster
+from .former import Former
 from .report import Result, Steps
 from .scenario import Scenario
+from .upgrade import Upgrade, seed
 from .values import chart_values
 
 NETWORK = "192.0.2"
@@ -25,8 +27,10 @@ SCALE = 0.05
 """Delays of AWS and DNS against reality; what is proved here are the image, the chart and the node, not patience."""
 
 
-def run(backend: str, plane: ControlPlane, helm: Path) -> Result:
+def run(backend: str, plane: ControlPlane, helm: Path, former: Former | None = None) -> Result:
     """Start `plane` and play the scenario; addresses in `NETWORK` must be local to this process.
+
+    ``former``: upgrade from this release and roll back to it, instead of the life of one release.
 
     Raises:
         E2eError, ControlPlaneError: a promise was not kept. What the cluster says of it was printed.
@@ -40,13 +44,17 @@ def run(backend: str, plane: ControlPlane, helm: Path) -> Result:
         cloud = Cloud(
             Settings.for_tests(SCALE),
             scale=SCALE,
-            populate=seed_samples,
+            populate=seed_samples if former is None else seed,
             host=AWS_HOST,
             layout=Layout.within(NETWORK),
         )
         with cloud:
             values = chart_values(cloud.operator_environ(), _settings())
-            scenario = Scenario(cluster, cloud, values, steps)
+            scenario = (
+                Scenario(cluster, cloud, values, steps)
+                if former is None
+                else Upgrade(cluster, cloud, values, steps, former)
+            )
             try:
                 scenario.play()
             except Exception:

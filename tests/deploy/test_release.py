@@ -163,7 +163,8 @@ def test_the_nightly_run_has_the_long_checks() -> None:
     workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "nightly.yaml").read_text())
     assert workflow[True]["schedule"]
     proofs = workflow["jobs"]["proofs"]
-    assert proofs["strategy"]["matrix"]["target"] == ["test-sim", "fuzz MINUTES=60", "test-process", "bench"]
+    long = ["test-sim", "fuzz MINUTES=60", "test-process", "bench", "e2e-upgrade"]
+    assert proofs["strategy"]["matrix"]["target"] == long
     assert [step["run"] for step in proofs["steps"] if "run" in step] == ["make $TARGET"]
     targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert {target.split()[0] for target in proofs["strategy"]["matrix"]["target"]} <= targets

@@ -9,7 +9,7 @@ import pytest
 
 from sandbox.controlplane import ControlPlaneError
 from sandbox.controlplane.foreign import Kind
-from sandbox.e2e.backends import KIND, KindWithImage, kind_reason
+from sandbox.e2e.backends import KIND, KindWithImages, kind_reason
 
 
 @pytest.fixture
@@ -23,22 +23,24 @@ def script(path: Path, text: str) -> Path:
     return path
 
 
-def plane_with(tmp_path: Path, calls: Path, load: str = "exit 0") -> KindWithImage:
+def plane_with(tmp_path: Path, calls: Path, load: str = "exit 0") -> KindWithImages:
     kind = script(
         tmp_path / "kind",
         f'echo "$*" >> {calls}\ncase "$1" in create) echo "{{}}" > "$6" ;; load) {load} ;; esac',
     )
     kubectl, docker = script(tmp_path / "kubectl", "exit 0"), script(tmp_path / "docker", "exit 0")
-    return KindWithImage(Kind(kind, docker), kubectl, {"PATH": str(tmp_path)}, tmp_path / "image.tar")
+    archives = [tmp_path / "image.tar", tmp_path / "former.tar"]
+    return KindWithImages(Kind(kind, docker), kubectl, {"PATH": str(tmp_path)}, archives)
 
 
-def test_the_cluster_gets_the_image_before_anything_is_installed(tmp_path: Path, calls: Path) -> None:
+def test_the_cluster_gets_the_images_before_anything_is_installed(tmp_path: Path, calls: Path) -> None:
     plane = plane_with(tmp_path, calls)
     with plane:
         config = plane.kubeconfig
     assert calls.read_text().splitlines() == [
         f"create cluster --name {plane.name} --kubeconfig {config} --wait 300s",
-        f"load image-archive {tmp_path / 'image.tar'} --name {plane.name}",
+        f"load image-archive --name {plane.name} {tmp_path / 'image.tar'}",
+        f"load image-archive --name {plane.name} {tmp_path / 'former.tar'}",
         f"delete cluster --name {plane.name} --kubeconfig {config}",
     ]
 
