@@ -6,9 +6,11 @@ import re
 from pathlib import Path
 
 from scripts import test_sim
+from scripts.stories_check import read_manifest
 from tests.support.mutants.catalogue import INVARIANTS, MUTANTS
 
 ROOT = Path(__file__).parents[2]
+STORIES = ROOT / "tests/stories.yaml"
 PAGE = (ROOT / "docs/guarantees.md").read_text()
 
 
@@ -31,6 +33,19 @@ def test_the_planted_bugs_are_shown_as_they_are() -> None:
     """If this fails: put what ``python scripts/test_sim.py table`` prints in place of the page's table."""
     assert test_sim.planted_table() in PAGE
     assert len(rows("Planted bugs")) == len(MUTANTS)
+
+
+def test_each_attack_has_a_story_and_a_planted_bug() -> None:
+    """The stories are in ``tests/stories.yaml``, so that ``make test`` fails if one did not run."""
+    named = {test.partition("[")[0] for story in read_manifest(STORIES) for test in story.tests}
+    attacks = [row for row in rows("Attacks of one namespace on another") if not row.startswith("| | ")]
+    assert [row.split(" | ")[0].strip("| ") for row in attacks] == [str(n) for n in range(1, 21)]
+    for row in attacks:
+        _, _, tests, bugs = row.strip("| ").split(" | ")
+        assert set(re.findall(r"`([^`]+)`", tests)) <= named, row
+        found = re.findall(r"`([^`]+)`", bugs)
+        assert found
+        assert set(found) <= {mutant.id for mutant in MUTANTS}, row
 
 
 def test_every_story_that_the_page_sends_to_exists() -> None:

@@ -123,6 +123,39 @@ def test_labels_that_are_no_text_are_left_out() -> None:
     asyncio.run(story())
 
 
+def test_a_storm_of_edits_judges_each_object_once_in_a_round_and_few_in_each_turn() -> None:
+    """Objects that wait to be judged do not wait twice, however often the policy is edited meanwhile."""
+
+    async def story() -> None:
+        desk = Desk()
+        for number in range(1000):
+            desk.controller.on_event("ADDED", meg(number, "a"))
+        judged: list[str] = []
+        rejudge = desk.controller.policies.rejudge
+
+        def counted(uid: str) -> bool:
+            judged.append(uid)
+            return rejudge(uid)
+
+        desk.controller.policies.rejudge = counted  # type: ignore[method-assign]
+        in_turn: list[int] = []
+        task = asyncio.create_task(desk.policies.run())
+        for number in range(200):
+            edit = {"allowRetain": number % 2 == 0, "maxMailEgresses": 1000}
+            desk.policies.policy_sink.put(policy("p", namespaces={"names": ["a"]}, **edit))
+            before = len(judged)
+            await asyncio.sleep(0)
+            in_turn.append(len(judged) - before)
+        task.cancel()
+        await desk.judged()
+        assert max(in_turn) <= 50
+        assert len(judged) <= 50 * 200 + 1000
+        assert set(judged) == {f"uid-{number:05}" for number in range(1000)}
+        assert all(desk.controller.policies.entitled(uid) for uid in set(judged))
+
+    asyncio.run(story())
+
+
 # ---------------------------------------------------------------- the status of a policy
 
 
@@ -224,5 +257,22 @@ def test_one_object_that_is_never_judged_does_not_keep_the_numbers_from_being_wr
         with pytest.raises(asyncio.CancelledError):
             await status.run()
         assert len(written.writes) == 1
+
+    asyncio.run(story())
+
+
+def test_many_namespaces_are_counted_a_few_in_each_turn_of_the_loop() -> None:
+    async def story() -> None:
+        written = Written()
+        for number in range(200):
+            written.index.put_namespace(f"n{number}", {})
+        written.index.put_policy(policy("all", namespaces={"names": ["*"]}))
+        turns = 0
+        counting = asyncio.create_task(written.status.once())
+        while not counting.done():
+            await asyncio.sleep(0)
+            turns += 1
+        assert turns >= 20
+        assert dict(written.writes)["all"]["namespaces"] == 201
 
     asyncio.run(story())

@@ -82,6 +82,23 @@ def test_a_revoked_name_is_kept_not_repaired_and_cleaned_up_on_deletion(tenants:
     story.assert_world(before)
 
 
+def test_a_rename_that_was_under_way_stops(tenants: Tenants) -> None:
+    """Given a rename that AWS denies for now, when the policy is deleted, then it is not continued; the
+    deletion of the object still removes everything."""
+    story = tenants.story
+    meg, name = ready(tenants)
+    denied = story.aws.deny("route53:ChangeResourceRecordSets")
+    meg.spec(hostname=f"new.{OURS}")
+    meg.wait_reason("AccessDenied")
+    tenants.revoke(name)
+    refused(meg, "NoMatchingPolicy")
+    story.aws.allow(denied)
+    assert_nothing_is_written(story, meg)
+    [address] = [a["publicIP"] for a in meg.status["addresses"]]
+    assert meg.address(address)["ptr"] == MTA
+    meg.delete()
+
+
 def test_an_address_that_is_lost_after_the_revocation_leaves_the_record(tenants: Tenants) -> None:
     """Given a revoked object, when one of its addresses is released, then it leaves the A record, as its next owner is
     a third party; the other one stays."""

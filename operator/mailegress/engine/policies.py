@@ -24,6 +24,8 @@ _log = logging.getLogger(__name__)
 
 _AT_ONCE = 50
 """Objects judged in one turn of the event loop: 3 ms."""
+_NAMESPACES_AT_ONCE = 10
+"""Namespaces compared with all policies in one turn of the event loop: 5 ms with 350 policies."""
 _MESSAGE_LENGTH = 500
 _PATIENCE = 10
 """Rounds after which the status of policies is written although not every object was judged."""
@@ -168,7 +170,7 @@ class PolicyStatus:
 
     async def once(self) -> None:
         """Write what changed."""
-        wanted = self.statuses()
+        wanted = await self._statuses()
         self._written = {name: known for name, known in self._written.items() if name in wanted}
         for name, status in wanted.items():
             if self._written.get(name, self._index.stored(name)) == status:
@@ -182,8 +184,8 @@ class PolicyStatus:
             self._written[name] = status
             await self._sleep(self._spacing)
 
-    def statuses(self) -> dict[str, dict[str, Any]]:
-        """The status of each policy, as it should be."""
+    async def _statuses(self) -> dict[str, dict[str, Any]]:
+        """The status of each policy, as it should be. Namespaces are counted a few in one turn of the event loop."""
         found: dict[str, dict[str, Any]] = {
             policy.name: {
                 "mode": self._index.mode.value,
@@ -194,8 +196,12 @@ class PolicyStatus:
             }
             for policy in self._index.policies()
         }
-        for namespace in self._index.namespaces():
+        for number, namespace in enumerate(tuple(self._index.namespaces()), start=1):
             for policy in self._index.selected(namespace).policies:
-                found[policy.name]["namespaces"] += 1
-                found[policy.name]["refused"] += self._counts.refused_in(namespace)
+                # One that came meanwhile is counted in the next round.
+                if (status := found.get(policy.name)) is not None:
+                    status["namespaces"] += 1
+                    status["refused"] += self._counts.refused_in(namespace)
+            if number % _NAMESPACES_AT_ONCE == 0:
+                await asyncio.sleep(0)
         return found

@@ -355,7 +355,8 @@ class Story:
     def passes(self, meg: Meg, count: int = 2) -> None:
         """Until the operator has looked at the object anew ``count`` times (it answers a requested reconcile)."""
         for number in range(count):
-            token = f"pass-{number}-{self.aws.counts()}"[:200]
+            # The operator keeps a request without the spaces around it.
+            token = f"pass-{number}-{self.aws.counts()}"[:200].strip()
             meg.patch({"metadata": {"annotations": {"mailegress.io/reconcile-requested-at": token}}})
             meg.until(
                 lambda t=token: meg.status.get("lastHandledReconcileAt") == t, f"{meg.name} to be looked at"
