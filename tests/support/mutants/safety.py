@@ -115,7 +115,7 @@ SAFETY = (
         "An A record of a third party is replaced by compare-and-swap",
         "reconcile/rules/adoption.py",
         "    if simple is None or (values == wanted and known is not None):\n",
-        "    if simple is None or view.mark is None:\n",
+        "    if simple is None or simple.values:\n",
         runs=(Run("foreign-record"),),
     ),
     Mutant(
