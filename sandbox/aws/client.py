@@ -189,8 +189,17 @@ class SandboxAws:
         count: int = 1,
         account: str | None = None,
         tags: dict[str, str] | None = None,
+        service_managed: str = "",
     ) -> list[EipInfo]:
-        made = self.run("allocate", region=region, count=count, account=account, tags=tags)
+        """`service_managed`: the AWS service that allocates them for itself, such as `alb`."""
+        made = self.run(
+            "allocate",
+            region=region,
+            count=count,
+            account=account,
+            tags=tags,
+            service_managed=service_managed,
+        )
         return [EipInfo(each["allocation_id"], each["public_ip"]) for each in made]
 
     def set_tags(self, resource: str, tags: dict[str, str]) -> None:
@@ -224,6 +233,22 @@ class SandboxAws:
     def fail_ptr(self, status: str = "FAILED", reason: str = "Internal failure", count: int = 1) -> None:
         """How the next PTR updates end."""
         self.run("fail_ptr", status=status, reason=reason, count=count)
+
+    def create_regional_nat_gateway(
+        self, region: str, *zones: str, tags: dict[str, str] | None = None
+    ) -> tuple[str, list[EipInfo]]:
+        """The ID of a new regional NAT gateway, and the addresses that AWS gave it, one for each zone."""
+        made = self.run("create_regional_nat_gateway", region=region, zones=list(zones), tags=tags)
+        return made["id"], [EipInfo(each["allocation_id"], each["public_ip"]) for each in made["addresses"]]
+
+    def add_nat_address(self, gateway: str, zone: str, status: str | None = None) -> EipInfo:
+        """AWS adds an address of its own to a regional NAT gateway."""
+        made = self.run("add_nat_address", gateway=gateway, zone=zone, status=status)
+        return EipInfo(made["allocation_id"], made["public_ip"])
+
+    def remove_nat_address(self, gateway: str, address: str) -> None:
+        """A NAT gateway loses an address; one that AWS allocated is released."""
+        self.run("remove_nat_address", gateway=gateway, address=address)
 
     def replace_nat_address(self, gateway: str, old: str, new: str, status: str | None = None) -> None:
         self.run("replace_nat_address", gateway=gateway, old=old, new=new, status=status)

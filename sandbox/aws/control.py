@@ -59,6 +59,9 @@ class Control:
             "transfer_eip": self.transfer_eip,
             "force_ptr": self.force_ptr,
             "fail_ptr": self.fail_ptr,
+            "create_regional_nat_gateway": self.create_regional_nat_gateway,
+            "add_nat_address": self.add_nat_address,
+            "remove_nat_address": self.remove_nat_address,
             "replace_nat_address": self.replace_nat_address,
             "set_nat_address_status": self.set_nat_address_status,
         }
@@ -219,9 +222,11 @@ class Control:
         public_ip: str | None = None,
         count: int = 1,
         tags: dict[str, str] | None = None,
+        service_managed: str = "",
     ) -> list[Json]:
+        """`service_managed`: a service allocates them for itself, such as `alb`."""
         addresses = self.model.account(account).region(region).addresses
-        made = [addresses.allocate(public_ip, tags) for _ in range(count)]
+        made = [addresses.allocate(public_ip, tags, service_managed) for _ in range(count)]
         return [{"allocation_id": eip.allocation_id, "public_ip": eip.public_ip} for eip in made]
 
     def set_tags(self, resource: str, tags: dict[str, str]) -> None:
@@ -251,6 +256,29 @@ class Control:
 
     def fail_ptr(self, status: str = "FAILED", reason: str = "Internal failure", count: int = 1) -> None:
         self.model.ptr_failures.extend([(status, reason)] * count)
+
+    def create_regional_nat_gateway(
+        self, region: str, zones: list[str], account: str | None = None, tags: dict[str, str] | None = None
+    ) -> Json:
+        """A regional NAT gateway to which AWS has added one address for each Availability Zone."""
+        nat = self.model.account(account).region(region).nat
+        gateway = nat.add_automatic(self.model.now(), tags)
+        for zone in zones:
+            nat.grow(gateway, self.model.now(), zone)
+        eips = [address.eip for address in gateway.addresses]
+        return {
+            "id": gateway.id,
+            "addresses": [{"allocation_id": e.allocation_id, "public_ip": e.public_ip} for e in eips],
+        }
+
+    def add_nat_address(self, gateway: str, zone: str, status: str | None = None) -> Json:
+        """AWS adds an address to a regional NAT gateway: the VPC grows, or connections need more ports."""
+        eip = self.model.add_nat_address(gateway, zone, status)
+        return {"allocation_id": eip.allocation_id, "public_ip": eip.public_ip}
+
+    def remove_nat_address(self, gateway: str, address: str) -> None:
+        """A NAT gateway loses an address. One that AWS allocated is released."""
+        self.model.remove_nat_address(gateway, address)
 
     def replace_nat_address(self, gateway: str, old: str, new: str, status: str | None = None) -> None:
         self.model.replace_nat_address(gateway, old, new, status)

@@ -16,6 +16,9 @@ ASSUMPTIONS: behaviour that AWS does not document. The operator must not depend 
 - ReleaseAddress keeps answering InvalidAddress.PtrSet for `Delays.release_lock` after a reset has settled
   (seen in the wild, not documented); DryRun tells the same.
 - A transferred address gets a new allocation ID.
+- A regional NAT gateway in automatic mode begins with one address; an address that it loses is released at once, also
+  with a PTR. Whether AWS takes a PTR for one is a switch (`Settings.rnat_ptr`); for those of load balancers it never
+  does. Releasing an address of a service is refused; all of these with OperationNotPermitted.
 - A batch of record-set changes is checked in its order: CREATE of an A before DELETE of the CNAME it
   replaces is refused. One set may be in a batch once, or as DELETE then CREATE.
 - Too many record sets in a zone is InvalidChangeBatch with an invented text.

@@ -12,6 +12,7 @@ from .calllog import CallLog
 from .ec2 import Network, PtrFailure, ResolveA
 from .eip import Eip, fqdn
 from .faults import Faults
+from .nat import NatGateway, NatGateways
 from .policy import Policy
 from .publish import Publisher
 from .records import RecordSet
@@ -168,6 +169,24 @@ class AwsModel(AwsState):
         gateway = nat.gateways[gateway_id]
         nat.detach(gateway, eip.allocation_id)
         nat.attach(gateway, self.eip(new), self.now(), status)
+
+    def gateway(self, gateway_id: str) -> tuple[NatGateways, NatGateway]:
+        """A NAT gateway of any account, and the region's gateways. Raises KeyError."""
+        for account in self.accounts.values():
+            for region in account.regions.values():
+                if gateway_id in region.nat.gateways:
+                    return region.nat, region.nat.gateways[gateway_id]
+        raise KeyError(gateway_id)
+
+    def add_nat_address(self, gateway_id: str, zone: str, status: str | None = None) -> Eip:
+        """AWS adds an address of its own to a regional gateway. Raises KeyError, ValueError."""
+        nat, gateway = self.gateway(gateway_id)
+        return nat.grow(gateway, self.now(), zone, status)
+
+    def remove_nat_address(self, gateway_id: str, key: str) -> None:
+        """A gateway loses an address; if AWS allocated it, AWS releases it. Raises KeyError."""
+        nat, gateway = self.gateway(gateway_id)
+        nat.shrink(gateway, self.eip(key))
 
     def set_nat_address_status(self, gateway_id: str, key: str, status: str | None) -> None:
         """Hold the status of a gateway's address; None = let time decide. Raises KeyError."""

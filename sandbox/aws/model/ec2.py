@@ -97,11 +97,14 @@ class Addresses:
 
     # -- allocation ---------------------------------------------------------------------------------------
 
-    def allocate(self, public_ip: str | None = None, tags: dict[str, str] | None = None) -> Eip:
+    def allocate(
+        self, public_ip: str | None = None, tags: dict[str, str] | None = None, service_managed: str = ""
+    ) -> Eip:
         address = public_ip or self._network.next_address()
         if address in self._network.by_ip:
             raise AwsFault("InvalidAddress.InUse", f"The address {address} is already allocated")
         eip = Eip(self._network.ids.hex("eipalloc"), address, self.account, self.region, dict(tags or {}))
+        eip.service_managed = service_managed
         self.eips[eip.allocation_id] = eip
         self._network.by_ip[address] = eip
         return eip
@@ -129,6 +132,7 @@ class Addresses:
         else:
             raise AwsFault("MissingParameter", "Either public IP or allocation id must be specified")
         self.settle(eip, context.now)
+        self._check_owner(eip, managed=bool(eip.service_managed))
         if eip.association_id:
             raise AwsFault("InvalidIPAddress.InUse", f"Address '{eip.public_ip}' is in use.")
         if eip.ptr is not None or eip.update is not None or context.now < eip.locked_until:
@@ -169,6 +173,7 @@ class Addresses:
             ("NetworkInterfaceId", eip.network_interface),
             ("NetworkInterfaceOwnerId", eip.account if eip.network_interface else ""),
             ("PrivateIpAddress", eip.private_ip),
+            ("ServiceManaged", eip.service_managed),
         ):
             if value:
                 out[field_name] = value
@@ -186,6 +191,18 @@ class Addresses:
                 else:
                     text = "The requested operation is not supported in this region."
                 raise AwsFault(code, text)
+
+    def _check_owner(self, eip: Eip, managed: bool) -> None:
+        if managed:
+            raise AwsFault(
+                "OperationNotPermitted",
+                f"The address with allocation id {eip.allocation_id} is managed by the service {eip.service_managed}.",
+            )
+
+    def _refuses_ptr(self, eip: Eip) -> bool:
+        if eip.service_managed == "rnat":
+            return self._settings.rnat_ptr == "refuse"
+        return bool(eip.service_managed)
 
     def describe_addresses_attribute(self, context: Context, params: Params) -> Response:
         self._check_region("DescribeAddressesAttribute")
@@ -230,6 +247,7 @@ class Addresses:
             raise AwsFault(
                 "IncorrectState", f"An update of the domain name of {eip.allocation_id} is in progress"
             )
+        self._check_owner(eip, managed=self._refuses_ptr(eip))
         self._check_forward(eip, name)
         self.start_update(eip, name, context.now)
         return {"Address": eip.attribute()}
@@ -265,6 +283,7 @@ class Addresses:
             raise AwsFault(
                 "InvalidParameterValue", f"Invalid value '{params.get('Attribute')}' for attribute"
             )
+        self._check_owner(eip, managed=self._refuses_ptr(eip))
         if eip.ptr is not None or eip.update is not None:
             self.start_update(eip, None, context.now)
         eip.failed = None

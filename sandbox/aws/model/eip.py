@@ -29,6 +29,8 @@ class Eip:
     private_ip: str = ""
     instance: str = ""
     nat_gateway: str = ""
+    service_managed: str = ""
+    """`rnat`, `alb`, `nlb` or `rds`: the service that allocated the address, and releases it."""
     ptr: str | None = None
     update: PtrUpdate | None = None
     failed: tuple[str, str, str] | None = None

@@ -26,6 +26,8 @@ class NatAddress:
     network_interface: str
     since: float
     status: str | None = None
+    zone: str = ""
+    """The Availability Zone that it serves; regional gateways only."""
 
 
 @dataclass(slots=True)
@@ -37,6 +39,9 @@ class NatGateway:
     tags: dict[str, str] = field(default_factory=dict)
     deleted: float | None = None
     failure: str | None = None
+    regional: bool = False
+    automatic: bool = False
+    """AWS allocates its addresses, one for each Availability Zone, and more when it needs them."""
 
 
 class NatGateways:
@@ -72,7 +77,9 @@ class NatGateways:
             return "deleted" if now >= gateway.deleted + wait else "deleting"
         return "available" if now >= gateway.created + wait else "pending"
 
-    def attach(self, gateway: NatGateway, eip: Eip, now: float, status: str | None = None) -> NatAddress:
+    def attach(
+        self, gateway: NatGateway, eip: Eip, now: float, status: str | None = None, zone: str = ""
+    ) -> NatAddress:
         """Give a gateway one more address. Raises for an address in use."""
         if eip.association_id:
             raise AwsFault(
@@ -83,7 +90,7 @@ class NatGateways:
         eip.association_id = self._ids.hex("eipassoc")
         eip.nat_gateway, eip.network_interface = gateway.id, interface
         eip.private_ip = self._compute.private_address()
-        address = NatAddress(eip, not gateway.addresses, interface, now, status)
+        address = NatAddress(eip, not gateway.addresses, interface, now, status, zone)
         gateway.addresses.append(address)
         return address
 
@@ -97,6 +104,26 @@ class NatGateways:
             kept[0].primary = True
         gateway.addresses = kept
 
+    def add_automatic(self, now: float, tags: dict[str, str] | None = None) -> NatGateway:
+        """A regional gateway without an address yet."""
+        made = NatGateway(self._ids.hex("nat"), "", now, tags=dict(tags or {}), regional=True, automatic=True)
+        self.gateways[made.id] = made
+        return made
+
+    def grow(self, gateway: NatGateway, now: float, zone: str, status: str | None = None) -> Eip:
+        """AWS allocates an address for a regional gateway and attaches it. Raises ValueError for another gateway."""
+        if not gateway.automatic:
+            raise ValueError(f"{gateway.id} is no regional NAT gateway to which AWS adds addresses")
+        eip = self._addresses.allocate(service_managed="rnat")
+        self.attach(gateway, eip, now, status, zone)
+        return eip
+
+    def shrink(self, gateway: NatGateway, eip: Eip) -> None:
+        """A gateway loses an address; one that AWS allocated for it is released, with or without a PTR (assumption)."""
+        self.detach(gateway, eip.allocation_id)
+        if eip.service_managed:
+            self._addresses.forget(eip)
+
     def forget_eip(self, eip: Eip) -> None:
         """An address left this account or was lost: no gateway sends from it any more."""
         for gateway in self.gateways.values():
@@ -105,6 +132,8 @@ class NatGateways:
     # -- operations ---------------------------------------------------------------------------------------
 
     def create_nat_gateway(self, context: Context, params: Params) -> Response:
+        if params.get("AvailabilityMode") == "regional":
+            return self._create_regional(context, params)
         ids = [str(each) for each in params.get("SecondaryAllocationIds") or []]
         if params.get("ConnectivityType", "public") == "public":
             if not params.get("AllocationId"):
@@ -124,18 +153,49 @@ class NatGateways:
             self.attach(gateway, eip, context.now)
         return {"NatGateway": self._show(gateway, context.now)}
 
+    def _create_regional(self, context: Context, params: Params) -> Response:
+        """API_CreateNatGateway: without AvailabilityZoneAddresses AWS chooses zones and addresses (automatic mode)."""
+        if not params.get("VpcId"):
+            raise AwsFault("MissingParameter", "The request must contain the parameter VpcId")
+        for name in ("SubnetId", "AllocationId", "SecondaryAllocationIds"):
+            if params.get(name):
+                raise AwsFault(
+                    "InvalidParameterCombination", f"{name} cannot be used with a regional NAT gateway"
+                )
+        chosen = [
+            (str(each.get("AvailabilityZone") or each.get("AvailabilityZoneId") or ""), str(allocation_id))
+            for each in params.get("AvailabilityZoneAddresses") or []
+            for allocation_id in each.get("AllocationIds") or []
+        ]
+        eips = [(zone, self._addresses.by_allocation(allocation_id)) for zone, allocation_id in chosen]
+        if any(eip.association_id for _, eip in eips):
+            raise AwsFault("Resource.AlreadyAssociated", "An Elastic IP address is already associated")
+        gateway = self.add_automatic(context.now, read_tags(params, "natgateway"))
+        gateway.automatic = not chosen
+        for zone, eip in eips:
+            self.attach(gateway, eip, context.now, zone=zone)
+        if gateway.automatic:
+            # Assumption: the VPC has an interface in one zone at first.
+            self.grow(gateway, context.now, f"{self._addresses.region}a")
+        return {"NatGateway": self._show(gateway, context.now)}
+
     def delete_nat_gateway(self, context: Context, params: Params) -> Response:
         gateway = self.gateway(str(params["NatGatewayId"]), context.now)
         if gateway.deleted is None:
             gateway.deleted = context.now
             for address in gateway.addresses:
                 address.eip.detach()
+                if address.eip.service_managed:
+                    self._addresses.forget(address.eip)
         return {"NatGatewayId": gateway.id}
 
     def associate_nat_gateway_address(self, context: Context, params: Params) -> Response:
         gateway = self.gateway(str(params["NatGatewayId"]), context.now)
         eips = [self._addresses.by_allocation(str(each)) for each in params.get("AllocationIds") or []]
-        made = [self.attach(gateway, eip, context.now) for eip in eips]
+        zone = str(params.get("AvailabilityZone") or params.get("AvailabilityZoneId") or "")
+        if gateway.regional and not zone:
+            raise AwsFault("MissingParameter", "The request must contain the parameter AvailabilityZone")
+        made = [self.attach(gateway, eip, context.now, zone=zone) for eip in eips]
         return {
             "NatGatewayId": gateway.id,
             "NatGatewayAddresses": [self._show_address(gateway, each, context.now) for each in made],
@@ -189,6 +249,13 @@ class NatGateways:
             "CreateTime": datetime.datetime.fromtimestamp(gateway.created, datetime.UTC),
             "NatGatewayAddresses": [self._show_address(gateway, each, now) for each in gateway.addresses],
         }
+        if gateway.regional:
+            del out["SubnetId"]
+            out["AvailabilityMode"] = "regional"
+            switch = "enabled" if gateway.automatic else "disabled"
+            out["AutoScalingIps"] = out["AutoProvisionZones"] = switch
+        else:
+            out["AvailabilityMode"] = "zonal"
         if gateway.failure:
             out["FailureCode"] = gateway.failure
         if gateway.deleted is not None:
@@ -199,7 +266,9 @@ class NatGateways:
 
     def _show_address(self, gateway: NatGateway, address: NatAddress, now: float) -> Response:
         done = now >= address.since + self._settings.delays.nat_gateway
+        zone = {"AvailabilityZone": address.zone} if address.zone else {}
         return {
+            **zone,
             "AllocationId": address.eip.allocation_id,
             "PublicIp": address.eip.public_ip,
             "NetworkInterfaceId": address.network_interface,

@@ -48,6 +48,9 @@ class Settings:
     """Page "Quotas", Route 53: default quota, adjustable."""
     ptr_precondition: Literal["this-address", "any-owned", "off"] = "this-address"
     modify_while_pending: Literal["replace", "refuse"] = "replace"
+    rnat_ptr: Literal["accept", "refuse"] = "accept"
+    """Whether AWS takes a PTR for an address that it allocated for a regional NAT gateway. Not documented (assumption:
+    the same answer to setting and resetting, OperationNotPermitted)."""
     foreign_zone: Literal["NoSuchHostedZone", "AccessDenied"] = "NoSuchHostedZone"
     """What Route 53 answers to a call about a zone of another account (not documented; both have been seen)."""
     no_ptr_regions: tuple[tuple[str, str], ...] = (

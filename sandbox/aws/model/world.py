@@ -64,6 +64,8 @@ def _region(model: AwsState, region: Region) -> World:
             shown["ptr_failed"] = list(eip.failed)
         if eip.instance or eip.nat_gateway:
             shown["attached_to"] = eip.instance or eip.nat_gateway
+        if eip.service_managed:
+            shown["service_managed"] = eip.service_managed
         if eip.tags:
             shown["tags"] = dict(sorted(eip.tags.items()))
         addresses[eip.public_ip] = shown
