@@ -27,6 +27,7 @@ POLICY_RBAC = REPO / "deploy" / "components" / "policy" / "rbac.yaml"
 FAST: Mapping[str, str] = {
     "resync_seconds": "3",
     "ec2_sweep_seconds": "2",
+    "gateway_check_seconds": "1",
     "route53_sweep_seconds": "3",
     "resolver_check_seconds": "6",
     "ptr_ttl_seconds": "2",

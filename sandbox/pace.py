@@ -12,6 +12,7 @@ SLOWEST, FASTEST = 1.0, 0.01
 _TIMES = (
     "resync_seconds",
     "ec2_sweep_seconds",
+    "gateway_check_seconds",
     "route53_sweep_seconds",
     "stalled_after_seconds",
     "lost_confirm_seconds",

@@ -79,6 +79,7 @@ BAD = {
     "namespaces": ["Mail", "-mail", "a" * 64],
     "resync_seconds": ["ten", "0", "-1", "nan", "inf", "1e9"],
     "ec2_sweep_seconds": ["0"],
+    "gateway_check_seconds": ["0"],
     "route53_sweep_seconds": ["soon"],
     "stalled_after_seconds": ["30m"],
     "lost_confirm_seconds": ["-1"],

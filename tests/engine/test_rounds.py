@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from mailegress.engine.refresher import Rounds, RoundSettings
-from mailegress.model.aws import Eip, NameView, Ptr, RecordSet, RegionView
+from mailegress.model.aws import Eip, NameView, NatAddress, NatGateway, Ptr, RecordSet, RegionView
 from mailegress.model.facts import Fact
 
 REGION = "ap-northeast-1"
@@ -20,6 +20,7 @@ class Item:
     watched: frozenset[str] = frozenset()
     places: frozenset[tuple[str, str]] = frozenset()
     by_tags: bool = False
+    gateways: frozenset[tuple[str, str]] = frozenset()
 
 
 @dataclass
@@ -29,9 +30,17 @@ class Addresses:
     regions: tuple[str, ...] = (REGION,)
     eips: dict[str, Eip] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    gateways: dict[str, NatGateway] = field(default_factory=dict)
+    compared: list[tuple[str, list[str]]] = field(default_factory=list)
+    differ: Callable[[], None] | None = None
+    """The answer to the last comparison, if the gateways are not as they were."""
 
     def get(self, region: str) -> Fact[RegionView]:
-        return Fact(RegionView(region, "1", dict(self.eips)), 0.0)
+        return Fact(RegionView(region, "1", dict(self.eips), dict(self.gateways)), 0.0)
+
+    def compare_gateways(self, region: str, ids: Sequence[str], differ: Callable[[], None]) -> None:
+        self.compared.append((region, list(ids)))
+        self.differ = differ
 
     def refresh(self, region: str, not_before: float) -> None:
         self.asked.append(region)
@@ -74,7 +83,13 @@ async def rounds_after(
         now += delay
 
     rounds = Rounds(
-        addresses, names, lambda: items, woken.append, RoundSettings(60, 100), clock=lambda: now, sleep=sleep
+        addresses,
+        names,
+        lambda: items,
+        woken.append,
+        RoundSettings(60, 100, gateways=60),
+        clock=lambda: now,
+        sleep=sleep,
     )
     with pytest.raises(Stop):
         await rounds.run()
@@ -152,3 +167,57 @@ async def test_rounds_continue() -> None:
     addresses = Addresses()
     await rounds_after(300, addresses, Names(), [], [])
     assert len(addresses.asked) == 5
+
+
+# ---------------------------------------------------------------- regional NAT gateways
+
+
+def regional(gateway_id: str, *addresses: int, status: str = "succeeded") -> NatGateway:
+    has = tuple(NatAddress(f"eipalloc-{n}", f"203.0.113.{n}", status) for n in addresses)
+    return NatGateway(gateway_id, "available", has, regional=True, automatic=True)
+
+
+async def test_nobody_selects_a_regional_gateway_and_none_is_read() -> None:
+    addresses = Addresses(gateways={"nat-1": regional("nat-1", 1)})
+    await rounds_after(600, addresses, Names(), [Item("mail/a", frozenset({"eipalloc-1"}))], [])
+    assert addresses.compared == []
+
+
+async def test_selected_gateways_are_read_once_a_minute_however_many_objects_select_them() -> None:
+    items = [Item(f"mail/{n}", gateways=frozenset({(REGION, f"nat-{n % 2}")})) for n in range(10)]
+    addresses = Addresses()
+    await rounds_after(185, addresses, Names(), items, [])
+    assert addresses.compared == [(REGION, ["nat-0", "nat-1"])] * 3
+
+
+async def test_a_gateway_that_differs_has_its_region_listed_and_wakes_who_selects_it() -> None:
+    addresses = Addresses(
+        eips={"eipalloc-1": eip(1)},
+        gateways={"nat-1": regional("nat-1", 1), "nat-2": regional("nat-2", 2)},
+    )
+    items = [
+        Item("mail/a", gateways=frozenset({(REGION, "nat-1")})),
+        Item("mail/b", gateways=frozenset({(REGION, "nat-2")})),
+    ]
+    woken: list[str] = []
+    await rounds_after(60, addresses, Names(), items, woken)
+    asked = len(addresses.asked)
+    assert addresses.differ is not None
+    addresses.differ()
+    assert len(addresses.asked) == asked + 1
+    addresses.gateways["nat-1"] = regional("nat-1", 1, status="disassociating")
+    addresses.refreshed(REGION)
+    assert woken == ["mail/a"]
+
+
+async def test_a_change_during_a_reading_is_compared_with_what_was_there_before_it() -> None:
+    """The first list shows the change; the second one, which was asked for meanwhile, shows the same."""
+    addresses = Addresses(gateways={"nat-1": regional("nat-1", 1)})
+    woken: list[str] = []
+    items = [Item("mail/a", gateways=frozenset({(REGION, "nat-1")}))]
+    await rounds_after(60, addresses, Names(), items, woken)
+    addresses.gateways["nat-1"] = regional("nat-1", 1, 2)
+    assert addresses.differ is not None
+    addresses.differ()
+    addresses.refreshed(REGION)
+    assert woken == ["mail/a"]

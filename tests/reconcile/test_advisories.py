@@ -329,3 +329,27 @@ async def test_one_event_and_one_write_when_a_code_appears(monkeypatch: pytest.M
         harness.now += 60
     assert stored.writes == writes, "what did not change is not written again"
     assert [event for event in stored.events if event[0] in ALL_ADVISORIES] == told
+
+
+# ---------------------------------------------------------------- regional NAT gateways
+
+
+def test_addresses_that_aws_adds_by_itself_are_advised_against() -> None:
+    harness = PlannerHarness()
+    eips = [harness.eip(n, HOST, nat_gateway_id=NAT) for n in (10, 9)]
+    behind_gateway(harness, eips)
+    harness.records.put(HOST, [e.public_ip for e in eips], mine())
+    harness.publish(HOST)
+    me = parse_object(body(HOST, [{"natGatewayID": NAT}], status=recorded(HOST)))
+    zonal = harness.book.gateways[NAT]
+    assert "ChangingAddresses" not in advised(harness, me)
+    harness.book.gateways[NAT] = replace(zonal, regional=True)
+    assert "ChangingAddresses" not in advised(harness, me), "manual mode: the owner chooses the addresses"
+    harness.book.gateways[NAT] = replace(zonal, regional=True, automatic=True)
+    found = advised(harness, me)["ChangingAddresses"]
+    assert found.severity is Severity.WARNING
+    assert found.addresses == ("203.0.113.9", "203.0.113.10")
+    assert f"AWS adds addresses to regional NAT gateway {NAT} by itself" in found.message
+    assert "manual mode" in found.message
+    by_id = obj(HOST, eips, status=recorded(HOST))
+    assert "ChangingAddresses" not in advised(harness, by_id), "no address joins by itself"

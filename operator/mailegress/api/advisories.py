@@ -73,6 +73,13 @@ SIBLING_ADDRESS = _code(
     "Select the NAT gateway or instance instead of single addresses, or add the address to spec.elasticIPs.",
 )
 
+CHANGING_ADDRESSES = _code(
+    "ChangingAddresses",
+    "A regional NAT gateway that the spec selects gets its addresses from AWS, which adds and removes them by itself. "
+    "Mail may leave from a new address for some minutes before its PTR is set.",
+    "A fixed set of addresses, each with its PTR before mail leaves from it.",
+    "Create the gateway in manual mode with Elastic IPs of your own, or send mail through zonal NAT gateways.",
+)
 HOSTNAME_HAS_AAAA = _code(
     "HostnameHasAAAA",
     "The hostname has an AAAA record. Elastic IPs are IPv4 addresses, and AWS has no PTR for the IPv6 address to set.",

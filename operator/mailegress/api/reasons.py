@@ -211,6 +211,14 @@ ADDRESS_PENDING = _reason(
     "An address is still being attached to its NAT gateway or instance.",
     _WAIT,
 )
+ADDRESS_SERVICE_MANAGED = _reason(
+    "AddressServiceManaged",
+    _BOTH,
+    "A selector resolves to an Elastic IP that belongs to a load balancer or a database (ServiceManaged is alb, nlb or "
+    "rds). No mail leaves from it. The address is not used; the others are.",
+    "Select the addresses from which mail leaves, for example by another tag. "
+    "`aws ec2 describe-addresses --query 'Addresses[?ServiceManaged]'` lists the addresses that belong to services.",
+)
 MASS_LOSS_SUSPECTED = _reason(
     "MassLossSuspected",
     _BOTH,

@@ -78,6 +78,7 @@ class AddressRow:
     instance_id: str = ""
     network_interface_id: str = ""
     tags: Tags = ()
+    service_managed: str = ""
 
 
 @dataclass(frozen=True, slots=True)

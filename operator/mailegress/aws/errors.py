@@ -87,6 +87,8 @@ _ADDRESS_MISSING = frozenset(
         "InvalidAddress.Malformed", "InvalidAddressID.NotFound", "NatGatewayNotFound", "NatGatewayMalformed",
     }
 )  # fmt: skip
+_NOT_YOURS = "permission to access the specified resource"
+"""AuthFailure with these words is about one resource, such as an address that a service manages; not credentials."""
 _NO_OPERATION = frozenset({"InvalidAction", "UnsupportedOperation"})
 _WRITES = frozenset({"ChangeResourceRecordSets", "ModifyAddressAttribute", "ResetAddressAttribute"})
 
@@ -290,7 +292,7 @@ def refuses_the_request(error: AwsError) -> bool:
 
 def doubts_credentials(error: AwsError) -> bool:
     """True if other credentials may succeed where these failed."""
-    return error.code in _RENEWABLE
+    return error.code in _RENEWABLE and _NOT_YOURS not in bounded(error.message)
 
 
 def classify(error: AwsError) -> Fault:
@@ -309,6 +311,8 @@ def classify(error: AwsError) -> Fault:
     if code in _UNREACHED and not (code == "ConnectionError" and error.sent):
         # A connection that broke later was one to AWS.
         return Fault(reasons.ENDPOINT_UNREACHABLE.name, _unreached(error), ErrorKind.TRANSIENT, unknown)
+    if operation in _WRITES and code == "AuthFailure" and _NOT_YOURS in bounded(error.message):
+        return Fault(reasons.PTR_REJECTED.name, said, ErrorKind.WORLD)
     if code in _CREDENTIALS or (error.service is Service.STS and error.http_status in (400, 401, 403)):
         return Fault(reasons.CREDENTIALS_UNAVAILABLE.name, _not_accepted(error), ErrorKind.WORLD)
     if code == "InvalidChangeBatch":

@@ -172,7 +172,11 @@ class Operator:
             aws.records,
             reconciler.memories,
             self._controller.wake,
-            RoundSettings(self._settings.ec2_sweep_seconds, self._settings.route53_sweep_seconds),
+            RoundSettings(
+                self._settings.ec2_sweep_seconds,
+                self._settings.route53_sweep_seconds,
+                gateways=self._settings.gateway_check_seconds,
+            ),
             clock=self._dependencies.clock,
             sleep=self._dependencies.sleep,
         )

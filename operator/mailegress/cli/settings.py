@@ -155,6 +155,12 @@ class Settings:
         values.seconds(0.1, _LONG),
         _PACE,
     )
+    gateway_check_seconds: float = _setting(
+        "60",
+        "Seconds between checks of the regional NAT gateways that MailEgresses select; one EC2 request per region.",
+        values.seconds(0.1, _LONG),
+        _PACE,
+    )
     route53_sweep_seconds: float = _setting(
         "4500",
         "Seconds between lists of the hosted zones and their records.",

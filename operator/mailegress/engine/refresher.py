@@ -6,12 +6,13 @@ list is enough. A round asks for everything at once, so that the layers below ca
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+import functools
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from mailegress.api.tags import Tags
-from mailegress.model.aws import Eip, NameView, RegionView
+from mailegress.model.aws import Eip, NameView, NatGateway, RegionView
 from mailegress.model.facts import Fact
 from mailegress.reconcile.ports import Key
 
@@ -27,6 +28,9 @@ class RegionReadings(Protocol):
     def refresh(self, region: str, not_before: float) -> None: ...
 
     def listen(self, refreshed: Callable[[str], None]) -> None: ...
+
+    def compare_gateways(self, region: str, ids: Sequence[str], differ: Callable[[], None]) -> None:
+        """Read these NAT gateways in one request, and call ``differ`` if they are not as the reading shows them."""
 
 
 class NameReadings(Protocol):
@@ -54,6 +58,10 @@ class Watched(Protocol):
         """Does it select addresses by tags?"""
 
     @property
+    def gateways(self) -> frozenset[tuple[str, str]]:
+        """(region, ID) of the regional NAT gateways that it selects."""
+
+    @property
     def places(self) -> frozenset[tuple[str, str]]:
         """(zone ID, hostname)."""
 
@@ -64,6 +72,8 @@ class RoundSettings:
 
     addresses: float
     records: float
+    gateways: float
+    """For regional NAT gateways that an object selects: AWS changes their addresses by itself."""
 
     @property
     def slack(self) -> float:
@@ -93,7 +103,8 @@ class Rounds:
         self._settings = settings
         self._clock = clock
         self._sleep = sleep
-        self._eips: dict[str, dict[str, Eip]] = {}
+        self._before: dict[str, tuple[dict[str, Eip], Mapping[str, NatGateway]]] = {}
+        """Addresses and NAT gateways of each region that is being read, as they were."""
         self._views: dict[tuple[str, str], NameView] = {}
         book.listen(self._compare_region)
         records.listen(self._compare_name)
@@ -102,9 +113,13 @@ class Rounds:
         """For ever."""
         now = self._clock()
         addresses, records = now + self._settings.addresses, now + self._settings.records
+        gateways = now + self._settings.gateways
         while True:
-            await self._sleep(max(min(addresses, records) - self._clock(), 0.0))
+            await self._sleep(max(min(addresses, records, gateways) - self._clock(), 0.0))
             now = self._clock()
+            if now >= gateways:
+                gateways = now + self._settings.gateways
+                self._ask_gateways()
             if now >= addresses:
                 addresses = now + self._settings.addresses
                 self._ask_addresses(now)
@@ -116,10 +131,25 @@ class Rounds:
 
     def _ask_addresses(self, now: float) -> None:
         for region in self._book.regions:
-            view = self._book.get(region).value
-            if view is not None:
-                self._eips[region] = dict(view.eips)
-                self._book.refresh(region, now - self._settings.slack)
+            self._refresh(region, now - self._settings.slack)
+
+    def _ask_gateways(self) -> None:
+        selected: dict[str, set[str]] = {}
+        for item in self._objects():
+            for region, gateway_id in item.gateways:
+                selected.setdefault(region, set()).add(gateway_id)
+        for region, ids in sorted(selected.items()):
+            self._book.compare_gateways(region, sorted(ids), functools.partial(self._read_now, region))
+
+    def _read_now(self, region: str) -> None:
+        self._refresh(region, self._clock())
+
+    def _refresh(self, region: str, not_before: float) -> None:
+        view = self._book.get(region).value
+        if view is not None:
+            # What was there before a reading that is still under way is what its result is compared with.
+            self._before.setdefault(region, (dict(view.eips), view.nat_gateways))
+            self._book.refresh(region, not_before)
 
     def _ask_records(self, now: float) -> None:
         for zone_id, hostname in {place for item in self._objects() for place in item.places}:
@@ -129,17 +159,22 @@ class Rounds:
                 self._records.refresh(zone_id, hostname, now)
 
     def _compare_region(self, region: str) -> None:
-        before, view = self._eips.pop(region, None), self._book.get(region).value
-        if before is None or view is None:
+        known, view = self._before.pop(region, None), self._book.get(region).value
+        if known is None or view is None:
             return
+        before, gateways = known
+        moved = {
+            (region, g) for g in gateways if gateways[g].regional and gateways[g] != view.nat_gateways.get(g)
+        }
         differing = {a for a in before.keys() | view.eips.keys() if before.get(a) != view.eips.get(a)}
-        if differing:
+        if differing or moved:
             # Who selects by tags must look at any address that has got or lost one.
             retagged = any(_tags(before.get(a)) != _tags(view.eips.get(a)) for a in differing)
             # An address that nobody watches may be the one that a NAT gateway just got.
-            grown = not differing <= before.keys()
+            grown = bool(differing - before.keys())
             for item in self._objects():
-                if grown or (retagged and item.by_tags) or item.watched & differing:
+                touched = item.watched & differing or item.gateways & moved
+                if grown or (retagged and item.by_tags) or touched:
                     self._wake(item.key)
 
     def _compare_name(self, zone_id: str, hostname: str) -> None:

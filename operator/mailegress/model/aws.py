@@ -11,6 +11,9 @@ from mailegress.model.facts import Fault
 
 # ---------------------------------------------------------------- EC2
 
+_RECEIVING_SERVICES = frozenset({"alb", "nlb", "rds"})
+"""Services that take connections at their addresses and open none (``ServiceManaged`` of API_Address)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ptr:
@@ -50,6 +53,13 @@ class Eip:
     tags: Tags = ()
     nat_gateway_tags: Tags = ()
     """The tags of the NAT gateway that has the address."""
+    service_managed: str = ""
+    """The AWS service that allocated the address, and releases it: ``rnat`` (regional NAT gateway), ``alb``, …"""
+
+    @property
+    def never_sends(self) -> bool:
+        """Does the address belong to a service from which no mail leaves?"""
+        return self.service_managed in _RECEIVING_SERVICES
 
     @property
     def attached_to(self) -> str:
@@ -62,6 +72,19 @@ class NatAddress:
     public_ip: str
     status: str
     """assigning, unassigning, associating, disassociating, succeeded, failed; only ``succeeded`` may join."""
+    zone: str = ""
+    """The Availability Zone whose traffic leaves from the address; regional gateways only."""
+    failure: str = ""
+    """Why its association failed, as AWS states it."""
+
+    @property
+    def coming(self) -> bool:
+        return self.status in ("assigning", "associating")
+
+    @property
+    def serving(self) -> bool:
+        """Can mail leave from it now?"""
+        return self.status == "succeeded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +93,20 @@ class NatGateway:
     state: str
     addresses: tuple[NatAddress, ...] = ()
     tags: Tags = ()
+    regional: bool = False
+    """One gateway for several Availability Zones, each with addresses of its own (``AvailabilityMode``)."""
+    automatic: bool = False
+    """AWS adds and removes addresses (``AutoScalingIps``, ``AutoProvisionZones``)."""
+
+    @property
+    def ended(self) -> bool:
+        return self.state in ("deleted", "deleting", "failed")
+
+    def has(self, allocation_id: str) -> bool:
+        """Does the gateway send from this address, or will it soon?"""
+        return not self.ended and any(
+            a.allocation_id == allocation_id and (a.serving or a.coming) for a in self.addresses
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -355,6 +355,8 @@ class Memory:
     """(region, allocation ID) of the Elastic IPs that the last reconcile dealt with."""
     refused: frozenset[str] = EMPTY
     """Allocation IDs of those that no policy allowed then."""
+    gateways: frozenset[tuple[str, str]] = EMPTY
+    """(region, ID) of the regional NAT gateways that the last reconcile dealt with."""
 
     @classmethod
     def first(cls, obj: MailEgress, now: float) -> Memory:
@@ -411,6 +413,7 @@ class Memory:
             (a.region, a.allocation_id) for a in plan.addresses if a.region and a.allocation_id
         }
         self.refused = plan.refused
+        self.gateways = plan.gateways or EMPTY
         current = {plan.place} if plan.place is not None else set()
         self.ownership.places = frozenset(self.ownership.owned | current)
 

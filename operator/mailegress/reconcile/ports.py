@@ -68,8 +68,11 @@ class Absences(Protocol):
     Commands with an answer: the reconciler calls them before the rules run, and the rules receive the answers.
     """
 
-    def watch_absence(self, key: Key, region: str, allocation_id: str) -> Absence:
-        """What is known of the missing EIP. Asking starts look-ups for it alone, until its absence is explained."""
+    def watch_absence(self, key: Key, region: str, allocation_id: str, attached_to: str = "") -> Absence:
+        """What is known of the missing EIP. Asking starts look-ups for it alone, until its absence is explained.
+
+        ``attached_to``: what had the EIP when it was last seen.
+        """
 
     def forget_absence(self, region: str, allocation_ids: Iterable[str]) -> None:
         """The object that used these was edited or deleted: its owner confirms the loss (ends ``MASS`` for them)."""

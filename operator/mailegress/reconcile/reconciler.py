@@ -174,8 +174,13 @@ class Reconciler:
     def _observe(self, key: str, obj: MailEgress, memory: Memory, now: float) -> Observed:
         """What is known now, with an answer for each recorded address that is missing."""
         observed = Observed(now, obj, memory, self._ports.views, self._settings)
-        missing = [(a.region or "", a.allocation_id or "") for a in loss.vanished(observed)]
-        absences = {place: self._ports.addresses.watch_absence(key, *place) for place in missing}
+        absences = {
+            (region, allocation_id): self._ports.addresses.watch_absence(
+                key, region, allocation_id, entry.attached_to or ""
+            )
+            for entry in loss.vanished(observed)
+            if (region := entry.region or "") and (allocation_id := entry.allocation_id or "")
+        }
         return replace(observed, absences=absences)
 
     def _count_policy(self, obj: MailEgress, plan: Plan) -> None:

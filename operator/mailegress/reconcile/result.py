@@ -273,6 +273,8 @@ class Plan:
     """(region, allocation ID) of every address that the selectors resolve to, held or not."""
     refused: frozenset[str] = frozenset()
     """Allocation IDs of those that they resolve to and no policy allows: a change of its tags may allow one."""
+    gateways: frozenset[tuple[str, str]] = frozenset()
+    """(region, ID) of the regional NAT gateways that the selectors mean."""
     place: tuple[str, str] | None = None
     """(zone ID, hostname) of the record that the spec asks for, ours or not."""
     forward: ForwardStatus | None = None

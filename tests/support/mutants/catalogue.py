@@ -9,6 +9,7 @@ from tests.support.mutants.hidden import HIDDEN
 from tests.support.mutants.liveness import LIVENESS
 from tests.support.mutants.mutant import Mutant
 from tests.support.mutants.policies import POLICIES
+from tests.support.mutants.regional import REGIONAL
 from tests.support.mutants.rules import RULES
 from tests.support.mutants.safety import SAFETY
 from tests.support.mutants.tagged import TAGGED
@@ -26,4 +27,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *ADVICE,
     *POLICIES,
     *TAGGED,
+    *REGIONAL,
 )

@@ -68,8 +68,8 @@ TAGGED = (
         "E7",
         "A tag that moves wakes nobody",
         "engine/refresher.py",
-        "                if grown or (retagged and item.by_tags) or item.watched & differing:\n",
-        "                if grown or item.watched & differing:\n",
+        "                if grown or (retagged and item.by_tags) or touched:\n",
+        "                if grown or touched:\n",
         tests=("tests/engine/test_rounds.py::test_a_tag_that_moves_wakes_who_selects_by_tags",),
     ),
     Mutant(

@@ -18,7 +18,7 @@ from mailegress.aws.shared_reading import Reading
 from mailegress.model.aws import Absence, RegionView
 from mailegress.model.facts import NEVER
 from mailegress.reconcile.ports import Key
-from mailegress.reconcile.rules.loss import confirmed, is_mass_loss
+from mailegress.reconcile.rules.loss import confirmed, is_mass_loss, removed_by_aws
 
 _FILTER_VALUES = 200
 """Values in one filter ("Filtering using the CLI and API", EC2 User Guide)."""
@@ -59,6 +59,8 @@ class AbsenceWatch:
         self._missing: dict[str, _Missing] = {}
         self._mass: set[str] = set()
         self._acknowledged: set[str] = set()
+        self._gateway_of: dict[str, str] = {}
+        """Allocation ID -> the regional NAT gateway that had it, while it has it and while it is missing."""
         self._signal = runtime.signal()
         self._backoff = runtime.backoff()
         self._running = False
@@ -68,11 +70,18 @@ class AbsenceWatch:
         """EIPs whose absence is not believed because there are so many of them."""
         return len(self._mass)
 
-    def watch(self, key: Key, allocation_id: str) -> Absence:
-        """What is known of the address. It is looked up in the background, and ``key`` is woken when that changes."""
+    def watch(self, key: Key, allocation_id: str, gateway_id: str = "") -> Absence:
+        """What is known of the address. It is looked up in the background, and ``key`` is woken when that changes.
+
+        ``gateway_id``: the NAT gateway that had the address when it was last seen.
+        """
         view = self._reading.fact.value
         if view is not None and allocation_id in view.eips:
             return Absence.PRESENT
+        if view is not None and gateway_id and allocation_id not in self._gateway_of:
+            # A restarted process did not see it there itself.
+            self._gateway_of[allocation_id] = gateway_id
+            self._mass -= self._retired(view)
         now = self._rt.clock()
         missing = self._missing.get(allocation_id)
         if missing is None:
@@ -118,7 +127,29 @@ class AbsenceWatch:
                     self._rt.wake(key)
             elif now - missing.asked_at > _FORGET:
                 del self._missing[allocation_id]
+        self._remember_gateways(view)
         self._assess(view)
+
+    def _remember_gateways(self, view: RegionView) -> None:
+        known = self._known(self._region) if self._gateway_of else set()
+        kept = {
+            allocation_id: gateway_id
+            for allocation_id, gateway_id in self._gateway_of.items()
+            if allocation_id not in view.eips and (allocation_id in known or allocation_id in self._missing)
+        }
+        for gateway in view.nat_gateways.values():
+            if gateway.regional:
+                kept.update((a.allocation_id, gateway.id) for a in gateway.addresses)
+        self._gateway_of = kept
+
+    def _retired(self, view: RegionView) -> set[str]:
+        """Missing addresses that AWS removed together with their place at a regional NAT gateway."""
+        return {
+            allocation_id
+            for allocation_id, gateway_id in self._gateway_of.items()
+            if allocation_id not in view.eips
+            and removed_by_aws(allocation_id, view.nat_gateways.get(gateway_id))
+        }
 
     def _assess(self, view: RegionView) -> None:
         """Is so much missing at once that nothing may be believed?"""
@@ -126,6 +157,9 @@ class AbsenceWatch:
         settings = self._rt.settings
         gone = {a for a in known if a not in view.eips} - self._acknowledged
         gone -= {a for a, missing in self._missing.items() if missing.lost}
+        retired = self._retired(view)
+        gone -= retired
+        self._mass -= retired
         if not is_mass_loss(len(gone), len(known), count=settings.mass_count, share=settings.mass_share):
             return
         fresh, self._mass = gone - self._mass, self._mass | gone

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from mailegress.aws.api import RenewsCredentials
 from mailegress.aws.ec2.absence import AbsenceWatch, KnownEips
+from mailegress.aws.ec2.gateway_check import GatewayCheck
 from mailegress.aws.ec2.listing import Identity, Sweeper
 from mailegress.aws.ec2.ptr_poller import PtrPoller
 from mailegress.aws.runtime import Runtime
@@ -35,6 +36,7 @@ class _Region:
         self.reading: Reading[RegionView] = Reading(runtime, f"region-{region}", self._read, self._read_done)
         self.poller = PtrPoller(runtime, region, self._pending, self.store, self.reading)
         self.absence = AbsenceWatch(runtime, region, identity, self.reading, known)
+        self.gateways = GatewayCheck(runtime, region, identity, self.reading)
 
     async def _read(self) -> RegionView:
         began = self._rt.clock()
@@ -140,8 +142,8 @@ class SharedAddressBook:
             return
         book.poller.request(key, allocation_id, not_before)
 
-    def watch_absence(self, key: Key, region: str, allocation_id: str) -> Absence:
-        return self._regions[region].absence.watch(key, allocation_id)
+    def watch_absence(self, key: Key, region: str, allocation_id: str, attached_to: str = "") -> Absence:
+        return self._regions[region].absence.watch(key, allocation_id, attached_to)
 
     # ---------------------------------------------------------------- beyond the port
 
@@ -153,6 +155,10 @@ class SharedAddressBook:
     def refresh(self, region: str, not_before: float) -> None:
         """As :meth:`request`, but the listener is called instead of waking an object."""
         self._regions[region].reading.refresh(not_before)
+
+    def compare_gateways(self, region: str, ids: Sequence[str], differ: Callable[[], None]) -> None:
+        """Read these NAT gateways in one request; ``differ`` is called if they are not as the region's list shows."""
+        self._regions[region].gateways.compare(ids, differ)
 
     def ptr(self, region: str, allocation_id: str) -> Fact[Ptr]:
         """One PTR with the age of its own reading, which can be younger than the region's.

@@ -117,6 +117,7 @@ class Sweeper:
                 nat_gateway_id=holder.get(row.allocation_id, nowhere).id,
                 tags=row.tags,
                 nat_gateway_tags=holder.get(row.allocation_id, nowhere).tags,
+                service_managed=row.service_managed,
             )
             for row in rows
             if row.allocation_id

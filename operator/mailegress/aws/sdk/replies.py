@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -63,6 +64,7 @@ def addresses(reply: Reply) -> tuple[AddressRow, ...]:
             instance_id=item.get("InstanceId") or "",
             network_interface_id=item.get("NetworkInterfaceId") or "",
             tags=tags.read(item),
+            service_managed=sys.intern(item.get("ServiceManaged") or ""),
         )
         for item in reply.get("Addresses", ())
         if item.get("AllocationId")
@@ -78,11 +80,28 @@ def nat_page(reply: Reply) -> Page[NatGateway]:
 def _nat(item: Reply, tags: _TagReader) -> NatGateway:
     # Replies of old gateways carry no Status beside an address: it is attached then.
     found = tuple(
-        NatAddress(a["AllocationId"], a.get("PublicIp", ""), a.get("Status") or "succeeded")
+        NatAddress(
+            a["AllocationId"],
+            a.get("PublicIp", ""),
+            a.get("Status") or "succeeded",
+            a.get("AvailabilityZone") or a.get("AvailabilityZoneId") or "",
+            a.get("FailureMessage") or "",
+        )
         for a in item.get("NatGatewayAddresses", ())
         if a.get("AllocationId")
     )
-    return NatGateway(item["NatGatewayId"], item.get("State", ""), found, tags.read(item))
+    regional = item.get("AvailabilityMode") == "regional"
+    if regional:
+        # Compared from minute to minute: the order in which AWS lists them must not look like a change.
+        found = tuple(sorted(found, key=lambda address: address.allocation_id))
+    return NatGateway(
+        item["NatGatewayId"],
+        item.get("State", ""),
+        found,
+        tags.read(item),
+        regional=regional,
+        automatic="enabled" in (item.get("AutoScalingIps"), item.get("AutoProvisionZones")),
+    )
 
 
 def zone_page(reply: Reply) -> Page[Zone]:

@@ -81,6 +81,7 @@ def plan(observed: Observed) -> Plan:
     if verdict is not None and verdict.refusal is not None:
         return _refused(observed, builder, verdict, verdict.refusal)  # S2 S14
     targets, not_allowed = policy.narrow(observed, builder, targets, verdict)  # S14: before claims
+    targets = targets_rule.that_send(observed, targets)  # E8
     targets = targets_rule.limited(observed, targets)  # S12
     claims = claims_rule.decide(observed, builder, targets, zone)  # S9 E4
     refusal = targets_rule.refusal(observed, targets)
@@ -175,6 +176,7 @@ def _finish(
         addresses=shown.addresses,
         wanted=frozenset((e.region, e.allocation_id) for e in targets.wanted.values()),
         refused=frozenset(targets.refused),
+        gateways=targets.gateways,
         public_ips=shown.public_ips,
         zone=shown.zone,
         place=(record.zone.id, s.obj.spec.hostname) if record.zone is not None else None,

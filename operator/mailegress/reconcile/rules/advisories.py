@@ -315,6 +315,28 @@ def _sibling_address(known: Known) -> Verdict:
     return [_entry(codes.SIBLING_ADDRESS, Severity.WARNING, found, addresses)]
 
 
+def _changing_addresses(known: Known) -> Verdict:
+    """A selected gateway to which AWS adds addresses, with those of its addresses that this object holds."""
+    if not known.complete:
+        return None
+    changing: dict[str, list[str]] = {}
+    for eip in known.held:
+        view = known.observed.views.addresses.get(eip.region).value
+        gateway = view.nat_gateways.get(eip.nat_gateway_id) if view is not None else None
+        selected = (eip.region, eip.nat_gateway_id) in known.targets.gateways
+        if gateway is not None and gateway.automatic and selected:
+            changing.setdefault(gateway.id, []).append(eip.public_ip)
+    if not changing:
+        return ()
+    addresses = sorted((a for each in changing.values() for a in each), key=_numeric)
+    gateways = enumerated(sorted(changing))
+    found = (
+        f"AWS adds addresses to regional NAT gateway {gateways} by itself, and mail may leave from a new one for some "
+        "minutes before its PTR is set."
+    )
+    return [_entry(codes.CHANGING_ADDRESSES, Severity.WARNING, found, addresses)]
+
+
 def _numeric(address: str) -> tuple[int, ...]:
     return tuple(int(part) for part in address.split("."))
 
@@ -333,6 +355,7 @@ _RULES: Final[dict[str, Callable[[Known], Verdict]]] = {
     codes.MANY_ADDRESSES.name: _many_addresses,
     codes.ADDRESS_NOT_ATTACHED.name: _address_not_attached,
     codes.SIBLING_ADDRESS.name: _sibling_address,
+    codes.CHANGING_ADDRESSES.name: _changing_addresses,
     codes.HOSTNAME_HAS_AAAA.name: _hostname_has_aaaa,
     codes.DNSSEC_BOGUS.name: _dnssec_bogus,
     codes.HELO_SPF.name: _helo_spf,

@@ -10,6 +10,8 @@ nothing is more likely the wrong account than a mass release, and believing it w
 3. Not while a mass loss is suspected: more EIPs in use than ``mass_count``, and more than ``mass_share`` of them, are
    missing from the region at once (:func:`is_mass_loss`). An edit or a deletion of an object ends that for its
    addresses; so does a list that shows them again.
+   EIPs that AWS removed from a regional NAT gateway are not counted: the gateway shows that they left
+   (:func:`removed_by_aws`).
 4. What is lost leaves the records, also under ``suspend`` (``retire.withdraw_lost``, ``a_record``). What is missing
    without being lost stays.
 
@@ -24,7 +26,7 @@ from mailegress.api import reasons
 from mailegress.api.reasons import Reason
 from mailegress.api.status import AddressStatus
 from mailegress.api.types import Management
-from mailegress.model.aws import Absence, RegionView
+from mailegress.model.aws import Absence, NatGateway, RegionView
 from mailegress.reconcile.observe import Observed
 
 
@@ -40,6 +42,14 @@ class Loss:
 def is_mass_loss(missing: int, used: int, *, count: int, share: float) -> bool:
     """Are so many of the EIPs in use in a region missing at once that no loss is believed?"""
     return missing > count and missing > share * used
+
+
+def removed_by_aws(allocation_id: str, gateway: NatGateway | None) -> bool:
+    """Did AWS take this missing EIP off the regional NAT gateway that had it? ``gateway``: as the newest list shows it.
+
+    Credentials of another account would not show the gateway, and a list that lacks a page would not change it.
+    """
+    return gateway is not None and gateway.regional and not gateway.has(allocation_id)
 
 
 def confirmed(first: float, now: float, confirm_seconds: float) -> bool:

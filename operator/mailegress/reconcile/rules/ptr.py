@@ -35,6 +35,11 @@ LONG_PENDING = 600.0
 """Seconds after which the status reports that a PTR update takes long; AWS needs a minute or two."""
 
 
+_FIXED_ADDRESSES = (
+    "AWS allocated this address for a regional NAT gateway. Create the gateway in manual mode with Elastic IPs of your "
+    "own, or send mail through a zonal NAT gateway."
+)
+
 READING = failed(reasons.PTR_PENDING, "Reading the PTR again.")
 
 
@@ -44,7 +49,7 @@ class PtrState:
     by_eip: dict[str, Finding]
     """By allocation ID."""
     settled: bool
-    """Every wanted EIP has joined and shows the hostname."""
+    """Every wanted EIP for which AWS takes a PTR has joined and shows the hostname."""
     switched_at: float = float("-inf")
     """When the last of them was first seen to do so."""
 
@@ -59,9 +64,11 @@ def assess(
             builder.taken_back.append((entry.region or "", entry.allocation_id or ""))
     for allocation_id, eip in targets.wanted.items():
         by_eip[allocation_id] = _judge(observed, builder, claims, forward, eip)
-    settled = bool(by_eip) and all(f.ok for f in by_eip.values())
+    # An address for which AWS takes no PTR keeps nothing of the others waiting (E8).
+    able = [a for a, finding in by_eip.items() if not _takes_no_ptr(targets.wanted[a], finding)]
+    settled = bool(able) and all(by_eip[a].ok for a in able)
     switched = max(
-        (observed.memory.ptrs.ptr_since.get((a, observed.obj.spec.hostname), observed.now) for a in by_eip),
+        (observed.memory.ptrs.ptr_since.get((a, observed.obj.spec.hostname), observed.now) for a in able),
         default=observed.now,
     )
     if settled:
@@ -205,10 +212,13 @@ def _refused(fault: Fault, hostname: str, eip: Eip) -> Finding:
     if fault.reason != reasons.PTR_REJECTED.name:
         return from_fault(fault)
     words = fault.message.removesuffix(".")
-    return failed(
-        reasons.PTR_REJECTED,
-        f"AWS rejects the PTR {hostname} of {eip.public_ip}: {words}. {reasons.PTR_REJECTED.remedy}",
-    )
+    remedy = _FIXED_ADDRESSES if eip.service_managed else reasons.PTR_REJECTED.remedy
+    return failed(reasons.PTR_REJECTED, f"AWS rejects the PTR {hostname} of {eip.public_ip}: {words}. {remedy}")
+
+
+def _takes_no_ptr(eip: Eip, finding: Finding) -> bool:
+    """Did AWS refuse the PTR of an address that it manages itself? Only the owner of the gateway can change that."""
+    return bool(eip.service_managed) and finding.reason == reasons.PTR_REJECTED.name
 
 
 def _asking(hostname: str, eip: Eip) -> Finding:

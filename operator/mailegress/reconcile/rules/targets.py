@@ -14,14 +14,17 @@ from dataclasses import dataclass, field, replace
 from mailegress.api import reasons
 from mailegress.api.reasons import Reason
 from mailegress.api.tags import has_tags
+from mailegress.api.text import clean_text
 from mailegress.api.types import EipSelector, SelectorKind
-from mailegress.model.aws import Eip, NatGateway, RegionView
+from mailegress.model.aws import Eip, NatAddress, NatGateway, RegionView
 from mailegress.model.facts import Fault
 from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import Finding, NeedRegion, failed
 from mailegress.reconcile.rules import loss
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
 
+_SHOWN_FAILURE = 200
+"""Characters of AWS's reason why an address was not attached."""
 _SHOWN_COUNTS = 3
 """Selectors whose number of addresses is shown when they are too many: those with the most."""
 
@@ -69,6 +72,8 @@ class Targets:
     """Elastic IPs of each selector, if they are too many together: then only some of them are wanted."""
     total: int = 0
     """Elastic IPs that the selectors resolve to, each counted once, if they are too many."""
+    gateways: frozenset[tuple[str, str]] = frozenset()
+    """(region, ID) of the regional NAT gateways that the selectors mean: AWS changes their addresses by itself."""
 
     @property
     def problem(self) -> Entry | None:
@@ -90,6 +95,7 @@ def resolve(observed: Observed, builder: PlanBuilder) -> Targets:
     entries: list[Entry] = []
     fault: Fault | None = None
     known, early = True, False
+    gateways: set[tuple[str, str]] = set()
     for selector in spec.elastic_ips:
         region = selector.region or book.regions[0]
         if region in outside:
@@ -103,6 +109,7 @@ def resolve(observed: Observed, builder: PlanBuilder) -> Targets:
             entries.append(Entry(str(selector), region))
             continue
         found = _match(selector, fact.value)
+        gateways.update((region, g.id) for g in _gateways(selector, fact.value) if g.regional and not g.ended)
         if selector.by_tags and not fact.fresh(observed.memory.edits.tags_floor):
             # A tag moves without an edit: a list from before this edit may lack some that have it now.
             builder.prove_absent(observed, fact, functools.partial(NeedRegion, region))
@@ -133,7 +140,41 @@ def resolve(observed: Observed, builder: PlanBuilder) -> Targets:
         known = False
     wanted = dict(sorted(unique.items(), key=lambda item: _numeric(item[1].public_ip)))
     lost, mass = loss.losses(observed)
-    return Targets(tuple(entries), wanted, known, lost, mass, fault, outside)
+    return Targets(tuple(entries), wanted, known, lost, mass, fault, outside, gateways=frozenset(gateways))
+
+
+def that_send(observed: Observed, targets: Targets) -> Targets:
+    """Without the addresses of services that open no connection. What has such a PTR of ours already stays."""
+    barred = {
+        key: eip for key, eip in targets.wanted.items() if eip.never_sends and not _has_joined(observed, key)
+    }
+    if not barred:
+        return targets
+    kept = [e for e in targets.entries if e.eip is None or e.eip.allocation_id not in barred]
+    services: dict[tuple[str, str], dict[str, Eip]] = {}
+    for entry in targets.entries:
+        if entry.eip is not None and entry.eip.allocation_id in barred:
+            services.setdefault((entry.selector, entry.region), {})[entry.eip.allocation_id] = entry.eip
+    for (selector, region), eips in services.items():
+        names = ", ".join(sorted({eip.service_managed for eip in eips.values()}))
+        what = f"{len(eips)} Elastic IPs with" if len(eips) > 1 else "The Elastic IP with"
+        verb = "belong to services from which" if len(eips) > 1 else "belongs to a service from which"
+        kept.append(
+            Entry(
+                selector,
+                region,
+                reason=reasons.ADDRESS_SERVICE_MANAGED,
+                detail=f"{what} {selector} {verb} no mail leaves ({names}), and cannot be used",
+                gone=tuple(eips),
+            )
+        )
+    wanted = {key: eip for key, eip in targets.wanted.items() if key not in barred}
+    return replace(targets, entries=tuple(kept), wanted=wanted)
+
+
+def _has_joined(observed: Observed, allocation_id: str) -> bool:
+    recorded = observed.recorded_for(allocation_id)
+    return recorded is not None and recorded.ptr_origin is not None
 
 
 def limited(observed: Observed, targets: Targets) -> Targets:
@@ -204,13 +245,21 @@ def _match(selector: EipSelector, view: RegionView) -> _Match:
         case SelectorKind.TAGS:
             return _Match(_sorted(view.by_tags(selector.tags)))
         case SelectorKind.NAT_GATEWAY_ID:
-            gateway = view.nat_gateways.get(selector.value)
-            return _match_gateway(gateway, view) if gateway is not None else _Match()
+            [match] = [_match_gateway(gateway, view) for gateway in _gateways(selector, view)] or [_Match()]
+            return match
         case SelectorKind.NAT_GATEWAY_TAGS:
-            tagged = (g for g in view.nat_gateways.values() if has_tags(g.tags, selector.tags))
-            matches = [_match_gateway(gateway, view) for gateway in tagged]
+            matches = [_match_gateway(gateway, view) for gateway in _gateways(selector, view)]
             pending = next((m for m in matches if m.reason is not None), _Match())
-            return _Match(_sorted(e for m in matches for e in m.eips), pending.reason, pending.detail)
+            detail = pending.detail or next((m.detail for m in matches if m.detail), "")
+            return _Match(_sorted(e for m in matches for e in m.eips), pending.reason, detail)
+
+
+def _gateways(selector: EipSelector, view: RegionView) -> list[NatGateway]:
+    """The NAT gateways that a selector means."""
+    if selector.kind is SelectorKind.NAT_GATEWAY_TAGS:
+        return [g for g in view.nat_gateways.values() if has_tags(g.tags, selector.tags)]
+    named = view.nat_gateways.get(selector.value) if selector.kind is SelectorKind.NAT_GATEWAY_ID else None
+    return [named] if named is not None else []
 
 
 def _sorted(eips: Iterable[Eip]) -> tuple[Eip, ...]:
@@ -219,19 +268,36 @@ def _sorted(eips: Iterable[Eip]) -> tuple[Eip, ...]:
 
 
 def _match_gateway(gateway: NatGateway, view: RegionView) -> _Match:
-    if gateway.state in ("deleted", "deleting", "failed"):
+    if gateway.ended:
         return _Match()
-    # Only `succeeded` addresses carry mail; the others may still come or are on their way out.
+    # New connections leave from `succeeded` addresses only; the others may still come or are on their way out.
     eips = tuple(
-        view.eips[a.allocation_id]
-        for a in gateway.addresses
-        if a.status == "succeeded" and a.allocation_id in view.eips
+        view.eips[a.allocation_id] for a in gateway.addresses if a.serving and a.allocation_id in view.eips
     )
-    coming = [a for a in gateway.addresses if a.status in ("assigning", "associating")]
+    if gateway.regional:
+        eips = _sorted(eips)
+    coming = [a for a in gateway.addresses if a.coming]
     if coming or (not eips and gateway.state == "pending"):
-        what = ", ".join(a.public_ip for a in coming if a.public_ip) or "its addresses"
+        what = ", ".join(_with_zone(a) for a in coming if a.public_ip) or "its addresses"
         return _Match(eips, reasons.ADDRESS_PENDING, f"NAT gateway {gateway.id} is still attaching {what}")
-    return _Match(eips)
+    if eips:
+        return _Match(eips)
+    failed = [a for a in gateway.addresses if a.status == "failed"]
+    if failed:
+        why = next((f": {clean_text(a.failure, _SHOWN_FAILURE)}" for a in failed if a.failure), "")
+        what = ", ".join(_with_zone(a) for a in failed)
+        return _Match(detail=f"NAT gateway {gateway.id} failed to attach {what}{why}".rstrip(". "))
+    if gateway.automatic and not gateway.addresses:
+        return _Match(
+            reason=reasons.ADDRESS_PENDING,
+            detail=f"Regional NAT gateway {gateway.id} has no address yet; AWS adds one for each Availability Zone in "
+            "which its VPC has a network interface, which takes up to an hour",
+        )
+    return _Match()
+
+
+def _with_zone(address: NatAddress) -> str:
+    return f"{address.public_ip} ({address.zone})" if address.zone else address.public_ip
 
 
 def _held(observed: Observed, selector: EipSelector, view: RegionView, found: _Match) -> list[Entry]:

@@ -1,0 +1,84 @@
+"""Bugs in the handling of addresses that AWS manages: regional NAT gateways, load balancers."""
+
+from __future__ import annotations
+
+from tests.support.mutants.mutant import Mutant
+
+_PLANS = "tests/reconcile/test_regional_gateways.py::"
+_AWS = "tests/aws/test_aws_regional.py::"
+_ROUNDS = "tests/engine/test_rounds.py::"
+
+REGIONAL = (
+    Mutant(
+        "zonal-gateways-are-checked",
+        "E3",
+        "Zonal NAT gateways are read every minute, too",
+        "reconcile/rules/targets.py",
+        "if g.regional and not g.ended)\n",
+        "if not g.ended)\n",
+        tests=(f"{_PLANS}test_a_gateway_by_its_tags_and_only_a_regional_one_is_checked_each_minute",),
+    ),
+    Mutant(
+        "every-check-lists-the-region",
+        "E3",
+        "Every check of a regional NAT gateway lists its region",
+        "aws/ec2/gateway_check.py",
+        "if view is not None and any(found.get(each) != view.nat_gateways.get(each) for each in ids):\n",
+        "if view is not None:\n",
+        tests=(f"{_AWS}test_a_check_costs_one_request_and_reports_only_a_change",),
+    ),
+    Mutant(
+        "gateway-unheard",
+        "E7",
+        "A regional NAT gateway that changes wakes nobody who selects it",
+        "engine/refresher.py",
+        "                touched = item.watched & differing or item.gateways & moved\n",
+        "                touched = item.watched & differing\n",
+        tests=(f"{_ROUNDS}test_a_gateway_that_differs_has_its_region_listed_and_wakes_who_selects_it",),
+    ),
+    Mutant(
+        "retirement-is-a-mass-loss",
+        "E1",
+        "Addresses that AWS removes from a regional NAT gateway count towards a mass loss",
+        "aws/ec2/absence.py",
+        "        retired = self._retired(view)\n        gone -= retired\n",
+        "        retired = self._retired(view)\n",
+        tests=(f"{_AWS}test_addresses_that_aws_removes_from_a_gateway_are_lost_one_by_one_and_no_mass_loss",),
+    ),
+    Mutant(
+        "every-absence-is-a-retirement",
+        "S2",
+        "What a regional NAT gateway still has counts as removed by AWS",
+        "reconcile/rules/loss.py",
+        "    return gateway is not None and gateway.regional and not gateway.has(allocation_id)\n",
+        "    return gateway is not None and gateway.regional\n",
+        tests=(f"{_AWS}test_addresses_that_the_gateway_still_has_are_a_mass_loss",),
+    ),
+    Mutant(
+        "load-balancer-joins",
+        "E8",
+        "An address of a load balancer joins the A record",
+        "reconcile/rules/targets.py",
+        "        if eip.never_sends and not _has_joined(observed, key)\n",
+        "        if False\n",
+        tests=(f"{_PLANS}test_an_address_of_a_load_balancer_never_joins_and_the_others_do",),
+    ),
+    Mutant(
+        "load-balancer-is-retired",
+        "E9",
+        "An address of a load balancer that an earlier version served is released by an upgrade",
+        "reconcile/rules/targets.py",
+        "        if eip.never_sends and not _has_joined(observed, key)\n",
+        "        if eip.never_sends\n",
+        tests=(f"{_PLANS}test_an_address_of_a_load_balancer_that_has_our_ptr_since_before_stays_as_it_is",),
+    ),
+    Mutant(
+        "refused-ptr-holds-back-others",
+        "E8",
+        "An address for which AWS takes no PTR keeps the release of others waiting",
+        "reconcile/rules/ptr.py",
+        "    able = [a for a, finding in by_eip.items() if not _takes_no_ptr(targets.wanted[a], finding)]\n",
+        "    able = list(by_eip)\n",
+        tests=(f"{_PLANS}test_a_refused_ptr_of_a_service_does_not_hold_back_the_release_of_another_address",),
+    ),
+)
