@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mailegress.api.conditions import FORWARD_READY, REVERSE_READY
+from mailegress.api.conditions import FORWARD_READY, RESOLVED, REVERSE_READY
 from mailegress.api.tags import tags_of
 from mailegress.api.types import MailEgress, parse_object
 from mailegress.model.aws import Absence, Eip, NatAddress, NatGateway
@@ -208,6 +208,7 @@ def test_a_refused_ptr_names_the_remedy_and_the_other_addresses_get_theirs() -> 
         "AWS allocated this address for a regional NAT gateway. Create the gateway in manual mode"
         in shown.message
     )
+    assert verdict(plan, RESOLVED).reason == "Pending", "what resolvers lack is known"
     assert {a.public_ip: a.reason for a in plan.addresses} == {
         refused.public_ip: "PTRRejected",
         other.public_ip: None,

@@ -88,7 +88,9 @@ def test_a_ptr_that_aws_does_not_take_concerns_that_address_only(story: Story) -
     story.aws.settings(rnat_ptr="refuse")
     [own] = story.eips(1)
     gateway, [refused] = story.aws.create_regional_nat_gateway(REGION, "zone-a")
-    meg = story.meg("mail", HOST, [own, {"natGatewayID": gateway}]).wait(status="False", reason="PTRRejected")
+    selectors = [own, {"natGatewayID": gateway}]
+    meg = story.meg("mail", HOST, selectors, forward={"ttlSeconds": 5})
+    meg.wait(status="False", reason="PTRRejected")
     message = meg.condition("Ready")[2]
     assert f"AWS rejects the PTR {HOST} of {refused.public_ip}: ModifyAddressAttribute" in message, message
     assert "Create the gateway in manual mode" in message, message

@@ -41,6 +41,8 @@ class Scenario:
     big: bool = False
     """So many objects that faults come at the first passage of each choke point only."""
     settings: Mapping[str, str] = field(default_factory=dict)
+    reads_a_minute: int = 0
+    """Reads that the story allows each minute in the quiet time, besides the usual ones."""
 
 
 def with_eips(count: int) -> Callable[[ScenarioContext], None]:

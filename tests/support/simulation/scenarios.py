@@ -7,6 +7,7 @@ from typing import Any
 from tests.support.simulation.context import HOST, OTHER, Scenario, ScenarioContext, all_ready, with_eips
 from tests.support.simulation.delegations import DELEGATIONS
 from tests.support.simulation.hidden import HIDDEN
+from tests.support.simulation.regional import REGIONAL
 from tests.support.simulation.tagged import TAGGED
 from tests.support.simulation.third_parties import STRANGERS
 
@@ -303,5 +304,6 @@ SCENARIOS = {
         *DELEGATIONS,
         *HIDDEN,
         *TAGGED,
+        *REGIONAL,
     )
 }

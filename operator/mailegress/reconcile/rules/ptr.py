@@ -52,6 +52,8 @@ class PtrState:
     """Every wanted EIP for which AWS takes a PTR has joined and shows the hostname."""
     switched_at: float = float("-inf")
     """When the last of them was first seen to do so."""
+    refused: bool = False
+    """AWS takes no PTR for some of the addresses."""
 
 
 def assess(
@@ -81,7 +83,7 @@ def assess(
             if by_eip
             else _nothing(observed, targets)
         )
-    return PtrState(finding, by_eip, settled, switched)
+    return PtrState(finding, by_eip, settled, switched, refused=len(able) < len(by_eip))
 
 
 def _urgency(finding: Finding) -> tuple[bool, bool]:

@@ -61,7 +61,7 @@ def assess(observed: Observed, builder: PlanBuilder, forward: RecordState, rever
             reasons.RESOLVERS_DISABLED, "Public resolvers are disabled; Ready does not depend on them."
         )
     stands = s.stands(RESOLVED)
-    if not ((forward.finding.ok or forward.stands) and reverse.settled):
+    if not ((forward.finding.ok or forward.stands) and reverse.settled and not reverse.refused):
         inconclusive = (
             stands
             and (forward.finding.ok or forward.finding.inconclusive)
