@@ -11,6 +11,7 @@ import ipaddress
 from mailegress.aws.settings import AwsSettings, BotoSettings, RoleSettings
 from mailegress.cli.settings import Settings
 from mailegress.dns.settings import ROOT_HINTS, DnsSettings, named_server
+from mailegress.engine.refresher import RoundSettings
 from mailegress.reconcile.settings import ReconcileSettings
 
 
@@ -82,4 +83,12 @@ def reconcile_settings(settings: Settings, owner_id: str) -> ReconcileSettings:
         retry_max_seconds=settings.retry_max_seconds,
         blocked_seconds=settings.blocked_seconds,
         advisories=settings.advisories,
+    )
+
+
+def round_settings(settings: Settings) -> RoundSettings:
+    return RoundSettings(
+        settings.ec2_sweep_seconds,
+        settings.route53_sweep_seconds,
+        gateways=settings.gateway_check_seconds,
     )

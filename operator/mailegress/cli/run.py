@@ -16,7 +16,7 @@ from mailegress.cli.policies import PolicyKindMissing, PolicyParts
 from mailegress.cli.settings import Settings
 from mailegress.dns.service import DnsService
 from mailegress.engine.controller import Controller
-from mailegress.engine.refresher import Rounds, RoundSettings
+from mailegress.engine.refresher import Rounds
 from mailegress.engine.relist import Relister, RelistSettings
 from mailegress.engine.workers import WorkerSettings
 from mailegress.kube.client import KubeClient
@@ -172,11 +172,7 @@ class Operator:
             aws.records,
             reconciler.memories,
             self._controller.wake,
-            RoundSettings(
-                self._settings.ec2_sweep_seconds,
-                self._settings.route53_sweep_seconds,
-                gateways=self._settings.gateway_check_seconds,
-            ),
+            layer_settings.round_settings(self._settings),
             clock=self._dependencies.clock,
             sleep=self._dependencies.sleep,
         )

@@ -95,6 +95,8 @@ class Edits:
     """When the deletion was first seen."""
     tags_floor: float = NEVER
     """When an edit brought a selector by tags: a list of addresses that is older does not show who has the tags now."""
+    by_tags: bool = False
+    """The spec selects addresses by tags: a tag that moves may concern it, whichever address has the tag."""
     limit: EditLimit = field(default_factory=EditLimit)
 
     def observe(self, obj: MailEgress, now: float, settings: ReconcileSettings) -> bool:
@@ -349,8 +351,6 @@ class Memory:
     ptrs: PtrHistory = field(default_factory=PtrHistory)
     dns: DnsAnswers = field(default_factory=DnsAnswers)
     api: ApiWrites = field(default_factory=ApiWrites)
-    by_tags: bool = False
-    """It selects addresses by tags: a tag that moves may concern it, whichever address has the tag."""
     used: frozenset[tuple[str, str]] = EMPTY
     """(region, allocation ID) of the Elastic IPs that the last reconcile dealt with."""
     refused: frozenset[str] = EMPTY
@@ -371,6 +371,11 @@ class Memory:
         )
 
     @property
+    def by_tags(self) -> bool:
+        """Does it select addresses by tags?"""
+        return self.edits.by_tags
+
+    @property
     def watched(self) -> frozenset[str]:
         """Allocation IDs of the Elastic IPs that the last reconcile dealt with, or refused."""
         return frozenset(allocation_id for _, allocation_id in self.used) | self.refused
@@ -382,7 +387,7 @@ class Memory:
 
     def observe(self, obj: MailEgress, views: Views, now: float, settings: ReconcileSettings) -> bool:
         """Take in the object and the shared readings. True if it was edited or deleted while this process watched."""
-        self.by_tags = any(selector.by_tags for selector in obj.spec.elastic_ips)
+        self.edits.by_tags = any(selector.by_tags for selector in obj.spec.elastic_ips)
         generation = self.edits.generation
         edited = self.edits.observe(obj, now, settings)
         if self.edits.generation != generation:

@@ -245,8 +245,8 @@ LIVENESS = (
         "E7",
         "After a restart public resolvers are asked only when every authoritative server was asked again",
         "reconcile/rules/resolution.py",
-        "    if not ((forward.finding.ok or forward.stands) and reverse.settled):\n",
-        "    if not (forward.finding.ok and reverse.settled):\n",
+        "    if not ((forward.finding.ok or forward.stands) and reverse.settled and not reverse.refused):\n",
+        "    if not (forward.finding.ok and reverse.settled and not reverse.refused):\n",
         tests=("tests/reconcile/test_verdict.py::test_public_resolvers_are_asked_again_after_a_restart",),
     ),
     Mutant(
