@@ -15,6 +15,7 @@ from tests.support.simulation.apiwire import ApiError, Fault, Object
 from tests.support.simulation.faults import Kind, Plan, When
 from tests.support.simulation.generated import EIPS, HOSTS, SECOND_REGION, translated
 from tests.support.simulation.harness import NAMESPACE, Sim, sim_settings
+from tests.support.simulation.ledger import OUTSIDE_GRACE
 from tests.support.simulation.stepped import Stepped
 from tests.support.simulation.world import REGION
 
@@ -232,6 +233,8 @@ class FuzzWorld:
 
     def _blind(self, sim: Sim, what: str) -> None:
         sim.trace.note("sight", f"lost: {what}")
+        if sim.world.unseen_since is None:
+            sim.world.unseen_since = sim.world.clock()
         self.out_of_sight = True
         world, control = sim.world, sim.world.control
         match what:
@@ -283,6 +286,12 @@ class FuzzWorld:
     def _unblind(self, sim: Sim) -> None:
         sim.trace.note("sight", "all visible again")
         self.out_of_sight = False
+        if (since := sim.world.unseen_since) is not None:
+            # What was touched meanwhile, or not long before, may be noticed only now.
+            for what, at in sim.world.touched.items():
+                if since - at < OUTSIDE_GRACE:
+                    sim.world.touched[what] = sim.world.clock()
+            sim.world.unseen_since = None
         for service in ("ec2", "route53"):
             sim.world.use_key(service, None)
         sim.world.hidden.clear()

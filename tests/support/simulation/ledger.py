@@ -104,8 +104,8 @@ class Ledger:
         return since is not None and self.world.clock() - since < within
 
     def _touched(self, what: str, within: float = OUTSIDE_GRACE) -> bool:
-        at = self.world.touched.get(what)
-        return at is not None and self.world.clock() - at < within
+        at, since = self.world.touched.get(what), self.world.unseen_since
+        return at is not None and (self.world.clock() if since is None else since) - at < within
 
     def _wrote_now(self, what: str) -> None:
         self._wrote[what] = self.world.clock()

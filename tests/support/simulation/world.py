@@ -84,6 +84,8 @@ class World:
         self.model.resolve_a = self.dns.resolve_a
         self.touched: dict[str, float] = {}
         """Names and addresses that outsiders touched, and when."""
+        self.unseen_since: float | None = None
+        """Since when something is out of the operators' sight. Until it is back, they may not see what was touched."""
         self.ailing: dict[str, float] = {}
         """Name servers that give no proper answer at present, and since when."""
         self.keys: dict[str, str] = {}
