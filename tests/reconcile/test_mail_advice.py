@@ -240,3 +240,19 @@ def test_turned_off_or_without_resolvers_nothing_is_asked() -> None:
     harness.settings = replace(harness.settings, advisories=True)
     harness.dns.resolvers = ()
     assert harness.plan(me).advice_need is None
+
+
+@pytest.mark.parametrize("released", [False, True])
+def test_stored_advice_that_names_a_released_address_does_not_stay(released: bool) -> None:
+    """A new process has asked nothing yet."""
+    harness, [first, second], me = settled(count=2)
+    me, fail = sending(me, "example.org"), Spf(SpfResult.FAIL, "-all")
+    both = {first.public_ip: fail, second.public_ip: fail}
+    heard(harness, *both, helo=both, senders={"example.org": both}, dmarc={"example.org": Dmarc.FOUND})
+    stored = harness.written(me, harness.plan(me))
+    assert [a.code for a in stored.status.advisories] == ["HeloSPF", "SenderSPF"]
+    harness.dns.mailed = Fact()
+    if released:
+        stored = replace(stored, spec=replace(stored.spec, elastic_ips=stored.spec.elastic_ips[:1]))
+    kept = harness.plan(stored).advisories
+    assert kept == (() if released else stored.status.advisories)

@@ -86,11 +86,18 @@ class Checks(StatusChecks):
         return False
 
     def _on_forced(self, address: str, name: str | None) -> None:
-        """An outsider's PTR is not the operator's, unless it is the same."""
+        """An outsider's PTR is not the operator's, unless it is the same, or its name leads to the address by a record
+        that the operator made: a status may be lost, so that such a PTR counts as the operator's.
+        """
         ours = self._set.get(address)
-        if name is not None and (ours is None or name != ours[0]):
-            self._set.pop(address, None)
-            self._strange.setdefault(address, set()).add(name)
+        if name is None or (ours is not None and name == ours[0]):
+            return
+        mark, record = self._mark_at(name), self.world.record(self.world.zone_of(name), name, "A")
+        if mark is not None and not mark.adopted and record is not None and address in record[1]:
+            self._set[address] = (name, mark.uid)
+            return
+        self._set.pop(address, None)
+        self._strange.setdefault(address, set()).add(name)
 
     def _put_back(self, holder: Object, eip: Eip, name: str) -> bool:
         """Is a PTR restored that the object had adopted, and that was set by somebody else before it?"""

@@ -230,7 +230,7 @@ def _acted(state: State, index: int, told: MailEgress, plan: Plan, harness: Plan
             check_change(state, told, hostname, plan.action)
             kinds = {(c.verb, c.record_set.type) for c in changes}
             if (Verb.DELETE, "TXT") in kinds and (Verb.CREATE, "TXT") not in kinds:
-                harness.memories[told.meta.uid].ownership.marks.pop((zone_id, hostname), None)
+                harness.memories[told.meta.uid].ownership.origins.pop((zone_id, hostname), None)
             harness.records.apply(zone_id, hostname, changes)
             view = harness.records.views[zone_id, hostname]
             mark = ownership.parse(view.mark.values) if view.mark is not None else None

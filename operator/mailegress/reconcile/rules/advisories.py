@@ -212,18 +212,16 @@ def _dnssec_bogus(known: Known) -> Verdict:
 
 def _helo_spf(known: Known) -> Verdict:
     report = _report(known)
-    if report is None or not known.complete:
-        return None
-    return _spf(known, codes.HELO_SPF, known.hostname, report.helo)
+    results = report.helo if report is not None else {}
+    return _spf(known, codes.HELO_SPF, known.hostname, results)
 
 
 def _sender_spf(known: Known) -> Verdict:
     report = _report(known)
     entries: list[Advisory] = []
     for domain in known.observed.obj.spec.sender_domains:
-        results = report.senders.get(domain) if report is not None and known.complete else None
-        verdict = _spf(known, codes.SENDER_SPF, domain, results) if results is not None else None
-        entries += _stored_about(known, codes.SENDER_SPF, domain) if verdict is None else verdict
+        results = report.senders.get(domain, {}) if report is not None else {}
+        entries += _spf(known, codes.SENDER_SPF, domain, results)
     return entries
 
 
@@ -243,12 +241,15 @@ def _stored_about(known: Known, code: AdvisoryCode, domain: str) -> list[Advisor
     return [a for a in _stored(known.observed, code.name) if a.message.startswith(f"{domain}: ")]
 
 
-def _spf(known: Known, code: AdvisoryCode, domain: str, results: Mapping[str, Spf]) -> Verdict:
-    """SPF of one domain for the addresses that the object holds."""
+def _spf(known: Known, code: AdvisoryCode, domain: str, results: Mapping[str, Spf]) -> list[Advisory]:
+    """SPF of one domain for the addresses that the object holds. Where it is not known now, the entry of the status
+    stays, unless it names an address that the object has no more.
+    """
     held = [eip.public_ip for eip in known.held]
-    if not spf_known(results, held):
-        return None
-    return _of_problem(code, spf_problem(domain, results, held))
+    if known.complete and held and spf_known(results, held):
+        return _of_problem(code, spf_problem(domain, results, held))
+    stored = _stored_about(known, code, domain)
+    return [entry for entry in stored if not known.complete or set(entry.addresses) <= set(held)]
 
 
 def _of_problem(code: AdvisoryCode, problem: Problem | None) -> list[Advisory]:
