@@ -164,15 +164,14 @@ def _contested_name(wish: _Wish) -> bool:
 def _foreign_record(wish: _Wish) -> bool:
     """An A record or a mark stands at the name and is not this object's, or nothing confirms that it is."""
     zone = wish.zone()
-    if (
-        wish.uid in wish.sim.api.lapsed | wish.sim.api.stripped
-        and wish.marks().get(wish.hostname) == wish.uid
-    ):
+    text = wish.sim.world.mark(zone, wish.hostname)
+    mark = mark_of(text) if text else None
+    ours = mark is not None and mark.uid == wish.uid
+    if wish.uid in wish.sim.api.lapsed | wish.sim.api.stripped and ours:
         stored = wish.stored()
         rivalled = any(other.hostname == wish.hostname for other in wish.others())
         return stored is not None and (rivalled or frozenset(stored[1]) != wish.addresses)
-    something = wish.stored() is not None or wish.sim.world.mark(zone, wish.hostname)
-    return wish.marks().get(wish.hostname) != wish.uid and bool(something)
+    return not ours and (wish.stored() is not None or bool(text))
 
 
 def _foreign_ptr(wish: _Wish) -> bool:
