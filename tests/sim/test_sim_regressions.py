@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from tests.support.simulation.faults import Plan
 from tests.support.simulation.machine import MailWorld
 from tests.support.simulation.runs import play_faulted
@@ -379,4 +383,18 @@ def test_an_id_in_another_region_than_its_address_keeps_nobody_from_it() -> None
     several = [{"region": "ap-northeast-1", "publicIP": "IP3"}, {"allocationID": "EIP5"}, missing]
     state.create(name="b", spec={"elasticIPs": several, "hostname": "mta.example.com"})
     state.change_ptr(eip=5, name="mta.example.com")
+    state.teardown()
+
+
+@pytest.mark.parametrize("addresses", [[{"instanceID": "INSTANCE"}], [{"allocationID": "EIP2"}]])
+def test_a_ptr_with_a_former_hostname_under_observed_is_reset_at_deletion(addresses: list[Any]) -> None:
+    """The record of the new hostname never comes, so that the PTR still shows the former one."""
+    state = MailWorld()
+    observed = {"management": "Observed"}
+    spec = {"hostname": "mta.elsewhere.net", "elasticIPs": [{"instanceID": "INSTANCE"}], "forward": observed}
+    state.create(name="c", spec=spec)
+    state.wait_longer(seconds=1000.0)
+    edited = {**spec, "hostname": "mta.sub.example.com", "elasticIPs": addresses}
+    state.edit(field="hostname", name="c", spec=edited)
+    state.edit(field="elasticIPs", name="c", spec=edited)
     state.teardown()

@@ -136,6 +136,17 @@ class Observed:
     def own_names(self) -> frozenset[str]:
         return frozenset(name for _, name in self.owned())
 
+    def ptr_names(self) -> frozenset[str]:
+        """Every name that a PTR which the operator set for this object may show.
+
+        Those of its ownership records, the hostname, and former ones: under Observed no ownership record names them.
+        """
+        status = self.obj.status
+        names = {self.obj.spec.hostname, *self.memory.edits.hostnames}
+        names |= {former.hostname for former in status.former_records}
+        names |= {status.hostname} if status.hostname is not None else set()
+        return self.own_names() | names
+
     def fits(self) -> bool:
         """Does the stored status say that nothing is owed beyond what the spec names?
 

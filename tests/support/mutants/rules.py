@@ -348,4 +348,16 @@ RULES = (
             "tests/reconcile/test_summarise.py::test_a_reason_that_needs_no_reading_is_over_when_not_found",
         ),
     ),
+    Mutant(
+        "observed-former-name-forgotten",
+        "S8",
+        "Under Observed, a PTR that shows a former hostname is not reset at deletion",
+        "reconcile/observe.py",
+        "        names = {self.obj.spec.hostname, *self.memory.edits.hostnames}\n",
+        "        names = {self.obj.spec.hostname}\n",
+        tests=(
+            "tests/sim/test_sim_regressions.py::"
+            "test_a_ptr_with_a_former_hostname_under_observed_is_reset_at_deletion",
+        ),
+    ),
 )

@@ -193,7 +193,7 @@ def _candidates(observed: Observed) -> list[tuple[Eip, str, bool]]:
                 if eip is not None:
                     found[(eip.allocation_id, name)] = (eip, name, not mark.adopted)
     # Written down as set by us: also where the record is gone or never was ours (Observed).
-    names = s.own_names() | {s.obj.spec.hostname, s.obj.status.hostname or s.obj.spec.hostname}
+    names = s.ptr_names()
     for entry in s.recorded():
         for region in views:
             recorded = region.eips.get(entry.allocation_id or "")

@@ -155,8 +155,7 @@ def _strays(
     observed: Observed, builder: PlanBuilder, targets: Targets, forward: RecordState, reverse: PtrState
 ) -> list[str]:
     """PTRs that we set at EIPs which the spec does not name any more, and which stand in no record that would tell."""
-    s, hostname = observed, observed.obj.spec.hostname
-    names = s.own_names() | {hostname}
+    s, hostname, names = observed, observed.obj.spec.hostname, observed.ptr_names()
     owed: list[str] = []
     for entry in s.recorded():
         eip = targets.find(s, entry.public_ip or "")
@@ -188,14 +187,9 @@ def _strays(
 
 def points_here(observed: Observed, eip: Eip) -> bool:
     """Does the PTR show a name of ours, or is it not known yet what became of our write to it?"""
-    s, status = observed, observed.obj.status
-    # The marks may not be read yet: the status names the former hostnames too.
-    names = (
-        s.own_names() | {s.obj.spec.hostname, status.hostname} | {f.hostname for f in status.former_records}
-    )
-    if {eip.ptr.name, eip.ptr.update} & (names - {None}):
+    if observed.ptr_names() & {eip.ptr.name, eip.ptr.update}:
         return True
-    return s.ptr_under_way(eip.region, eip.allocation_id)
+    return observed.ptr_under_way(eip.region, eip.allocation_id)
 
 
 def _retire_one(
