@@ -150,7 +150,9 @@ def test_a_change_is_shown_while_it_happens(bare_story: Story) -> None:
                     break
         assert seen[0] == "Unknown"
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
+        # Its output is read to the end, so that it does not wait for a reader.
+        process.communicate(timeout=30)
+        assert process.returncode == 0
     finally:
         process.kill()
         process.wait()

@@ -56,7 +56,7 @@ def test_a_regional_gateway_that_grows_and_shrinks_is_followed_without_an_edit(s
         meg.wait(reason="Ready")
     assert set(story.records(zone, HOST)) == set(ips(second, third, fourth))
     assert meg.get()["metadata"]["generation"] == 1
-    assert [a["code"] for a in meg.status["advisories"]] == ["ChangingAddresses"]
+    assert [a["code"] for a in meg.status["advisories"]] == ["ChangingAddresses", "HeloSPF"]
     meg.delete()
     story.boto("ec2").delete_nat_gateway(NatGatewayId=gateway)
     story.assert_world(before)
