@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 VENV ?= .venv
 # Stories mostly wait for a world with delays; each worker has a control plane of its own (half a gigabyte).
-WORKERS ?= 4
+WORKERS ?= 3
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 PIP := $(PY) -m pip --disable-pip-version-check --no-input
