@@ -9,9 +9,10 @@ from functools import lru_cache
 from pathlib import Path
 
 from bench import report
+from bench.common import Bench
 from bench.kube import Api
 from bench.rig import Pace
-from bench.scenarios import SCENARIOS, Bench
+from bench.scenarios import SCENARIOS
 from bench.seeding import Template
 from sandbox.controlplane import find_or_build
 from sandbox.local import prepare

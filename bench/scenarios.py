@@ -4,38 +4,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator
 
 from bench import floors
+from bench.common import Bench, lag, pages, started
 from bench.kube import object_path
+from bench.policies import policy
 from bench.report import Demand, Result
-from bench.rig import CHANGE, Pace, Rig, Window, ec2, route53
-from bench.seeding import Template, create, make_namespace, some
-from sandbox.controlplane import ControlPlane
-
-
-@dataclass(slots=True)
-class Bench:
-    """What scenarios share. ``window``: seconds of real time for idle CPU and memory, and again for idle counts."""
-
-    plane: ControlPlane
-    pace: Pace
-    template: Callable[[], Template]
-    say: Callable[[str], None]
-    window: float = 600.0
-    edits: int = 100
-    quiet_calls: dict[int, int] = field(default_factory=dict)
-    """Calls of the run without throttling, by size."""
-    _serial: int = 0
-
-    def rig(self, name: str, n: int, converged: bool = False, **settings: str) -> Rig:
-        self._serial += 1
-        template = self.template() if converged else None
-        namespace = f"bench-{self._serial}-{name.replace('_', '-')}"
-        return Rig(self.plane, namespace, some(n), self.pace, template, self.say, **settings)
+from bench.rig import CHANGE, Rig, Window, ec2, route53
+from bench.seeding import create
 
 
 def _deadline(bench: Bench, n: int) -> float:
@@ -218,41 +195,16 @@ def restart(bench: Bench, n: int) -> Iterator[Result]:
         yield _restart(bench, rig)
 
 
-def _settled(rig: Rig) -> bool:
-    """Nothing is due: no key waits for a worker, no call for its turn, and the sweeps are complete."""
-    found = rig.metrics()
-    waiting = ("route53_waiting", "route53_writes_due", "ec2_writes_due")
-    return (
-        bool(found)
-        and found["mailegress_queue_depth"] == 0
-        and not any(found[f'mailegress_aws_state{{what="{what}"}}'] for what in waiting)
-    )
-
-
-def _started(rig: Rig) -> bool:
-    """Every object was looked at, the sweeps since the last reset of the log are complete and nothing is due."""
-    n, calls = len(rig.ones), rig.calls()
-    swept = calls.get("ListResourceRecordSets", 0) >= min(_pages(n), n) and calls.get(
-        "DescribeAddressesAttribute"
-    )
-    passed = rig.metrics().get('mailegress_reconciles_total{outcome="ok"}', 0) >= n
-    return bool(swept and passed and _settled(rig) and _settled(rig))
-
-
-def _pages(n: int) -> int:
-    return -(-(2 * n + 2) // floors.PAGE_RECORD_SETS)
-
-
 def _restart(bench: Bench, rig: Rig) -> Result:
     n = len(rig.ones)
     with rig.window() as window:
         rig.start_operator()
         listed = time.monotonic() - rig.started_at
 
-        rig.until(lambda: _started(rig), 300 + n / 50, "the sweeps and the first passes")
+        rig.until(lambda: started(rig), 300 + n / 50, "the sweeps and the first passes")
         seconds = time.monotonic() - rig.started_at
     reads = route53(window.calls) + ec2(window.calls)
-    least = _pages(n) + 1 + 1 + -(-n // floors.PAGE_PTRS)
+    least = pages(n) + 1 + 1 + -(-n // floors.PAGE_PTRS)
     return Result(
         "restart",
         n,
@@ -291,7 +243,7 @@ def _idle(bench: Bench, rig: Rig) -> Result:
     before = rig.metrics()
     with rig.window() as real:
         time.sleep(bench.window)
-    lag = _lag(before, rig.metrics())
+    lateness = lag(before, rig.metrics())
     peak, most = rig.usage.peak, rig.usage.most
     # A sweep of many pages takes seconds, and its interval must stay longer than that.
     speed = min(HOURS * 3600 / bench.window, FASTEST if n > 2000 else math.inf)
@@ -302,7 +254,7 @@ def _idle(bench: Bench, rig: Rig) -> Result:
         f"idle with {n}, sweeps {speed:.0f} times as often, for {bench.window:.0f} s, which are {hours:.1f} h"
     )
     rig.operator.start(**{name: f"{value / speed:g}" for name, value in IDLE.items()})
-    rig.until(lambda: _started(rig), 300 + n / 50, "the restart")
+    rig.until(lambda: started(rig), 300 + n / 50, "the restart")
     with rig.window() as fast:
         time.sleep(bench.window)
     # NAT gateways are read once an hour with the default intervals, but with every sweep when those are short.
@@ -336,30 +288,15 @@ def _idle(bench: Bench, rig: Rig) -> Result:
             ),
             Demand("most RSS, MB", most, 120 if small else 256, is_count=False),
             Demand("share of a core", real.cpu / real.seconds, 0.1, is_count=False),
-            Demand("p99 loop lag, s", lag["p99"], 0.05, is_count=False),
+            Demand("p99 loop lag, s", lateness["p99"], 0.05, is_count=False),
         ],
         notes={
             "counts_measured_over": f"{bench.window:.0f} s at {speed:.0f} times the pace, that is {hours:.1f} h",
             "peak_rss_mb_since_start": peak,
             "calls_in_the_real_window": str(sum(real.calls.values())),
-            "largest_loop_lag_s_at_most": lag["largest"],
+            "largest_loop_lag_s_at_most": lateness["largest"],
         },
     )
-
-
-def _lag(before: dict[str, float], after: dict[str, float]) -> dict[str, float]:
-    """The event loop's lag between two scrapes: the bounds of the buckets of its 99th percentile and its maximum."""
-    prefix = 'mailegress_loop_lag_seconds_bucket{le="'
-    counts = {
-        float(name[len(prefix) : -2]): after[name] - before.get(name, 0.0)
-        for name in after
-        if name.startswith(prefix)
-    }
-    total = max(counts.values())
-    return {
-        "p99": min(le for le, count in counts.items() if count >= 0.99 * total),
-        "largest": min(le for le, count in counts.items() if count >= total),
-    }
 
 
 def _edits(bench: Bench, rig: Rig) -> Result:
@@ -369,7 +306,7 @@ def _edits(bench: Bench, rig: Rig) -> Result:
     rig.operator.stop()
     rig.aws.reset_log()
     rig.operator.start(**{name: f"{value:g}" for name, value in IDLE.items()})
-    rig.until(lambda: _started(rig), 300 + n / 50, "the restart")
+    rig.until(lambda: started(rig), 300 + n / 50, "the restart")
     delays: list[float] = []
     step = max(1, n // count)
     with rig.window() as window:
@@ -415,104 +352,6 @@ def _edits(bench: Bench, rig: Rig) -> Result:
             "longest_s": delays[-1],
             "slow": " ".join(slow),
         },
-    )
-
-
-_POLICY_RIGHTS = Path(__file__).parent.parent / "deploy" / "components" / "policy" / "rbac.yaml"
-POLICIES = 350
-EDIT_SECONDS = 20.0
-"""After an edit of a policy, in which its cost is counted, and before it, for comparison."""
-
-
-def _policies_path(name: str = "") -> str:
-    return f"/apis/mailegress.io/v1alpha1/mailegresspolicies{name and '/'}{name}"
-
-
-def _make_policies(rig: Rig) -> str:
-    """One policy that allows the population everything, and one for each of many other namespaces; the first's name."""
-    base = {"addresses": {"any": True}, "maxMailEgresses": 10_000}
-
-    def create_one(number: int) -> None:
-        own = number == 0
-        namespaces = [rig.namespace] if own else [f"{rig.namespace}-{number}"]
-        if not own:
-            make_namespace(rig.api, namespaces[0])
-        suffixes = ["*"] if own else [f"team-{number}.example.com"]
-        rig.api.request(
-            "POST",
-            _policies_path(),
-            {
-                "apiVersion": "mailegress.io/v1alpha1",
-                "kind": "MailEgressPolicy",
-                "metadata": {"name": f"{rig.namespace}-{number}"},
-                "spec": base | {"namespaces": {"names": namespaces}, "hostnames": {"suffixes": suffixes}},
-            },
-        )
-
-    rig.api.each(create_one, range(POLICIES))
-    return f"{rig.namespace}-0"
-
-
-def policy(bench: Bench, n: int) -> Iterator[Result]:
-    """A policy that allows the whole population is edited: once without effect on any object, once with one on all."""
-    bench.plane.kubectl("apply", "-f", str(_POLICY_RIGHTS))
-    with bench.rig("policy", n, converged=True, policy="Enforce") as rig:
-        name = _make_policies(rig)
-        try:
-            rig.start_operator()
-            rig.until(lambda: _started(rig), 300 + n / 25, "the sweeps and the first passes")
-            rig.until(lambda: _named(rig, name), 120 + n / 25, "the name of the policy in each status")
-            wider = {"hostnames": {"suffixes": ["*", "more.example.com"]}}
-            yield _policy_edit(bench, rig, name, "policy_edit_without_effect", wider)
-            yield _policy_edit(bench, rig, name, "policy_edit_for_all", {"allowRetain": True})
-        finally:
-            rig.api.each(
-                lambda number: rig.api.request("DELETE", _policies_path(f"{rig.namespace}-{number}")),
-                range(POLICIES),
-            )
-
-
-def _named(rig: Rig, name: str) -> bool:
-    """Is the policy named everywhere, and nothing due?"""
-    found = rig.metrics()
-    stored = rig.api.request("GET", _policies_path(name)).get("status") or {}
-    return stored.get("allowed") == len(rig.ones) and found["mailegress_queue_depth"] == 0
-
-
-def _policy_edit(bench: Bench, rig: Rig, name: str, what: str, change: Mapping[str, Any]) -> Result:
-    n = len(rig.ones)
-    with rig.window() as quiet:
-        time.sleep(EDIT_SECONDS)
-    before = rig.metrics()
-    with rig.window() as window:
-        rig.api.merge(_policies_path(name), {"spec": change})
-        time.sleep(EDIT_SECONDS)
-        rig.until(lambda: rig.metrics().get("mailegress_queue_depth") == 0, 300, "the queue to be empty")
-    after = rig.metrics()
-    passed = 'mailegress_reconciles_total{outcome="ok"}'
-    reconciles = after[passed] - before[passed]
-    demands = [
-        Demand("AWS calls", sum(window.calls.values()), 0),
-        Demand("status writes", window.status_writes, 0),
-        Demand("loop lag at most, s", _lag(before, after)["largest"], 0.5, is_count=False),
-    ]
-    if what == "policy_edit_without_effect":
-        demands.append(Demand("objects reconciled", reconciles, n / 4))
-        more = window.cpu - quiet.cpu
-        demands.append(Demand("CPU seconds more than without the edit", more, 2.0, is_count=False))
-    return Result(
-        what,
-        n,
-        bench.pace.limits_on,
-        window.calls,
-        {},
-        {},
-        window.status_writes,
-        rig.usage.peak,
-        window.cpu,
-        window.seconds,
-        demands=demands,
-        notes={"policies": str(POLICIES), "objects_reconciled": str(int(reconciles))},
     )
 
 

@@ -11,7 +11,8 @@ import pytest
 from mailegress.kube.transport import Transport
 from tests.support.simulation.apicases import CASES
 from tests.support.simulation.apiplay import GOLDEN, differences, play
-from tests.support.simulation.apiserver import SERVER, ApiServer, now_from
+from tests.support.simulation.apiserver import ApiServer
+from tests.support.simulation.apisession import SERVER, now_from
 from tests.support.simulation.world import START
 from tests.support.virtual_loop import run_virtually
 

@@ -8,7 +8,6 @@ recorded answers of the real one (``golden``).
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import copy
 import json
@@ -16,7 +15,7 @@ import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from random import Random
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -24,11 +23,11 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import aiohttp
 
 from tests.support.simulation.apicluster import ClusterKinds
+from tests.support.simulation.apisession import Session
 from tests.support.simulation.apiuser import LEASES, RESOURCE, ending, merged, stale, user_reply
 from tests.support.simulation.apiwire import (
     DISCOVERY,
     GROUP,
-    LATENCY,
     ApiError,
     Fault,
     Object,
@@ -40,11 +39,8 @@ from tests.support.simulation.apiwire import (
 from tests.support.simulation.crdschema import apply_defaults, prune, schema, validate
 from tests.support.simulation.faults import Plan
 
-SERVER = "http://api.sim"
 CLUSTER_UID = "5f6bb3b1-7a6d-4fb6-8b1e-0c0ffee00001"
 """Of the namespace kube-system."""
-NO_ANSWER = 5.0
-"""Seconds until a connection without an answer breaks."""
 QUALIFIED = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 """The name of a finalizer."""
 
@@ -89,7 +85,7 @@ class ApiServer:
 
     def session(self, gate: Callable[[], None], take: Callable[[], Plan | None]) -> Session:
         """A session for one process; ``gate`` raises when that process is dead, ``take`` gives a task's next fault."""
-        return Session(self, gate, take)
+        return Session(self.answer, gate, take)
 
     # ------------------------------------------------------------ the user's side
 
@@ -470,35 +466,3 @@ class ApiServer:
             self.note("lease", stored["spec"].get("holderIdentity") or "released")
         self.leases[namespace, name] = stored
         return Reply(copy.deepcopy(stored))
-
-
-class Session:
-    """What the transport takes for ``aiohttp.ClientSession``."""
-
-    def __init__(self, server: ApiServer, gate: Callable[[], None], take: Callable[[], Plan | None]) -> None:
-        self._server, self._gate, self._take = server, gate, take
-
-    async def request(self, method: str, url: str, *, json: Any = None, **_: Any) -> Reply:
-        plan = self._take()
-        await asyncio.sleep(LATENCY)
-        self._gate()
-        if plan is not None and plan.when == "before":
-            return await self._fail(plan)
-        reply = self._server.answer(method.upper(), url.removeprefix(SERVER), json)
-        await asyncio.sleep(LATENCY)
-        self._gate()
-        return await self._fail(plan) if plan is not None and reply.status < 400 else reply
-
-    async def _fail(self, plan: Plan) -> Reply:
-        if plan.kind == "timeout":
-            await asyncio.sleep(NO_ANSWER)
-            self._gate()
-            raise aiohttp.ServerDisconnectedError
-        code = {"5xx": 500, "throttle": 429, "denied": 403, "conflict": 409}[plan.kind]
-        error = ApiError(code, "Injected", f"injected: {plan.kind}")
-        return Reply(error.body(), code, {"Retry-After": "1"} if code == 429 else None)
-
-
-def now_from(start: float, clock: Callable[[], float]) -> Callable[[], datetime]:
-    """A wall clock over virtual time."""
-    return lambda: datetime.fromtimestamp(start + clock(), UTC)

@@ -22,7 +22,8 @@ from mailegress.cli.settings import Settings
 from mailegress.kube.transport import Transport
 from mailegress.telemetry.metrics import Metrics
 from sandbox.aws.model.eip import Eip
-from tests.support.simulation.apiserver import SERVER, ApiServer, now_from
+from tests.support.simulation.apiserver import ApiServer
+from tests.support.simulation.apisession import SERVER, now_from
 from tests.support.simulation.apiwire import ApiError, Object
 from tests.support.simulation.checks import Checks
 from tests.support.simulation.faults import FaultSchedule, Plan

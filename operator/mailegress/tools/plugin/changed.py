@@ -1,4 +1,4 @@
-"""Tells that something may have changed, for ``--watch``: what it is now is read again."""
+"""Reports that something may have changed, for ``--watch``: the caller then reads the state again."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class _Bell:
             self._changed.set()
 
     def unheard(self, fault: str) -> None:
-        """The person who reads again is told what the fault is."""
+        """The next reading reports the fault to the user."""
         if self._faults:
             self._changed.set()
 
@@ -46,7 +46,7 @@ async def changes(
     may have no right to watch.
     """
     changed = asyncio.Event()
-    # What cannot be watched is told by the reading that follows.
+    # The next reading reports why something cannot be watched.
     logging.getLogger("mailegress.kube.reflector").addHandler(logging.NullHandler())
     watched = [Reflector(client, objects, _Bell(changed, faults=True))]
     watched += [Reflector(client, each, _Bell(changed, faults=False)) for each in beside]
