@@ -8,14 +8,14 @@ import re
 import botocore.session
 import pytest
 
-from mailegress.aws.sdk import client
+from mailegress.aws.sdk import operations
 from mailegress.aws.sdk.sessions import Clients
 from mailegress.aws.sdk.trimmed_loader import EC2_OPERATIONS
 from mailegress.aws.settings import BotoSettings, RoleSettings
 
 
 def test_every_ec2_operation_that_is_called_is_there_and_no_other() -> None:
-    called = set(re.findall(r'Service\.EC2,\s*"(\w+)"', inspect.getsource(client)))
+    called = set(re.findall(r'Service\.EC2,\s*"(\w+)"', inspect.getsource(operations)))
     assert called == EC2_OPERATIONS
 
 

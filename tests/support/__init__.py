@@ -2,7 +2,7 @@
 
 ``planner``        the planner over plain values, without I/O
 ``planned``        objects that were planned to their end; ``verdicts`` those whose answers in public DNS change
-``model_aws``      ``AwsApi`` over the sandbox's AWS; ``aws_world`` adds scripted faults, ``simulation`` those of a run
+``aws_world``      ``AwsApi`` over the sandbox's AWS, with scripted faults; ``simulation`` has another for its runs
 ``http_api``       the simulation's API server over HTTP, for faults that a real one shows rarely
 ``dns_source``     zones and PTRs in memory, where the DNS sandbox runs without AWS
 ``internet``       a scripted DNS; ``hostile_dns`` is one that attacks; ``skip`` puts a running clock forward

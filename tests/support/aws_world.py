@@ -13,6 +13,7 @@ from mailegress.api.names import ownership_name
 from mailegress.api.tags import Tags
 from mailegress.aws.api import AwsError, Service
 from mailegress.aws.sdk import replies
+from mailegress.aws.sdk.operations import Operations
 from mailegress.aws.settings import AwsSettings
 from mailegress.aws.wiring import Aws, build_aws
 from mailegress.model.aws import Change, RecordSet, Verb, Zone
@@ -26,7 +27,6 @@ from sandbox.aws.model.ec2 import Addresses, Network
 from sandbox.aws.model.eip import Eip
 from sandbox.aws.model.settings import Delays
 from sandbox.aws.service import AwsService, Call
-from tests.support.model_aws import ModelAws
 from tests.support.virtual_loop import VirtualLoop, run_virtually
 
 T = TypeVar("T")
@@ -64,7 +64,7 @@ Fault = Callable[[Any], AwsError | None]
 """Given the call's argument, the error to answer with, or None."""
 
 
-class FakeAws(ModelAws):
+class FakeAws(Operations):
     """The sandbox's AWS with time spans of its own; ``faults`` are asked first, ``after`` fails a call that is done.
 
     ``eips``: public IP by allocation ID, all in ``region``. Times in seconds. To be made inside the running loop.
@@ -145,23 +145,27 @@ class FakeAws(ModelAws):
 
     # ---- a call
 
+    @property
+    def _route53_region(self) -> str:
+        return "us-east-1"
+
     async def _call(
         self,
         service: Service,
         operation: str,
         region: str,
-        params: Mapping[str, Any],
+        arguments: Mapping[str, Any],
         parsed: Callable[[Any], T],
         caller: Service | None = None,
     ) -> T:
-        argument, size = _about(operation, params)
+        argument, size = _about(operation, arguments)
         self.calls.append(Called(now(), operation, argument, size))
         await asyncio.sleep(self.latency)
         for fault in self.faults[operation]:
             failure = fault(argument)
             if failure is not None:
                 raise self._named(failure, service, operation)
-        reply = self._service.exchange(Call(service.value, operation, dict(params), region, self._key()))
+        reply = self._service.exchange(Call(service.value, operation, dict(arguments), region, self._key()))
         if reply.fault is not None:
             raise AwsError(service, operation, reply.fault.code, reply.fault.message, reply.fault.status)
         if self.after[operation]:

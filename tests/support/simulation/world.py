@@ -20,6 +20,7 @@ from mailegress.aws.api import (
     Page,
     Service,
 )
+from mailegress.aws.sdk.operations import Operations
 from mailegress.dns.query import DnsTimeout, Server
 from mailegress.model.aws import Zone
 from sandbox.aws.control import Control
@@ -36,7 +37,6 @@ from sandbox.dns.codec import TCP_SIZE, encode
 from sandbox.dns.layout import Timing
 from sandbox.dns.model import DnsWorld
 from sandbox.dns.values import Reply
-from tests.support.model_aws import ModelAws
 from tests.support.simulation.facts import bare
 from tests.support.simulation.faults import Plan
 
@@ -250,7 +250,7 @@ class World:
 
 
 @dataclass
-class SimAws(ModelAws):
+class SimAws(Operations):
     """``AwsApi`` of one operator process. ``gate`` raises once the process is dead."""
 
     world: World
@@ -259,18 +259,22 @@ class SimAws(ModelAws):
     """The fault that this task's request meets."""
     sleep: Callable[[float], Awaitable[None]] = field(default=asyncio.sleep)
 
+    @property
+    def _route53_region(self) -> str:
+        return "us-east-1"
+
     async def _call(
         self,
         service: Service,
         operation: str,
         region: str,
-        params: Mapping[str, Any],
+        arguments: Mapping[str, Any],
         parsed: Callable[[Any], T],
         caller: Service | None = None,
     ) -> T:
         world = self.world
         key = world.keys.get((caller or service).value, "")
-        call = Call(service.value, operation, dict(params), region, key)
+        call = Call(service.value, operation, dict(arguments), region, key)
         began = world.clock()
         world.calls.sent(call)
         plan = self.take()
@@ -279,7 +283,7 @@ class SimAws(ModelAws):
         write = operation in WRITES
         if plan is not None and plan.when == "before":
             await self._fail(service, operation, plan, call)
-        if (code := world.hidden.get(str(params.get("HostedZoneId") or params.get("Id")))) is not None:
+        if (code := world.hidden.get(str(arguments.get("HostedZoneId") or arguments.get("Id")))) is not None:
             raise AwsError(service, operation, code, "the zone is not visible to this role", 403)
         if write:
             world.note("aws", _shown(call))
@@ -303,7 +307,7 @@ class SimAws(ModelAws):
             fault = reply.fault
             raise AwsError(service, operation, fault.code, fault.message, fault.status)
         if not write:
-            world.note("read", f"{operation} {' '.join(map(str, params.values()))[:120]}")
+            world.note("read", f"{operation} {' '.join(map(str, arguments.values()))[:120]}")
             world.calls.read(call, began)
         return parsed(reply.response)
 

@@ -7,30 +7,20 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from botocore import xform_name
 
 from mailegress.api import reasons
-from mailegress.aws.api import (
-    AddressRow,
-    AwsError,
-    ChangeInfo,
-    Page,
-    PtrRow,
-    RecordCursor,
-    RecordPage,
-    Service,
-)
+from mailegress.aws.api import AwsError, Service
 from mailegress.aws.endpoints import host_of
 from mailegress.aws.errors import classify, doubts_credentials
-from mailegress.aws.sdk import replies
 from mailegress.aws.sdk.exceptions import CredentialsFailed, translate
+from mailegress.aws.sdk.operations import Operations
 from mailegress.aws.sdk.sessions import Clients
 from mailegress.aws.sdk.threads import DaemonPool
 from mailegress.aws.settings import BotoSettings, RoleSettings
-from mailegress.model.aws import Change, NatGateway, Ptr, Zone
 from mailegress.reconcile.write_guard import SEND_BEFORE
 from mailegress.telemetry.metrics import Metrics
 
@@ -45,13 +35,10 @@ _MOST_CAUSES = 64
 _Target = tuple[RoleSettings, str, str]
 """What a call was for: role, service, region. A fetch of credentials is for no service and no region."""
 
-_PAGE = 1000
-_ZONE_PAGE = 100
-_FILTER_VALUES = 200
 _LABEL = re.compile(r"[A-Za-z][A-Za-z0-9.]{0,63}")
 
 
-class BotoApi:
+class BotoApi(Operations):
     """The ``AwsApi`` of production. Close it with :meth:`close`."""
 
     def __init__(
@@ -83,7 +70,7 @@ class BotoApi:
             self._tell_identity(role, reply, region)
             return str(reply["Account"])
 
-        return await self._call(Service.STS, "GetCallerIdentity", region, {}, account, role)
+        return await self._call(Service.STS, "GetCallerIdentity", region, {}, account, service)
 
     def on_renewal(self, listener: Callable[[], None]) -> None:
         """Call ``listener``, from any thread, when calls begin to be made with other EC2 credentials."""
@@ -154,87 +141,11 @@ class BotoApi:
         except Exception as error:
             raise translate(service, "GetCallerIdentity", error) from error
 
-    # ---------------------------------------------------------------- EC2
-
-    async def describe_addresses(
-        self, region: str, allocation_ids: Sequence[str] | None = None
-    ) -> tuple[AddressRow, ...]:
-        if allocation_ids is None:
-            return await self._call(Service.EC2, "DescribeAddresses", region, {}, replies.addresses)
-        found: tuple[AddressRow, ...] = ()
-        for start in range(0, len(allocation_ids), _FILTER_VALUES):
-            some = list(allocation_ids[start : start + _FILTER_VALUES])
-            arguments = {"Filters": [{"Name": "allocation-id", "Values": some}]}
-            found += await self._call(Service.EC2, "DescribeAddresses", region, arguments, replies.addresses)
-        return found
-
-    async def describe_addresses_attribute(
-        self, region: str, allocation_ids: Sequence[str] | None = None, token: str = ""
-    ) -> Page[PtrRow]:
-        # Without Attribute, whether PTRs are returned is not documented: always send it.
-        arguments: dict[str, Any] = {"Attribute": "domain-name"}
-        if allocation_ids is None:
-            arguments["MaxResults"] = _PAGE
-        else:
-            arguments["AllocationIds"] = list(allocation_ids)
-        if token:
-            arguments["NextToken"] = token
-        return await self._call(
-            Service.EC2, "DescribeAddressesAttribute", region, arguments, replies.ptr_page
-        )
-
-    async def describe_nat_gateways(
-        self, region: str, ids: Sequence[str] | None = None, token: str = ""
-    ) -> Page[NatGateway]:
-        arguments: dict[str, Any] = {"MaxResults": _PAGE}
-        if ids is not None:
-            arguments["Filter"] = [{"Name": "nat-gateway-id", "Values": list(ids)}]
-        if token:
-            arguments["NextToken"] = token
-        return await self._call(Service.EC2, "DescribeNatGateways", region, arguments, replies.nat_page)
-
-    async def modify_address_attribute(self, region: str, allocation_id: str, domain_name: str) -> Ptr:
-        arguments = {"AllocationId": allocation_id, "DomainName": domain_name}
-        return await self._call(Service.EC2, "ModifyAddressAttribute", region, arguments, _ptr_reply)
-
-    async def reset_address_attribute(self, region: str, allocation_id: str) -> Ptr:
-        arguments = {"AllocationId": allocation_id, "Attribute": "domain-name"}
-        return await self._call(Service.EC2, "ResetAddressAttribute", region, arguments, _ptr_reply)
-
-    # ---------------------------------------------------------------- Route 53
-
-    async def list_hosted_zones(self, marker: str = "") -> Page[Zone]:
-        arguments: dict[str, Any] = {"MaxItems": str(_ZONE_PAGE)}
-        if marker:
-            arguments["Marker"] = marker
-        return await self._route53("ListHostedZones", arguments, replies.zone_page)
-
-    async def get_hosted_zone(self, zone_id: str) -> frozenset[str]:
-        return await self._route53("GetHostedZone", {"Id": zone_id}, replies.name_servers)
-
-    async def list_resource_record_sets(
-        self, zone_id: str, start: RecordCursor | None, max_items: int
-    ) -> RecordPage:
-        arguments: dict[str, Any] = {"HostedZoneId": zone_id, "MaxItems": str(max_items)}
-        if start is not None:
-            arguments["StartRecordName"] = start.name
-            if start.type:
-                arguments["StartRecordType"] = start.type
-            if start.identifier:
-                arguments["StartRecordIdentifier"] = start.identifier
-        return await self._route53("ListResourceRecordSets", arguments, replies.record_page)
-
-    async def change_resource_record_sets(self, zone_id: str, changes: Sequence[Change]) -> ChangeInfo:
-        arguments = {"HostedZoneId": zone_id, "ChangeBatch": replies.change_batch(changes)}
-        return await self._route53("ChangeResourceRecordSets", arguments, replies.change_info)
-
-    async def get_change(self, change_id: str) -> ChangeInfo:
-        return await self._route53("GetChange", {"Id": change_id}, replies.change_info)
-
     # ---------------------------------------------------------------- the call
 
-    async def _route53(self, operation: str, arguments: dict[str, Any], parsed: Callable[[Any], T]) -> T:
-        return await self._call(Service.ROUTE53, operation, self._settings.region, arguments, parsed)
+    @property
+    def _route53_region(self) -> str:
+        return self._settings.region
 
     def _role(self, service: Service) -> RoleSettings:
         return self._settings.route53 if service is Service.ROUTE53 else self._settings.ec2
@@ -244,11 +155,11 @@ class BotoApi:
         service: Service,
         operation: str,
         region: str,
-        arguments: dict[str, Any],
+        arguments: Mapping[str, Any],
         parsed: Callable[[Any], T],
-        role: RoleSettings | None = None,
+        caller: Service | None = None,
     ) -> T:
-        identity = self._role(service) if role is None else role
+        identity = self._role(caller or service)
         loop = asyncio.get_running_loop()
         before = SEND_BEFORE.get()
         return await loop.run_in_executor(
@@ -260,7 +171,7 @@ class BotoApi:
         service: Service,
         operation: str,
         region: str,
-        arguments: dict[str, Any],
+        arguments: Mapping[str, Any],
         parsed: Callable[[Any], T],
         role: RoleSettings,
         before: float,
@@ -342,7 +253,3 @@ class BotoApi:
 def _is_from_aws(reply: Any) -> bool:
     """False for a page that happens to be well-formed XML: it would be read as a list of nothing."""
     return len(reply) > 1 or bool(reply.get("ResponseMetadata", {}).get("RequestId"))
-
-
-def _ptr_reply(reply: Any) -> Ptr:
-    return replies.ptr(reply.get("Address") or {})
