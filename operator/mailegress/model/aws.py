@@ -15,6 +15,11 @@ _RECEIVING_SERVICES = frozenset({"alb", "nlb", "rds"})
 """Services that take connections at their addresses and open none (``ServiceManaged`` of API_Address)."""
 
 
+def address_order(address: str) -> tuple[int, ...]:
+    """The sort key of an IPv4 address in dotted form: by number, not by text."""
+    return tuple(int(part) for part in address.split("."))
+
+
 @dataclass(frozen=True, slots=True)
 class Ptr:
     """Reverse DNS of one EIP as DescribeAddressesAttribute tells it (absent = all empty)."""

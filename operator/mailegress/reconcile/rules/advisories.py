@@ -17,7 +17,7 @@ from mailegress.api.conditions import RESOLVED, TRUE
 from mailegress.api.limits import ADVISORIES
 from mailegress.api.status import Advisory
 from mailegress.api.text import enumerated
-from mailegress.model.aws import Eip
+from mailegress.model.aws import Eip, address_order
 from mailegress.model.hostname_lint import containing, holds_address, lint, scored
 from mailegress.model.mail import (
     Dmarc,
@@ -305,7 +305,7 @@ def _sibling_address(known: Known) -> Verdict:
             and next(iter(s.views.claims.in_line_for(eip)), None) is None
         ]
         if alone:
-            siblings[place] = sorted(alone, key=_numeric)
+            siblings[place] = sorted(alone, key=address_order)
     if not siblings:
         return ()
     addresses = [address for each in siblings.values() for address in each]
@@ -329,17 +329,13 @@ def _changing_addresses(known: Known) -> Verdict:
             changing.setdefault(gateway.id, []).append(eip.public_ip)
     if not changing:
         return ()
-    addresses = sorted((a for each in changing.values() for a in each), key=_numeric)
+    addresses = sorted((a for each in changing.values() for a in each), key=address_order)
     gateways = enumerated(sorted(changing))
     found = (
         f"AWS adds addresses to regional NAT gateway {gateways} by itself, and mail may leave from a new one for some "
         "minutes before its PTR is set."
     )
     return [_entry(codes.CHANGING_ADDRESSES, Severity.WARNING, found, addresses)]
-
-
-def _numeric(address: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in address.split("."))
 
 
 def _is(addresses: Sequence[str]) -> str:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from mailegress.api import reasons
 from mailegress.api.conditions import ACCEPTED, FORWARD_READY, RESOLVED, REVERSE_READY
 from mailegress.api.status import AddressStatus, ForwardStatus
+from mailegress.model.aws import address_order
 from mailegress.reconcile.claim_index import Standing
 from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import Finding, NeedName, NeedRegion, NeedZones, Plan, unknown
@@ -106,5 +107,5 @@ def _forward(observed: Observed, stored: ForwardStatus | None) -> ForwardStatus 
     simple = simple_a(view) if view is not None else None
     if stored is None or simple is None:
         return stored
-    ordered = sorted(simple.values, key=lambda ip: tuple(int(part) for part in ip.split(".")))
+    ordered = sorted(simple.values, key=address_order)
     return ForwardStatus(tuple(ordered), simple.ttl, origin=stored.origin)

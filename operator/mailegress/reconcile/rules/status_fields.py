@@ -13,7 +13,7 @@ from mailegress.api import reasons
 from mailegress.api.conditions import RESOLVED
 from mailegress.api.status import AddressStatus, ForwardStatus, Origin, ZoneStatus
 from mailegress.api.types import Management
-from mailegress.model.aws import Eip
+from mailegress.model.aws import Eip, address_order
 from mailegress.model.dns import Iprev
 from mailegress.reconcile import dns_checks
 from mailegress.reconcile.observe import Observed
@@ -95,7 +95,7 @@ def _forward(observed: Observed, claims: Claims, record: RecordState) -> Forward
         return observed.obj.status.forward
     if not record.values and record.change_id is None:
         return None
-    ordered = sorted(record.values, key=lambda ip: tuple(int(p) for p in ip.split(".")))
+    ordered = sorted(record.values, key=address_order)
     return ForwardStatus(tuple(ordered), record.ttl, record.change_id, record.origin)
 
 

@@ -16,7 +16,7 @@ from mailegress.api.reasons import Reason
 from mailegress.api.tags import has_tags
 from mailegress.api.text import clean_text
 from mailegress.api.types import EipSelector, SelectorKind
-from mailegress.model.aws import Eip, NatAddress, NatGateway, RegionView
+from mailegress.model.aws import Eip, NatAddress, NatGateway, RegionView, address_order
 from mailegress.model.facts import Fault
 from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import Finding, NeedRegion, failed
@@ -138,7 +138,7 @@ def resolve(observed: Observed, builder: PlanBuilder) -> Targets:
     if early and (not before or before - unique.keys()):
         # Nothing leaves, and a new object does not begin with some of them, before the newer list is there.
         known = False
-    wanted = dict(sorted(unique.items(), key=lambda item: _numeric(item[1].public_ip)))
+    wanted = dict(sorted(unique.items(), key=lambda item: address_order(item[1].public_ip)))
     lost, mass = loss.losses(observed)
     return Targets(tuple(entries), wanted, known, lost, mass, fault, outside, gateways=frozenset(gateways))
 
@@ -219,10 +219,6 @@ def regions(observed: Observed) -> tuple[str, ...]:
     return tuple(r for r in book.regions if r in named)
 
 
-def _numeric(address: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in address.split("."))
-
-
 @dataclass(frozen=True, slots=True)
 class _Match:
     eips: tuple[Eip, ...] = ()
@@ -264,7 +260,7 @@ def _gateways(selector: EipSelector, view: RegionView) -> list[NatGateway]:
 
 def _sorted(eips: Iterable[Eip]) -> tuple[Eip, ...]:
     """By address: the order of AWS's lists may change from one to the next."""
-    return tuple(sorted(eips, key=lambda eip: _numeric(eip.public_ip)))
+    return tuple(sorted(eips, key=lambda eip: address_order(eip.public_ip)))
 
 
 def _match_gateway(gateway: NatGateway, view: RegionView) -> _Match:
