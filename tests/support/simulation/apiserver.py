@@ -85,7 +85,7 @@ class ApiServer:
 
     def session(self, gate: Callable[[], None], take: Callable[[], Plan | None]) -> Session:
         """A session for one process; ``gate`` raises when that process is dead, ``take`` gives a task's next fault."""
-        return Session(self.answer, gate, take)
+        return Session(self, gate, take)
 
     # ------------------------------------------------------------ the user's side
 

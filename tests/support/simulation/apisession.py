@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 
@@ -17,16 +17,22 @@ NO_ANSWER = 5.0
 """Seconds until a connection without an answer breaks."""
 
 
+class Server(Protocol):
+    """What answers; a test may replace ``answer`` while sessions exist."""
+
+    def answer(self, method: str, url: str, body: Any) -> Reply: ...
+
+
 class Session:
     """What the transport takes for ``aiohttp.ClientSession``."""
 
     def __init__(
         self,
-        answer: Callable[[str, str, Any], Reply],
+        server: Server,
         gate: Callable[[], None],
         take: Callable[[], Plan | None],
     ) -> None:
-        self._answer, self._gate, self._take = answer, gate, take
+        self._server, self._gate, self._take = server, gate, take
 
     async def request(self, method: str, url: str, *, json: Any = None, **_: Any) -> Reply:
         plan = self._take()
@@ -34,7 +40,7 @@ class Session:
         self._gate()
         if plan is not None and plan.when == "before":
             return await self._fail(plan)
-        reply = self._answer(method.upper(), url.removeprefix(SERVER), json)
+        reply = self._server.answer(method.upper(), url.removeprefix(SERVER), json)
         await asyncio.sleep(LATENCY)
         self._gate()
         return await self._fail(plan) if plan is not None and reply.status < 400 else reply
