@@ -45,6 +45,8 @@ SCENARIOS = {
     "restart": "restart",
     "idle": "idle",
     "one_edit": "100 single edits",
+    "policy_edit_without_effect": "a policy is edited",
+    "policy_edit_for_all": "a policy of all is edited",
 }
 _WIDTH, _LEFT, _RIGHT, _ROW, _TOP = 800, 392, 56, 24, 64
 _BAR, _OVER, _INK = "#26a69a", "#ef8354", "#5f6b7a"
