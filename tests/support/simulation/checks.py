@@ -13,10 +13,20 @@ from mailegress.model.ownership import Mark
 from sandbox.aws.model.eip import Eip
 from sandbox.aws.service import Call
 from tests.support.simulation.apiwire import Object
-from tests.support.simulation.facts import Batch, as_list, bare, mark_of, name_of, ready_of, targets
+from tests.support.simulation.facts import (
+    RECEIVING,
+    Batch,
+    as_list,
+    bare,
+    has_tags,
+    mark_of,
+    name_of,
+    ready_of,
+    targets,
+)
 from tests.support.simulation.ledger import GATE
 from tests.support.simulation.statuschecks import StatusChecks
-from tests.support.simulation.world import WRITES
+from tests.support.simulation.world import REGION, WRITES
 
 PTR_TTL = 300.0
 """How long receivers may hold a PTR."""
@@ -27,16 +37,6 @@ PUBLISHING = (12.1, 16.1, 20.1, 24.1, 30.1, 31.0)
 def _age(body: Object) -> tuple[str, str]:
     """Oldest first."""
     return body["metadata"]["creationTimestamp"], body["metadata"]["uid"]
-
-
-def _wants(body: Object, eip: Eip) -> bool:
-    """A live object that names this very EIP, in its region or in none."""
-    here = [s for s in body["spec"]["elasticIPs"] if s.get("region", eip.region) == eip.region]
-    named = {s.get("allocationID") or s.get("publicIP") for s in here}
-    tagged = any(s["tags"].items() <= eip.tags.items() for s in here if "tags" in s)
-    return "deletionTimestamp" not in body["metadata"] and (
-        tagged or bool(named & {eip.allocation_id, eip.public_ip})
-    )
 
 
 RECONCILES = 100
@@ -229,11 +229,21 @@ class Checks(StatusChecks):
         if (
             loser is not None
             and loser is not holder
-            and _wants(loser, eip)
+            and self._wants(loser, eip)
             and not self._touched(eip.public_ip)
         ):
             whose = loser["metadata"]["name"]
             self.violated("S9", f"the PTR {shown} of {eip.public_ip} is taken from {whose}, which wants it")
+
+    def _wants(self, body: Object, eip: Eip) -> bool:
+        """A live object that names this very EIP or its tags, in its region or, without one, in the default one."""
+        if "deletionTimestamp" in body["metadata"] or eip.service_managed in RECEIVING:
+            return False
+        here = [s for s in body["spec"]["elasticIPs"] if s.get("region", REGION) == eip.region]
+        named = {s.get("allocationID") or s.get("publicIP") for s in here}
+        return bool(named & {eip.allocation_id, eip.public_ip}) or (
+            self._tags_are_known(eip) and any(has_tags(eip.tags, s.get("tags")) for s in here)
+        )
 
     def _check_successors(self, owner: Object, leaving: Eip) -> None:
         """S4: an address gives its PTR up only once those that take its place have theirs."""
@@ -241,7 +251,7 @@ class Checks(StatusChecks):
             return
         for eip in self.world.all_eips():
             if (
-                _wants(owner, eip)
+                self._wants(owner, eip)
                 and not self._touched(eip.public_ip)
                 and bare(eip.ptr) != owner["spec"]["hostname"]
             ):
@@ -370,6 +380,8 @@ class Checks(StatusChecks):
         }
         for address in sorted(values - batch.values - self._joined):
             eip = self.world.model.network.by_ip.get(address)
+            if eip is not None and eip.service_managed in RECEIVING:
+                self.violated("E8", f"{address}, from which no mail leaves, joins {name}")
             if eip is None:
                 # (Released a moment ago: what was read was true.)
                 if not self._touched(address):
@@ -411,7 +423,7 @@ class Checks(StatusChecks):
                 # It came back from a backup: nobody could know of it at that moment.
                 continue
             if (
-                _wants(other, eip)
+                self._wants(other, eip)
                 and _age(other) < _age(owner)
                 and not self._without_age(other)
                 and not self._nameless(other)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,9 @@ from sandbox.aws.model.eip import Eip
 from sandbox.aws.model.zones import Zone
 from sandbox.aws.service import Call
 from tests.support.simulation.apiwire import Object
+
+RECEIVING = frozenset({"alb", "nlb", "rds"})
+"""Services that manage addresses from which no mail leaves."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,10 @@ def targets(call: Call) -> list[tuple[str, str]]:
 
 def mark_of(*values: str) -> Mark | None:
     return ownership.parse([v for v in values if v])
+
+
+def has_tags(held: Mapping[str, str], wanted: Mapping[str, str] | None) -> bool:
+    return wanted is not None and wanted.items() <= held.items()
 
 
 def bare(name: str | None) -> str | None:

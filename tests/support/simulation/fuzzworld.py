@@ -10,6 +10,7 @@ from typing import Any
 from mailegress.api.names import FINALIZER, RECONCILE_ANNOTATION, ownership_name
 from mailegress.api.types import parse_spec
 from mailegress.api.validation import InvalidObject
+from sandbox.aws.model.eip import Eip
 from sandbox.dns.knobs import Knob
 from tests.support.simulation.apiwire import ApiError, Fault, Object
 from tests.support.simulation.faults import Kind, Plan, When
@@ -31,6 +32,9 @@ SIGHTS = (
     "zones-page", "zones-page-odd", "zones-page-even", "addresses-page", "addresses-page-odd", "addresses-page-even",
 )  # fmt: skip
 LACKS = {"page": 0, "page-odd": 1, "page-even": 2}
+TAG_VALUES = {"use": "mail", "env": "a"}
+MOST_REGIONAL = 5
+"""Addresses of the regional gateway."""
 STRANGER = "192.0.2.66"
 FOREIGN = "mail.stranger.net"
 BUMP = 1_000_000
@@ -39,7 +43,8 @@ BUMP = 1_000_000
 
 class FuzzWorld:
     """Two zones (one below the other), another provider's zone, five EIPs in the first region, one of them a NAT
-    gateway's, one an instance's, one EIP in the second region, and one operator.
+    gateway's, one an instance's, one EIP in the second region, a regional NAT gateway, a load balancer's address, and
+    one operator.
 
     A action that makes no sense at the moment does nothing, so that any sequence may be replayed.
     """
@@ -57,7 +62,7 @@ class FuzzWorld:
         self.deafened = False
         """Something may have happened that no watch told of."""
         self.unlisted = False
-        """Somebody changed a record by hand."""
+        """Somebody changed a record by hand, or a NAT gateway, which only the next list of them tells."""
         self.hidden: set[str] = set()
         """Addresses that EC2 does not show at the moment."""
         self.silenced: list[int] = []
@@ -86,9 +91,14 @@ class FuzzWorld:
             **{f"IP{n}": e.public_ip for n, e in enumerate(self.eips)},
             "NAT": world.nat_gateway([self.eips[3]]),
             "INSTANCE": world.instance(self.eips[4]),
+            "INTERFACE": self.eips[4].network_interface,
+            "REGIONAL": world.control.create_regional_nat_gateway(REGION, ["zone-a"])["id"],
+            "BALANCER": world.control.allocate(REGION, service_managed="alb")[0]["allocation_id"],
             "ZONE0": upper.id,
             "ZONE1": lower.id,
         }
+        for word in ("EIP0", "EIP1", "REGIONAL"):
+            world.control.set_tags(self.words[word], {"use": "mail"})
         self.servers = (*upper.name_servers, *lower.name_servers)
         self.first = copy.deepcopy(world.dump())
         sim.start()
@@ -190,13 +200,63 @@ class FuzzWorld:
 
     def change_ptr(self, eip: int, name: str) -> None:
         target = self.eips[eip]
-        if target.public_ip not in self.hidden and target.public_ip in self.sim.world.model.network.by_ip:
+        if self._there(target):
             self.stepped.do(lambda sim: sim.world.force_ptr(target, name or None))
 
     def lose_eip(self, eip: int) -> None:
         target = self.eips[eip]
-        if target.public_ip not in self.hidden and target.public_ip in self.sim.world.model.network.by_ip:
+        if self._there(target):
             self.stepped.do(lambda sim: sim.world.lose(target))
+
+    def retag(self, what: str, key: str, present: bool) -> None:
+        """An address or the regional gateway gets or loses a tag."""
+        eip = self.eips[int(what.removeprefix("EIP"))] if what.startswith("EIP") else None
+        if eip is not None and not self._there(eip):
+            return
+        resource, value = self.words[what], TAG_VALUES[key]
+        self.unlisted = self.unlisted or what == "REGIONAL"
+
+        def move(sim: Sim) -> None:
+            sim.world.outside(f"{what} {'gets' if present else 'loses'} the tag {key}={value}")
+            if eip is not None:
+                sim.world.retagged[eip.public_ip] = sim.clock()
+            if present:
+                sim.world.control.set_tags(resource, {key: value})
+            else:
+                sim.world.control.remove_tags(resource, [key])
+
+        self.stepped.do(move)
+
+    def scale(self, what: str) -> None:
+        """AWS changes the addresses of the regional gateway: it adds one, lets one drain, or releases one."""
+        self.unlisted = True
+
+        def change(sim: Sim) -> None:
+            control, gateway = sim.world.control, self.words["REGIONAL"]
+            held = [a.eip for a in sim.world.model.gateway(gateway)[1].addresses]
+            if what == "add" and len(held) < MOST_REGIONAL:
+                made = control.add_nat_address(gateway, "zone-b")
+                sim.world.outside(f"AWS adds {made['public_ip']}")
+            elif what == "drain" and held:
+                sim.world.outside(f"AWS disassociates {held[0].public_ip}")
+                control.set_nat_address_status(gateway, held[0].public_ip, "disassociating")
+            elif what == "release" and held:
+                sim.world.outside(f"AWS releases {held[0].public_ip}", held[0].public_ip)
+                control.remove_nat_address(gateway, held[0].public_ip)
+
+        self.stepped.do(change)
+
+    def refuse_ptrs(self, refuse: bool) -> None:
+        """AWS takes no PTR for the addresses of the regional gateway, or takes them again."""
+
+        def turn(sim: Sim) -> None:
+            sim.trace.note("outside", f"PTRs of regional gateways are {'refused' if refuse else 'accepted'}")
+            sim.world.control.settings(rnat_ptr="refuse" if refuse else "accept")
+
+        self.stepped.do(turn)
+
+    def _there(self, eip: Eip) -> bool:
+        return eip.public_ip not in self.hidden and eip.public_ip in self.sim.world.model.network.by_ip
 
     # ------------------------------------------------------------ DNS
 
@@ -292,6 +352,7 @@ class FuzzWorld:
                 if since - at < OUTSIDE_GRACE:
                     sim.world.touched[what] = sim.world.clock()
             sim.world.unseen_since = None
+            sim.world.retagged = {eip.public_ip: sim.clock() for eip in sim.world.all_eips()}
         for service in ("ec2", "route53"):
             sim.world.use_key(service, None)
         sim.world.hidden.clear()

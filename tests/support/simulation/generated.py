@@ -22,24 +22,31 @@ MOST_SECONDS = 900
 
 WORDS: Mapping[str, Sequence[str]] = {
     "hostname": (*HOSTS[:3] * 3, HOSTS[3], "mta.nowhere.org"),
-    "elasticIPs.allocationID": (*(f"EIP{n}" for n in range(EIPS)),) * 2 + ("eipalloc-0dead",),
+    "elasticIPs.allocationID": (*(f"EIP{n}" for n in range(EIPS)),) * 2 + ("BALANCER", "eipalloc-0dead"),
     "elasticIPs.publicIP": tuple(f"IP{n}" for n in range(EIPS)),
-    "elasticIPs.natGatewayID": ("NAT", "NAT", "NAT", "nat-0dead"),
+    "elasticIPs.natGatewayID": ("NAT", "NAT", "REGIONAL", "REGIONAL", "nat-0dead"),
     "elasticIPs.instanceID": ("INSTANCE", "INSTANCE", "INSTANCE", "i-0dead"),
+    "elasticIPs.networkInterfaceID": ("INTERFACE", "INTERFACE", "eni-0dead"),
     "elasticIPs.region": (*("ap-northeast-1",) * 6, *(SECOND_REGION,) * 3, "us-west-2"),
     "forward.hostedZoneID": ("ZONE0", "ZONE0", "ZONE1", "Z0NE"),
     "senderDomains": (HOSTS[0], "example.com", "shop.example.com"),
 }
 """Values of every text field of the schema, more often such as can come true."""
+TAGS: Mapping[str, Sequence[Mapping[str, str]]] = {
+    "elasticIPs.tags": ({"use": "mail"}, {"use": "mail"}, {"use": "mail", "env": "a"}),
+    "elasticIPs.natGatewayTags": ({"use": "mail"},),
+}
+"""Values of every field of tags. The world has tags that anybody may move."""
 STAND_INS = {
     **{f"EIP{n}": f"eipalloc-{n:08x}" for n in range(EIPS)},
     **{f"IP{n}": f"203.0.113.{n + 1}" for n in range(EIPS)},
-    "NAT": "nat-01", "INSTANCE": "i-01", "ZONE0": "Z0", "ZONE1": "Z1",
+    "BALANCER": "eipalloc-000000ff", "NAT": "nat-01", "REGIONAL": "nat-02", "INSTANCE": "i-01", "INTERFACE": "eni-01",
+    "ZONE0": "Z0", "ZONE1": "Z1",
 }  # fmt: skip
 """For the validation of a spec that is not of any world yet."""
-SELECTORS = ("allocationID", "publicIP", "natGatewayID", "instanceID")
-NOT_DRAWN = {"tags", "natGatewayTags", "networkInterfaceID"}
-"""Selectors of things that the fuzzed world does not change; ``tagged.py`` has stories of tags."""
+SELECTORS = (
+    "allocationID", "publicIP", "natGatewayID", "instanceID", "networkInterfaceID", "tags", "natGatewayTags",
+)  # fmt: skip
 RARE = {"suspend": (False, False, False, False, True), "adoption": ("Matching", "Matching", "Never")}
 
 
@@ -75,6 +82,8 @@ def _drawn(node: Mapping[str, Any], path: str) -> st.SearchStrategy[Any]:
     if field in RARE:
         assert node["type"] == "boolean" or set(RARE[field]) == set(node["enum"]), path
         return st.sampled_from(RARE[field])
+    if path in TAGS:
+        return st.sampled_from(TAGS[path]).map(dict)
     if "enum" in node:
         return st.sampled_from(node["enum"])
     match node["type"]:
@@ -100,7 +109,6 @@ def _object(node: Mapping[str, Any], path: str) -> st.SearchStrategy[dict[str, A
     members = {
         name: _drawn(child, f"{path}.{name}".lstrip("."))
         for name, child in sorted(node["properties"].items())
-        if name not in NOT_DRAWN
     }
     required = set(node.get("required", ()))
     if set(SELECTORS) <= set(members):

@@ -18,6 +18,8 @@ GATE = 60.0
 """Age at which the authorities' agreement no longer opens the gate to a PTR write."""
 RE_LOOK = 700.0
 """Age of readings from which a status that somebody threw away may be written anew."""
+RETAGGED = 2400.0
+"""Seconds in which the operator knows of a tag that moved: the next list, and a quarter of an hour for a fault."""
 OUTSIDE_GRACE = 1800.0
 """How long after an outsider's act a broken promise may be the outsider's."""
 
@@ -106,6 +108,12 @@ class Ledger:
     def _touched(self, what: str, within: float = OUTSIDE_GRACE) -> bool:
         at, since = self.world.touched.get(what), self.world.unseen_since
         return at is not None and (self.world.clock() if since is None else since) - at < within
+
+    def _tags_are_known(self, eip: Eip) -> bool:
+        """Whether the operators have had the time to list the tags that the address has now."""
+        at = self.world.retagged.get(eip.public_ip)
+        listed = at is None or self.world.clock() - at > RETAGGED
+        return listed and self.world.unseen_since is None
 
     def _wrote_now(self, what: str) -> None:
         self._wrote[what] = self.world.clock()

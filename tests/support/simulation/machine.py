@@ -76,6 +76,22 @@ class MailWorld(RuleBasedStateMachine):
     def lose_eip(self, eip: int) -> None:
         self.world.lose_eip(eip)
 
+    @rule(
+        what=st.sampled_from((*(f"EIP{n}" for n in range(EIPS)), "REGIONAL", "BALANCER")),
+        key=st.sampled_from(("use", "use", "env")),
+        present=st.booleans(),
+    )
+    def retag(self, what: str, key: str, present: bool) -> None:
+        self.world.retag(what, key, present)
+
+    @rule(what=st.sampled_from(("add", "add", "drain", "release")))
+    def scale(self, what: str) -> None:
+        self.world.scale(what)
+
+    @rule(refuse=st.booleans())
+    def refuse_ptrs(self, refuse: bool) -> None:
+        self.world.refuse_ptrs(refuse)
+
     @rule(server=st.integers(0, 7), what=st.sampled_from(("lag", "silent", "SERVFAIL", "REFUSED")))
     def trouble_dns(self, server: int, what: str) -> None:
         self.world.trouble_dns(server, what)

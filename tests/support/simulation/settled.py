@@ -9,7 +9,7 @@ from typing import Any
 from mailegress.api.names import OWNERSHIP_LABEL
 from sandbox.aws.model.eip import Eip
 from tests.support.simulation.apiwire import Object
-from tests.support.simulation.facts import bare, mark_of
+from tests.support.simulation.facts import RECEIVING, bare, has_tags, mark_of
 from tests.support.simulation.fuzzworld import FuzzWorld
 from tests.support.simulation.generated import SECOND_REGION
 from tests.support.simulation.harness import Sim
@@ -30,6 +30,7 @@ def settle(world: FuzzWorld) -> None:
     world.unblind()
     world.heal_dns()
     world.heal_api()
+    world.refuse_ptrs(False)
     sim.schedule.heal()
     world.retire_second()
     still = UNLISTED if world.unlisted else UNTOLD if world.deafened else STILL
@@ -61,6 +62,8 @@ class _Wish:
     body: Object
     eips: tuple[Eip, ...]
     missing: bool
+    receiving: bool
+    """A selector means an address from which no mail leaves."""
 
     @property
     def spec(self) -> Mapping[str, Any]:
@@ -112,12 +115,16 @@ def _wish(sim: Sim, body: Object) -> _Wish:
         hits = [e for e in sim.world.all_eips() if _hit(sim, e, selector)]
         missing = missing or not hits
         found.update((e.public_ip, e) for e in hits)
-    return _Wish(sim, body, tuple(found.values()), missing)
+    receiving = [e for e in found.values() if e.service_managed in RECEIVING]
+    eips = tuple(e for e in found.values() if e not in receiving)
+    return _Wish(sim, body, eips, missing, bool(receiving))
 
 
 def _hit(sim: Sim, eip: Eip, selector: Mapping[str, Any]) -> bool:
+    if not _sends(sim, eip) and {"natGatewayID", "natGatewayTags"} & selector.keys():
+        return False
     gateway = sim.world.model.account(eip.account).region(eip.region).nat.gateways.get(eip.nat_gateway)
-    by_tags = _has_tags(eip.tags, selector.get("tags")) or _has_tags(
+    by_tags = has_tags(eip.tags, selector.get("tags")) or has_tags(
         gateway.tags if gateway is not None else {}, selector.get("natGatewayTags")
     )
     return selector.get("region", REGION) == eip.region and any(
@@ -132,8 +139,12 @@ def _hit(sim: Sim, eip: Eip, selector: Mapping[str, Any]) -> bool:
     )
 
 
-def _has_tags(held: Mapping[str, str], wanted: Mapping[str, str] | None) -> bool:
-    return wanted is not None and wanted.items() <= held.items()
+def _sends(sim: Sim, eip: Eip) -> bool:
+    """Does no gateway drain the address?"""
+    if not eip.nat_gateway:
+        return True
+    _, gateway = sim.world.model.gateway(eip.nat_gateway)
+    return not any(a.eip is eip and a.status == "disassociating" for a in gateway.addresses)
 
 
 def _marks(sim: Sim) -> Iterator[tuple[str, str]]:
@@ -174,6 +185,17 @@ def _foreign_record(wish: _Wish) -> bool:
     return not ours and (wish.stored() is not None or bool(text))
 
 
+def _is_empty(sim: Sim, selector: Mapping[str, Any]) -> bool:
+    """Does the selector mean a NAT gateway to which AWS has not added an address yet?"""
+    region = sim.world.model.account(None).region(selector.get("region", REGION))
+    return any(
+        gateway.automatic and not gateway.addresses
+        for gateway in region.nat.gateways.values()
+        if gateway.id == selector.get("natGatewayID")
+        or has_tags(gateway.tags, selector.get("natGatewayTags"))
+    )
+
+
 def _foreign_ptr(wish: _Wish) -> bool:
     return any(bare(e.ptr) not in (None, wish.hostname) for e in wish.eips)
 
@@ -191,6 +213,8 @@ EXPLAINED: Mapping[str, Callable[[_Wish], bool]] = {
     "ClaimCycle": lambda w: _contested_name(w) or _contested_address(w),
     "AddressConflict": _contested_address,
     "AddressNotFound": lambda w: w.missing,
+    "AddressPending": lambda w: any(_is_empty(w.sim, s) for s in w.spec["elasticIPs"]),
+    "AddressServiceManaged": lambda w: w.receiving,
     "AddressLost": _lost,
     "MassLossSuspected": _lost,
     "RegionNotConfigured": lambda w: any(
@@ -234,6 +258,8 @@ def _look(sim: Sim) -> None:
 def _check_right(sim: Sim, name: str, wish: _Wish) -> None:
     if wish.missing:
         sim.checks.violated("E1", f"{name} is Ready although a selector names nothing")
+    if wish.receiving:
+        sim.checks.violated("E1", f"{name} is Ready although it selects an address from which no mail leaves")
     for eip in wish.eips:
         if bare(eip.ptr) != wish.hostname:
             sim.checks.violated("E1", f"{name} is Ready, the PTR of {eip.public_ip} is {eip.ptr}")

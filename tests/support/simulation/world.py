@@ -86,6 +86,8 @@ class World:
         """Names and addresses that outsiders touched, and when."""
         self.unseen_since: float | None = None
         """Since when something is out of the operators' sight. Until it is back, they may not see what was touched."""
+        self.retagged: dict[str, float] = {}
+        """Addresses of whose tags the operators may have an old list, and since when."""
         self.ailing: dict[str, float] = {}
         """Name servers that give no proper answer at present, and since when."""
         self.keys: dict[str, str] = {}
