@@ -151,6 +151,17 @@ def test_when_no_address_has_the_tags_any_more_what_exists_is_held() -> None:
     assert "tags=use=mail resolves to no Elastic IP" in verdict(plan, FORWARD_READY).message
 
 
+def test_an_address_that_only_the_tag_named_is_held_beside_one_that_is_named_by_its_id() -> None:
+    harness = PlannerHarness()
+    tagged, named = harness.eip(1, tags=MAIL), harness.eip(2)
+    me = ready(harness, [tagged, named], [*BY_TAGS, {"allocationID": named.allocation_id}])
+    tag(harness, tagged)
+    plan = harness.plan(me)
+    assert plan.action is None
+    assert {a for _, a in plan.wanted} == {tagged.allocation_id, named.allocation_id}
+    assert verdict(plan, FORWARD_READY).reason == "AddressNotFound"
+
+
 def test_an_address_that_is_released_with_its_tag_is_lost_not_only_unselected() -> None:
     harness = PlannerHarness()
     stays, gone = harness.eip(1, tags=MAIL), harness.eip(2, tags=MAIL)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.mutants.mutant import Mutant
+from tests.support.mutants.mutant import Mutant, Run
 
 _PLANS = "tests/reconcile/test_regional_gateways.py::"
 _AWS = "tests/aws/test_aws_regional.py::"
@@ -43,7 +43,7 @@ REGIONAL = (
         "aws/ec2/absence.py",
         "        retired = self._retired(view)\n        gone -= retired\n",
         "        retired = self._retired(view)\n",
-        tests=(f"{_AWS}test_addresses_that_aws_removes_from_a_gateway_are_lost_one_by_one_and_no_mass_loss",),
+        runs=(Run("gateway-replaces"),),
     ),
     Mutant(
         "every-absence-is-a-retirement",
@@ -61,7 +61,7 @@ REGIONAL = (
         "reconcile/rules/targets.py",
         "        if eip.never_sends and not _has_joined(observed, key)\n",
         "        if False\n",
-        tests=(f"{_PLANS}test_an_address_of_a_load_balancer_never_joins_and_the_others_do",),
+        runs=(Run("tag-on-load-balancer"),),
     ),
     Mutant(
         "load-balancer-is-retired",
@@ -71,6 +71,15 @@ REGIONAL = (
         "        if eip.never_sends and not _has_joined(observed, key)\n",
         "        if eip.never_sends\n",
         tests=(f"{_PLANS}test_an_address_of_a_load_balancer_that_has_our_ptr_since_before_stays_as_it_is",),
+    ),
+    Mutant(
+        "draining-address-stays",
+        "E1",
+        "An address that a NAT gateway disassociates stays",
+        "reconcile/rules/targets.py",
+        "view.eips[a.allocation_id] for a in gateway.addresses if a.serving and a.allocation_id in view.eips",
+        "view.eips[a.allocation_id] for a in gateway.addresses if a.allocation_id in view.eips",
+        runs=(Run("gateway-shrinks"),),
     ),
     Mutant(
         "refused-ptr-holds-back-others",

@@ -335,7 +335,7 @@ SAFETY = (
         "reconcile/rules/a_record.py",
         "        wanted = final | old.stay\n",
         "        wanted = set(final)\n",
-        runs=(Run("eip-swap"),),
+        runs=(Run("eip-swap"), Run("tag-moved")),
     ),
     Mutant(
         "old-ptr-first",
@@ -344,7 +344,7 @@ SAFETY = (
         "reconcile/rules/ptr.py",
         "    if settled:\n        _reset_leaving(observed, builder, targets, forward)\n",
         "    _reset_leaving(observed, builder, targets, forward)\n",
-        runs=(Run("eip-swap"),),
+        runs=(Run("eip-swap"), Run("tag-moved")),
     ),
     # ---------------------------------------------------------------- S5: the order of a deletion
     Mutant(

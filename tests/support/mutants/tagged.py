@@ -26,6 +26,40 @@ TAGGED = (
         runs=(Run("ids-to-tags"),),
     ),
     Mutant(
+        "tag-removed-is-held",
+        "E1",
+        "An address that loses the tag is held although others have it",
+        "reconcile/rules/targets.py",
+        "            entries.extend(Entry(str(selector), region, eip) for eip in found.eips)\n"
+        "            if found.reason is not None:\n",
+        "            entries.extend(Entry(str(selector), region, eip) for eip in found.eips)\n"
+        "            entries.extend(e for e in _held(observed, selector, fact.value, found) if e.eip is not None)\n"
+        "            if found.reason is not None:\n",
+        runs=(Run("tag-removed"), Run("tag-moved")),
+    ),
+    Mutant(
+        "nothing-is-held",
+        "E1",
+        "Addresses are released when the tag is removed from all of them",
+        "reconcile/rules/targets.py",
+        "    return [*missing, *held] or [Entry(label, view.region, reason=reason, detail=detail)]\n",
+        "    return missing or [Entry(label, view.region, reason=reason, detail=detail)]\n",
+        tests=(
+            f"{_PLANS}test_an_address_that_only_the_tag_named_is_held_beside_one_that_is_named_by_its_id",
+        ),
+    ),
+    Mutant(
+        "tags-are-listed-anew",
+        "E3",
+        "Who selects by tags has the region listed again and again",
+        "reconcile/rules/targets.py",
+        "        if selector.by_tags and not fact.fresh(observed.memory.edits.tags_floor):\n",
+        "        if selector.by_tags and not fact.fresh(observed.now - 300):\n"
+        "            builder.need(NeedRegion(region, observed.now - 300))\n"
+        "        if selector.by_tags and not fact.fresh(observed.memory.edits.tags_floor):\n",
+        tests=("tests/sim/test_sim_selectors.py::test_tags_cost_no_request",),
+    ),
+    Mutant(
         "one-tag-is-enough",
         "E1",
         "An address needs only one of the tags",

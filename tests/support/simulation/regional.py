@@ -95,6 +95,30 @@ async def _replaced(context: ScenarioContext) -> None:
     await context.sim.ready("a")
 
 
+def _refusing(context: ScenarioContext) -> None:
+    """A regional gateway whose address takes no PTR, and an address of the user's own."""
+    _gateway(1)(context)
+    world = context.sim.world
+    world.control.settings(rnat_ptr="refuse")
+    context.eips += world.eips(1)
+
+
+async def _refused(context: ScenarioContext) -> None:
+    """The user's own address gets its PTR, and the gateway's one too as soon as AWS takes it."""
+    _, own = context.eips
+    sim = context.sim
+    sim.meg("a", HOST, [{"natGatewayID": context.more["gateway"]}, own])
+    await sim.reason("a", "PTRRejected")
+    await sim.until(
+        lambda: sim.world.ptr(own) == HOST, "the user's own address to have its PTR", NOTICED, "E8"
+    )
+    sim.world.outside("AWS takes PTRs for regional gateways")
+    sim.world.control.settings(rnat_ptr="accept")
+    all_ready(context, "a")
+    await _serves(context, *context.eips)
+    await sim.ready("a")
+
+
 def _addresses_now(context: ScenarioContext, dump: dict[str, Any]) -> None:
     """The addresses that the gateway has in the end, without a PTR."""
     shown = dump["accounts"][context.sim.world.model.settings.default_account]["regions"][REGION]
@@ -109,13 +133,20 @@ def _addresses_now(context: ScenarioContext, dump: dict[str, Any]) -> None:
     }
 
 
-def _story(name: str, count: int, act: Any, still: float = 1000.0) -> Scenario:
+def _no_change(context: ScenarioContext, dump: dict[str, Any]) -> None:
+    """The gateway has the addresses that it had."""
+
+
+def _story(
+    name: str, prepare: Any, act: Any, leftover: Any = _addresses_now, still: float = 1000.0
+) -> Scenario:
     """While a regional gateway is selected, it is read every minute."""
-    return Scenario(name, _gateway(count), act, _addresses_now, hasty=False, still=still, reads_a_minute=1)
+    return Scenario(name, prepare, act, leftover, hasty=False, still=still, reads_a_minute=1)
 
 
 REGIONAL = (
-    _story("gateway-grows", 1, _grows),
-    _story("gateway-shrinks", 2, _shrinks),
-    _story("gateway-replaces", 6, _replaced, still=2000.0),
+    _story("gateway-grows", _gateway(1), _grows),
+    _story("gateway-shrinks", _gateway(2), _shrinks),
+    _story("gateway-replaces", _gateway(6), _replaced, still=2000.0),
+    _story("gateway-refuses-ptrs", _refusing, _refused, _no_change),
 )

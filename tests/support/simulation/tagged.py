@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from sandbox.aws.model.eip import Eip
-from tests.support.simulation.context import HOST, Scenario, ScenarioContext, all_ready, with_eips
+from tests.support.simulation.context import HOST, OTHER, Scenario, ScenarioContext, all_ready, with_eips
+from tests.support.simulation.world import REGION
 
 BY_TAGS = [{"tags": {"use": "mail"}}]
 NOTICED = 2400.0
@@ -104,6 +105,47 @@ async def _ids_to_tags(context: ScenarioContext) -> None:
     await _serves(context, first, second)
 
 
+async def _taken(context: ScenarioContext) -> None:
+    """The tag is put on an address that another object has: it is left alone until that object is deleted."""
+    own, taken = context.eips
+    sim = context.sim
+    sim.meg("a", HOST, BY_TAGS)
+    sim.meg("b", OTHER, [taken])
+    await sim.ready("a", "b")
+    _tag(context, taken)
+    await sim.reason("a", "AddressConflict")
+    await sim.sleep(1200)
+    await _serves(context, own)
+    await sim.until(lambda: sim.world.ptr(taken) == OTHER, "the other object's PTR to stay", 1.0, "S9")
+    sim.delete("b")
+    await sim.gone("b")
+    all_ready(context, "a")
+    await _serves(context, own, taken)
+    await sim.ready("a")
+
+
+def _with_balancer(context: ScenarioContext) -> None:
+    """An address that sends mail and one of a load balancer, both with the tag."""
+    _tagged(1, 1)(context)
+    world = context.sim.world
+    [made] = world.control.allocate(REGION, service_managed="alb")
+    context.eips.append(world.model.eip(made["allocation_id"]))
+    _tag(context, context.eips[1])
+
+
+async def _balancer(context: ScenarioContext) -> None:
+    """The load balancer's address is reported and left alone, and the other one is served."""
+    sends, receives = context.eips
+    context.sim.meg("a", HOST, BY_TAGS)
+    await context.sim.reason("a", "AddressServiceManaged")
+    await _serves(context, sends)
+    await context.sim.sleep(1200)
+    _untag(context, receives)
+    all_ready(context, "a")
+    await context.sim.ready("a")
+    await _serves(context, sends)
+
+
 def _tags_now(*indices: int) -> Any:
     """What the tags are in the end."""
 
@@ -125,4 +167,6 @@ TAGGED = (
     Scenario("tag-removed", _tagged(2, 2), _removed, _tags_now(0), hasty=False),
     Scenario("tags-all-removed", _tagged(2, 2), _all_removed, hasty=False),
     Scenario("ids-to-tags", _tagged(1, 2), _ids_to_tags, _tags_now(0, 1)),
+    Scenario("tag-on-another", _tagged(1, 2), _taken, _tags_now(0, 1), hasty=False),
+    Scenario("tag-on-load-balancer", _with_balancer, _balancer, _tags_now(0), hasty=False),
 )
