@@ -55,6 +55,19 @@ def specs() -> st.SearchStrategy[dict[str, Any]]:
     return _drawn(schema()["properties"]["spec"], "").filter(_valid)
 
 
+def likely_specs() -> st.SearchStrategy[dict[str, Any]]:
+    """Specs that come true if nothing is in the way."""
+    selectors = [{"allocationID": f"EIP{n}"} for n in range(EIPS - 1)]
+    selectors += [{"natGatewayID": "REGIONAL"}, {"networkInterfaceID": "INTERFACE"}]
+    selectors += [{field.rsplit(".", 1)[-1]: dict(tags)} for field, values in TAGS.items() for tags in values]
+    return st.fixed_dictionaries(
+        {
+            "hostname": st.sampled_from(HOSTS[:2]),
+            "elasticIPs": st.lists(st.sampled_from(selectors), min_size=1, max_size=2),
+        }
+    ).filter(_valid)
+
+
 def spec_fields() -> st.SearchStrategy[str]:
     return st.sampled_from(sorted(schema()["properties"]["spec"]["properties"]))
 
@@ -112,11 +125,13 @@ def _object(node: Mapping[str, Any], path: str) -> st.SearchStrategy[dict[str, A
     }
     required = set(node.get("required", ()))
     if set(SELECTORS) <= set(members):
-        rest = {k: v for k, v in members.items() if k not in SELECTORS}
+        region = {k: v for k, v in members.items() if k not in SELECTORS}
+        # Mostly without a region: one that is named is often not that of the address.
         return st.one_of(
             *(
                 st.fixed_dictionaries({kind: members[kind]}, optional=rest)
-                for kind in (*SELECTORS[:1] * 3, *SELECTORS)
+                for rest in ({}, region)
+                for kind in (*SELECTORS[:1] * 3, *SELECTORS, "tags")
             )
         )
     return st.fixed_dictionaries(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.support.simulation.faults import Kind, When
 from tests.support.simulation.fuzzworld import API_FAULTS, FOREIGN, NAMES, SIGHTS, FuzzWorld
-from tests.support.simulation.generated import EIPS, HOSTS, spec_fields, specs
+from tests.support.simulation.generated import EIPS, HOSTS, likely_specs, spec_fields, specs
 from tests.support.simulation.record import Record
 from tests.support.simulation.settled import settle
 
@@ -30,6 +30,12 @@ class MailWorld(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.world = FuzzWorld()
+
+    @initialize(spec=likely_specs(), seconds=st.sampled_from((0.0, 31.0, 310.0, 310.0)))
+    def begin(self, spec: dict[str, Any], seconds: float) -> None:
+        """An object that is served, or soon will be: most of what is drawn at random cannot come true."""
+        self.world.create(NAMES[0], spec)
+        self.world.stepped.advance(seconds)
 
     # ------------------------------------------------------------ the user
 
