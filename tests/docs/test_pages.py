@@ -121,6 +121,18 @@ def test_the_readme_shows_both_shapes() -> None:
     assert {"instanceID"} in kinds
 
 
+def test_the_first_manifest_selects_by_tags() -> None:
+    """It can be in Git without an ID of an AWS account."""
+    first = next(m for where, m in manifests() if where.startswith("README"))
+    assert [set(entry) for entry in first["spec"]["elasticIPs"]] == [{"tags"}]
+
+
+def test_the_terraform_page_names_the_tag_that_it_sets() -> None:
+    page = (ROOT / "docs/how-to/terraform.md").read_text()
+    [named] = re.findall(r"- tags:\n +(\w+): (\w+)\n", page)
+    assert re.findall(r"tags += \{ (\w+) = \"(\w+)\" \}", page) == [named]
+
+
 @pytest.mark.parametrize(
     "change",
     [
