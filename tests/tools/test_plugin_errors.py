@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
+import signal
 import sys
+import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -113,3 +117,41 @@ async def test_a_kubeconfig_that_cannot_be_used(server: Server, text: str, says:
     assert code == 1
     assert says in complaint
     assert "--kubeconfig" in complaint
+
+
+async def test_ctrl_c_ends_it_while_nobody_reads_what_it_prints(server: Server) -> None:
+    """Given a full pipe and no reader, the program ends, also where the interpreter writes what is left."""
+    reading, writing = os.pipe()
+    try:
+        os.set_blocking(writing, False)
+        with suppress(BlockingIOError):
+            while True:
+                os.write(writing, b"x" * 4096)
+        os.set_blocking(writing, True)
+        process = await asyncio.create_subprocess_exec(
+            PROGRAM, "status", "--watch",
+            env={k: v for k, v in os.environ.items() if "proxy" not in k.lower()}
+            | {"KUBECONFIG": str(server.kubeconfig)},
+            stdout=writing,
+            stderr=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            await asyncio.to_thread(wait_for_a_write, process.pid)
+            process.send_signal(signal.SIGINT)
+            assert await asyncio.wait_for(process.wait(), 30) == 0
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def wait_for_a_write(pid: int) -> None:
+    """Until the process waits in write(2) to its standard output."""
+    deadline = time.monotonic() + 30
+    call = Path(f"/proc/{pid}/syscall")
+    while not re.match("1 0x1 ", call.read_text()):
+        assert time.monotonic() < deadline, call.read_text()
+        time.sleep(0.02)

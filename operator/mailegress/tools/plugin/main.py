@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
 from collections.abc import Coroutine
 from typing import Annotated, Any
@@ -203,6 +205,8 @@ def _run(work: Coroutine[Any, Any, int]) -> None:
     """The exit code of a command; what it cannot do is one line on standard error."""
     from mailegress.tools.plugin.cluster import Problem
 
+    # Before asyncio installs its own handler, which does not end a write that waits for a reader.
+    signal.signal(signal.SIGINT, _stop)
     try:
         code = asyncio.run(work)
     except Problem as problem:
@@ -215,6 +219,13 @@ def _run(work: Coroutine[Any, Any, int]) -> None:
         sys.stderr.close()
         code = 0
     raise typer.Exit(code)
+
+
+def _stop(number: int, frame: object) -> None:
+    """Ctrl-C. What nobody reads is thrown away, also what the interpreter writes at its end."""
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+    raise KeyboardInterrupt
 
 
 def _refuse(problem: str) -> None:
