@@ -251,9 +251,17 @@ def command_options(program: str, name: str) -> str:
 
 def command_flags() -> frozenset[str]:
     """Every long option of the commands for people."""
+    return frozenset(re.findall(r"`(--[a-z-]+)`", _command_tables()))
+
+
+def command_variables() -> frozenset[str]:
+    """Every environment variable of the commands for people."""
+    return frozenset(re.findall(r"`([A-Z_]+)`", _command_tables()))
+
+
+def _command_tables() -> str:
     made = generators()
-    tables = (make() for name, make in made.items() if name.startswith("cli-"))
-    return frozenset(re.findall(r"`(--[a-z-]+)`", "".join(tables)))
+    return "".join(make() for name, make in made.items() if name.startswith("cli-"))
 
 
 def rights() -> str:
@@ -374,6 +382,7 @@ def generators() -> dict[str, Callable[[], str]]:
         "cli-status": lambda: command_options("mailegress.tools.plugin.main", "status"),
         "cli-import": lambda: command_options("mailegress.tools.plugin.main", "import"),
         "cli-orphans": lambda: command_options("mailegress.tools.plugin.main", "orphans"),
+        "cli-probe": lambda: command_options("mailegress.tools.plugin.main", "probe"),
         "cli-reconcile": lambda: command_options("mailegress.tools.plugin.main", "reconcile"),
         "rbac": rights,
     }

@@ -55,6 +55,7 @@ def test_wrong_usage_says_what_to_give(command: Command, arguments: list[str], s
         ("mailegress", ["check", "--help"]),
         ("kubectl-mailegress", ["--help"]),
         ("kubectl-mailegress", ["status", "--help"]),
+        ("kubectl-mailegress", ["probe", "--help"]),
     ],
 )
 def test_help_comes_at_once(program: str, arguments: list[str]) -> None:
@@ -86,6 +87,8 @@ def _seconds(arguments: list[str]) -> tuple[float, str]:
         ("import mailegress.tools.check.command", {"boto3", "botocore", "kopf", "aiohttp", "kubernetes"}),
         ("import mailegress.tools.plugin.main", {"boto3", "botocore", "kopf", "aiohttp", "dns", "rich"}),
         ("import mailegress.tools.plugin.status", {"boto3", "botocore", "kopf", "dns", "rich"}),
+        ("import mailegress.tools.plugin.probe", {"boto3", "botocore", "kopf", "dns", "rich"}),
+        ("import mailegress.tools.probe.command", {"boto3", "botocore", "kopf", "kubernetes", "rich"}),
     ],
 )
 def test_what_is_not_asked_is_not_imported(code: str, unwanted: set[str]) -> None:

@@ -44,6 +44,7 @@ def test_it_installs_the_crds_and_everything_the_operator_needs(everything: Obje
     assert found == [
         ("ClusterRole", "mailegress-editor"),
         ("ClusterRole", "mailegress-operator"),
+        ("ClusterRole", "mailegress-prober"),
         ("ClusterRole", "mailegress-viewer"),
         ("ClusterRoleBinding", "mailegress-operator"),
         ("CustomResourceDefinition", "mailegresses.mailegress.io"),
@@ -179,6 +180,7 @@ def test_reading_is_for_all_who_may_view_and_writing_is_opt_in(everything: Objec
     assert into == {
         "mailegress-viewer": {"view", "edit", "admin"},
         "mailegress-editor": set(),
+        "mailegress-prober": set(),
         "mailegress-operator": set(),
     }
 
@@ -297,6 +299,17 @@ def test_no_role_has_a_wildcard_and_no_user_role_writes_the_status(everything: O
                 assert resource != "mailegresses/status" or verb in {"get", "list", "watch"}
     viewer = rules(only(everything, "ClusterRole", "mailegress-viewer"))
     assert {verb for _, _, verb, _ in viewer} == {"get", "list", "watch"}
+
+
+def test_who_probes_may_start_jobs_and_read_no_secret_and_no_log(everything: Objects) -> None:
+    assert rules(only(everything, "ClusterRole", "mailegress-prober")) == {
+        ("mailegress.io", "mailegresses", "list", ""),
+        ("batch", "jobs", "create", ""),
+        ("batch", "jobs", "get", ""),
+        ("batch", "jobs", "delete", ""),
+        ("", "pods", "list", ""),
+        ("", "events", "list", ""),
+    }
 
 
 def test_the_dockerfile_ends_as_a_numeric_user_without_installers(root: Path) -> None:

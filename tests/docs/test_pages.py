@@ -169,7 +169,7 @@ def test_a_policy_that_is_shown_is_one_that_is_shipped(text: str) -> None:
 
 @pytest.mark.parametrize("path", PAGES, ids=each)
 def test_variables_that_are_named_exist(path: Path) -> None:
-    known = {row.env for row in settings_table()}
+    known = {row.env for row in settings_table()} | reference.command_variables()
     sources = (source for folder in ("sandbox", "tests") for source in (ROOT / folder).rglob("*.py"))
     sandbox = "".join(source.read_text() for source in sources)
     named = set(re.findall(r"\b(?:MAILEGRESS|SANDBOX)_[A-Z0-9_]+\b", path.read_text()))

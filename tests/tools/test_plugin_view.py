@@ -193,7 +193,7 @@ def test_ages_are_those_of_kubectl(since: str, age: str) -> None:
     ("words", "wanted"),
     [
         (["s"], ["status", "suspend"]),
-        ([], ["status", "reconcile", "suspend", "resume", "import", "orphans", "version"]),
+        ([], ["status", "reconcile", "suspend", "resume", "probe", "import", "orphans", "version"]),
         (["status", "--w"], ["--watch"]),
         (["resume", "--w"], []),
         (["status", "-o", "j"], ["json"]),

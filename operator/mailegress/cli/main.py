@@ -13,6 +13,7 @@ import typer
 
 from mailegress import __version__
 from mailegress.cli.check import EXAMPLES, EXIT_USAGE, check
+from mailegress.cli.probe import smtp_probe
 from mailegress.cli.settings import Settings, specs
 
 app = typer.Typer(
@@ -127,6 +128,7 @@ def _print_settings(settings: Settings) -> None:
 app.command("run")(_with_settings(_run))
 app.command("check-config")(_with_settings(_check_config))
 app.command("check", epilog=EXAMPLES, context_settings={"ignore_unknown_options": True})(check)
+app.command("smtp-probe", hidden=True)(smtp_probe)
 
 
 @app.command("version")

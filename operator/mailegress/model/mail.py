@@ -118,3 +118,34 @@ def ipv6_found(hostname: str, values: Sequence[str]) -> str:
 
 def bogus_found(hostname: str) -> str:
     return f"DNSSEC validation of {hostname} fails: a public resolver answers only without it."
+
+
+class NoRoute(enum.StrEnum):
+    """Why there is no server to connect to."""
+
+    NO_DOMAIN = "noDomain"
+    """The domain does not exist."""
+    NULL_MX = "nullMX"
+    """The domain takes no mail (RFC 7505)."""
+    NO_ADDRESS = "noAddress"
+    """Neither the mail servers nor the domain have an address."""
+    IPV6_ONLY = "ipv6Only"
+    """There are only IPv6 addresses, and an Elastic IP is IPv4."""
+    NO_ANSWER = "noAnswer"
+    """No resolver gives an answer."""
+
+
+class NoMailServer(Exception):
+    """There is no server to connect to. The message names what was asked and answered."""
+
+    def __init__(self, kind: NoRoute, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+@dataclass(frozen=True, slots=True)
+class MailServer:
+    """``host`` without trailing dot, and its first IPv4 address."""
+
+    host: str
+    address: str

@@ -94,6 +94,10 @@ class Cluster:
             raise _problem(error, "list", namespace) from None
         return sorted(answer.get("items") or (), key=event_time)[-_EVENTS:]
 
+    async def request(self, method: str, path: str, body: Json | None = None) -> Json:
+        """Another request, with the answer as it comes. Errors: :class:`KubeError`."""
+        return await self._client.request(method, path, body)
+
     def changes(self, namespace: str | None, name: str | None) -> AbstractAsyncContextManager[asyncio.Event]:
         """An event that is set whenever one of these objects changed, or an Event about the one that is named."""
         if name is None or namespace is None:

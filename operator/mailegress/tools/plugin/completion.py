@@ -10,9 +10,19 @@ import asyncio
 import sys
 from collections.abc import Sequence
 
-COMMANDS = ("status", "reconcile", "suspend", "resume", "import", "orphans", "version")
+COMMANDS = ("status", "reconcile", "suspend", "resume", "probe", "import", "orphans", "version")
 OPTIONS = ("--namespace", "--kubeconfig", "--context", "--help")
 STATUS_OPTIONS = (*OPTIONS, "--all-namespaces", "--watch", "--output")
+PROBE_VALUES = (
+    "--to",
+    "--image",
+    "--image-pull-secret",
+    "--node",
+    "--address-from",
+    "--resolvers",
+    "--timeout-seconds",
+)
+PROBE_OPTIONS = (*OPTIONS, "--output", *PROBE_VALUES)
 _SECONDS = 3.0
 
 
@@ -31,12 +41,12 @@ def complete(words: Sequence[str]) -> list[str]:
     if before[-1] in ("-o", "--output"):
         return [kind for kind in ("json", "text") if kind.startswith(last)]
     if last.startswith("-"):
-        options = STATUS_OPTIONS if before[0] == "status" else OPTIONS
+        options = {"status": STATUS_OPTIONS, "probe": PROBE_OPTIONS}.get(before[0], OPTIONS)
         return [option for option in options if option.startswith(last)]
     if (
         before[0] not in COMMANDS
         or before[0] in ("import", "orphans", "version")
-        or before[-1] in (*OPTIONS[:-1], "-n")
+        or before[-1] in (*OPTIONS[:-1], *PROBE_VALUES, "-n")
     ):
         return []
     return [name for name in asyncio.run(_names(before)) if name.startswith(last)]

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Coroutine
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -41,6 +41,47 @@ Kubeconfig = Annotated[
 Context = Annotated[
     str | None, typer.Option(help="Context of the kubeconfig. Default: its current one.", metavar="CONTEXT")
 ]
+Output = Annotated[
+    str, typer.Option("--output", "-o", help="text, or json for programs.", metavar="text|json")
+]
+# Of probe.
+Target = Annotated[
+    str,
+    typer.Option(
+        help="Domain of a recipient, whose mail server is contacted, or the IPv4 address of a server.",
+        metavar="DOMAIN|ADDRESS",
+    ),
+]
+Image = Annotated[
+    str | None,
+    typer.Option(
+        help="Image of the pod. Default: the operator's own image of this version.",
+        metavar="IMAGE",
+        envvar="MAILEGRESS_PROBE_IMAGE",
+    ),
+]
+PullSecret = Annotated[
+    str | None,
+    typer.Option(help="Secret of the namespace with the login of the image's registry.", metavar="NAME"),
+]
+Node = Annotated[str | None, typer.Option(help="Node on which the pod runs. Default: any.", metavar="NAME")]
+AddressFrom = Annotated[
+    str | None,
+    typer.Option(
+        help="URL of a service that answers with its caller's IPv4 address. Default: none is asked.",
+        metavar="URL",
+    ),
+]
+Resolvers = Annotated[
+    str,
+    typer.Option(
+        help="Resolvers, address or address:port, comma-separated. Default: those of the pod.",
+        metavar="ADDRESSES",
+    ),
+]
+TimeoutSeconds = Annotated[
+    str, typer.Option(help="Seconds to wait for the connection; for a reply, three times as long.")
+]
 
 
 @app.command(
@@ -58,9 +99,7 @@ def status(
     watch: Annotated[
         bool, typer.Option("--watch", "-w", help="Print it again whenever it changes, until Ctrl-C.")
     ] = False,
-    output: Annotated[
-        str, typer.Option("--output", "-o", help="text, or json for programs.", metavar="text|json")
-    ] = "text",
+    output: Output = "text",
     kubeconfig: Kubeconfig = None,
     context: Context = None,
 ) -> None:
@@ -166,9 +205,7 @@ def orphans(
             help="Owner ID of the operator. Default: that of this cluster. Repeatable.", metavar="ID"
         ),
     ] = None,
-    output: Annotated[
-        str, typer.Option("--output", "-o", help="text, or json for programs.", metavar="text|json")
-    ] = "text",
+    output: Output = "text",
     kubeconfig: Kubeconfig = None,
     context: Context = None,
 ) -> None:
@@ -183,6 +220,47 @@ def orphans(
     from mailegress.tools.plugin import orphans as found
 
     _run(found.run(owner_id or (), region, kubeconfig, context, as_json=output == "json"))
+
+
+@app.command(
+    epilog="Examples: kubectl mailegress probe outbound --to example.net -n mail; "
+    "kubectl mailegress probe outbound --to 198.51.100.25 --address-from https://checkip.amazonaws.com -o json"
+)
+def probe(
+    name: Name,
+    to: Target,
+    namespace: Namespace = None,
+    image: Image = None,
+    image_pull_secret: PullSecret = None,
+    node: Node = None,
+    address_from: AddressFrom = None,
+    resolvers: Resolvers = "",
+    timeout_seconds: TimeoutSeconds = "20",
+    output: Output = "text",
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+) -> None:
+    """See from inside the cluster whether mail can leave on port 25, and from which address it does.
+
+    A Job in the namespace of the MailEgress, created with your own rights and deleted afterwards, connects once to the
+    mail server of a domain, reads banner and EHLO reply, and leaves. No mail is sent.
+
+    Exit code: 0 = open, 3 = blocked, 4 = refused, 5 = open, but mail leaves from an address that is not in the status,
+    6 = open, but the server rejects the client, 7 = no verdict, 1 = the probe cannot run, 2 = wrong usage.
+    """
+    if output not in ("text", "json"):
+        _refuse(f"--output {output!r} is not known; give text or json")
+    from mailegress.tools.plugin import probe_options
+
+    try:
+        wanted = probe_options.wanted(
+            name, to, namespace, image, image_pull_secret, node, address_from, resolvers, timeout_seconds
+        )
+    except ValueError as error:
+        _refuse(str(error))
+    from mailegress.tools.plugin import probe as probing
+
+    _run(probing.run(wanted, kubeconfig, context, as_json=output == "json"), interrupted=130)
 
 
 @app.command()
@@ -201,7 +279,7 @@ def _change(
     _run(changes.change(changes.Change(what), names, namespace, kubeconfig, context))
 
 
-def _run(work: Coroutine[Any, Any, int]) -> None:
+def _run(work: Coroutine[Any, Any, int], interrupted: int = 0) -> None:
     """The exit code of a command; what it cannot do is one line on standard error."""
     from mailegress.tools.plugin.cluster import Problem
 
@@ -213,7 +291,7 @@ def _run(work: Coroutine[Any, Any, int]) -> None:
         typer.echo(f"{PROGRAM}: {problem}", err=True)
         code = 1
     except KeyboardInterrupt:
-        code = 0
+        code = interrupted
     except BrokenPipeError:
         # Whoever read it has seen enough; the interpreter must not complain at its end either.
         sys.stderr.close()
@@ -228,6 +306,6 @@ def _stop(number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _refuse(problem: str) -> None:
+def _refuse(problem: str) -> NoReturn:
     typer.echo(f"{PROGRAM}: {problem}", err=True)
     raise typer.Exit(2)
