@@ -11,13 +11,18 @@ import pytest
 
 from mailegress.dns import DnsService, DnsSettings, build_dns
 from mailegress.dns.replies import absolute
-from mailegress.model.dns import AnswerKind, Iprev
+from mailegress.model.dns import AnswerKind, Expected, Iprev, ServerAnswer
 from mailegress.model.facts import ErrorKind, Fact
 from tests.dns.conftest import NS, CountingMetrics, silence
 from tests.support.internet import RESOLVERS, ROOTS, TRY, Internet, VirtualTime
 
 HOST = "mta.example.com"
 IP = frozenset({"203.0.113.5"})
+OTHER_IP = frozenset({"203.0.113.6"})
+
+
+def _unexpected(answer: ServerAnswer) -> bool:
+    return False
 
 
 async def test_nothing_is_known_until_asked_and_reading_never_waits(
@@ -218,7 +223,7 @@ async def test_delegation(service: DnsService, time: VirtualTime, internet: Inte
 async def test_sample_authorities_go_round(service: DnsService, time: VirtualTime) -> None:
     servers: list[str] = []
     for _ in range(6):
-        service.request_sample_authority("ns/a", HOST, time.now)
+        service.request_sample_authority("ns/a", HOST, time.now, _unexpected)
         await time.advance(1)
         answer = service.sample_authority(HOST).value
         assert answer is not None
@@ -235,11 +240,36 @@ async def test_a_silent_sample_authority_is_a_miss_and_the_next_reading_asks_ano
     internet.moods[NS["ns1.dns.net"]] = "silent"
     outcomes: list[int] = []
     for _ in range(6):
-        service.request_sample_authority("ns/a", HOST, time.now)
+        service.request_sample_authority("ns/a", HOST, time.now, _unexpected)
         await time.advance(10)
         outcomes.append(service.sample_authority(HOST).misses)
 
     assert sorted(outcomes) == [0, 0, 0, 0, 1, 1]
+
+
+async def test_an_expected_sample_wakes_only_those_who_expect_another(
+    service: DnsService, time: VirtualTime, woken: list[str]
+) -> None:
+    service.request_sample_authority("ns/same", HOST, time.now, Expected(IP, exact=True).met_by)
+    service.request_sample_authority("ns/other", HOST, time.now, Expected(OTHER_IP, exact=True).met_by)
+    service.request_sample_authority("ns/twice", HOST, time.now, Expected(IP, exact=True).met_by)
+    service.request_sample_authority("ns/twice", HOST, time.now, Expected(OTHER_IP, exact=True).met_by)
+    await time.advance(1)
+    assert sorted(woken) == ["ns/other", "ns/twice"]
+
+    service.request_sample_authority("ns/same", HOST, time.now, Expected(IP, exact=True).met_by)
+    await time.advance(1)
+    assert sorted(woken) == ["ns/other", "ns/twice"]
+
+
+async def test_a_sample_without_an_answer_wakes_whatever_is_expected(
+    service: DnsService, time: VirtualTime, internet: Internet, woken: list[str]
+) -> None:
+    for server in NS.values():
+        internet.moods[server] = "silent"
+    service.request_sample_authority("ns/a", HOST, time.now, Expected(IP, exact=True).met_by)
+    await time.advance(10)
+    assert woken == ["ns/a"]
 
 
 async def test_public_view_and_more_addresses_later(
@@ -280,7 +310,7 @@ async def test_resolvers_are_never_asked_by_readings_of_the_authorities(
     service: DnsService, time: VirtualTime, internet: Internet
 ) -> None:
     service.request_authorities("ns/a", HOST, time.now)
-    service.request_sample_authority("ns/a", HOST, time.now)
+    service.request_sample_authority("ns/a", HOST, time.now, _unexpected)
     service.request_delegation("ns/a", "example.com", time.now)
     await time.advance(5)
 
@@ -291,14 +321,14 @@ async def test_resolvers_are_never_asked_by_readings_of_the_authorities(
 async def test_what_nobody_asks_about_is_forgotten(service: DnsService, time: VirtualTime) -> None:
     for i in range(50):
         service.request_authorities("ns/a", f"h{i}.example.com", time.now)
-        service.request_sample_authority("ns/a", f"h{i}.example.com", time.now)
+        service.request_sample_authority("ns/a", f"h{i}.example.com", time.now, _unexpected)
     await time.advance(1800)
     service.authorities("h7.example.com")
     assert service.facts() == 100
 
     await time.advance(1900)
     service.request_authorities("ns/a", HOST, time.now)
-    service.request_sample_authority("ns/a", HOST, time.now)
+    service.request_sample_authority("ns/a", HOST, time.now, _unexpected)
     await time.advance(1)
 
     assert service.facts() == 3
@@ -368,7 +398,7 @@ async def test_close_ends_everything(
     assert asyncio.all_tasks() > before
 
     await service.close()
-    service.request_sample_authority("ns/a", HOST, time.now)
+    service.request_sample_authority("ns/a", HOST, time.now, _unexpected)
     await time.settle()
 
     assert asyncio.all_tasks() == before

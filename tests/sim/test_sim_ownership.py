@@ -209,3 +209,24 @@ def test_an_object_whose_status_was_lost_in_a_rename_leaves_nothing_behind(delet
             await sim.until(lambda: left() == [OTHER], "only the new name to be left", invariant="E2")
 
     simulate(story)
+
+
+def test_what_others_add_to_the_status_is_removed() -> None:
+    """The column of ``kubectl get`` is derived: the typed status is the same with a forged one."""
+
+    async def story(sim: Sim) -> None:
+        sim.world.zone()
+        sim.start()
+        sim.meg("a", "mta.example.com", sim.world.eips(1))
+        await sim.ready("a")
+        await sim.sleep(1000)
+        for forged in ("198.51.100.7", "198.51.100.8"):
+            before = (sim.find("a") or {})["status"]["display"]
+            sim.api.merge(NAMESPACE, "a", {"status": {"display": {"addresses": forged}}}, "status")
+            await sim.until(
+                lambda before=before: (sim.find("a") or {})["status"]["display"] == before,  # type: ignore[misc]
+                "the display as it was",
+                60,
+            )
+
+    simulate(story)

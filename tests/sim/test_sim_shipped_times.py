@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.simulation.harness import Sim, simulate
+from tests.support.simulation.harness import Process, Sim, simulate
 from tests.support.simulation.scenarios import HOST
 
 BLOCKED = 60.0
@@ -265,3 +265,27 @@ def test_what_is_out_of_sight_costs_few_lists_however_many_objects_wait_for_it(
                 await sim.ready(name)
 
     simulate(story)
+
+
+def test_an_object_that_is_right_is_reconciled_once_in_each_periodic_check() -> None:
+    """An expected answer wakes nobody. Once an hour the public resolvers are due, and they and the advice answer."""
+
+    async def story(sim: Sim) -> None:
+        sim.world.zone()
+        process = sim.start()
+        sim.meg("a", HOST, sim.world.eips(1))
+        await sim.ready("a")
+        await sim.sleep(3600.0)
+        before = reconciles(process)
+        await sim.sleep(10 * 3600.0)
+        checks = 36000.0 / (600.0 * 0.9)
+        assert reconciles(process) - before <= checks + 4 * 10
+
+    simulate(story)
+
+
+def reconciles(process: Process) -> float:
+    assert process.metrics is not None
+    found = process.metrics.registry.get_sample_value("mailegress_reconciles_total", {"outcome": "ok"})
+    assert found is not None
+    return found

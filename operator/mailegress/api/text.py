@@ -44,7 +44,7 @@ def clean_text(text: str, limit: int) -> str:
     head = text[: max(EXTERNAL_LIMIT, limit + 1)]
     if not (head.isascii() and head.isprintable()):
         head = "".join(map(_clean_character, _ESCAPE_SEQUENCES.sub("", head)))
-    cleaned = _SPACES.sub(" ", head).strip()
+    cleaned = (_SPACES.sub(" ", head) if "  " in head else head).strip()
     return cleaned if len(cleaned) <= limit else cleaned[: limit - 1].rstrip() + ELLIPSIS
 
 

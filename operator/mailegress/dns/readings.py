@@ -44,15 +44,16 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
-class _Want:
+class _Want(Generic[T]):
     not_before: float
     detail: frozenset[str]
+    expected: Callable[[T], bool] | None = None
 
 
 @dataclass(slots=True)
 class _Entry(Generic[T]):
     fact: Fact[T] = field(default_factory=Fact)
-    wants: dict[Key, _Want] = field(default_factory=dict)
+    wants: dict[Key, _Want[T]] = field(default_factory=dict)
     task: asyncio.Task[None] | None = None
     poke: asyncio.Event = field(default_factory=asyncio.Event)
     ticket: Ticket | None = None
@@ -112,11 +113,19 @@ class Readings(Generic[T]):
         self._touch(name, entry)
         return entry.fact
 
-    def request(self, key: Key, name: str, not_before: float, detail: frozenset[str] = frozenset()) -> None:
+    def request(
+        self,
+        key: Key,
+        name: str,
+        not_before: float,
+        detail: frozenset[str] = frozenset(),
+        expected: Callable[[T], bool] | None = None,
+    ) -> None:
         """Ask for a reading that begins at or after ``not_before``; ``key`` is woken when it is there or
-        failed.
+        failed. A value of which ``expected`` is true wakes nobody: to its reader it says nothing new.
 
-        If what is known will do, ``key`` is woken at once. Requests of one key for one name merge.
+        If what is known will do, ``key`` is woken at once. Requests of one key for one name merge; the newest says
+        what is expected.
         """
         if self._closed:
             return
@@ -125,13 +134,13 @@ class Readings(Generic[T]):
             entry = self._entries[name] = _Entry()
         self._touch(name, entry)
         self._forget_old()
-        want = _Want(not_before, detail)
+        want = _Want(not_before, detail, expected)
         if self._satisfied(entry, want):
             self._wake(key)
             return
         earlier = entry.wants.get(key)
         if earlier is not None:
-            want = _Want(max(not_before, earlier.not_before), detail)
+            want = replace(want, not_before=max(not_before, earlier.not_before))
         entry.wants[key] = want
         entry.poke.set()
         if entry.ticket is not None:
@@ -162,7 +171,7 @@ class Readings(Generic[T]):
                 continue
             del self._entries[name]
 
-    def _satisfied(self, entry: _Entry[T], want: _Want) -> bool:
+    def _satisfied(self, entry: _Entry[T], want: _Want[T]) -> bool:
         value = entry.fact.value
         return value is not None and entry.fact.fresh(want.not_before) and self._covers(value, want.detail)
 
@@ -230,15 +239,18 @@ class Readings(Generic[T]):
         return True
 
     def _tell(self, entry: _Entry[T], at: float, failed: bool) -> None:
-        served = [
-            key
+        served = {
+            key: want.expected
             for key, want in entry.wants.items()
             if (want.not_before <= at if failed else self._satisfied(entry, want))
-        ]
+        }
         for key in served:
             del entry.wants[key]
-        for key in served:
+        for key, expected in served.items():
             try:
+                value = entry.fact.value
+                if not failed and expected is not None and value is not None and expected(value):
+                    continue
                 self._wake(key)
             except Exception as error:
                 self._on_error(key, error)

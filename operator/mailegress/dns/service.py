@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -125,8 +125,10 @@ class DnsService:
     def sample_authority(self, hostname: str) -> Fact[ServerAnswer]:
         return self._samples.get(hostname)
 
-    def request_sample_authority(self, key: Key, hostname: str, not_before: float) -> None:
-        self._samples.request(key, hostname, not_before)
+    def request_sample_authority(
+        self, key: Key, hostname: str, not_before: float, expected: Callable[[ServerAnswer], bool]
+    ) -> None:
+        self._samples.request(key, hostname, not_before, expected=expected)
 
     def delegation(self, zone: str) -> Fact[Delegation]:
         return self._delegations.get(zone)

@@ -62,6 +62,27 @@ class ServerAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class Expected:
+    """What a server answers for a record that is as it should be."""
+
+    addresses: frozenset[str]
+    exact: bool
+    """The record holds nothing else and is no alias; otherwise others keep it."""
+    mark: tuple[str, ...] | None = None
+    """Values of its ownership TXT. None: any."""
+
+    def met_by(self, answer: ServerAnswer) -> bool:
+        """A server that does not return the ownership TXT says nothing against it."""
+        if answer.kind is not AnswerKind.ANSWER:
+            return False
+        if self.mark is not None and answer.mark is not None and set(answer.mark) != set(self.mark):
+            return False
+        if self.exact:
+            return answer.addresses == self.addresses and not answer.cname
+        return self.addresses <= answer.addresses
+
+
+@dataclass(frozen=True, slots=True)
 class AuthorityReport:
     """Every authoritative server's answer, found by walking down from the root.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import hashlib
 import re
 import uuid
@@ -55,7 +56,13 @@ def parse(values: Iterable[str]) -> Mark | None:
     found = tuple(values)
     if len(found) != 1 or len(found[0]) > MAX_MARK:
         return None
-    match = _MARK.fullmatch(found[0])
+    return _parse(found[0])
+
+
+@functools.lru_cache(maxsize=256)
+def _parse(text: str) -> Mark | None:
+    """One reconcile reads the same mark several times."""
+    match = _MARK.fullmatch(text)
     if match is None:
         return None
     kind, owner, short = match.groups()
@@ -65,7 +72,7 @@ def parse(values: Iterable[str]) -> Mark | None:
         return None
     mark = Mark(adopted=kind == "a", owner=owner, uid=str(uuid.UUID(bytes=raw)))
     # The last character carries 2 of 6 bits: two spellings could mean one UID, and only ours counts.
-    return mark if encode(mark) == found[0] else None
+    return mark if encode(mark) == text else None
 
 
 def derived_owner(namespace_uid: str) -> str:

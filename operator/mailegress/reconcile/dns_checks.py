@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from mailegress.model.dns import (
     AnswerKind,
     AuthorityReport,
+    Expected,
     Iprev,
     Listed,
     PointerAnswer,
@@ -83,11 +84,7 @@ def heard(answer: ServerAnswer) -> str:
 
 
 def right(answer: ServerAnswer, wanted: frozenset[str], *, exact: bool) -> bool:
-    if answer.kind is not AnswerKind.ANSWER:
-        return False
-    if exact:
-        return answer.addresses == wanted and not answer.cname
-    return wanted <= answer.addresses
+    return Expected(wanted, exact).met_by(answer)
 
 
 def authorities(

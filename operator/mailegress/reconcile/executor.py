@@ -79,8 +79,8 @@ class Executor:
                     requests.records.request_all_swept(key)
                 case NeedAuthorities(hostname, not_before):
                     requests.dns.request_authorities(key, hostname, not_before)
-                case NeedSampleAuthority(hostname, not_before):
-                    requests.dns.request_sample_authority(key, hostname, not_before)
+                case NeedSampleAuthority(hostname, not_before, expected):
+                    requests.dns.request_sample_authority(key, hostname, not_before, expected.met_by)
                 case NeedDelegation(zone, not_before):
                     requests.dns.request_delegation(key, zone, not_before)
                 case NeedServerAddresses(name, not_before):

@@ -329,8 +329,10 @@ class ApiWrites:
     """Nothing is written before this moment, unless the object is edited."""
     conflicts: int = 0
     """Writes in a row that met a newer version of the object."""
-    last_written_status: object = None
-    """The status as the API server returned it to the last write."""
+    last_written_status: bytes | None = None
+    """Digest of the status as the API server returned it to the last write."""
+    canonical_version: str = ""
+    """Version of the object whose stored status was seen to be in the form that the operator writes."""
     competing_writes: int = 0
     """How often, lately, another writer had replaced that status."""
     competing_write_at: float = NEVER

@@ -220,7 +220,10 @@ class DnsView(Protocol):
 class DnsRequests(Protocol):
     def request_authorities(self, key: Key, hostname: str, not_before: float) -> None: ...
 
-    def request_sample_authority(self, key: Key, hostname: str, not_before: float) -> None: ...
+    def request_sample_authority(
+        self, key: Key, hostname: str, not_before: float, expected: Callable[[ServerAnswer], bool]
+    ) -> None:
+        """``key`` is woken only by an answer that is not expected, and if there is none."""
 
     def request_delegation(self, key: Key, zone: str, not_before: float) -> None: ...
 

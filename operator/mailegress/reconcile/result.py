@@ -9,7 +9,7 @@ from mailegress.api.conditions import FALSE, TRUE, UNKNOWN
 from mailegress.api.reasons import Reason
 from mailegress.api.status import AddressStatus, Advisory, FormerRecord, ForwardStatus, ZoneStatus
 from mailegress.model.aws import Change
-from mailegress.model.dns import Delegated
+from mailegress.model.dns import Delegated, Expected
 from mailegress.model.facts import NO_LIMIT, ErrorKind, Fault, WriteState
 from mailegress.reconcile.claim_index import Standing
 
@@ -72,6 +72,8 @@ class NeedAuthorities:
 class NeedSampleAuthority:
     hostname: str
     not_before: float
+    expected: Expected
+    """An answer like this changes nothing, so it does not wake the object."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ writer replaces it; and how long the object waits after a refusal of the API ser
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -75,7 +77,7 @@ class StatusWriter:
         """Write ``status`` if it differs from the stored one and neither reason to wait applies."""
         self._count(obj, memory, status, now)
         api = memory.api
-        if status.matches(body.get("status")):
+        if _is_stored(body, obj, status, api):
             api.status_held_since = None
             return Written(obj)
         if (held := self._held(obj, api, status, plan, now)) > 0:
@@ -85,7 +87,7 @@ class StatusWriter:
         api.status_held_since = None
         stored = await self._kube.replace_status(body, status.to_dict())
         api.failures = api.conflicts = 0
-        api.last_written_status = stored.get("status")
+        api.last_written_status = _digest(stored.get("status"))
         self._objects.seen(stored)
         self._log(memory.key, obj, status)
         await self._events.emit_all(body, obj, status, plan)
@@ -105,7 +107,7 @@ class StatusWriter:
 
         Two writers that wake each other would otherwise write as fast as the API server lets them.
         """
-        if api.last_written_status is not None and body.get("status") != api.last_written_status:
+        if api.last_written_status is not None and _digest(body.get("status")) != api.last_written_status:
             api.last_written_status = None
             recent = now - api.competing_write_at < self._settings.resync_seconds
             api.competing_writes = api.competing_writes + 1 if recent else 1
@@ -187,6 +189,22 @@ class StatusWriter:
         )
         if before is not None and _lost(before, ready, obj):
             self._metrics.ready_lost(ready.reason)
+
+
+def _is_stored(body: Mapping[str, Any], obj: MailEgress, status: Status, api: ApiWrites) -> bool:
+    """Is this status stored already, with nothing added? The typed values are compared where that is enough."""
+    version = obj.meta.resource_version
+    if api.canonical_version == version and obj.status == status:
+        return True
+    if not status.matches(body.get("status")):
+        return False
+    api.canonical_version = version
+    return True
+
+
+def _digest(status: object) -> bytes:
+    """For comparison. A whole status of each object would take more memory than everything else."""
+    return hashlib.blake2b(json.dumps(status, sort_keys=True).encode(), digest_size=16).digest()
 
 
 def _lost(before: Condition, ready: Condition, obj: MailEgress) -> bool:

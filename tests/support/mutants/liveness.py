@@ -236,9 +236,43 @@ LIVENESS = (
         "E7",
         "What is right is never looked at again",
         "reconcile/rules/propagation.py",
-        "        builder.need(NeedAuthorities(hostname, idle) if every else NeedSampleAuthority(hostname, idle))\n",
+        "        builder.need(\n"
+        "            NeedAuthorities(hostname, idle) if every else NeedSampleAuthority(hostname, idle, expected)\n"
+        "        )\n",
         "        pass\n",
         runs=(Run("drift"),),
+    ),
+    Mutant(
+        "any-sample-is-expected",
+        "E7",
+        "An answer that contradicts the record wakes nobody",
+        "dns/readings.py",
+        "if not failed and expected is not None and value is not None and expected(value):",
+        "if not failed and expected is not None and value is not None:",
+        tests=("tests/dns/test_service.py::test_an_expected_sample_wakes_only_those_who_expect_another",),
+    ),
+    Mutant(
+        "sample-without-mark-is-expected",
+        "E7",
+        "A deleted ownership record is noticed one periodic check late",
+        "reconcile/rules/a_record.py",
+        "            mark=self._listed_mark(),\n",
+        "            mark=None,\n",
+        tests=(
+            "tests/sim/test_sim_shipped_times.py"
+            "::test_drift_is_repaired_within_one_check[300.0-ownership TXT deleted]",
+            "tests/sim/test_sim_shipped_times.py"
+            "::test_drift_is_repaired_within_one_check[5000.0-ownership TXT deleted]",
+        ),
+    ),
+    Mutant(
+        "typed-status-is-enough",
+        "E3",
+        "What others add to the status stays while the typed values are right",
+        "reconcile/status_writer.py",
+        "    if api.canonical_version == version and obj.status == status:\n",
+        "    if obj.status == status:\n",
+        tests=("tests/sim/test_sim_ownership.py::test_what_others_add_to_the_status_is_removed",),
     ),
     Mutant(
         "restart-never-asks-resolvers",

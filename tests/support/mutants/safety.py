@@ -57,9 +57,9 @@ SAFETY = (
         "silence-is-consent",
         "S1",
         "A server that does not answer counts as one that agrees",
-        "reconcile/dns_checks.py",
-        "    if answer.kind is not AnswerKind.ANSWER:\n        return False\n    if exact:",
-        "    if answer.kind in (AnswerKind.TIMEOUT, AnswerKind.LAME):\n        return True\n    if exact:",
+        "model/dns.py",
+        "        if answer.kind is not AnswerKind.ANSWER:\n            return False\n",
+        "        if answer.kind in (AnswerKind.TIMEOUT, AnswerKind.LAME):\n            return True\n",
         runs=(Run("mute-server"),),
     ),
     Mutant(

@@ -39,7 +39,7 @@ from mailegress.model.facts import Fact
 from mailegress.reconcile import confirmations
 from mailegress.reconcile.claim_index import Standing
 from mailegress.reconcile.observe import Observed
-from mailegress.reconcile.result import Finding, Plan, failed, passed, unknown
+from mailegress.reconcile.result import Finding, NeedSampleAuthority, Plan, failed, passed, unknown
 from mailegress.reconcile.rules import (
     a_record,
     advisories,
@@ -165,7 +165,9 @@ def _finish(
     # What was not read yet by this process is no news.
     unseen_places = shown.former.unseen if s.views.zones.get().value is not None else ()
     owed = (*owed, *(it.finding.message.removesuffix(".") for _, it in unseen_places))
-    idle = action is None and not owed and not builder.needs
+    # The expected answer of a sample wakes nobody.
+    awaited = any(not isinstance(need, NeedSampleAuthority) for need in builder.needs)
+    idle = action is None and not owed and not awaited
     return Plan(
         findings=findings,
         action=action,

@@ -369,6 +369,7 @@ class _Record:
             pointed=pointed(s, self.targets),
             zone=self.zone.name,
             servers=self.choice.servers,
+            mark=self._listed_mark(),
         )
         finding = proof.finding
         if not finding.ok and (untold := self._untold(finding)) is not None:
@@ -414,9 +415,11 @@ class _Record:
         sample = s.views.dns.sample_authority(hostname)
         if sample.value is None or sample.value.mark is None or sample.at <= self.read_at:
             return
-        listed = self.view.mark.values if self.view.mark is not None else ()
-        if set(sample.value.mark) != set(listed):
+        if set(sample.value.mark) != set(self._listed_mark()):
             self.builder.need(NeedName(self.zone.id, hostname, sample.at))
+
+    def _listed_mark(self) -> tuple[str, ...]:
+        return tuple(self.view.mark.values) if self.view.mark is not None else ()
 
     def _untold(self, finding: Finding) -> Finding | None:
         """GetChange is refused or unanswered: the reason, for as long as the authorities do not agree either.

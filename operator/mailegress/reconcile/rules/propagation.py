@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from mailegress.api import reasons
 from mailegress.api.conditions import FORWARD_READY, READY
-from mailegress.model.dns import AuthorityReport
+from mailegress.model.dns import AuthorityReport, Expected
 from mailegress.model.facts import Fact, Fault
 from mailegress.reconcile import dns_checks
 from mailegress.reconcile.confirmations import lasting, trend_of
@@ -51,11 +51,13 @@ def prove(
     pointed: bool,
     zone: str | None = None,
     servers: frozenset[str] | None = None,
+    mark: tuple[str, ...] | None = None,
 ) -> Proof:
     """Do all authoritative servers return ``wanted``? All are asked after a write or an edit, one in idle times.
 
     ``exact``: the record holds nothing else; otherwise others keep it. ``wrote_at``: loop time of the last write.
     ``pointed``: every address has its PTR already, so that a server without a usable answer holds back no PTR.
+    ``mark``: the ownership TXT as Route 53 listed it.
     """
     s, hostname = observed, observed.obj.spec.hostname
     stands = s.stands(FORWARD_READY)
@@ -75,7 +77,8 @@ def prove(
     agreed = verdict is not None and verdict.seen is Seen.AGREE
     if (stands or agreed) and not requested:
         lame = verdict is not None and verdict.seen is Seen.LAME
-        doubt = _sample(s, builder, wanted, floor, reading, exact=exact, every=lame, text=text)
+        expected = Expected(wanted, exact, mark)
+        doubt = _sample(s, builder, expected, floor, reading, every=lame, text=text)
         if doubt is not None:
             return Proof(doubt)
     if reading.fault is not None and reading.tried_at >= floor:
@@ -166,16 +169,15 @@ def _contradicted(
 def _sample(
     observed: Observed,
     builder: PlanBuilder,
-    wanted: frozenset[str],
+    expected: Expected,
     floor: float,
     reading: Fact[AuthorityReport],
     *,
-    exact: bool,
     every: bool,
     text: str,
 ) -> Finding | None:
     """In idle times one authority is asked, or all while one of them is known to be lame. What it says against the
-    condition is a question to all of them."""
+    condition is a question to all of them; the expected answer does not even wake the object."""
     s, hostname = observed, observed.obj.spec.hostname
     sample = s.views.dns.sample_authority(hostname)
     idle = max(s.now - s.settings.resync_seconds / 2, floor)
@@ -184,9 +186,11 @@ def _sample(
     if heard_at < idle and s.now < turn:
         builder.later(turn - s.now)
     elif heard_at < idle:
-        builder.need(NeedAuthorities(hostname, idle) if every else NeedSampleAuthority(hostname, idle))
+        builder.need(
+            NeedAuthorities(hostname, idle) if every else NeedSampleAuthority(hostname, idle, expected)
+        )
     newest = sample.value if sample.at >= max(floor, reading.at) else None
-    if newest is not None and not dns_checks.right(newest, wanted, exact=exact):
+    if newest is not None and not dns_checks.right(newest, expected.addresses, exact=expected.exact):
         builder.need(NeedAuthorities(hostname, sample.at))
         return unknown(reasons.AUTHORITIES_DISAGREE, text, inconclusive=True)
     if sample.fault is not None and sample.tried_at >= max(floor, reading.at, reading.tried_at):

@@ -215,7 +215,9 @@ def _refused(fault: Fault, hostname: str, eip: Eip) -> Finding:
         return from_fault(fault)
     words = fault.message.removesuffix(".")
     remedy = _FIXED_ADDRESSES if eip.service_managed else reasons.PTR_REJECTED.remedy
-    return failed(reasons.PTR_REJECTED, f"AWS rejects the PTR {hostname} of {eip.public_ip}: {words}. {remedy}")
+    return failed(
+        reasons.PTR_REJECTED, f"AWS rejects the PTR {hostname} of {eip.public_ip}: {words}. {remedy}"
+    )
 
 
 def _takes_no_ptr(eip: Eip, finding: Finding) -> bool:
