@@ -12,8 +12,10 @@ from typing import TypeVar
 import pytest
 
 from mailegress.dns import DnsService, DnsSettings, build_dns, named_server, wire_query
+from mailegress.dns.lookups import Lookups
 from mailegress.model.dns import AnswerKind, AuthorityReport, Delegation, Iprev, ResolverReport
 from mailegress.model.facts import Fact
+from mailegress.model.mail import SpfResult
 from sandbox.dns.knobs import Knob
 from sandbox.dns.model import DnsWorld
 from sandbox.dns.service import SandboxDns
@@ -33,6 +35,7 @@ class Bed:
     sandbox: SandboxDns
     service: DnsService
     woken: asyncio.Queue[str]
+    settings: DnsSettings
 
     async def authorities(self, name: str = HOST) -> Fact[AuthorityReport]:
         self.service.request_authorities("ns/a", name, asyncio.get_running_loop().time())
@@ -77,7 +80,7 @@ async def bed() -> AsyncIterator[Bed]:
             asyncio.sleep,
             random.Random(3),
         )
-        yield Bed(source, sandbox, service, woken)
+        yield Bed(source, sandbox, service, woken, settings)
         await service.close()
 
 
@@ -137,6 +140,15 @@ async def test_public_resolvers_see_forward_and_reverse(bed: Bed) -> None:
     assert len(report.answers) == 2
     assert {a.forward.addresses for a in report.answers} == {frozenset({IP})}
     assert {a.reverse[IP].result for a in report.answers} == {Iprev.PASS}
+
+
+async def test_spf_that_permits_mail_servers(bed: Bed) -> None:
+    bed.source.put("ZONE", HOST, "TXT", ['"v=spf1 mx -all"'])
+    bed.source.put("ZONE", HOST, "MX", ["20 none.example.com.", f"10 {HOST}."])
+    loop = asyncio.get_running_loop()
+    lookups = Lookups(bed.settings, wire_query(bed.settings), loop.time, asyncio.sleep, random.Random(3))
+    report = await lookups.mail(HOST, frozenset({IP}), frozenset())
+    assert report.helo[IP].result is SpfResult.PASS
 
 
 async def test_alias_into_another_providers_zone(bed: Bed) -> None:

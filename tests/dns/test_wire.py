@@ -35,6 +35,10 @@ RECORDS = [
     (1, "example.com. 4294967295 SOA ns1.example.com. root.example.com. 1 7200 900 1209600 60"),
     (2, "ns1.example.com. 3600 A 192.0.2.1"),
     (2, "ns1.example.com. 3600 AAAA 2001:db8::1"),
+    (0, f"{NAME} 60 MX 10 Mx.Example.com."),
+    (0, f"{NAME} 60 MX 10 mx.example.com."),
+    (0, f"{NAME} 60 MX 20 mx.example.com."),
+    (0, "example.net. 60 MX 0 ."),
 ]
 
 

@@ -16,6 +16,7 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.rdtypes.ANY.SOA
 import dns.rdtypes.ANY.TXT
+import dns.rdtypes.mxbase
 import dns.rdtypes.nsbase
 import dns.rrset
 import dns.wire
@@ -163,6 +164,9 @@ def _read_data(
             return dns.rdata.from_wire_parser(rdclass, rdtype, parser)
         if rdtype in _TARGETS:
             return _Target(rdclass, rdtype, names.read())  # type: ignore[no-untyped-call]
+        if rdtype == dns.rdatatype.MX:
+            (preference,) = parser.get_struct("!H")
+            return _Exchange(rdclass, rdtype, preference, names.read())  # type: ignore[no-untyped-call]
         if rdtype == dns.rdatatype.SOA:
             both = names.read(), names.read()
             return _Soa(rdclass, rdtype, *both, *parser.get_struct("!IIIII"))  # type: ignore[no-untyped-call]
@@ -211,6 +215,13 @@ class _Target(dns.rdtypes.nsbase.NSBase):
 
     def to_digestable(self, origin: dns.name.Name | None = None) -> bytes:
         return self.target.to_digestable(origin)
+
+
+class _Exchange(dns.rdtypes.mxbase.MXBase):
+    """An MX record."""
+
+    def to_digestable(self, origin: dns.name.Name | None = None) -> bytes:
+        return struct.pack("!H", self.preference) + self.exchange.to_digestable(origin)
 
 
 class _Soa(dns.rdtypes.ANY.SOA.SOA):
