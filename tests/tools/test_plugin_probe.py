@@ -252,6 +252,10 @@ async def test_a_pod_that_is_refused(api: Api, message: str, says: str) -> None:
         (pod(waiting={"reason": "ImagePullBackOff", "message": "no such image"}), "--image"),
         (pod(waiting={"reason": "CreateContainerConfigError", "message": "runs as root"}), "runs as root"),
         (ended("No such command 'smtp-probe'.", 2, "Error"), "exit code 2"),
+        (
+            ended("Traceback:\n" + "  File x\n" * 99 + "ValueError: no\n╰──╯", 1, "Error"),
+            "(Error: ValueError: no)",
+        ),
         (ended("", 137, "OOMKilled"), "OOMKilled"),
         ({"status": {"phase": "Failed", "reason": "Evicted", "message": "disk"}}, "Evicted: disk"),
     ],

@@ -181,7 +181,9 @@ def _hopeless(reason: str, message: str, image: str) -> str:
 
 
 def _ended(ended: Json, container: Json) -> str:
-    said = ": ".join(filter(None, (_text(ended.get("reason")), _text(ended.get("message")))))
+    # Without a report, the message is the end of the log, and its last line says most.
+    lines = [line for line in str(ended.get("message") or "").splitlines() if any(map(str.isalnum, line))]
+    said = ": ".join(filter(None, (_text(ended.get("reason")), _text(lines[-1] if lines else ""))))
     return (
         f"the container of image {_text(container.get('image'))} ended with exit code "
         f"{_text(ended.get('exitCode'))} and "
