@@ -187,7 +187,9 @@ def test_reading_is_for_all_who_may_view_and_writing_is_opt_in(render: Render) -
     objects = render({"userRoles": {"aggregateToView": False, "aggregateToEdit": True}})
     assert aggregated(of(objects, "ClusterRole", "mailegress-viewer")) == set()
     assert aggregated(of(objects, "ClusterRole", "mailegress-editor")) == {"edit", "admin"}
-    assert aggregated(of(objects, "ClusterRole", "mailegress-prober")) == set(), "it is the right to run any pod"
+    assert aggregated(of(objects, "ClusterRole", "mailegress-prober")) == set(), (
+        "it is the right to run any pod"
+    )
 
 
 def test_rights_can_be_left_to_others(render: Render) -> None:

@@ -256,8 +256,8 @@ LIVENESS = (
         "E7",
         "A deleted ownership record is noticed one periodic check late",
         "reconcile/rules/a_record.py",
-        "            mark=self._listed_mark(),\n",
-        "            mark=None,\n",
+        "            Expected(base.values, exact=True, mark=self._listed_mark()),\n",
+        "            Expected(base.values, exact=True),\n",
         tests=(
             "tests/sim/test_sim_shipped_times.py"
             "::test_drift_is_repaired_within_one_check[300.0-ownership TXT deleted]",

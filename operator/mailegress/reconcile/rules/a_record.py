@@ -12,7 +12,7 @@ from mailegress.api import reasons
 from mailegress.api.status import Origin
 from mailegress.model import ownership
 from mailegress.model.aws import Change, Eip, NameView, RecordSet, Verb, Zone
-from mailegress.model.dns import Delegated
+from mailegress.model.dns import Delegated, Expected
 from mailegress.model.facts import NEVER, WritePhase, WriteState
 from mailegress.model.ownership import Mark
 from mailegress.reconcile import dns_checks
@@ -363,13 +363,11 @@ class _Record:
         proof = prove(
             s,
             self.builder,
-            base.values,
+            Expected(base.values, exact=True, mark=self._listed_mark()),
             wrote_at,
-            exact=True,
             pointed=pointed(s, self.targets),
             zone=self.zone.name,
             servers=self.choice.servers,
-            mark=self._listed_mark(),
         )
         finding = proof.finding
         if not finding.ok and (untold := self._untold(finding)) is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mailegress.api import reasons
 from mailegress.api.conditions import FORWARD_READY
-from mailegress.model.dns import AuthorityReport
+from mailegress.model.dns import AuthorityReport, Expected
 from mailegress.model.facts import NEVER
 from mailegress.reconcile import dns_checks
 from mailegress.reconcile.observe import Observed
@@ -33,7 +33,8 @@ def assess(observed: Observed, builder: PlanBuilder, targets: Targets, claims: C
     joining = _joining(observed, targets, claims)
     if not joining:
         return RecordState(nobody_joins(observed, targets, claims))
-    proof = prove(observed, builder, joining, NEVER, exact=False, pointed=pointed(observed, targets))
+    expected = Expected(joining, exact=False)
+    proof = prove(observed, builder, expected, NEVER, pointed=pointed(observed, targets))
     finding = proof.finding
     entry = targets.problem
     holds = finding.ok

@@ -44,21 +44,19 @@ class Proof:
 def prove(
     observed: Observed,
     builder: PlanBuilder,
-    wanted: frozenset[str],
+    expected: Expected,
     wrote_at: float,
     *,
-    exact: bool,
     pointed: bool,
     zone: str | None = None,
     servers: frozenset[str] | None = None,
-    mark: tuple[str, ...] | None = None,
 ) -> Proof:
-    """Do all authoritative servers return ``wanted``? All are asked after a write or an edit, one in idle times.
+    """Do all authoritative servers return what is expected? All are asked after a write or an edit, one in idle times.
 
-    ``exact``: the record holds nothing else; otherwise others keep it. ``wrote_at``: loop time of the last write.
-    ``pointed``: every address has its PTR already, so that a server without a usable answer holds back no PTR.
-    ``mark``: the ownership TXT as Route 53 listed it.
+    ``wrote_at``: loop time of the last write. ``pointed``: every address has its PTR already, so that a server without
+    a usable answer holds back no PTR.
     """
+    wanted, exact = expected.addresses, expected.exact
     s, hostname = observed, observed.obj.spec.hostname
     stands = s.stands(FORWARD_READY)
     reading = s.views.dns.authorities(hostname)
@@ -77,7 +75,6 @@ def prove(
     agreed = verdict is not None and verdict.seen is Seen.AGREE
     if (stands or agreed) and not requested:
         lame = verdict is not None and verdict.seen is Seen.LAME
-        expected = Expected(wanted, exact, mark)
         doubt = _sample(s, builder, expected, floor, reading, every=lame, text=text)
         if doubt is not None:
             return Proof(doubt)
@@ -94,6 +91,21 @@ def prove(
         return Proof(unknown(reasons.PROGRESSING, text, inconclusive=True), stands=stands)
     if verdict.seen is Seen.LAME:
         return _lame(s, builder, reading, verdict, wanted, usable=pointed)
+    return _judged(s, builder, reading, verdict, expected, wrote_at, stands=stands)
+
+
+def _judged(
+    observed: Observed,
+    builder: PlanBuilder,
+    reading: Fact[AuthorityReport],
+    verdict: Verdict,
+    expected: Expected,
+    wrote_at: float,
+    *,
+    stands: bool,
+) -> Proof:
+    """What all servers were heard to say, and in how many readings."""
+    s, exact = observed, expected.exact
     said = "" if verdict.seen is Seen.AGREE else verdict.text
     builder.heard[QUESTION] = (reading.at, said)
     # A change in Route 53 reaches one server after the other; a record that others keep may also rotate, so that all
@@ -102,7 +114,7 @@ def prove(
     if verdict.seen is Seen.AGREE:
         if not stands and not trend.consistent:
             return _unconfirmed(s, builder, reading, varies=trend.varies)
-        return _agreed(s, reading, wanted)
+        return _agreed(s, reading, expected.addresses)
     return _contradicted(s, builder, reading, verdict, exact=exact, varies=trend.varies)
 
 
