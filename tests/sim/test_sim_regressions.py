@@ -398,3 +398,16 @@ def test_a_ptr_with_a_former_hostname_under_observed_is_reset_at_deletion(addres
     state.edit(field="hostname", name="c", spec=edited)
     state.edit(field="elasticIPs", name="c", spec=edited)
     state.teardown()
+
+
+def test_a_ptr_stays_with_a_record_that_no_status_confirms_any_more() -> None:
+    """The addresses are replaced and the status is deleted while AWS sets a PTR, and the process ends: the ownership
+    record is not believed, so the A record stays at the deletion, and the PTR with it."""
+    state = MailWorld()
+    spec = {"elasticIPs": [{"allocationID": "EIP0"}], "hostname": "mta.example.com"}
+    state.create(name="a", spec=spec)
+    state.wait(seconds=31.0)
+    state.edit(name="a", field="elasticIPs", spec={**spec, "elasticIPs": [{"instanceID": "INSTANCE"}]})
+    state.meddle(name="a", what="status")
+    state.crash()
+    state.teardown()

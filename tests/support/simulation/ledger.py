@@ -155,6 +155,11 @@ class Ledger:
             wanting, key=lambda o: (o["metadata"]["creationTimestamp"], o["metadata"]["uid"]), default=None
         )
 
+    def left_as_it_is(self, uid: str, name: str, address: str) -> bool:
+        """No status says any more that the A record is the object's own: it stays, and so do its PTRs."""
+        stands = self.world.record(self.world.zone_of(name), name, "A")
+        return uid in self.api.stripped and stands is not None and address in stands[1]
+
     def _names(self) -> set[str]:
         """Every hostname that any object ever wanted."""
         return {o["spec"]["hostname"] for o in self.api.ever.values()} | self._claimed

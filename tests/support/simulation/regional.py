@@ -107,6 +107,8 @@ async def _refused(context: ScenarioContext) -> None:
     """The user's own address gets its PTR, and the gateway's one too as soon as AWS takes it."""
     _, own = context.eips
     sim = context.sim
+    # Until then the gateway is still attaching its address, which would join later than the other one.
+    await sim.sleep(120)
     sim.meg("a", HOST, [{"natGatewayID": context.more["gateway"]}, own])
     await sim.reason("a", "PTRRejected")
     await sim.until(

@@ -315,5 +315,6 @@ def _leftovers(world: FuzzWorld, retained: set[str]) -> None:
             and bare(eip.ptr) == ptr
             and uid not in excused
             and address not in sim.world.touched
+            and not sim.checks.left_as_it_is(uid, ptr, address)
         ):
             sim.checks.violated("E5", f"{address} keeps the PTR {ptr}")

@@ -145,7 +145,9 @@ class StatusChecks(Ledger):
             return
         for address, (ptr, owner) in self._set.items():
             eip = self.world.model.network.by_ip.get(address)
-            if owner == uid and eip is not None and name_of(eip) == ptr:
+            if owner != uid or self.left_as_it_is(uid, ptr, address):
+                continue
+            if eip is not None and name_of(eip) == ptr:
                 self.violated("S8", f"finalizer of {name} goes while {address} has its PTR {ptr}")
 
     # ------------------------------------------------------------ in the end
