@@ -411,3 +411,15 @@ def test_a_ptr_stays_with_a_record_that_no_status_confirms_any_more() -> None:
     state.meddle(name="a", what="status")
     state.crash()
     state.teardown()
+
+
+def test_a_status_that_was_deleted_is_ready_again_beside_a_name_server_that_refuses() -> None:
+    """The PTRs are set and the other servers answer, so the one that has refused for long does not count."""
+    state = MailWorld()
+    state.create(name="a", spec={"elasticIPs": [{"allocationID": "EIP0"}], "hostname": "mta.example.com"})
+    state.wait(seconds=310.0)
+    state.trouble_dns(server=0, what="REFUSED")
+    state.wait(seconds=4000.0)
+    state.meddle(name="a", what="status")
+    state.wait(seconds=310.0)
+    state.teardown()

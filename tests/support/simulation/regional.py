@@ -83,12 +83,13 @@ async def _shrinks(context: ScenarioContext) -> None:
 
 
 async def _replaced(context: ScenarioContext) -> None:
-    """AWS releases addresses together with their PTRs, more than a mass loss needs, and adds another one."""
+    """AWS releases addresses together with their PTRs, more than a mass loss needs, and later adds another one."""
     stays, *leave = context.eips
     _create(context)
     await context.sim.ready("a")
     for eip in leave:
         _release(context, eip)
+    await _serves(context, stays)
     new = _add(context)
     all_ready(context, "a")
     await _serves(context, stays, new)
