@@ -32,7 +32,7 @@ class Cloud:
     """A context manager. ``scale`` shrinks every delay and TTL of the world (1 = like AWS).
 
     ``populate`` fills both sides before anything is served. ``host`` and ``layout``: where AWS and the DNS
-    servers listen, for clients that this machine's loopback does not reach.
+    servers listen, for clients that this machine's loopback does not reach. ``dns_port``: of all DNS servers.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class Cloud:
         populate: Populate | None = None,
         host: str = "127.0.0.1",
         layout: Layout | None = None,
+        dns_port: int = 0,
     ) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="sandbox-cloud", daemon=True)
@@ -62,7 +63,7 @@ class Cloud:
         model.resolve_a = self.world.resolve_a
         if populate is not None:
             populate(model, self.world)
-        self._dns = SandboxDns(self.world)
+        self._dns = SandboxDns(self.world, dns_port)
         self.url = ""
 
     def __enter__(self) -> Self:

@@ -28,6 +28,7 @@ from sandbox.tools.gotool import GoModule, GoTool, build
 
 from . import choice
 from .former import Former
+from .mail_server import mail_root
 from .report import Result
 from .world import NETWORK, run
 
@@ -66,6 +67,8 @@ class Inside:
     result: str
     former: str = ""
     """Where the release lies that is upgraded from; empty = none."""
+    mail_root: str = ""
+    """A packed file system with a mail server for the probe; empty = nothing is probed."""
 
     def write(self, path: Path) -> None:
         path.write_text(json.dumps(asdict(self)))
@@ -160,6 +163,7 @@ def run_on_node(environ: Mapping[str, str], say: Say, former: Former | None = No
         image = pool.submit(build_image, environ, say, IMAGE)
         builds.ensure(list(builds.packages))
         helm = tool("helm", environ, say)
+        mail = mail_root(environ, say) if former is None else None
         say(image.result().summary())
     pause_image(environ, builds.target / "pause", PAUSE_IMAGE, PAUSE)
     # The world in there has no way out: a proxy would only be waited for.
@@ -175,6 +179,7 @@ def run_on_node(environ: Mapping[str, str], say: Say, former: Former | None = No
             images=(str(PAUSE), str(IMAGE), *([str(former.archive)] if former is not None else [])),
             result=str(namespaces.directory / "result.json"),
             former=str(former.root) if former is not None else "",
+            mail_root=str(mail) if mail is not None else "",
         )
         told.write(namespaces.directory / "inside.json")
         status = namespaces.run(

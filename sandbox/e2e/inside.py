@@ -17,6 +17,7 @@ from sandbox.waiting import Overdue
 from .backends import Inside
 from .cluster import E2eError
 from .former import Former
+from .mail_server import MailHost
 from .world import NETWORK, run
 
 
@@ -39,7 +40,8 @@ def main(path: Path) -> int:
         furnish(layout, network)
         plane = NodePlane(binaries, cache, layout, network, told.cgroup, images, os.environ)
         former = Former(Path(told.former)) if told.former else None
-        run("node", plane, Path(told.helm), former).write(Path(told.result))
+        mail = MailHost(Path(told.mail_root), network.pods) if told.mail_root else None
+        run("node", plane, Path(told.helm), former, mail).write(Path(told.result))
     except (E2eError, NodeError, ControlPlaneError, Overdue, OSError) as error:
         sys.stdout.flush()
         print(f"\nE2E FAILED: {error}", file=sys.stderr, flush=True)

@@ -6,11 +6,15 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from sandbox.cloud import Cloud
 from sandbox.controlplane import KubectlError
 from sandbox.operator import REPO
 
-from .cluster import NAMESPACE, RELEASE, E2eError
+from .cluster import NAMESPACE, RELEASE, Cluster, E2eError
+from .mail_server import MailHost
+from .probe import probe_port_25
 from .release import GONE_S, READY_S, ROLLOUT_S, USERS, Release
+from .report import Steps
 
 SAMPLES = REPO / "deploy" / "samples"
 
@@ -45,7 +49,18 @@ _EXPECTED = {
 
 
 class Scenario(Release):
-    """A release's life."""
+    """A release's life. ``mail``: where the probe finds a mail server; None = nothing is probed."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        cloud: Cloud,
+        values: Mapping[str, Any],
+        steps: Steps,
+        mail: MailHost | None = None,
+    ) -> None:
+        super().__init__(cluster, cloud, values, steps)
+        self._mail = mail
 
     def play(self) -> None:
         """Raises E2eError, ControlPlaneError or KubectlError when a promise is not kept."""
@@ -54,6 +69,8 @@ class Scenario(Release):
         self._install()
         self._hardened()
         self._samples()
+        if self._mail is not None:
+            probe_port_25(self, self._mail)
         self._upgrade()
         self._restart()
         self._probes_gate()

@@ -23,15 +23,17 @@ _REMOVED = (
 )
 
 
-def recipe_digest() -> str:
-    """Names what the base is made of; a changed recipe never meets a base made by the old one."""
-    text = repr((SUITE, _PACKAGES, _LEFT_OUT, _REMOVED))
+def recipe_digest(packages: Sequence[str] = _PACKAGES) -> str:
+    """Names what a file system is made of; a changed recipe never meets one made by the old one."""
+    text = repr((SUITE, tuple(packages), _LEFT_OUT, _REMOVED))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def command(mmdebstrap: Path, target: Path, etc: Path = Path("/etc")) -> list[str]:
-    """The call that writes the base's file system as a tar to `target`, from where this machine's apt fetches."""
-    line = [str(mmdebstrap), "--variant=minbase", f"--include={','.join(_PACKAGES)}", "--quiet"]
+def command(
+    mmdebstrap: Path, target: Path, etc: Path = Path("/etc"), packages: Sequence[str] = _PACKAGES
+) -> list[str]:
+    """The call that writes a file system with `packages` to the tar `target`. They come from this machine's sources."""
+    line = [str(mmdebstrap), "--variant=minbase", f"--include={','.join(packages)}", "--quiet"]
     line += [f"--dpkgopt=path-exclude={pattern}" for pattern in _LEFT_OUT]
     line += [f"--aptopt={path}" for path in _apt_options(etc)]
     removed = " ".join(f'"$1"{path}' for path in _REMOVED)

@@ -135,3 +135,9 @@ def test_another_system_leaves_the_choice_to_mmdebstrap(tmp_path: Path) -> None:
     (tmp_path / "os-release").write_text("ID=ubuntu\nVERSION_CODENAME=noble\n")
     assert command(Path("/usr/bin/mmdebstrap"), Path("base.tar"), tmp_path)[-2:] == [SUITE, "base.tar"]
     assert len(recipe_digest()) == 12
+
+
+def test_a_file_system_with_other_packages_has_a_recipe_of_its_own(tmp_path: Path) -> None:
+    line = command(Path("/usr/bin/mmdebstrap"), Path("mail.tar"), tmp_path, ("postfix",))
+    assert "--include=postfix" in line
+    assert recipe_digest(("postfix",)) != recipe_digest()
