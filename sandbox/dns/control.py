@@ -8,6 +8,7 @@ from typing import Any
 
 from sandbox.dns.knobs import Knob
 from sandbox.dns.model import DnsWorld
+from sandbox.dns.values import absolute
 
 Args = Mapping[str, Any]
 
@@ -34,6 +35,7 @@ class DnsControl:
             "recursor": self._recursor,
             "zone-put": self._zone_put,
             "zone-remove": self._zone_remove,
+            "record-get": self._record_get,
             "record-put": self._record_put,
             "record-remove": self._record_remove,
             "log": self._log,
@@ -135,6 +137,9 @@ class DnsControl:
     def _zone_remove(self, args: Args) -> dict[str, Any]:
         self._world.remove_zone(args["zone"])
         return {}
+
+    def _record_get(self, args: Args) -> dict[str, Any]:
+        return {"records": dict(self._world.zone(args["zone"]).lookup(absolute(args["name"])) or {})}
 
     def _record_put(self, args: Args) -> dict[str, Any]:
         zone = self._world.zone(args["zone"])

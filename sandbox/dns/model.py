@@ -54,6 +54,8 @@ class DnsWorld:
         self.registry = Registry(self._public_zones, DEFAULT_TLDS, auto_delegate=auto_delegate)
         self.knobs = KnobBoard()
         self.journal = Journal(journal_size)
+        self.outside: Callable[[str, str, str], Reply | None] = lambda address, qname, qtype: None
+        """What a server that is no part of this world answers (address, name, type)."""
         self._names = {address: name for name, address in self.layout.all_servers().items()}
         self._ids = {a: frozenset((a, name, name.partition(".")[0])) for a, name in self._names.items()}
         self._root = RootZone(self.registry, self.layout.root, self.layout.parents, self.timing)
@@ -259,7 +261,7 @@ class DnsWorld:
     def _recursor(self, name: str, caching: bool) -> Recursor:
         def ask(address: str, qname: str, qtype: str, transport: str) -> Reply | None:
             if address not in self._names:
-                return None
+                return self.outside(address, qname, qtype)
             return self.query(address, qname, qtype, transport=transport, client=name.partition(".")[0])
 
         return Recursor(name, ask, self.layout.root, self._clock, self.timing, caching=caching)

@@ -9,6 +9,7 @@ from typing import Any
 from sandbox.dns.control import DnsControl
 from sandbox.dns.dig_shim import install
 from sandbox.dns.model import DnsWorld
+from sandbox.dns.outside import ask
 from sandbox.dns.values import Reply
 from sandbox.dns.wire import DnsSockets
 
@@ -29,6 +30,7 @@ class SandboxDns:
     async def start(self) -> None:
         """Listen on all addresses. Raises OSError if that fails."""
         await self._sockets.start()
+        self.world.outside = lambda address, qname, qtype: ask(address, self.port, qname, qtype)
 
     async def stop(self) -> None:
         """Close all sockets."""

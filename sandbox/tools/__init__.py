@@ -2,9 +2,9 @@
 
     tool("helm")        a path to run
 
-helm, kustomize and kubeconform are built once by the Go toolchain, promtool is taken from PATH or unpacked from
-Debian's package without installing it, checkov gets a Python environment of its own; all of them live in the
-user's cache. kubectl comes with `sandbox.controlplane`.
+helm, kustomize and kubeconform are built once by the Go toolchain, promtool and knotd are taken from PATH or
+unpacked from Debian's packages without installing them, checkov gets a Python environment of its own; all of them
+live in the user's cache. kubectl comes with `sandbox.controlplane`.
 
 Helm 3 rather than 4: a chart that Helm 3 renders and installs works under Helm 4 too, not the other way round,
 and it builds in half the time.
@@ -18,14 +18,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from .cache import Cache
-from .debian import promtool
+from .debian import knotd, promtool
 from .errors import ToolError
 from .gotool import PINS, PROMETHEUS_OPERATOR, build, download, find_go
 from .python import checkov
 
 __all__ = ["NAMES", "ToolError", "prometheus_operator_crds", "tool"]
 
-NAMES = (*PINS, "promtool", "checkov")
+NAMES = (*PINS, "promtool", "knotd", "checkov")
 """What `tool` knows."""
 
 
@@ -47,6 +47,8 @@ def tool(
         return build(PINS[name], cache, variables, say)
     if name == "promtool":
         return promtool(cache, variables, say)
+    if name == "knotd":
+        return knotd(cache, variables, say)
     if name == "checkov":
         return checkov(cache, say)
     raise ToolError(f"there is no tool {name!r}; known: {', '.join(NAMES)}")

@@ -93,11 +93,14 @@ def test_a_built_tool_is_not_built_again(machine: dict[str, str], tmp_path: Path
     assert tool("helm", machine) == first
 
 
-def test_without_apt_and_without_promtool_the_error_says_so(machine: dict[str, str]) -> None:
-    with pytest.raises(ToolError, match=r"no promtool on PATH.*Install promtool"):
-        tool("promtool", machine)
-    present = script(Path(machine["PATH"], "promtool"), "exit 0")
-    assert tool("promtool", machine) == present
+@pytest.mark.parametrize(("name", "product"), [("promtool", "promtool"), ("knotd", "Knot DNS")])
+def test_without_apt_and_without_the_program_the_error_says_so(
+    machine: dict[str, str], name: str, product: str
+) -> None:
+    with pytest.raises(ToolError, match=rf"no {name} on PATH.*Install {product}"):
+        tool(name, machine)
+    present = script(Path(machine["PATH"], name), "exit 0")
+    assert tool(name, machine) == present
 
 
 def test_an_unknown_tool_is_refused(machine: dict[str, str]) -> None:

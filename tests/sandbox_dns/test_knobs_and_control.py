@@ -97,6 +97,8 @@ def test_control_speaks_json(stage: Any, world: Any) -> None:
     assert do("knob-remove", id=number) == {"removed": True}
     assert do("zone-put", zone="other.net")["ns"][0] == "ns1.otherdns-sandbox.net."
     do("record-put", zone="other.net", name="a.other.net", type="A", values=["192.0.2.5"])
+    assert do("record-get", zone="other.net", name="a.other.net") == {"records": {"A": [300, ["192.0.2.5"]]}}
+    assert do("record-get", zone="other.net", name="b.other.net") == {"records": {}}
     asked = do("query", server="recursor-1", name="a.other.net", rd=True)["reply"]
     assert asked["answer"][0]["values"] == ["192.0.2.5"]
     assert [row["name"] for row in do("cache", server="recursor-1")["entries"]].count("a.other.net.") == 1

@@ -24,9 +24,9 @@ def say(line: str) -> None:
     print(f"tools: {line}", file=sys.stderr, flush=True)
 
 
-def built(name: str) -> Path:
+def built(name: str, folder: Path = HERE) -> Path:
     """The program of the folder ``name``; its version in the cache is a hash of everything that goes into it."""
-    source = HERE / name
+    source = folder / name
     digest = hashlib.sha256()
     for path in sorted([*source.glob("*.go"), source / "go.mod", source / "go.sum"]):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
