@@ -51,6 +51,10 @@ controlplane: $(STAMP) ## build the control plane into the user's cache, once (a
 demo: $(STAMP) ## one MailEgress from apply to Ready to gone, in about a minute
 	@$(PY) -m sandbox demo
 
+.PHONY: demo-external-dns
+demo-external-dns: $(STAMP) ## the same with an A record that external-dns makes at another DNS provider
+	@$(PY) -m sandbox demo-external-dns
+
 .PHONY: sandbox
 sandbox: $(STAMP) ## local Kubernetes, AWS, DNS and operator until Ctrl-C
 	@$(PY) -m sandbox up

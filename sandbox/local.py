@@ -23,6 +23,7 @@ NAMESPACE = "mailegress-system"
 SERVICE_ACCOUNT = "mailegress"
 CRDS = REPO / "crds"
 POLICY_RBAC = REPO / "deploy" / "components" / "policy" / "rbac.yaml"
+EXTERNAL_DNS_RBAC = REPO / "deploy" / "components" / "external-dns" / "rbac.yaml"
 
 FAST: Mapping[str, str] = {
     "resync_seconds": "3",
@@ -127,6 +128,8 @@ class Sandbox:
         settings = {**self._settings, **settings}
         if settings.get("policy", "Off") != "Off":
             self.plane.apply(POLICY_RBAC)
+        if settings.get("external_dns", "off") == "on":
+            self.plane.apply(EXTERNAL_DNS_RBAC)
         if self._with_policies:
             self.policies.serve(settings, settings.get("regions", REGION).partition(",")[0])
         environ = {

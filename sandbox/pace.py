@@ -17,6 +17,7 @@ _TIMES = (
     "stalled_after_seconds",
     "lost_confirm_seconds",
     "ptr_ttl_seconds",
+    "external_removal_seconds",
     "retry_seconds",
     "retry_max_seconds",
     "blocked_seconds",

@@ -71,12 +71,19 @@ def policy_mode(text: str) -> str:
 
 
 def make_sandbox(
-    scale: float, say: Callable[[str], None], *, controllers: bool = True, policy: str = "Off"
+    scale: float,
+    say: Callable[[str], None],
+    *,
+    controllers: bool = True,
+    policy: str = "Off",
+    external_dns: bool = False,
 ) -> Sandbox:
     """The world of the samples, not started yet. Raises ControlPlaneError if no control plane can be had."""
     settings = {**operator_settings(scale), "regions": ",".join(REGIONS)}
     if policy != PolicyMode.OFF:
         settings["policy"] = policy
+    if external_dns:
+        settings["external_dns"] = "on"
     return Sandbox(scale=scale, say=say, settings=settings, populate=seed_samples, controllers=controllers)
 
 

@@ -35,8 +35,9 @@ _CHOICES: Mapping[str, Sequence[str]] = {
     "log_level": ("debug", "info", "warning", "error"),
 }
 """Settings with a closed set of values; a test proves that the operator takes each and nothing else is left out."""
-_ELSEWHERE = frozenset({"policy"})
-"""Settings that have a value of their own outside `settings`: `policy.mode`, with which the chart grants rights."""
+_ELSEWHERE = frozenset({"policy", "external_dns"})
+"""Settings that have a value of their own outside `settings`: `policy.mode` and `externalDNS.enabled`, with which the
+chart grants rights."""
 
 
 def listed() -> tuple[Spec, ...]:

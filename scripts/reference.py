@@ -24,6 +24,7 @@ REPO = Path(__file__).resolve().parent.parent
 CRDS = REPO / "crds"
 RBAC = REPO / "deploy" / "base" / "rbac.yaml"
 POLICY_RBAC = REPO / "deploy" / "components" / "policy" / "rbac.yaml"
+EXTERNAL_DNS_RBAC = REPO / "deploy" / "components" / "external-dns" / "rbac.yaml"
 IAM = REPO / "deploy" / "iam"
 PAGES = ("README.md", "docs/cli.md", "docs/reference.md", "docs/troubleshooting.md", "docs/iam.md")
 
@@ -269,6 +270,8 @@ def rights() -> str:
     rows = []
     documents = [(each, "") for each in yaml.safe_load_all(RBAC.read_text())]
     documents += [(each, ", with policies") for each in yaml.safe_load_all(POLICY_RBAC.read_text())]
+    external = yaml.safe_load_all(EXTERNAL_DNS_RBAC.read_text())
+    documents += [(each, ", with external-dns") for each in external]
     for document, when in documents:
         if document["kind"] not in ("ClusterRole", "Role"):
             continue

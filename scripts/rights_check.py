@@ -35,6 +35,8 @@ OPTION = "--rights"
 RBAC = REPO / "deploy" / "base" / "rbac.yaml"
 POLICY_RBAC = REPO / "deploy" / "components" / "policy" / "rbac.yaml"
 """In addition with --policy=Audit or Enforce."""
+EXTERNAL_DNS_RBAC = REPO / "deploy" / "components" / "external-dns" / "rbac.yaml"
+"""In addition with --external-dns=on."""
 USER = f"system:serviceaccount:{NAMESPACE}:{SERVICE_ACCOUNT}"
 _DECISION = "authorization.k8s.io/decision"
 
@@ -73,10 +75,10 @@ def granted_rights(manifests: Iterable[Mapping[str, Any]]) -> set[Right]:
 
 
 def shipped_rights() -> set[Right]:
-    """What ``deploy/`` grants, with policies."""
+    """What ``deploy/`` grants, with policies and with external-dns."""
     return {
         right
-        for path in (RBAC, POLICY_RBAC)
+        for path in (RBAC, POLICY_RBAC, EXTERNAL_DNS_RBAC)
         for right in granted_rights(yaml.safe_load_all(path.read_text()))
     }
 

@@ -50,6 +50,7 @@ def test_waiters_may_fail_at_once_only_where_a_human_is_needed() -> None:
         "ClaimCycle",
         "RecordConflict",
         "RecordNotAdopted",
+        "DNSEndpointConflict",
         "PTRConflict",
         "PTRNotAdopted",
         "ReverseUnsupported",

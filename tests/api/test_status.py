@@ -16,6 +16,7 @@ from mailegress.api.status import (
     AddressStatus,
     Advisory,
     Condition,
+    EndpointStatus,
     FormerRecord,
     ForwardStatus,
     Origin,
@@ -90,6 +91,7 @@ statuses = st.builds(
     st.lists(conditions, max_size=12).map(tuple),
     st.lists(advisories, max_size=18).map(tuple),
     maybe,
+    st.none() | st.builds(EndpointStatus, text, st.lists(text, max_size=5).map(tuple)),
 )
 json_values = st.recursive(
     st.none() | st.booleans() | numbers | st.floats(allow_nan=False) | text,
@@ -137,6 +139,14 @@ def test_lists_are_cut_to_their_bounds() -> None:
     assert [a["selector"] for a in stored["addresses"]] == [f"publicIP={ip}" for ip in ips[:80]]
     assert [c["type"] for c in stored["conditions"]] == [f"Type{n:02}" for n in range(8)]
     VALIDATOR.validate(stored)
+
+
+def test_the_hostnames_of_a_dnsendpoint_are_whole_and_at_most_64() -> None:
+    names = tuple(f"{'a' * 60}.{'b' * 60}.{'c' * 60}.{n:04}.example.com" for n in range(80))
+    stored: dict[str, Any] = Status(dns_endpoint=EndpointStatus("mailegress-a", names)).to_dict()
+    assert stored["dnsEndpoint"] == {"name": "mailegress-a", "hostnames": list(names[:64])}
+    VALIDATOR.validate(stored)
+    assert Status.from_dict(stored).dns_endpoint == EndpointStatus("mailegress-a", names[:64])
 
 
 def test_conditions_come_in_order_and_once() -> None:

@@ -58,6 +58,7 @@ def test_without_settings_the_aws_and_dns_layers_keep_their_defaults() -> None:
         ("resolver_check_seconds", "reconcile"),
         ("stalled_after_seconds", "reconcile"),
         ("ptr_ttl_seconds", "reconcile"),
+        ("external_removal_seconds", "reconcile"),
         ("ptr_refused_seconds", "reconcile"),
         ("ptr_heals_per_hour", "reconcile"),
         ("confirmations", "reconcile"),

@@ -73,6 +73,8 @@ BAD = {
     "eip_external_id": ["tenant<7>"],
     "allow_unknown_regions": ["maybe"],
     "advisories": ["maybe"],
+    "external_dns": ["maybe"],
+    "external_removal_seconds": ["5m"],
     "allow_http_endpoints": ["https"],
     "owner_id": ["Upper", "seventeen-letters", "under_score"],
     "accept_owner_ids": ["old,Old"],

@@ -83,11 +83,12 @@ def test_the_crds_that_artifact_hub_shows_are_ours_and_the_examples_valid(kind: 
 
 
 def test_every_setting_of_the_operator_is_a_value(values: Mapping[str, Any]) -> None:
-    names = {spec.name.replace("_", "") for spec in specs()} - {"policy"}
+    names = {spec.name.replace("_", "") for spec in specs()} - {"policy", "externaldns"}
     assert {name.lower() for name in values["settings"]} == names
-    assert len(values["settings"]) == len(specs()) - 1
+    assert len(values["settings"]) == len(specs()) - 2
     # With it the chart grants rights too.
     assert values["policy"] == {"mode": PolicyMode.OFF.value}
+    assert values["externalDNS"] == {"enabled": False}
 
 
 def missing(values: Mapping[str, Any], schema: Mapping[str, Any], path: str = "") -> Iterator[str]:

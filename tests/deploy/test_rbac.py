@@ -18,6 +18,7 @@ import yaml
 from sandbox.aws.model.iam import Use
 from sandbox.controlplane.foreign import NamedCluster, NamedControlPlane
 from scripts.rights_check import (
+    EXTERNAL_DNS_RBAC,
     POLICY_RBAC,
     RBAC,
     Right,
@@ -80,7 +81,15 @@ def test_policies_add_reading_them_and_namespaces_and_writing_their_status_only(
     }
     base = granted_rights(yaml.safe_load_all(RBAC.read_text()))
     assert not granted & base
-    assert shipped_rights() == granted | base
+    external = granted_rights(yaml.safe_load_all(EXTERNAL_DNS_RBAC.read_text()))
+    assert shipped_rights() == granted | base | external
+
+
+def test_external_dns_adds_its_endpoints_only() -> None:
+    granted = granted_rights(yaml.safe_load_all(EXTERNAL_DNS_RBAC.read_text()))
+    verbs = ("get", "list", "watch", "create", "patch", "delete")
+    assert granted == {Right(verb, "externaldns.k8s.io", "dnsendpoints") for verb in verbs}
+    assert not granted & granted_rights(yaml.safe_load_all(RBAC.read_text()))
 
 
 # ---------------------------------------------------------------- one request

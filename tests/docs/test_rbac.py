@@ -11,7 +11,12 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "operator" / "mailegress"
 MANIFESTS = [
     ROOT / "deploy" / name
-    for name in ("base/rbac.yaml", "components/policy/rbac.yaml", "helm/mailegress/templates/rbac.yaml")
+    for name in (
+        "base/rbac.yaml",
+        "components/policy/rbac.yaml",
+        "components/external-dns/rbac.yaml",
+        "helm/mailegress/templates/rbac.yaml",
+    )
 ]
 _RULE = re.compile(r"((?:^ +#.*\n)*)^  - apiGroups: .*\n(?:^    .*\n)*?^    verbs: \[(.*)\]\n", re.MULTILINE)
 _USE = re.compile(r"kube/\w+\.py(?:::\w+)?")

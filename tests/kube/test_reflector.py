@@ -76,7 +76,7 @@ class Kept:
     def heard(self, *, listed: bool = False) -> None:
         self.told.append("listed" if listed else "heard")
 
-    def unheard(self, fault: str) -> None:
+    def unheard(self, fault: str, *, missing: bool = False) -> None:
         self.told.append(fault)
 
 

@@ -30,6 +30,14 @@ def test_the_demo_shows_the_way_from_unknown_to_ready_to_gone(commands: Commands
     commands.assert_nothing_left()
 
 
+def test_the_demo_of_external_dns_leaves_no_record_and_no_ptr(commands: Commands) -> None:
+    done = commands.run("demo-external-dns")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == "DEMO OK"
+    assert '"dnsName":"mta.example.net"' in done.stdout
+    commands.assert_nothing_left()
+
+
 def test_a_failed_demo_says_why_and_leaves_no_figures(commands: Commands, tmp_path: Path) -> None:
     target = tmp_path / "demo.json"
     target.write_text("{}")

@@ -42,6 +42,7 @@ from mailegress.model.mail import MailReport
 from mailegress.model.ownership import Mark
 from mailegress.reconcile import rules, summarise
 from mailegress.reconcile.claim_index import ClaimIndex, Standing
+from mailegress.reconcile.endpoint_index import EndpointIndex
 from mailegress.reconcile.memory import Memory
 from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.policy_index import PolicyIndex, Source
@@ -49,6 +50,7 @@ from mailegress.reconcile.ports import Ports, Views
 from mailegress.reconcile.result import Finding, Plan
 from mailegress.reconcile.rules.record_changes import mark_set
 from mailegress.reconcile.settings import ReconcileSettings
+from tests.support.endpoint_writer import FakeEndpointWriter
 
 REGION = "ap-northeast-1"
 ACCOUNT = "111122223333"
@@ -295,6 +297,7 @@ class PlannerHarness:
     writer: FakeWriter = field(default_factory=FakeWriter)
     claims: ClaimIndex = field(default_factory=ClaimIndex)
     policies: PolicyIndex = field(default_factory=PolicyIndex)
+    endpoints: EndpointIndex = field(default_factory=EndpointIndex)
     memories: dict[str, Memory] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -307,7 +310,7 @@ class PlannerHarness:
     @property
     def ports(self) -> Ports:
         """For a whole reconcile, by a test that has the commands replaced."""
-        return Ports(*self._fakes)
+        return Ports(*self._fakes, FakeEndpointWriter(self.endpoints))
 
     @property
     def _fakes(self) -> Any:
@@ -320,6 +323,7 @@ class PlannerHarness:
             self.dns,
             self.claims,
             self.policies,
+            self.endpoints,
         )
 
     def eip(

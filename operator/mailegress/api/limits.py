@@ -25,6 +25,7 @@ ADDRESSES: Final = 64
 STATUS_ADDRESSES: Final = ADDRESSES + SELECTORS
 # Names and zones that an object had before and whose records are still there.
 FORMER_RECORDS: Final = 64
+ENDPOINT_HOSTNAMES: Final = 64
 # During a change of addresses the record holds old and new ones together.
 FORWARD_VALUES: Final = 2 * ADDRESSES
 STATUS_NAME_LENGTH: Final = 255

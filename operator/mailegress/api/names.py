@@ -1,5 +1,6 @@
 """Names the API gives to things, and the normal form of DNS names."""
 
+import hashlib
 import re
 from typing import Final
 
@@ -17,6 +18,15 @@ FINALIZER: Final = f"{GROUP}/cleanup"
 RECONCILE_ANNOTATION: Final = f"{GROUP}/reconcile-requested-at"
 
 OWNERSHIP_LABEL: Final = "_mailegress"
+
+ENDPOINT_API_VERSION: Final = "externaldns.k8s.io/v1alpha1"
+ENDPOINT_KIND: Final = "DNSEndpoint"
+ENDPOINT_PLURAL: Final = "dnsendpoints"
+ENDPOINT_LABEL: Final = f"{GROUP}/uid"
+"""On a DNSEndpoint: the UID of the MailEgress that it belongs to."""
+
+_NAME_LENGTH = 253
+_ENDPOINT_PREFIX = "mailegress-"
 
 _OCTAL = re.compile(r"\\([0-3][0-7]{2})")
 # An escaped dot or backslash stays escaped: undone, `a\056b.example.com` (two labels before `com`) would pass
@@ -51,3 +61,18 @@ def is_within(name: str, zone: str) -> bool:
     """
     inner, outer = normalise_name(name), normalise_name(zone)
     return not outer or inner == outer or inner.endswith(f".{outer}")
+
+
+def endpoint_name(name: str) -> str:
+    """Return the name of the DNSEndpoint of the MailEgress `name`, which is in the same namespace."""
+    whole = f"{_ENDPOINT_PREFIX}{name}"
+    if len(whole) <= _NAME_LENGTH:
+        return whole
+    digest = hashlib.sha256(name.encode()).hexdigest()[:10]
+    return f"{whole[: _NAME_LENGTH - len(digest) - 1].rstrip('.-')}-{digest}"
+
+
+def endpoint_owner_name(endpoint: str) -> str | None:
+    """Return the name of the MailEgress whose DNSEndpoint has this name, as far as the name alone shows it."""
+    name = endpoint.removeprefix(_ENDPOINT_PREFIX)
+    return name if name != endpoint and name else None

@@ -5,40 +5,12 @@ condition that it reports.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
 from mailegress.api import conditions
-from mailegress.api.conditions import (
-    FORWARD_READY,
-    POSITIVE,
-    READY,
-    RECONCILING,
-    RESOLVED,
-    REVERSE_READY,
-    STALLED,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """One reason. `condition_types` are the conditions that it explains itself; Ready, Reconciling and Stalled copy
-    the reason of the first condition that is not True.
-    """
-
-    name: str
-    when: str
-    remedy: str
-    condition_types: tuple[str, ...]
-    stalls_at_once: bool = False
-    """Only a person can resolve it, so Stalled is set at once. All other reasons set Stalled after a period without
-    progress.
-    """
-
-    def __str__(self) -> str:
-        return self.name
-
+from mailegress.api.conditions import FORWARD_READY, POSITIVE, READY, RESOLVED, REVERSE_READY
+from mailegress.api.reason import Reason as Reason
 
 _registry: dict[str, Reason] = {}
 
@@ -65,25 +37,25 @@ PENDING = _reason(
 )
 PROGRESSING = _reason(
     "Progressing",
-    (READY, FORWARD_READY, REVERSE_READY, RESOLVED, RECONCILING),
+    (READY, FORWARD_READY, REVERSE_READY, RESOLVED, conditions.RECONCILING),
     "A change is in progress and nothing blocks it.",
     _WAIT,
 )
 SUSPENDED = _reason(
     "Suspended",
-    (READY, FORWARD_READY, REVERSE_READY, RECONCILING),
+    (READY, FORWARD_READY, REVERSE_READY, conditions.RECONCILING),
     "spec.suspend is true, and a write to AWS is due.",
     "Set spec.suspend to false to let the operator write again.",
 )
 DELETING = _reason(
     "Deleting",
-    (*POSITIVE, RECONCILING),
+    (*POSITIVE, conditions.RECONCILING),
     "The object is being deleted. The operator resets the PTRs, then removes the A record, then the finalizer.",
     _WAIT,
 )
 DELETION_BLOCKED = _reason(
     "DeletionBlocked",
-    (*POSITIVE, RECONCILING, STALLED),
+    (*POSITIVE, conditions.RECONCILING, conditions.STALLED),
     "The cleanup before deletion cannot be completed, for example because AWS cannot be reached.",
     "Remove the cause named in the message, or set spec.deletionPolicy to Retain to delete the object and leave its "
     "DNS records and PTRs in place.",
@@ -335,6 +307,50 @@ INTERCEPTED = _reason(
     (FORWARD_READY, RESOLVED),
     "Something on the network path answers DNS queries instead of the server that was queried.",
     "Exempt the operator from DNS redirection.",
+)
+EXTERNAL_DNS_DISABLED = _reason(
+    "ExternalDNSDisabled",
+    _BOTH,
+    "The spec or the status names external-dns, and the operator is started without --external-dns=on.",
+    "Start the operator with --external-dns=on (chart: externalDNS.enabled), or choose another management.",
+)
+EXTERNAL_DNS_MISSING = _reason(
+    "ExternalDNSMissing",
+    _BOTH,
+    "The cluster does not have the kind DNSEndpoint (externaldns.k8s.io/v1alpha1).",
+    "Apply the CRD of external-dns. The operator checks again within 30 seconds.",
+)
+EXTERNAL_DNS_UNAVAILABLE = _reason(
+    "ExternalDNSUnavailable",
+    _BOTH,
+    "The API server refuses a request for DNSEndpoints, or does not answer it.",
+    "Follow the error in the message. If it is a refusal, grant the rights on dnsendpoints (externalDNS.enabled).",
+)
+DNS_ENDPOINT_CONFLICT = _reason(
+    "DNSEndpointConflict",
+    (FORWARD_READY,),
+    "A DNSEndpoint that does not belong to this MailEgress has the hostname, or the name that the operator would use.",
+    "Delete the other DNSEndpoint or choose another hostname. The operator does not change it.",
+    stalls_at_once=True,
+)
+DNS_ENDPOINT_CONTESTED = _reason(
+    "DNSEndpointContested",
+    (FORWARD_READY,),
+    "Something else keeps changing or deleting the DNSEndpoint. The operator has paused its repairs.",
+    "Find the writer that the message names, and stop it.",
+)
+DNS_ENDPOINT_REPAIRED = _reason(
+    "DNSEndpointRepaired",
+    (FORWARD_READY,),
+    "Something other than the operator changed or deleted the DNSEndpoint, and the operator restores it.",
+    "Change the MailEgress instead of the DNSEndpoint.",
+)
+RECORD_LEFT_IN_PLACE = _reason(
+    "RecordLeftInPlace",
+    (FORWARD_READY,),
+    "The DNSEndpoint was deleted, and public DNS still has the A record: the policy of external-dns is not sync, or it "
+    "does not own the record.",
+    "Delete the A record at the DNS provider if it is not needed any more.",
 )
 RECORD_IN_SYNC = _reason(
     "RecordInSync",

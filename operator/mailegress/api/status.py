@@ -189,6 +189,27 @@ class FormerRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class EndpointStatus:
+    """The DNSEndpoint that the operator writes for the object, and the hostnames of its A records."""
+
+    name: str
+    hostnames: tuple[str, ...] = ()
+
+    def to_dict(self) -> Json:
+        """Return the stored form; nothing without a name."""
+        name = clean_text(self.name, limits.DNS_NAME_LENGTH)
+        hostnames = _cut_all(self.hostnames, limits.ENDPOINT_HOSTNAMES, limits.DNS_NAME_LENGTH)
+        return _compact({"name": name, "hostnames": hostnames}) if name else {}
+
+    @classmethod
+    def from_dict(cls, value: object) -> "EndpointStatus | None":
+        """Read a stored entry; None if it has no name."""
+        stored = _mapping(value)
+        name = _string(stored, "name")
+        return cls(name, _strings(stored, "hostnames")) if name else None
+
+
+@dataclass(frozen=True, slots=True)
 class ForwardStatus:
     """The A record as last read; TTL in seconds. `change_id`: the Route 53 change that is under way. `origin`: as its
     ownership record was last read.
@@ -279,6 +300,9 @@ class Status:
     advisories: tuple[Advisory, ...] = ()
     policy: str | None = None
     """The MailEgressPolicy that allows the object. Output only: never read to decide anything."""
+    dns_endpoint: EndpointStatus | None = None
+    """From just before its first write until it is gone. Only the operator can write it: what it does not name in the
+    DNSEndpoint is not the object's."""
 
     def to_dict(self) -> Json:
         """Return the one stored form of this status: within every bound, conditions in order and one of each
@@ -291,6 +315,7 @@ class Status:
                     "hostname": _cut(self.hostname, limits.DNS_NAME_LENGTH),
                     "policy": _cut(self.policy, limits.DNS_NAME_LENGTH),
                     "publicIPs": _cut_all(self.public_ips, limits.ADDRESSES),
+                    "dnsEndpoint": self.dns_endpoint.to_dict() if self.dns_endpoint else None,
                     "zone": self.zone.to_dict() if self.zone else None,
                     "forward": self.forward.to_dict() if self.forward else None,
                     "formerRecords": [
@@ -339,6 +364,7 @@ class Status:
             hostname=_string(stored, "hostname"),
             policy=_string(stored, "policy"),
             public_ips=_strings(stored, "publicIPs"),
+            dns_endpoint=EndpointStatus.from_dict(stored.get("dnsEndpoint")),
             zone=ZoneStatus.from_dict(stored.get("zone")),
             forward=ForwardStatus.from_dict(stored.get("forward")),
             former_records=tuple(
@@ -422,8 +448,8 @@ def _cut(text: str | None, limit: int) -> str | None:
     return None if text is None else clean_text(text, limit)
 
 
-def _cut_all(texts: Iterable[str], items: int) -> list[str]:
-    cleaned = (clean_text(text, limits.IDENTIFIER_LENGTH) for text in texts)
+def _cut_all(texts: Iterable[str], items: int, limit: int = limits.IDENTIFIER_LENGTH) -> list[str]:
+    cleaned = (clean_text(text, limit) for text in texts)
     return [text for text in cleaned if text][:items]
 
 

@@ -33,6 +33,7 @@ class Management(StrEnum):
 
     MANAGED = "Managed"
     OBSERVED = "Observed"
+    EXTERNAL_DNS = "ExternalDNS"
 
 
 class Adoption(StrEnum):
@@ -306,6 +307,8 @@ def _parse_forward(value: object) -> Forward:
         for name, given in (("hostedZoneID", zone), ("ttlSeconds", ttl)):
             if given is not None:
                 raise InvalidObject(f"spec.forward.{name}", given, "absent under management Observed")
+    if management is Management.EXTERNAL_DNS and zone is not None:
+        raise InvalidObject("spec.forward.hostedZoneID", zone, "absent under management ExternalDNS")
     return Forward(management, zone, ttl if isinstance(ttl, int) else None)
 
 

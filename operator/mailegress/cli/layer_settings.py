@@ -72,6 +72,7 @@ def reconcile_settings(settings: Settings, owner_id: str) -> ReconcileSettings:
         record_sweep_seconds=settings.route53_sweep_seconds,
         public_seconds=settings.resolver_check_seconds,
         stalled_after_seconds=settings.stalled_after_seconds,
+        external_removal_seconds=settings.external_removal_seconds,
         ptr_ttl_seconds=settings.ptr_ttl_seconds,
         ptr_refused_seconds=settings.ptr_refused_seconds,
         heals_per_hour=settings.ptr_heals_per_hour,

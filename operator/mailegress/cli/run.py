@@ -10,14 +10,14 @@ from mailegress.api.status import format_time
 from mailegress.aws.wiring import Aws
 from mailegress.cli import layer_settings, layers, leading
 from mailegress.cli.dependencies import Dependencies
+from mailegress.cli.external_dns import ExternalDnsParts
 from mailegress.cli.lifecycle import Stop, Stopped, patiently, run, supervise, until
+from mailegress.cli.listing import build_relister, build_rounds
 from mailegress.cli.observability import Health, log_start, register_gauges
 from mailegress.cli.policies import PolicyKindMissing, PolicyParts
 from mailegress.cli.settings import Settings
 from mailegress.dns.service import DnsService
 from mailegress.engine.controller import Controller
-from mailegress.engine.refresher import Rounds
-from mailegress.engine.relist import Relister, RelistSettings
 from mailegress.engine.workers import WorkerSettings
 from mailegress.kube.client import KubeClient
 from mailegress.kube.credentials import CredentialsError, discover
@@ -75,6 +75,9 @@ class Operator:
             metrics=self._metrics,
             life=self._contact,
         )
+        self._external_dns = ExternalDnsParts(
+            settings, self._controller, self._kube, self._guard, dependencies
+        )
 
     async def run(self, stop: Stop) -> int:
         """Start in order: probes, full list, watch, workers. The exit code is returned."""
@@ -106,8 +109,8 @@ class Operator:
         recorder = EventRecorder(self._kube, clock=outside.clock, sleep=outside.sleep)
         reconciler = self._build_reconciler(rules, aws, dns, recorder)
         aws.addresses.know_eips(reconciler.used)
-        rounds = self._build_rounds(aws, reconciler)
-        relister = self._build_relister()
+        rounds = build_rounds(settings, aws, reconciler, controller, outside)
+        relister = build_relister(settings, self._kube, controller, outside)
         policies = PolicyParts(settings.policy, controller, self._kube, outside)
         register_gauges(
             self._metrics, controller, self._contact, aws, reconciler.condition_counts, rules.owners
@@ -119,6 +122,7 @@ class Operator:
         except PolicyKindMissing as error:
             _log.error("%s", error)
             return 1
+        await self._external_dns.know()
         # A younger object could win a claim before an older one is known: everything is listed first.
         log_start(settings, owner, await patiently(stop, relister.once))
         elector = leading.elector(self._kube, self._guard, outside)
@@ -131,6 +135,7 @@ class Operator:
                 "events": until(stop, recorder.run()),
                 "rounds": until(stop, rounds.run()),
                 **policies.components(stop, reconciler.policy_counts),
+                **self._external_dns.components(stop),
                 "workers": elector.run(
                     functools.partial(controller.start, reconciler),
                     functools.partial(controller.workers.stop, settings.shutdown_seconds / 2),
@@ -153,6 +158,8 @@ class Operator:
             dns,
             controller.claims,
             controller.policies,
+            self._external_dns.index,
+            self._external_dns.writer,
         )
         return Reconciler(
             ports,
@@ -164,26 +171,6 @@ class Operator:
             wake=controller.wake,
             clock=outside.clock,
             timestamp=lambda: format_time(outside.wall()),
-        )
-
-    def _build_rounds(self, aws: Aws, reconciler: Reconciler) -> Rounds:
-        return Rounds(
-            aws.addresses,
-            aws.records,
-            reconciler.memories,
-            self._controller.wake,
-            layer_settings.round_settings(self._settings),
-            clock=self._dependencies.clock,
-            sleep=self._dependencies.sleep,
-        )
-
-    def _build_relister(self) -> Relister:
-        return Relister(
-            self._kube.list_all,
-            self._controller,
-            sleep=self._dependencies.sleep,
-            rng=self._dependencies.rng,
-            settings=RelistSettings(interval=self._settings.relist_seconds),
         )
 
     async def _watch(self, stop: Stop) -> None:

@@ -136,6 +136,14 @@ class Settings:
         _OWN,
     )
 
+    external_dns: bool = _setting(
+        "off",
+        "on = write DNSEndpoints of external-dns for MailEgresses with spec.forward.management ExternalDNS. Needs "
+        "rights on dnsendpoints (chart: externalDNS.enabled).",
+        values.switch,
+        _OWN,
+    )
+
     advisories: bool = _setting(
         "on",
         "off = no advice about mail delivery in the status, and no DNS questions for it.",
@@ -181,6 +189,13 @@ class Settings:
     )
     ptr_heals_per_hour: int = _setting(
         "3", "Maximum repairs per hour of a PTR that something else changed.", values.count(0, 1000), _PACE
+    )
+    external_removal_seconds: float = _setting(
+        "300",
+        "Maximum seconds for which a deletion waits until public DNS no longer has the A record, after its DNSEndpoint "
+        "is deleted.",
+        values.seconds(0.1, _LONG),
+        _PACE,
     )
     ptr_ttl_seconds: float = _setting(
         "300",

@@ -93,7 +93,7 @@ class _Heard:
     def heard(self, *, listed: bool = False) -> None:
         self._index.heard(self.source, self._clock(), listed=listed)
 
-    def unheard(self, fault: str) -> None:
+    def unheard(self, fault: str, *, missing: bool = False) -> None:
         self._index.unheard(self.source, clean_text(fault, _MESSAGE_LENGTH))
 
 

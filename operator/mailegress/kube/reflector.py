@@ -23,7 +23,7 @@ from mailegress.api.names import GROUP, VERSION
 from mailegress.api.text import clean_text
 from mailegress.kube.client import JSON, KubeClient, KubeNoAnswer, KubeRefused
 from mailegress.kube.credentials import CredentialsError
-from mailegress.reconcile.ports import KubeError
+from mailegress.reconcile.ports import KubeError, KubeGone
 
 _log = logging.getLogger(__name__)
 
@@ -51,17 +51,21 @@ class Sink(Protocol):
     def heard(self, *, listed: bool = False) -> None:
         """The list or watch is current. ``listed``: a full list is complete."""
 
-    def unheard(self, fault: str) -> None:
-        """A list or a watch failed."""
+    def unheard(self, fault: str, *, missing: bool = False) -> None:
+        """A list or a watch failed. ``missing``: the cluster does not have the kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A kind, or a part of it: ``path`` is that of its list, in a namespace or in all."""
+    """A kind, or a part of it: ``path`` is that of its list, in a namespace or in all. A namespaced object is named
+    ``namespace/name`` to the sink."""
 
     path: str
     metadata_only: bool = False
     field_selector: str = ""
+    namespaced: bool = False
+    kept: Callable[[Body], Body] | None = None
+    """What is kept of an object; None: name, version, spec and status."""
 
     def url(self, query: Mapping[str, str]) -> str:
         """Of a list or a watch with these parameters."""
@@ -77,11 +81,18 @@ class Resource:
         meta = body.get("metadata") if isinstance(body, Mapping) else None
         if not isinstance(meta, Mapping) or "name" not in meta:
             return body
+        if self.kept is not None:
+            return self.kept(body)
         fields = ("name", "resourceVersion", "generation", *(("labels",) if self.metadata_only else ()))
         kept: dict[str, Any] = {"metadata": {field: meta[field] for field in fields if field in meta}}
         if not self.metadata_only:
             kept |= {part: body[part] for part in ("spec", "status") if part in body}
         return kept
+
+    def name(self, body: Body) -> str:
+        """How the sink knows the object."""
+        meta = body["metadata"]
+        return f"{meta['namespace']}/{meta['name']}" if self.namespaced else str(meta["name"])
 
 
 POLICIES: Final = Resource(f"/apis/{GROUP}/{VERSION}/mailegresspolicies")
@@ -126,7 +137,7 @@ class Reflector:
         try:
             version, names = await self._list()
         except KubeError as error:
-            self._sink.unheard(str(error))
+            self._sink.unheard(str(error), missing=isinstance(error, KubeGone))
             raise
         for name in self._sink.known() - names:
             self._sink.delete(name)
@@ -146,7 +157,7 @@ class Reflector:
             except KubeError as error:
                 failures += 1
                 delay = backoff_seconds(failures, 1.0, self._settings.backoff_most)
-                self._sink.unheard(str(error))
+                self._sink.unheard(str(error), missing=isinstance(error, KubeGone))
                 level = logging.WARNING if failures == 1 else logging.DEBUG
                 _log.log(level, "%s cannot be watched error=%s", self._resource.path, error)
                 # A list shows what the watch missed, whatever ended it.
@@ -176,7 +187,7 @@ class Reflector:
             meta = answer.get("metadata") or {}
             for body in answer.get("items") or ():
                 try:
-                    names.add(str(body["metadata"]["name"]))
+                    names.add(self._resource.name(body))
                 except _MALFORMED:
                     raise KubeNoAnswer(f"GET {self._resource.path}: an item is no API object") from None
                 self._sink.put(body)
@@ -239,7 +250,7 @@ class Reflector:
             return False
         meta = body["metadata"]
         if kind == "DELETED":
-            self._sink.delete(str(meta["name"]))
+            self._sink.delete(self._resource.name(body))
         elif kind in ("ADDED", "MODIFIED"):
             self._sink.put(self._resource.trim(body))
         self._version = str(meta.get("resourceVersion") or self._version)

@@ -17,10 +17,11 @@ from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from mailegress.api.names import FINALIZER
+from mailegress.api.names import FINALIZER, endpoint_name
 from mailegress.api.status import Origin
 from mailegress.api.types import EipSelector, MailEgress, Management
 from mailegress.model.aws import Eip
+from mailegress.model.endpoints import DnsEndpoint
 from mailegress.reconcile.tag_selectors import TagSelector, TagSelectors
 
 IdSelector = tuple[str, str, str]
@@ -54,11 +55,17 @@ class Claimant:
     hostname: str
     selectors: tuple[IdSelector, ...]
     tag_selectors: tuple[TagSelector, ...]
-    managed: bool
+    observed: bool
+    """Under Observed: nothing but a PTR shows what it holds."""
     suspended: bool
     deleting: bool
     leaving: bool
     """Being deleted and not done with it, under Observed: no mark tells of its claim, and a PTR of it may be reset."""
+    external: bool = False
+    """Under ExternalDNS."""
+    endpoint: frozenset[str] | None = None
+    """Hostnames of its DNSEndpoint that its status names: these are its claim. A label or a hostname in the DNSEndpoint
+    could be anybody's. None: its status names no DNSEndpoint."""
     entitled: bool = True
     """A policy allows it, or policies are not enforced. Otherwise it claims nothing, neither by age nor as a rival."""
 
@@ -146,6 +153,9 @@ class ClaimsView(Protocol):
     def leaving_eip(self, eip: Eip, hostname: str) -> Claimant | None:
         """One under Observed that is on its way out and may still reset the EIP's PTR if it shows this hostname."""
 
+    def endpoint_holder(self, endpoint: DnsEndpoint, hostname: str) -> Claimant | None:
+        """The live object whose own DNSEndpoint this is, if the object's status names both it and the hostname."""
+
     def in_cycle(self, uid: str, on: frozenset[str]) -> bool | None:
         """Would waiting for ``on`` wait for ourselves in the end? None: one of them has not been decided yet."""
 
@@ -183,6 +193,7 @@ class ClaimIndex:
         if leaving and not entitled:
             # Anybody may write the finalizer. Without a right, only a recorded PTR shows that one may be reset.
             leaving = any(a.ptr_origin is Origin.MANAGED for a in obj.status.addresses)
+        endpoint = obj.status.dns_endpoint
         claimant = Claimant(
             uid=obj.meta.uid,
             key=key,
@@ -190,10 +201,12 @@ class ClaimIndex:
             hostname=obj.spec.hostname,
             selectors=_id_selectors(obj.spec.elastic_ips, self._default_region),
             tag_selectors=_tag_selectors(obj.spec.elastic_ips),
-            managed=obj.spec.forward.management is Management.MANAGED,
+            observed=obj.spec.forward.management is Management.OBSERVED,
             suspended=obj.spec.suspend,
             deleting=obj.meta.deletion_timestamp is not None,
             leaving=leaving,
+            external=obj.spec.forward.management is Management.EXTERNAL_DNS,
+            endpoint=frozenset(endpoint.hostnames) if endpoint is not None else None,
             entitled=entitled,
         )
         return self._put(claimant)
@@ -282,7 +295,7 @@ class ClaimIndex:
                 if selector in barred:
                     continue
                 places[selector] = (2 if nameless else int(behind), *claimant.order)
-                if not claimant.managed:
+                if claimant.observed:
                     places["observed", claimant.hostname, *selector] = name_place
             for line, place in places.items():
                 insort(self._lines.setdefault(line, []), place)
@@ -368,6 +381,19 @@ class ClaimIndex:
             for uid in self._leaving.get((hostname, *selector), ())
         )
         return self._by_uid.get(min(uids, default=""))
+
+    def endpoint_holder(self, endpoint: DnsEndpoint, hostname: str) -> Claimant | None:
+        """The live object whose own DNSEndpoint this is, if the object's status names both it and the hostname."""
+        claimant = self._by_uid.get(endpoint.owner or "")
+        if claimant is None or hostname not in (claimant.endpoint or ()):
+            return None
+        namespace, _, name = claimant.key.partition("/")
+        fits = (namespace, endpoint_name(name)) == (endpoint.namespace, endpoint.name)
+        return claimant if fits else None
+
+    def with_endpoint(self) -> set[str]:
+        """Keys of the objects that want a DNSEndpoint, or have one."""
+        return {c.key for c in self._by_uid.values() if c.external or c.endpoint is not None}
 
     # ------------------------------------------------ who waits for whom
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from mailegress.api.names import FINALIZER
 from mailegress.api.types import MailEgress, parse_meta
+from mailegress.model.endpoints import ChangeEndpoint
 from mailegress.reconcile.memory import Memory
 from mailegress.reconcile.policy_gate import PolicyGate
 from mailegress.reconcile.ports import Kube, KubeGone, ObjectStore, Requests, Wake, Writers
@@ -108,6 +109,10 @@ class Executor:
                 allowed = self._gate.for_records(obj, plan, plan.action)
                 self._writers.records.submit(key, zone_id, hostname, changes, urgent=urgent, allowed=allowed)
                 decision(logger, object=key, action=why, outcome="submitted", zone=zone_id, hostname=hostname)
+            case ChangeEndpoint() as change:
+                memory.ownership.record_endpoint(change)
+                await self._writers.endpoints.apply(key, change)
+                decision(logger, object=key, action=change.why, outcome="submitted", endpoint=change.name)
             case SetPtr(region, allocation_id, public_ip, hostname, repairs, before):
                 if repairs is not None:
                     memory.ptrs.repairs[allocation_id] = repairs

@@ -11,12 +11,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mailegress.api.names import FINALIZER
+from mailegress.api.names import FINALIZER, endpoint_name
 from mailegress.api.status import Origin
 from mailegress.api.types import MailEgress
 from mailegress.model import ownership
 from mailegress.model.aws import Change, Verb
 from mailegress.model.dns import Delegated
+from mailegress.model.endpoints import ChangeEndpoint, DnsEndpoint
 from mailegress.model.facts import WritePhase
 from mailegress.model.ownership import Mark
 from mailegress.reconcile import dns_checks
@@ -237,7 +238,7 @@ class DnsAnswers:
 
 @dataclass(slots=True)
 class OwnershipRecords:
-    """The object's ownership records in Route 53. Every place is (zone ID, hostname)."""
+    """The object's ownership records in Route 53, and its DNSEndpoint. Every place is (zone ID, hostname)."""
 
     complete: bool
     """Seen before it could own anything (no finalizer): no zone needs to be listed to know what it owns."""
@@ -251,6 +252,12 @@ class OwnershipRecords:
     """As of the last reconcile: ownership records of this object in zones that exist."""
     places: frozenset[Place] = EMPTY
     """Those, and the place that the spec names, as of the last reconcile."""
+    endpoint_seen: bool = False
+    """The object's own DNSEndpoint existed while this process watched."""
+    endpoint_names: frozenset[str] = EMPTY
+    """Hostnames that this process wrote into the DNSEndpoint."""
+    endpoint_repairs: tuple[float, ...] = ()
+    """When the object's DNSEndpoint was repaired since the last edit, within an hour; loop times, oldest first."""
 
     @classmethod
     def first(cls, obj: MailEgress) -> OwnershipRecords:
@@ -282,6 +289,16 @@ class OwnershipRecords:
             if views.records.get(*place).value is not None and (mark is None or mark.uid != uid):
                 del self.written[place]
 
+    def endpoint_hostnames(self, obj: MailEgress, endpoint: DnsEndpoint) -> frozenset[str]:
+        """The hostnames in the object's DNSEndpoint that are the object's (S2).
+
+        Whoever may edit the DNSEndpoint can add some, in whatever manager's name. So the object's status must name them
+        (it is written before the DNSEndpoint), or this process wrote them.
+        """
+        recorded = obj.status.dns_endpoint
+        known = frozenset(recorded.hostnames) if recorded is not None else EMPTY
+        return endpoint.names() & (known | self.endpoint_names)
+
     def _observe_writes(self, views: Views) -> None:
         for place in tuple(self.submitted):
             write = views.zone_writes.state(*place)
@@ -290,6 +307,12 @@ class OwnershipRecords:
             self.submitted = self.submitted - {place} or EMPTY
             if write is not None and write.phase is not WritePhase.FAILED and not write.returned:
                 self.written.setdefault(place, None)
+
+    def record_endpoint(self, change: ChangeEndpoint) -> None:
+        """Note a change of the DNSEndpoint that is about to be sent."""
+        self.endpoint_names |= frozenset(entry.hostname for entry in change.entries)
+        if change.repairs is not None:
+            self.endpoint_repairs = change.repairs
 
     def record_submitted(self, place: Place, changes: Sequence[Change]) -> None:
         """Note changes that are handed to the writer."""
@@ -403,6 +426,10 @@ class Memory:
         self.ownership.observe(self.uid, views)
         self.dns.observe(obj.spec.hostname, views)
         own_names = {hostname for _, hostname in self.ownership.origins}
+        endpoint = views.endpoints.get(obj.meta.namespace, endpoint_name(obj.meta.name))
+        if endpoint is not None and endpoint.owner == self.uid:
+            self.ownership.endpoint_seen = True
+            own_names |= self.ownership.endpoint_hostnames(obj, endpoint)
         self.ptrs.observe(obj.spec.hostname, self.used, own_names, views, now)
         return edited
 
@@ -411,6 +438,7 @@ class Memory:
         if self.edits.honour(now):
             self.api.retry_at = NEVER
             self.ptrs.repairs.clear()
+            self.ownership.endpoint_repairs = ()
         self.dns.unsatisfied.clear()
 
     def record_plan(self, plan: Plan) -> None:

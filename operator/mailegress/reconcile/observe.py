@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mailegress.api.conditions import READY, TRUE
+from mailegress.api.names import endpoint_name
 from mailegress.api.reasons import CHANGE_REJECTED, READY_REASON
 from mailegress.api.status import AddressStatus
 from mailegress.api.types import MailEgress, Management
 from mailegress.model.aws import Absence
+from mailegress.model.endpoints import DnsEndpoint
 from mailegress.model.facts import ErrorKind, WritePhase, WriteState
 from mailegress.reconcile.memory import Memory
 from mailegress.reconcile.ports import Views
@@ -37,6 +39,21 @@ class Observed:
     def managed(self) -> bool:
         """Does this operator write the A record? Under Observed it only waits for it."""
         return self.obj.spec.forward.management is Management.MANAGED
+
+    @property
+    def external(self) -> bool:
+        """Does external-dns write the A record, as this operator's DNSEndpoint asks?"""
+        return self.obj.spec.forward.management is Management.EXTERNAL_DNS
+
+    @property
+    def endpoint(self) -> DnsEndpoint | None:
+        """The object's own DNSEndpoint. Under ExternalDNS one of a predecessor with the same name is taken over."""
+        meta = self.obj.meta
+        found = self.views.endpoints.get(meta.namespace, endpoint_name(meta.name))
+        if found is None or found.owner is None:
+            return None
+        left = self.external and not self.views.claims.live(found.owner)
+        return found if found.owner == meta.uid or left else None
 
     @property
     def edit_floor(self) -> float:
@@ -134,7 +151,21 @@ class Observed:
         return self.rest(write.at, pause)
 
     def own_names(self) -> frozenset[str]:
-        return frozenset(name for _, name in self.owned())
+        """The hostnames of which an ownership record, or the object's own DNSEndpoint, shows that they are its."""
+        return frozenset(name for _, name in self.owned()) | self.endpoint_names()
+
+    @property
+    def endpoint_changed_at(self) -> float:
+        """Since when the object's DNSEndpoint may ask for another record of ``spec.hostname`` than before."""
+        meta = self.obj.meta
+        return self.views.endpoints.changed_at(
+            meta.namespace, endpoint_name(meta.name), self.obj.spec.hostname
+        )
+
+    def endpoint_names(self) -> frozenset[str]:
+        """The hostnames in the object's own DNSEndpoint that are the object's."""
+        own = self.endpoint
+        return self.memory.ownership.endpoint_hostnames(self.obj, own) if own is not None else frozenset()
 
     def ptr_names(self) -> frozenset[str]:
         """Every name that a PTR which the operator set for this object may show.
@@ -144,6 +175,7 @@ class Observed:
         status = self.obj.status
         names = {self.obj.spec.hostname, *self.memory.edits.hostnames}
         names |= {former.hostname for former in status.former_records}
+        names |= set(status.dns_endpoint.hostnames) if status.dns_endpoint is not None else set()
         names |= {status.hostname} if status.hostname is not None else set()
         return self.own_names() | names
 

@@ -20,6 +20,7 @@ from typing import Any, Protocol
 
 from mailegress.model.aws import Absence, Change, NameView, Ptr, RegionView, Zone, ZoneLook
 from mailegress.model.dns import AuthorityReport, Delegation, ResolverReport, ServerAnswer
+from mailegress.model.endpoints import ChangeEndpoint, DnsEndpoint
 from mailegress.model.facts import Fact, WriteState
 from mailegress.model.mail import MailReport
 from mailegress.reconcile.claim_index import ClaimIndex, ClaimsView
@@ -191,6 +192,42 @@ class ZoneWriter(ZoneWriteView, Protocol):
         """
 
 
+# ---------------------------------------------------------------- external-dns
+
+
+class EndpointWriteView(Protocol):
+    def state(self, namespace: str, name: str) -> WriteState | None:
+        """The operator's last write to this DNSEndpoint."""
+
+
+class EndpointView(EndpointWriteView, Protocol):
+    """The DNSEndpoints of the cluster. A list and a watch feed it; nothing is requested."""
+
+    @property
+    def enabled(self) -> bool:
+        """The setting ``--external-dns``."""
+
+    def kind(self) -> Fact[bool]:
+        """True: every DNSEndpoint is known. False: the cluster does not have the kind. No value: not read yet."""
+
+    def get(self, namespace: str, name: str) -> DnsEndpoint | None:
+        """One DNSEndpoint, whoever it belongs to."""
+
+    def naming(self, hostname: str) -> Sequence[DnsEndpoint]:
+        """Every DNSEndpoint with a record at this hostname, in a fixed order."""
+
+    def changed_at(self, namespace: str, name: str, hostname: str) -> float:
+        """When the operator last changed the record of a hostname in it, or may have; if never, minus infinity."""
+
+
+class EndpointWriter(EndpointWriteView, Protocol):
+    """Choke point ``kube.endpoint``."""
+
+    async def apply(self, key: Key, change: ChangeEndpoint) -> None:
+        """Carry out the change if the endpoint still is as it was read. Never raises: the outcome is in the view, and
+        the key is woken."""
+
+
 # ---------------------------------------------------------------- public DNS
 
 
@@ -257,6 +294,7 @@ class Views:
     dns: DnsView
     claims: ClaimsView
     policies: PolicyView
+    endpoints: EndpointView
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,10 +309,11 @@ class Requests:
 
 @dataclass(frozen=True, slots=True)
 class Writers:
-    """The commands that write to AWS."""
+    """The commands that write outside the object itself: to AWS, and to its DNSEndpoint."""
 
     ptrs: PtrWriter
     records: ZoneWriter
+    endpoints: EndpointWriter
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +328,8 @@ class Ports:
     dns: Dns
     claims: ClaimIndex
     policies: PolicyView
+    endpoints: EndpointView
+    endpoint_writer: EndpointWriter
     views: Views = field(init=False)
     requests: Requests = field(init=False)
     writers: Writers = field(init=False)
@@ -303,10 +344,11 @@ class Ports:
             self.dns,
             self.claims,
             self.policies,
+            self.endpoints,
         )
         object.__setattr__(self, "views", views)
         object.__setattr__(self, "requests", Requests(self.addresses, self.zones, self.records, self.dns))
-        object.__setattr__(self, "writers", Writers(self.ptrs, self.writer))
+        object.__setattr__(self, "writers", Writers(self.ptrs, self.writer, self.endpoint_writer))
 
 
 # ---------------------------------------------------------------- the API server

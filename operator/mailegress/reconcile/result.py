@@ -7,9 +7,17 @@ from dataclasses import dataclass, field, replace
 
 from mailegress.api.conditions import FALSE, TRUE, UNKNOWN
 from mailegress.api.reasons import Reason
-from mailegress.api.status import AddressStatus, Advisory, FormerRecord, ForwardStatus, ZoneStatus
+from mailegress.api.status import (
+    AddressStatus,
+    Advisory,
+    EndpointStatus,
+    FormerRecord,
+    ForwardStatus,
+    ZoneStatus,
+)
 from mailegress.model.aws import Change
 from mailegress.model.dns import Delegated, Expected
+from mailegress.model.endpoints import ChangeEndpoint
 from mailegress.model.facts import NO_LIMIT, ErrorKind, Fault, WriteState
 from mailegress.reconcile.claim_index import Standing
 
@@ -175,7 +183,7 @@ class ResetPtr:
     """Loop time at which the reading of the PTR is too old: not sent from then on."""
 
 
-Action = AddFinalizer | RemoveFinalizer | ChangeRecords | SetPtr | ResetPtr
+Action = AddFinalizer | RemoveFinalizer | ChangeRecords | ChangeEndpoint | SetPtr | ResetPtr
 
 
 def in_words(action: Action | None) -> str:
@@ -183,6 +191,8 @@ def in_words(action: Action | None) -> str:
     match action:
         case ChangeRecords(_, hostname, _, why):
             return why if hostname in why else f"{why} for {hostname}"
+        case ChangeEndpoint(_, name, _, _, why):
+            return f"{why} in DNSEndpoint {name}"
         case SetPtr(_, _, public_ip, hostname, _):
             return f"set the PTR of {public_ip} to {hostname}"
         case ResetPtr(_, _, public_ip, hostname):
@@ -280,6 +290,8 @@ class Plan:
     place: tuple[str, str] | None = None
     """(zone ID, hostname) of the record that the spec asks for, ours or not."""
     forward: ForwardStatus | None = None
+    dns_endpoint: EndpointStatus | None = None
+    """Named in the status while the object's own DNSEndpoint exists, or is about to be written."""
     delegated: Delegated | None = None
     """What is known of the parent now; None: nothing new."""
     former_records: tuple[FormerRecord, ...] = ()

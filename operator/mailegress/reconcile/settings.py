@@ -34,6 +34,9 @@ class ReconcileSettings:
     """Wait after AWS refused a PTR although the authorities are right: its resolver may hold a negative answer
     (Route 53's default SOA allows 900)."""
     heals_per_hour: int = 3
+    external_removal_seconds: float = 300
+    """How long a deletion waits until the A record is gone after its DNSEndpoint is deleted; external-dns looks at its
+    sources every minute by default."""
     confirmations: int = 3
     """Readings in a row before no answer, or a wrong DNS answer, ends a condition that was True."""
     default_ttl_seconds: int = 300

@@ -115,6 +115,7 @@ def compose(
         zone=plan.zone,
         forward=plan.forward,
         former_records=plan.former_records,
+        dns_endpoint=plan.dns_endpoint,
         addresses=plan.addresses,
         advisories=plan.advisories,
         last_handled_reconcile_at=handled,

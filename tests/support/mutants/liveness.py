@@ -309,7 +309,7 @@ LIVENESS = (
         "E7",
         "A finalizer that a third party removed is not added again",
         "reconcile/rules/finalizer.py",
-        "    if not present(observed) and (action is not None or observed.owned()):\n",
+        "    if not present(observed) and (action is not None or observed.owned() or observed.endpoint):\n",
         "    if not present(observed) and action is not None:\n",
         tests=("tests/sim/test_sim_apiserver.py::test_finalizer_and_status_that_somebody_removed_come_back",),
     ),

@@ -11,7 +11,7 @@ RULES = (
         "S8",
         "The finalizer comes only once something is owned",
         "reconcile/rules/finalizer.py",
-        "    if not present(observed) and (action is not None or observed.owned()):\n",
+        "    if not present(observed) and (action is not None or observed.owned() or observed.endpoint):\n",
         "    if not present(observed) and observed.owned():\n",
         runs=(Run("create-instance"),),
     ),

@@ -207,7 +207,7 @@ SAFETY = (
         "S2",
         "A suspended object keeps the address that may be a third party's by now",
         "reconcile/rules/suspend.py",
-        "    return observed.obj.spec.suspend and not (isinstance(action, ChangeRecords) and action.only_lost)\n",
+        "    return observed.obj.spec.suspend and not lost\n",
         "    return observed.obj.spec.suspend\n",
         tests=(
             "tests/reconcile/test_plan_rest.py::"

@@ -12,6 +12,8 @@ the guarantees that it keeps (``docs/guarantees.md``). The rules are pure: they 
 ``claims``             who may write for a hostname and an address
 ``adoption``           what that was there before may be adopted, and whose a PTR is
 ``a_record``           the A record under Managed; ``observed_record``: under Observed
+``external_record``    under ExternalDNS, by a DNSEndpoint; ``external_retire``: what leaves the DNSEndpoint
+``record_values``      which addresses the record holds in the end
 ``record_changes``     change batches; ``ownership_check``: is an ownership record genuine?
 ``propagation``        every authoritative server returns the A record
 ``ptr``                the PTR of each address; ``ptr_write``: what delays a PTR write
@@ -44,6 +46,8 @@ from mailegress.reconcile.rules import (
     a_record,
     advisories,
     deletion,
+    external_record,
+    external_retire,
     finalizer,
     observed_record,
     policy,
@@ -87,10 +91,13 @@ def plan(observed: Observed) -> Plan:
     refusal = targets_rule.refusal(observed, targets)
     searching = retire.search(observed, builder)  # E2
     retire.withdraw_lost(observed, builder, targets)  # S2: before any other write
+    external_retire.withdraw_lost(observed, builder, targets)  # S2
     record = _record(observed, builder, targets, claims, zone, refusal)  # S2 S4 E1 E7
     retire.keep_equal(observed, builder, targets, record)  # S3: before the PTRs
+    record = external_retire.keep_equal(observed, builder, targets, record)  # S3
     ptrs = _ptrs(observed, builder, targets, claims, record, refusal)  # S1 S4 E7
-    owed = (*retire.retire(observed, builder, targets, record, ptrs), *searching)  # S3 S4
+    owed = retire.retire(observed, builder, targets, record, ptrs)  # S3 S4
+    owed = (*owed, *external_retire.retire(observed, builder, targets, record, ptrs), *searching)  # S3 S4
     record, ptrs = _end_for_outage(observed, record, ptrs)  # E8
     resolved = resolution.assess(observed, builder, record, ptrs)  # S7
     shown = status_fields.of_live(observed, builder, targets, claims, zone, record, ptrs, resolved)  # S8 E3
@@ -134,6 +141,8 @@ def _record(
         return RecordState(_pending(refusal), zone=zone.zone)
     if observed.managed:
         return a_record.assess(observed, builder, targets, claims, zone)
+    if observed.external:
+        return external_record.assess(observed, builder, targets, claims)
     return observed_record.assess(observed, builder, targets, claims)
 
 
@@ -184,6 +193,7 @@ def _finish(
         place=(record.zone.id, s.obj.spec.hostname) if record.zone is not None else None,
         forward=shown.forward,
         former_records=shown.former.places,
+        dns_endpoint=external_retire.shown(s, builder, record),
         delegated=record.delegated,
         notices=tuple(builder.notices),
         blocked_on=frozenset(builder.blocked_on) if claims.known and targets.known else None,
@@ -271,6 +281,7 @@ def refuse(observed: Observed, why: str) -> Plan:
         zone=kept.zone,
         forward=kept.forward,
         former_records=kept.former.places,
+        dns_endpoint=observed.obj.status.dns_endpoint,
         advisories=advisories.as_stored(observed),
         standing=Standing(able=False),
     )

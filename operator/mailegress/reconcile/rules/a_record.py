@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from mailegress.api import reasons
 from mailegress.api.status import Origin
 from mailegress.model import ownership
-from mailegress.model.aws import Change, Eip, NameView, RecordSet, Verb, Zone
+from mailegress.model.aws import Change, NameView, RecordSet, Verb, Zone
 from mailegress.model.dns import Delegated, Expected
 from mailegress.model.facts import NEVER, WritePhase, WriteState
 from mailegress.model.ownership import Mark
@@ -29,7 +29,7 @@ from mailegress.reconcile.result import (
     unknown,
 )
 from mailegress.reconcile.rules import suspend, unseen
-from mailegress.reconcile.rules.adoption import nobody_joins, pointed, ptr_problem, record_problem
+from mailegress.reconcile.rules.adoption import nobody_joins, pointed, record_problem
 from mailegress.reconcile.rules.claims import Claims, Hold
 from mailegress.reconcile.rules.delegation import delegated
 from mailegress.reconcile.rules.leaving import Leaving, leaving
@@ -37,6 +37,7 @@ from mailegress.reconcile.rules.ownership_check import recorded_places, vouched
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
 from mailegress.reconcile.rules.propagation import prove
 from mailegress.reconcile.rules.record_changes import mark_set, swap
+from mailegress.reconcile.rules.record_values import final_values, may_change
 from mailegress.reconcile.rules.targets import Targets
 from mailegress.reconcile.rules.zones import Choice
 
@@ -56,6 +57,8 @@ class RecordState:
     """As our ownership record shows it, or showed it before a third party removed it."""
     complete: bool = False
     """The record holds exactly what is wanted and nothing is under way."""
+    answered: frozenset[str] | None = None
+    """ExternalDNS: what the authoritative servers answered; ``values`` is what the endpoint asks for."""
     verified: bool = False
     """Every authoritative server was heard to say so after our last write, recently enough to open the gate (S1)."""
     wanted: frozenset[str] = frozenset()
@@ -128,7 +131,7 @@ class _Record:
         mark = ownership.parse(self.view.mark.values) if self.view.mark else None
         marked = mark is not None and mark.uid == s.obj.meta.uid and s.settings.mine(mark.owner)
         mine = marked and (simple is None or vouched(s, self.zone.id, self.view))
-        final = self._final(values, mine)
+        final = final_values(s, self.targets, self.claims, values if mine else frozenset())
         old = self._leaving(values - final, mine)
         wanted = final | old.stay
         base = RecordState(
@@ -138,7 +141,7 @@ class _Record:
             mine=mine,
             adopted=mine and mark is not None and mark.adopted,
             origin=self._remembered() if mine or self.view.mark is None else None,
-            wanted=frozenset(wanted),
+            wanted=wanted,
             final=frozenset(final),
             zone=self.zone,
             change_id=self.write.change_id if self.write is not None and self.write.publishing else None,
@@ -164,16 +167,16 @@ class _Record:
             self.view,
             mark,
             mine=mine,
-            wanted=frozenset(wanted),
+            wanted=wanted,
             known=self._remembered(),
         )
         if conflict is not None:
             return self._with(base, self._blocked(conflict))
-        changes, why = self._changes(simple, mark, mine, values, frozenset(wanted))
+        changes, why = self._changes(simple, mark, mine, values, wanted)
         if old.reading is not None and not self.targets.lost:
             # One change, not two: what it takes out is known in a moment.
             return self._with(base, under_way(self.write, old.reading))
-        if changes and self._may_change(frozenset(wanted)):
+        if changes and may_change(self.targets, wanted):
             base = replace(base, held=base.held or not s.obj.spec.suspend)
             return self._with(base, self._propose(changes, why, wanted))
         if not wanted and not values:
@@ -200,7 +203,7 @@ class _Record:
         waits = write is not None and write.phase is WritePhase.QUEUED and not write.urgent
         return waits and bool(self.targets.lost)
 
-    def _writing(self, wanted: set[str]) -> Finding:
+    def _writing(self, wanted: frozenset[str]) -> Finding:
         values = f": {dns_checks.listing(wanted)}" if wanted else ""
         return self._pending(f"Writing the A record of {self.observed.obj.spec.hostname}{values}.")
 
@@ -209,42 +212,11 @@ class _Record:
 
     # ------------------------------------------------ what the record is to hold
 
-    def _final(self, values: frozenset[str], mine: bool) -> set[str]:
-        final = {
-            e.public_ip
-            for e in self.targets.wanted.values()
-            if self.claims.allows(e.allocation_id) and self.joins(e, values if mine else frozenset())
-        }
-        # What no policy allows any more stays where it is.
-        final |= self._refused(values) if mine else set()
-        if self.targets.mass or not self.targets.known or any(e.eip is None for e in self.targets.entries):
-            # A selector that resolves to none never shrinks the set: what no Elastic IP explains stays, unless lost.
-            final |= self._unexplained(values) if mine else set()
-        return final - self.targets.lost
-
-    def _refused(self, values: frozenset[str]) -> frozenset[str]:
-        """Addresses in our record that no policy allows any more."""
-        return values & self.targets.refused_ips
-
-    def _may_change(self, wanted: frozenset[str]) -> bool:
-        """Not for addresses alone that no policy allows: lost ones may leave, and nothing else happens."""
-        return not wanted or bool(self.targets.lost) or not wanted <= self.targets.refused_ips
-
-    def _unexplained(self, values: frozenset[str]) -> set[str]:
-        """Addresses in our record that no EIP of the account explains."""
-        return {ip for ip in values if self.targets.find(self.observed, ip) is None}
-
     def _leaving(self, addresses: frozenset[str], mine: bool) -> Leaving:
         if not mine:
             return Leaving()
         hostname, gone = self.observed.obj.spec.hostname, addresses - self.targets.lost
         return leaving(self.observed, self.builder, self.targets, gone, hostname, self.read_at)
-
-    def joins(self, eip: Eip, joined: frozenset[str]) -> bool:
-        """A foreign PTR keeps an EIP from joining; once joined, its PTR is repaired instead."""
-        if eip.public_ip in joined:
-            return True
-        return ptr_problem(self.observed, eip) is None
 
     # ------------------------------------------------ conflicts and changes
 
@@ -293,8 +265,9 @@ class _Record:
         target = RecordSet(hostname, "A", ttl, tuple(sorted(wanted)))
         record_differs = simple is None or frozenset(simple.values) != wanted or simple.ttl != ttl
         if record_differs:
-            # Our first change of an adopted set's values makes it ours.
-            adopted = False
+            # Our first change of an adopted set's values makes it ours. Not while the object's DNSEndpoint asks for it,
+            # too: then it is external-dns that made it and deletes it.
+            adopted = adopted and simple is not None and hostname in s.endpoint_names()
         new_mark = mark_set(hostname, Mark(adopted, s.settings.owner_id, s.obj.meta.uid))
         changes: list[Change] = []
         if record_differs:
@@ -323,7 +296,7 @@ class _Record:
             changes.append(Change(Verb.DELETE, self.view.mark))
         return tuple(changes), f"withdraw A {dns_checks.listing(simple.values)}"
 
-    def _propose(self, changes: tuple[Change, ...], why: str, wanted: set[str]) -> Finding:
+    def _propose(self, changes: tuple[Change, ...], why: str, wanted: frozenset[str]) -> Finding:
         s = self.observed
         rest = s.rest_of(self.write)
         if rest and self.write is not None and self.write.fault is not None:
@@ -364,7 +337,7 @@ class _Record:
             s,
             self.builder,
             Expected(base.values, exact=True, mark=self._listed_mark()),
-            wrote_at,
+            max(wrote_at, s.endpoint_changed_at),
             pointed=pointed(s, self.targets),
             zone=self.zone.name,
             servers=self.choice.servers,

@@ -20,7 +20,7 @@ from mailegress.model.aws import Eip
 from mailegress.model.facts import ErrorKind, Fault
 from mailegress.reconcile.claim_index import Claimant, Standing
 from mailegress.reconcile.observe import Observed
-from mailegress.reconcile.result import Finding, NeedName, failed, from_fault, unknown
+from mailegress.reconcile.result import Finding, NeedName, NeedZones, failed, from_fault, unknown
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
 from mailegress.reconcile.rules.targets import Targets
 from mailegress.reconcile.rules.zones import Choice
@@ -64,7 +64,8 @@ class Claims:
 
 
 def marked_holder(observed: Observed, hostname: str, preferred: str | None = None) -> str | None:
-    """UID of the live CR whose mark stands at the name, in whatever zone. By default ours comes first."""
+    """UID of the live CR whose mark stands at the name, in whatever zone, or whose DNSEndpoint asks for it. By default
+    ours comes first; of several DNSEndpoints that of the oldest."""
     first = preferred or observed.obj.meta.uid
     holder = None
     for _, view in observed.views.records.holder(hostname):
@@ -75,7 +76,12 @@ def marked_holder(observed: Observed, hostname: str, preferred: str | None = Non
             return first
         if observed.views.claims.live(mark.uid):
             holder = mark.uid
-    return holder
+    if holder is not None:
+        return holder
+    endpoints = observed.views.endpoints.naming(hostname)
+    owners = (observed.views.claims.endpoint_holder(e, hostname) for e in endpoints)
+    eldest = min((c for c in owners if c is not None), key=lambda c: c.order, default=None)
+    return eldest.uid if eldest is not None else None
 
 
 def decide(observed: Observed, builder: PlanBuilder, targets: Targets, choice: Choice) -> Claims:
@@ -127,6 +133,12 @@ def _hostname(observed: Observed, builder: PlanBuilder, choice: Choice) -> tuple
         if observed.views.records.get(choice.zone.id, hostname).value is None:
             return Hold.UNKNOWN, None
     elif observed.managed and choice.finding is not None and choice.finding.inconclusive:
+        return Hold.UNKNOWN, None
+    kind = observed.views.endpoints.kind()
+    if observed.views.endpoints.enabled and kind.value is None and (observed.external or kind.fault is None):
+        # Where DNSEndpoints cannot be read, what does not need them goes on.
+        return Hold.UNKNOWN, None
+    if observed.external and not _searched(observed, builder, hostname):
         return Hold.UNKNOWN, None
     holder = marked_holder(observed, hostname)
     if holder is None:
@@ -218,6 +230,15 @@ def _lost_name(observed: Observed, builder: PlanBuilder, other: Claimant) -> boo
     return holder != other.uid and claims.wants_hostname(holder, other.hostname)
 
 
+def _searched(observed: Observed, builder: PlanBuilder, hostname: str) -> bool:
+    """Under ExternalDNS: was a mark of another object at the name looked for, as far as Route 53 may be read?"""
+    zones = observed.views.zones.get()
+    if zones.value is None:
+        builder.need(NeedZones(observed.memory.first_seen))
+        return zones.fault is not None
+    return _read(observed, builder, hostname) or all(fault for _, fault in _unread(observed, hostname))
+
+
 def _read(observed: Observed, builder: PlanBuilder, hostname: str) -> bool:
     """Has the place where a mark for this hostname could stand been read? It is asked for if it was not."""
     unread = _unread(observed, hostname)
@@ -293,6 +314,9 @@ def _unclear(observed: Observed, choice: Choice) -> Finding:
     hostname = observed.obj.spec.hostname
     if choice.zone is None and choice.finding is not None:
         return choice.finding
+    endpoints = observed.views.endpoints.kind()
+    if observed.external and endpoints.value is None and endpoints.fault is not None:
+        return from_fault(endpoints.fault)
     if choice.zone is not None:
         fault = observed.views.records.get(choice.zone.id, hostname).fault
         if fault is not None:

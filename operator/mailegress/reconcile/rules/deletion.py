@@ -31,7 +31,7 @@ from mailegress.reconcile.result import (
     from_fault,
     under_way,
 )
-from mailegress.reconcile.rules import finalizer, policy, ptr_write, status_fields, unseen
+from mailegress.reconcile.rules import external_retire, finalizer, policy, ptr_write, status_fields, unseen
 from mailegress.reconcile.rules.adoption import changed_by_others
 from mailegress.reconcile.rules.claims import marked_holder
 from mailegress.reconcile.rules.leaving import unread
@@ -84,7 +84,9 @@ def _clean(observed: Observed, builder: PlanBuilder) -> Finding | None:
     records = _records(observed, builder)
     if records is not None:
         return records
-    return _blocked_by(_unseen_places(observed, builder))
+    if (hidden_place := _blocked_by(_unseen_places(observed, builder))) is not None:
+        return hidden_place
+    return external_retire.clean(observed, builder)
 
 
 def _blocked_by(hidden: list[unseen.Unseen]) -> Finding | None:
@@ -320,6 +322,7 @@ def _step(
         zone=status.zone,
         forward=status.forward,
         former_records=status.former_records,
+        dns_endpoint=status.dns_endpoint,
         notices=tuple(dict.fromkeys(builder.notices)) if isinstance(builder.action, RemoveFinalizer) else (),
         deleting=True,
         settled=settled,

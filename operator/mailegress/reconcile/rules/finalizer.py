@@ -21,7 +21,7 @@ def present(observed: Observed) -> bool:
 def before_writes(observed: Observed, action: Action | None) -> Action | None:
     """The finalizer in place of the proposed write, if it is not there yet; else the proposed write."""
     # Also without a write: again if somebody removed it.
-    if not present(observed) and (action is not None or observed.owned()):
+    if not present(observed) and (action is not None or observed.owned() or observed.endpoint):
         return AddFinalizer()
     return action
 

@@ -103,5 +103,9 @@ class PlanBuilder:
         if self.action is None:
             self.action = action
 
+    def withdraw(self) -> None:
+        """Something else must be written before what was proposed."""
+        self.action = None
+
     def later(self, seconds: float) -> None:
         self.wait = min(self.wait, max(seconds, 0.0))

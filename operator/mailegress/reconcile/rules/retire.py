@@ -7,10 +7,12 @@ may have left is searched for once (E2). Lost addresses leave former records fir
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from mailegress.api.names import FINALIZER
 from mailegress.api.status import Origin
 from mailegress.api.types import Management
-from mailegress.model.aws import Eip, NameView, RecordSet
+from mailegress.model.aws import Eip, NameView
 from mailegress.model.ownership import Mark
 from mailegress.reconcile import dns_checks
 from mailegress.reconcile.observe import Observed
@@ -203,7 +205,7 @@ def _retire_one(
     mark: Mark,
 ) -> str:
     s, hostname, name = observed, observed.obj.spec.hostname, view.hostname
-    handed_over = s.obj.spec.forward.management is Management.OBSERVED and name == hostname
+    handed_over = s.obj.spec.forward.management is not Management.MANAGED and name == hostname
     # The same words before and while it is written; the zone tells it from the record that is right.
     going = (
         f"the ownership record of {name} is being removed"
@@ -216,6 +218,8 @@ def _retire_one(
     simple = simple_a(view)
     if lost := _withdraw(observed, builder, targets, zone_id, view, mark):
         return f"{name} loses {dns_checks.listing(lost)}"
+    if handed_over and s.external and not (forward.finding.ok and reverse.settled):
+        return f"the ownership record of {name} is kept until the record of the DNSEndpoint is verified"
     if handed_over:
         builder.act(
             ChangeRecords(
@@ -229,14 +233,13 @@ def _retire_one(
     held = _serves(s, view, mark)
     if not (forward.finding.ok and reverse.settled):
         return _until_verified(s, builder, forward, zone_id, name, held=held)
-    if name != hostname and (shown := _still_shown(s, builder, targets, reverse, name, simple)):
-        return shown
+    addresses = simple.values if simple is not None else ()
+    if name != hostname and (text := in_use(s, builder, targets, reverse, name, addresses)):
+        return text
     if held and (text := _waits(s, builder, zone_id, forward)):
         return text
-    for address in sorted(simple.values) if simple is not None and not mark.adopted else ():
-        eip = targets.find(s, address)
-        if eip is not None and (why := unread(s, builder, eip)) is not None:
-            return going if why.waits else f"{name} stays: {why.finding.message.removesuffix('.')}"
+    if not mark.adopted and (text := ptrs_unread(s, builder, targets, name, addresses, going)):
+        return text
     builder.act(ChangeRecords(zone_id, name, remove(view, mark), f"retire {name}"))
     return going
 
@@ -256,20 +259,20 @@ def _until_verified(
     return f"{name}{where} is kept until {hostname} is verified"
 
 
-def _still_shown(
+def in_use(
     observed: Observed,
     builder: PlanBuilder,
     targets: Targets,
     reverse: PtrState,
     name: str,
-    simple: RecordSet | None,
+    addresses: Iterable[str],
 ) -> str:
     """Why a former hostname stays: a PTR shows it, or receivers may still hold one that did. Empty: it may go.
 
     After a PTR was switched, receivers may hold the old one for ``--ptr-ttl-seconds``.
     """
     s = observed
-    for address in sorted(simple.values) if simple else ():
+    for address in sorted(addresses):
         eip = targets.find(s, address)
         if eip is None and (hidden := unseen.holding(s, builder, address)) is not None:
             return f"{name} stays: {hidden.finding.message.removesuffix('.')}"
@@ -285,6 +288,22 @@ def _still_shown(
         if s.now < due:
             builder.later(due - s.now)
             return f"{name} is kept while receivers may cache the old PTR"
+    return ""
+
+
+def ptrs_unread(
+    observed: Observed,
+    builder: PlanBuilder,
+    targets: Targets,
+    name: str,
+    addresses: Iterable[str],
+    reading: str,
+) -> str:
+    """Why a record stays: the PTR of one of its addresses was not read just now; ``reading`` while it is read."""
+    for address in sorted(addresses):
+        eip = targets.find(observed, address)
+        if eip is not None and (why := unread(observed, builder, eip)) is not None:
+            return reading if why.waits else f"{name} stays: {why.finding.message.removesuffix('.')}"
     return ""
 
 

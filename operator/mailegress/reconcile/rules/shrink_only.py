@@ -16,7 +16,7 @@ from mailegress.model.aws import address_order
 from mailegress.reconcile.claim_index import Standing
 from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import Finding, NeedName, NeedRegion, NeedZones, Plan, unknown
-from mailegress.reconcile.rules import finalizer, loss, retire, status_fields, unseen
+from mailegress.reconcile.rules import external_retire, finalizer, loss, retire, status_fields, unseen
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
 from mailegress.reconcile.rules.record_changes import simple_a
 from mailegress.reconcile.rules.targets import Targets
@@ -30,8 +30,14 @@ def plan(observed: Observed, builder: PlanBuilder, refusal: Finding) -> Plan:
     if lost:
         targets = Targets((), {}, known=False, lost=lost)
         retire.withdraw_lost(s, builder, targets, everywhere=True)
+        external_retire.withdraw_lost(s, builder, targets, everywhere=True)
     action = finalizer.before_writes(s, builder.action)
-    has = bool(stored.zone or stored.former.places or any(a.ptr_origin for a in stored.addresses))
+    has = bool(
+        stored.zone
+        or stored.former.places
+        or s.obj.status.dns_endpoint
+        or any(a.ptr_origin for a in stored.addresses)
+    )
     accepted = (
         replace(refusal, message=f"{refusal.message}{_KEPT}") if has and not refusal.inconclusive else refusal
     )
@@ -57,6 +63,7 @@ def plan(observed: Observed, builder: PlanBuilder, refusal: Finding) -> Plan:
         zone=stored.zone,
         forward=_forward(s, stored.forward),
         former_records=stored.former.places,
+        dns_endpoint=s.obj.status.dns_endpoint,
         standing=None if refusal.inconclusive else Standing(able=False, allowed=False),
         blocked_on=None if refusal.inconclusive else frozenset(),
         unsatisfied=tuple(builder.unsatisfied.items()),

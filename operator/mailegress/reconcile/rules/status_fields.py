@@ -91,11 +91,12 @@ def _zone(observed: Observed, record: RecordState) -> ZoneStatus | None:
 def _forward(observed: Observed, claims: Claims, record: RecordState) -> ForwardStatus | None:
     if claims.hostname in ELSEWHERE:
         return None
-    if not record.values and record.change_id is None and record.finding.inconclusive:
+    values = record.values if record.answered is None else record.answered
+    if not values and record.change_id is None and record.finding.inconclusive:
         return observed.obj.status.forward
-    if not record.values and record.change_id is None:
+    if not values and record.change_id is None:
         return None
-    ordered = sorted(record.values, key=address_order)
+    ordered = sorted(values, key=address_order)
     return ForwardStatus(tuple(ordered), record.ttl, record.change_id, record.origin)
 
 
@@ -294,6 +295,8 @@ def _old_values(observed: Observed) -> frozenset[str]:
         view = observed.views.records.get(zone_id, name).value
         simple = simple_a(view) if view is not None else None
         values |= set(simple.values) if simple else set()
+    own = observed.endpoint
+    values |= {ip for entry in own.entries for ip in entry.targets} if own is not None else set()
     return frozenset(values)
 
 

@@ -10,6 +10,7 @@ one in line go first (``claim_index.py``).
 from __future__ import annotations
 
 from mailegress.api import reasons
+from mailegress.model.endpoints import ChangeEndpoint
 from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import Action, ChangeRecords, Finding, failed, in_words
 
@@ -17,7 +18,8 @@ from mailegress.reconcile.result import Action, ChangeRecords, Finding, failed, 
 def holds_back(observed: Observed, action: Action | None) -> bool:
     """Is this write not to be made now? Then neither is the finalizer added for it."""
     # A lost address may be a third party's by now: it leaves the record all the same.
-    return observed.obj.spec.suspend and not (isinstance(action, ChangeRecords) and action.only_lost)
+    lost = isinstance(action, ChangeRecords | ChangeEndpoint) and action.only_lost
+    return observed.obj.spec.suspend and not lost
 
 
 def held_back(observed: Observed, action: Action | None) -> str:

@@ -32,7 +32,7 @@ class _Bell:
         if listed:
             self._changed.set()
 
-    def unheard(self, fault: str) -> None:
+    def unheard(self, fault: str, *, missing: bool = False) -> None:
         """The next reading reports the fault to the user."""
         if self._faults:
             self._changed.set()
