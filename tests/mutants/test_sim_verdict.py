@@ -67,6 +67,7 @@ def test_each_flaw_fails_it(result: dict[str, Any], verdicts: list[Verdict], cod
 
 def test_the_choke_points_are_read_from_the_operators_code() -> None:
     assert driver.choke_points() == {
-        "kube.status", "kube.finalizer", "kube.event", "kube.policy", "route53.change", "ec2.set_ptr", "ec2.reset_ptr",
+        "kube.status", "kube.finalizer", "kube.event", "kube.policy", "kube.endpoint",
+        "route53.change", "ec2.set_ptr", "ec2.reset_ptr",
     }  # fmt: skip
     assert len(INVARIANTS) == 23

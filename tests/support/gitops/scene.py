@@ -10,12 +10,15 @@ from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import Any
 
-from mailegress.api.names import API_VERSION, FINALIZER, KIND, RECONCILE_ANNOTATION
+from mailegress.api.names import API_VERSION, FINALIZER, KIND, RECONCILE_ANNOTATION, endpoint_name
 from mailegress.api.status import initial_status
 from mailegress.api.types import MailEgress, parse_object
 from mailegress.model.aws import Eip, Ptr
+from mailegress.model.endpoints import ChangeEndpoint
 from mailegress.reconcile import summarise
+from mailegress.reconcile.endpoint_index import EndpointIndex
 from mailegress.reconcile.result import ChangeRecords, Plan, ResetPtr, SetPtr
+from tests.support.endpoint_writer import FakeEndpointWriter
 from tests.support.planner import PlannerHarness, mine
 
 Json = dict[str, Any]
@@ -114,6 +117,9 @@ class Scene(ABC):
                 self.harness.set_ptr(self.harness.book.eips[allocation_id], hostname)
             case ResetPtr(_, allocation_id, _, _):
                 self.harness.set_ptr(self.harness.book.eips[allocation_id], None)
+            case ChangeEndpoint() as change:
+                self.harness.now += 1
+                FakeEndpointWriter(self.harness.endpoints).carry_out(change, self.harness.now)
             case other:
                 raise AssertionError(f"no external write: {other}")
 
@@ -141,6 +147,29 @@ class Scene(ABC):
 
     def pending_ptr(self, eip: Eip) -> None:
         self.harness.book.eips[eip.allocation_id] = replace(eip, ptr=Ptr(None, HOST, "PENDING"))
+
+    def external(self, *, exists: bool = True, enabled: bool = True) -> None:
+        """An object under management ExternalDNS. ``exists``: the CRD; ``enabled``: ``--external-dns``."""
+        self.harness.endpoints = EndpointIndex(enabled=enabled)
+        self.harness.endpoints.heard(0.0, exists=exists)
+        self.harness.zones.zones = ()
+        self.apply(self.harness.eip(1), forward={"management": "ExternalDNS"})
+
+    def external_ready(self) -> None:
+        """The same when all is well."""
+        self.external()
+        for _ in range(2):
+            self.advance()
+            self.publish_endpoint()
+        self.look()
+
+    def publish_endpoint(self) -> None:
+        """External-dns makes the records that the DNSEndpoint asks for, and every server has them."""
+        found = self.harness.endpoints.get(self.namespace, endpoint_name(self.name))
+        assert found is not None
+        self.harness.dns.answers |= {entry.hostname: entry.targets for entry in found.entries}
+        self.harness.now += 1
+        self.harness.dns.at = self.harness.dns.public_at = self.harness.now
 
     def foreign_record(self) -> None:
         self.harness.records.put(HOST, ["203.0.113.99"])

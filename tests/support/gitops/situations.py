@@ -13,6 +13,7 @@ from mailegress.aws.api import AwsError, Service
 from mailegress.aws.errors import classify
 from mailegress.model.aws import Absence
 from mailegress.model.dns import AnswerKind
+from mailegress.model.endpoints import DnsEndpoint, EndpointEntry
 from mailegress.model.facts import Fact, Fault, WritePhase, WriteState
 from mailegress.reconcile.result import SetPtr
 from tests.support.gitops.scene import HOST, NEW_HOST, Scene
@@ -353,6 +354,58 @@ def owner_not_accepted(s: Scene) -> None:
     s.look()
 
 
+# ---------------------------------------------------------------- management ExternalDNS
+
+
+@situation(
+    "management ExternalDNS, external-dns did not write the A record yet", "WaitingForForward", Verdict.WAITS
+)
+def external_waiting(s: Scene) -> None:
+    s.external()
+    s.advance()
+    s.harness.dns.at = s.harness.now
+    s.look()
+
+
+@situation("forward and reverse DNS match, management ExternalDNS", "Ready", Verdict.PASSES)
+def external_ready(s: Scene) -> None:
+    s.external_ready()
+
+
+@situation(
+    "management ExternalDNS, the operator runs without --external-dns=on",
+    "ExternalDNSDisabled",
+    Verdict.WAITS,
+)
+def external_disabled(s: Scene) -> None:
+    s.external(enabled=False)
+    s.look()
+
+
+@situation("management ExternalDNS, the CRD of external-dns is missing", "ExternalDNSMissing", Verdict.WAITS)
+def external_missing(s: Scene) -> None:
+    s.external(exists=False)
+    s.look()
+
+
+@situation(
+    "management ExternalDNS, the CRD of external-dns is missing, for 30 minutes",
+    "ExternalDNSMissing",
+    Verdict.FAILS,
+)
+def external_missing_long(s: Scene) -> None:
+    s.external(exists=False)
+    s.look(stuck=True)
+
+
+@situation("a DNSEndpoint of others has the hostname", "DNSEndpointConflict", Verdict.FAILS)
+def external_conflict(s: Scene) -> None:
+    s.external()
+    entry = EndpointEntry(HOST, frozenset({"203.0.113.99"}), 300)
+    s.harness.endpoints.put(DnsEndpoint(s.namespace, "web", "uid of web", "7", (entry,)))
+    s.look()
+
+
 # ---------------------------------------------------------------- suspended
 
 
@@ -423,3 +476,12 @@ def deletion_blocked(s: Scene) -> None:
 def deletion_blocked_for_long(s: Scene) -> None:
     deletion_blocked(s)
     s.look(stuck=True)
+
+
+@situation("deleted, external-dns did not remove the A record yet", "Deleting", Verdict.WAITS, deleting=True)
+def deleting_external(s: Scene) -> None:
+    s.external_ready()
+    s.delete()
+    s.harness.now += 1
+    s.harness.book.at = s.harness.now
+    s.advance()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.support.mutants.advice import ADVICE
 from tests.support.mutants.bounds import BOUNDS
 from tests.support.mutants.dnsbounds import DNS_BOUNDS
+from tests.support.mutants.external import EXTERNAL
 from tests.support.mutants.hidden import HIDDEN
 from tests.support.mutants.liveness import LIVENESS
 from tests.support.mutants.mutant import Mutant
@@ -28,4 +29,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *POLICIES,
     *TAGGED,
     *REGIONAL,
+    *EXTERNAL,
 )

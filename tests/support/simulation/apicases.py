@@ -9,10 +9,12 @@ from typing import Any
 
 import yaml
 
-from mailegress.api.names import FINALIZER
+from mailegress.api.names import ENDPOINT_API_VERSION, ENDPOINT_KIND, FINALIZER
+from mailegress.kube.endpoints import parse
 from tests.support.simulation.apiplay import ENDING, ONE, STILL, TWO, Case, Player, ended, manifest, path_of
 
 TABLE = Path(__file__).parents[2] / "crd" / "manifests.yaml"
+ENDPOINTS = f"/apis/{ENDPOINT_API_VERSION}/namespaces/{ONE}/dnsendpoints"
 LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{ONE}/leases"
 Object = dict[str, Any]
 
@@ -224,7 +226,71 @@ async def admission(api: Player) -> None:
         await api.ask("DELETE", path_of(ONE, f"a{number}"))
 
 
+def _endpoint(name: str, *targets: str) -> Object:
+    entry = {"dnsName": "mta.example.net", "recordType": "A", "targets": list(targets), "recordTTL": 300}
+    return {
+        "apiVersion": ENDPOINT_API_VERSION, "kind": ENDPOINT_KIND,
+        "metadata": {"name": name, "namespace": ONE, "labels": {"mailegress.io/uid": "u"}},
+        "spec": {"endpoints": [entry]},
+    }  # fmt: skip
+
+
+async def dnsendpoints(api: Player) -> None:
+    """Writes on the version that was read, who changed the spec last, external-dns's status, and a watch."""
+    one, own = f"{ENDPOINTS}/one", "?fieldManager=mailegress"
+    listed = await api.ask("GET", ENDPOINTS)
+    made = await api.ask("POST", f"{ENDPOINTS}{own}", _endpoint("one", "192.0.2.1"))
+    await api.ask("POST", f"{ENDPOINTS}{own}", _endpoint("one", "192.0.2.2"))
+    await api.ask("GET", f"{ENDPOINTS}/missing")
+
+    async def change(found: Object, manager: str, *targets: str, **labels: str | None) -> Object:
+        """A merge patch on this version; who changed the spec last is kept beside the answer."""
+        meta: Object = {"resourceVersion": found["metadata"]["resourceVersion"]} | (
+            {"labels": labels} if labels else {}
+        )
+        body = {"metadata": meta, **({"spec": _endpoint("one", *targets)["spec"]} if targets else {})}
+        answer: Object = await api.ask("PATCH", f"{one}?fieldManager={manager}", body)
+        if answer["kind"] == ENDPOINT_KIND:
+            api.note("changed by", parse(answer).changed_by)
+        return answer
+
+    same = await change(made, "mailegress", "192.0.2.1")
+    moved = await change(same, "mailegress", "192.0.2.2")
+    await change(made, "mailegress", "192.0.2.3")
+    read = {**moved, "status": {"observedGeneration": 2}}
+    seen = await api.ask("PUT", f"{one}/status?fieldManager=external-dns", read)
+    api.note("changed by", parse(seen).changed_by)
+    theirs = await change(seen, "kubectl-edit", "192.0.2.9")
+    ours = await change(theirs, "mailegress", "192.0.2.2")
+    freed = await change(ours, "mailegress", **{"mailegress.io/uid": None})
+    await api.ask("POST", f"{ENDPOINTS}{own}", _endpoint("two", "192.0.2.3"))
+    await api.ask("GET", ENDPOINTS)
+
+    def options(found: Object) -> Object:
+        only = {k: found["metadata"][k] for k in ("uid", "resourceVersion")}
+        return {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": only}
+
+    await api.ask("DELETE", one, options(made))
+    await api.ask("DELETE", one, options(freed))
+    await api.ask("DELETE", one, options(freed))
+    await change(freed, "mailegress", "192.0.2.2")
+    await api.ask("DELETE", f"{ENDPOINTS}/two")
+    since = listed["metadata"]["resourceVersion"]
+    await api.watch(f"{ENDPOINTS}?watch=true&resourceVersion={since}&timeoutSeconds=60", 9)
+
+
 CASES: dict[str, Case] = {
     case.__name__: case
-    for case in (objects, status, finalizers, lists, watches, bookmarks, leases, events, admission)
+    for case in (
+        objects,
+        status,
+        finalizers,
+        lists,
+        watches,
+        bookmarks,
+        leases,
+        events,
+        admission,
+        dnsendpoints,
+    )
 }

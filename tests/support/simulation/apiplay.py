@@ -79,6 +79,10 @@ class Player:
         self._keep(f"GET {path}", response.status, {"events": events[:count]})
         return events
 
+    def note(self, what: str, value: str) -> None:
+        """Keep what the operator reads from the last answer."""
+        self.kept.append({"ask": what, "answer": value})
+
     # ------------------------------------------------------------ what varies
 
     def _keep(self, asked: str, status: int, answer: Object) -> None:

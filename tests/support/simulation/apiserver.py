@@ -23,6 +23,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import aiohttp
 
 from tests.support.simulation.apicluster import ClusterKinds
+from tests.support.simulation.apiendpoints import EndpointKind
 from tests.support.simulation.apisession import Session
 from tests.support.simulation.apiuser import LEASES, RESOURCE, ending, merged, stale, user_reply
 from tests.support.simulation.apiwire import (
@@ -82,6 +83,7 @@ class ApiServer:
 
     def __post_init__(self) -> None:
         self.cluster = ClusterKinds(self)
+        self.endpoints = EndpointKind(self)
 
     def session(self, gate: Callable[[], None], take: Callable[[], Plan | None]) -> Session:
         """A session for one process; ``gate`` raises when that process is dead, ``take`` gives a task's next fault."""
@@ -274,6 +276,8 @@ class ApiServer:
     def _route(self, method: str, path: str, query: Mapping[str, str], body: Any) -> Reply:
         if (cluster := self.cluster.reply(method, path, query, body)) is not None:
             return cluster
+        if (endpoints := self.endpoints.reply(method, path, query, body)) is not None:
+            return endpoints
         if path in DISCOVERY:
             return Reply(DISCOVERY[path])
         if path == "/api/v1/namespaces/kube-system":

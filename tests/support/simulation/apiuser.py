@@ -46,7 +46,7 @@ def user_reply(
         case "DELETE", (name,):
             uid = server.get(namespace, name)["metadata"]["uid"]
             left = server.delete(namespace, name)
-            return Reply(left if left is not None else _gone(name, uid))
+            return Reply(left if left is not None else gone(name, uid))
     return None
 
 
@@ -76,6 +76,7 @@ def ending(what: str, namespace: str) -> ApiError:
     return ApiError(403, "Forbidden", f"{what} is forbidden: {text}")
 
 
-def _gone(name: str, uid: str) -> Object:
-    details = {"name": name, "group": "mailegress.io", "kind": "mailegresses", "uid": uid}
+def gone(name: str, uid: str, group: str = "mailegress.io", plural: str = "mailegresses") -> Object:
+    """The answer to the deletion of an object without finalizers."""
+    details = {"name": name, "group": group, "kind": plural, "uid": uid}
     return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}

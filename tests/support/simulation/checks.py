@@ -13,6 +13,7 @@ from mailegress.model.ownership import Mark
 from sandbox.aws.model.eip import Eip
 from sandbox.aws.service import Call
 from tests.support.simulation.apiwire import Object
+from tests.support.simulation.endpointchecks import EndpointChecks
 from tests.support.simulation.facts import (
     RECEIVING,
     Batch,
@@ -25,7 +26,6 @@ from tests.support.simulation.facts import (
     targets,
 )
 from tests.support.simulation.ledger import GATE
-from tests.support.simulation.statuschecks import StatusChecks
 from tests.support.simulation.world import REGION, WRITES
 
 PTR_TTL = 300.0
@@ -44,7 +44,7 @@ RECONCILES = 100
 
 
 @dataclass
-class Checks(StatusChecks):
+class Checks(EndpointChecks):
     """All of them; hears of calls and of writes to the API server."""
 
     def __post_init__(self) -> None:
@@ -53,6 +53,7 @@ class Checks(StatusChecks):
         calls.unknown, calls.read, calls.question = self._on_unknown, self._on_read, self._on_question
         calls.forced = self._on_forced
         api.on_status, api.on_finalizers = self._on_status, self._on_finalizers
+        api.endpoints.before_write = self._before_endpoint
 
     # ------------------------------------------------------------ calls
 
@@ -264,12 +265,13 @@ class Checks(StatusChecks):
         """S1: every authoritative server answers, with exactly the set that was written, and the EIP is in it."""
         answers = self.world.authorities(name)
         holder = self._holder(name)
-        observed = (
-            holder is not None and (holder["spec"].get("forward") or {}).get("management") == "Observed"
-        )
+        management = (holder["spec"].get("forward") or {}).get("management") if holder is not None else None
+        observed = management == "Observed"
         zone = self.world.zone_of(name)
         stored = self.world.record(zone, name, "A") if zone is not None else None
         wanted = frozenset(stored[1]) if stored is not None else frozenset()
+        if management == "ExternalDNS":
+            wanted = self.api.endpoints.asked(name)
         for server, values in answers.items():
             if values is None:
                 if self._ailing(server, GATE):
@@ -439,6 +441,10 @@ class Checks(StatusChecks):
         """Nothing tells any more whose PTR it is: the status went back in time, and somebody took the mark away."""
         mark = self._mark_at(name)
         return uid in self.api.lapsed and (mark is None or mark.uid != uid)
+
+    def record_changed(self) -> None:
+        """External-dns changed a record."""
+        self._continuity()
 
     def _continuity(self) -> None:
         """S3: every name that receivers may hold for an address of ours is answered with the address."""

@@ -8,7 +8,7 @@ import contextvars
 import gc
 import logging
 import random
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -212,6 +212,10 @@ class Sim:
         """What a killed process leaves behind is nobody's concern; all else is a bug."""
         if not self.crashes and not self.closing:
             self.checks.violated("log", f"{context.get('message')}: {context.get('exception')!r}")
+
+    def beside(self, task: Coroutine[Any, Any, None]) -> None:
+        """Run what is not the operator's until the end of the story."""
+        self._own.append(asyncio.get_running_loop().create_task(task, context=self._base.copy()))
 
     def _later(self, process: Process) -> None:
         self.processes.remove(process)

@@ -31,12 +31,14 @@ class Ledger:
     note: Callable[..., None]
     violations: list[str] = field(default_factory=list)
     applied: Counter[tuple[str, ...]] = field(default_factory=Counter)
-    """What took effect: (CREATE or DELETE, type, name), (set, address, name), (reset, address)."""
+    """What took effect: (CREATE or DELETE, type, name), (set, address, name), (reset, address), and (endpoint, name,
+    what it asks for)."""
     reads: int = 0
     """Requests to AWS that write nothing."""
     _sent: int = 0
     _status_writes: int = 0
     _finalizer_writes: int = 0
+    _endpoint_writes: int = 0
     _rate: dict[str, deque[float]] = field(default_factory=dict)
     _reconciles: dict[int, tuple[int, int]] = field(default_factory=dict)
     """Process -> the second of the last reconcile, and how many there were in it."""
@@ -79,9 +81,15 @@ class Ledger:
             self.violations.append(line)
             self.note("VIOLATED", line)
 
-    def writes(self) -> tuple[int, int, int, int]:
-        """AWS writes sent, status writes, finalizer writes, Events."""
-        return self._sent, self._status_writes, self._finalizer_writes, len(self.api.events)
+    def writes(self) -> tuple[int, int, int, int, int]:
+        """AWS writes sent, status writes, finalizer writes, Events, writes of DNSEndpoints."""
+        return (
+            self._sent,
+            self._status_writes,
+            self._finalizer_writes,
+            len(self.api.events),
+            self._endpoint_writes,
+        )
 
     @property
     def sent(self) -> int:
@@ -145,10 +153,12 @@ class Ledger:
         return mark.uid if mark is not None else None
 
     def _holder(self, hostname: str) -> Object | None:
-        """The live object whose mark stands at the name, else the oldest one that wants it."""
+        """The live object whose mark stands at the name, or whose DNSEndpoint asks for it; else the oldest one that
+        wants it."""
         zone = self.world.zone_of(hostname)
         mark = mark_of(self.world.mark(zone, hostname)) if zone is not None else None
-        if mark is not None and (found := self.api.by_uid(mark.uid)) is not None:
+        uid = mark.uid if mark is not None else self.api.endpoints.owner_at(hostname)
+        if uid is not None and (found := self.api.by_uid(uid)) is not None:
             return found
         wanting = [o for o in self.api.objects.values() if o["spec"]["hostname"] == hostname]
         return min(

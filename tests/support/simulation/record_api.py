@@ -10,8 +10,9 @@ import asyncio
 from mailegress.kube.credentials import kubeconfig
 from mailegress.kube.transport import Transport, connect
 from sandbox.controlplane import ControlPlane, find_or_build
+from sandbox.externaldns import crd
 from sandbox.local import CRDS
-from tests.support.simulation.apicases import CASES
+from tests.support.simulation.apicases import CASES, ENDPOINTS
 from tests.support.simulation.apiplay import ENDING, GOLDEN, NAMESPACES, Object, path_of, play, text_of
 
 
@@ -27,10 +28,11 @@ class RealServer:
             await asyncio.to_thread(self._plane.kubectl, "create", "namespace", name)
         # A definition is published before its storage takes requests (429 until then).
         async with asyncio.timeout(60.0):
-            while (response := await self.transport.request("GET", path_of())).status != 200:
+            for path in (path_of(), ENDPOINTS):
+                while (response := await self.transport.request("GET", path)).status != 200:
+                    response.close()
+                    await asyncio.sleep(0.1)
                 response.close()
-                await asyncio.sleep(0.1)
-        response.close()
 
     async def end(self, name: str) -> None:
         await asyncio.to_thread(self._plane.kubectl, "delete", "namespace", name, "--wait=false")
@@ -64,6 +66,7 @@ async def record(plane: ControlPlane) -> dict[str, list[Object]]:
 def main() -> None:
     with find_or_build() as plane:
         plane.install_crds(CRDS)
+        plane.install_crds(crd())
         answers = asyncio.run(record(plane))
     GOLDEN.mkdir(exist_ok=True)
     for old in GOLDEN.glob("*.json"):

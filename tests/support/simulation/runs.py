@@ -89,7 +89,7 @@ def play(
             if sim.condition(name) != (status, reason):
                 sim.checks.violated("E1", f"{name} is {sim.condition(name)}, wanted {(status, reason)}")
         sim.checks.marks()
-        world, statuses = copy.deepcopy(sim.world.dump()), _statuses(sim)
+        world, statuses = _world(sim), _statuses(sim)
         applied, passed = Counter(sim.checks.applied), Counter(sim.schedule.passed)
         for _, name in list(sim.api.objects):
             sim.delete(name)
@@ -121,6 +121,12 @@ def play(
 
 
 ABOUT_MAIL = frozenset({"DNSSECBogus", "HeloSPF", "SenderDMARC", "SenderSPF"})
+
+
+def _world(sim: Sim) -> dict[str, Any]:
+    """AWS, and the DNSEndpoints if there are any."""
+    endpoints = sim.api.endpoints.shown()
+    return copy.deepcopy(sim.world.dump()) | ({"endpoints": endpoints} if endpoints else {})
 
 
 def _statuses(sim: Sim) -> dict[str, Any]:

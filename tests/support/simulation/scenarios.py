@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.support.simulation.context import HOST, OTHER, Scenario, ScenarioContext, all_ready, with_eips
 from tests.support.simulation.delegations import DELEGATIONS
+from tests.support.simulation.external import EXTERNAL_DNS
 from tests.support.simulation.hidden import HIDDEN
 from tests.support.simulation.regional import REGIONAL
 from tests.support.simulation.tagged import TAGGED
@@ -305,5 +306,6 @@ SCENARIOS = {
         *HIDDEN,
         *TAGGED,
         *REGIONAL,
+        *EXTERNAL_DNS,
     )
 }

@@ -132,6 +132,10 @@ class StatusChecks(Ledger):
         if new["spec"].get("deletionPolicy") == "Retain":
             return
         self._check_left(meta["name"], meta["uid"])
+        self._check_endpoint_left(meta["name"], meta["uid"])
+
+    def _check_endpoint_left(self, name: str, uid: str) -> None:
+        """See ``endpointchecks``."""
 
     def _check_left(self, name: str, uid: str) -> None:
         """S8, S5: nothing of this object is left when the finalizer goes."""
