@@ -1,18 +1,21 @@
-"""The pictures of the documentation, in ``docs/pictures``: ``pictures.py [bench | session | check]``, all by default.
+"""The pictures of the documentation, in ``docs/pictures``: ``pictures.py [bench | session | check | screen]``, or all.
 
 ``bench`` draws ``bench/results.json`` and writes the table of ``docs/performance.md``. ``session`` runs kubectl in the
-sandbox and needs the control plane. ``check`` writes the output of ``mailegress check`` in the sandbox into pages.
+sandbox and needs the control plane. ``check`` writes the output of ``mailegress check`` in the sandbox into pages, and
+``screen`` draws what a terminal shows of it.
 The SVG files load nothing from elsewhere and can be read on a light and on a dark page.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -160,6 +163,7 @@ COMMANDS = (
     "kubectl describe meg nat-gateway",
 )
 _WIDE = 100
+_SCREEN_WIDE = 110
 _FONT_FACE = re.compile(r"@font-face \{.*?\}", re.DOTALL)
 
 
@@ -200,6 +204,15 @@ SHOWN_ON = (ROOT / "README.md", ROOT / "docs" / "how-to" / "mail-refused.md")
 
 def check_text() -> str:
     """What the command prints in the sandbox's DNS for an address that is in order."""
+    return f"$ {CHECK}\n{_checked(_piped).strip()}"
+
+
+def screen_text() -> str:
+    """The same on a terminal, with its colours."""
+    return _checked(_on_terminal).strip()
+
+
+def _checked(run: Callable[[Sequence[str], Mapping[str, str]], str]) -> str:
     # The other pictures are drawn without the sandbox.
     from sandbox.aws.model import Settings
     from sandbox.cloud import REGION, Cloud
@@ -220,11 +233,39 @@ def check_text() -> str:
         cloud.dns("delegations")
         program, *arguments = CHECK.split()
         seen = {k: v for k, v in cloud.operator_environ().items() if k.startswith("MAILEGRESS_DNS_")}
-        told = [Path(sys.executable).parent / program, *arguments]
-        run = subprocess.run(
-            told, env={**os.environ, **seen}, stdout=subprocess.PIPE, text=True, check=True, timeout=100
-        )
-    return f"$ {CHECK}\n{run.stdout.strip()}"
+        return run([str(Path(sys.executable).parent / program), *arguments], {**os.environ, **seen})
+
+
+def _piped(command: Sequence[str], environ: Mapping[str, str]) -> str:
+    done = subprocess.run(
+        command, env=dict(environ), stdout=subprocess.PIPE, text=True, check=True, timeout=100
+    )
+    return done.stdout
+
+
+def _on_terminal(command: Sequence[str], environ: Mapping[str, str]) -> str:
+    """What the command writes to a terminal, escape sequences included."""
+    reading, writing = pty.openpty()
+    shown = {**environ, "TERM": "xterm-256color", "COLUMNS": str(_SCREEN_WIDE)}
+    shown.pop("NO_COLOR", None)
+    process = subprocess.Popen(command, env=shown, stdin=subprocess.DEVNULL, stdout=writing)
+    os.close(writing)
+    found = b""
+    with contextlib.suppress(OSError):  # Linux reports the end of a terminal as an error
+        while piece := os.read(reading, 65536):
+            found += piece
+    os.close(reading)
+    if process.wait(100):
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return found.decode().replace("\r\n", "\n")
+
+
+def screen_picture(text: str) -> str:
+    """A terminal with this text and its colours."""
+    console = Console(record=True, width=_SCREEN_WIDE, file=StringIO(), highlight=False)
+    console.print(Text(f"$ {CHECK}", style="bold"))
+    console.print(Text.from_ansi(text))
+    return _FONT_FACE.sub("", console.export_svg(title="mailegress check", theme=MONOKAI))
 
 
 def with_check(page: str, text: str) -> str:
@@ -247,8 +288,8 @@ def session_picture(text: str) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    wanted = set(arguments) or {"bench", "session", "check"}
-    if not wanted <= {"bench", "session", "check"}:
+    wanted = set(arguments) or {"bench", "session", "check", "screen"}
+    if not wanted <= {"bench", "session", "check", "screen"}:
         print(__doc__, file=sys.stderr)
         return 2
     PICTURES.mkdir(exist_ok=True)
@@ -258,6 +299,8 @@ def main(arguments: Sequence[str]) -> int:
         PAGE.write_text(with_table(PAGE.read_text()))
     if "session" in wanted:
         (PICTURES / "session.svg").write_text(session_picture(session_text()))
+    if "screen" in wanted:
+        (PICTURES / "check.svg").write_text(screen_picture(screen_text()))
     if "check" in wanted:
         text = check_text()
         for page in SHOWN_ON:

@@ -41,6 +41,19 @@ def test_the_session_shows_its_commands() -> None:
     assert [command for command in pictures.COMMANDS if f"$ {command}" not in shown] == []
 
 
+def test_the_screen_of_check_has_its_verdicts_in_colour() -> None:
+    root = ElementTree.fromstring((pictures.PICTURES / "check.svg").read_text())
+    style = "".join(root.itertext())
+    shown = {
+        (each.text or "").replace("\xa0", " ").strip(): each.get("class", "")
+        for each in root.iter("{http://www.w3.org/2000/svg}text")
+    }
+    assert f"$ {pictures.CHECK}" in shown
+    green = re.findall(r"\.(\S+) \{ fill: #98e024", style)
+    assert green
+    assert {shown["ok"], shown["spf=pass"]} <= set(green)
+
+
 def test_every_picture_is_shown_on_a_page() -> None:
     pages = [pictures.ROOT / "README.md", *(pictures.ROOT / "docs").rglob("*.md")]
     shown = "".join(page.read_text() for page in pages)
@@ -48,7 +61,7 @@ def test_every_picture_is_shown_on_a_page() -> None:
 
 
 def test_a_picture_is_made_by_the_script() -> None:
-    assert {path.name for path in FILES} == {*pictures.BENCH, "session.svg"}
+    assert {path.name for path in FILES} == {*pictures.BENCH, "session.svg", "check.svg"}
 
 
 def test_the_output_of_check_is_shown_on_the_pages() -> None:
