@@ -123,6 +123,25 @@ def test_a_record_in_route_53_that_somebody_else_keeps(story: Story) -> None:
     story.assert_world(before)
 
 
+def test_a_rename_is_not_forgotten_by_a_restart(story: Story) -> None:
+    """Given a rename to a name without A record, the status names the former hostname that the PTR shows; when the
+    operator restarts and the object is deleted, that PTR is reset."""
+    [eip] = story.eips()
+    story.cloud.dns("zone-put", zone=ZONE)
+    other_dns(story, HOST, "A", eip.public_ip)
+    before = story.world()
+    meg = story.meg("outbound", HOST, [eip], forward=OBSERVED).wait()
+    assert "formerRecords" not in meg.status
+    meg.spec(hostname=f"out.{ZONE}").wait("ForwardReady", "False", "WaitingForForward")
+    assert meg.status["formerRecords"] == [{"hostname": HOST}]
+    story.operator.kill()
+    story.operator.start()
+    story.passes(meg, 1)
+    assert meg.status["formerRecords"] == [{"hostname": HOST}]
+    meg.delete()
+    story.assert_world(before)
+
+
 def test_a_ptr_that_was_there_stays_on_delete(story: Story) -> None:
     """Given A and PTR set by others, the object is Ready without a write, and its deletion changes
     nothing."""

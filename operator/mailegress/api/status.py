@@ -161,8 +161,10 @@ class ZoneStatus:
 
 @dataclass(frozen=True, slots=True)
 class FormerRecord:
-    """A record that the object had before, under another name or in another zone, and that is still there, as far as
-    is known. `account_id`: the account of the zone.
+    """What the object had before, under another name or in another zone, and what is still there, as far as is known.
+
+    With a zone it is an A record; `account_id` is the account of the zone. Without one (`zone_id` is empty) only PTRs
+    of this object still show the hostname.
     """
 
     zone_id: str
@@ -170,22 +172,18 @@ class FormerRecord:
     account_id: str | None = None
 
     def to_dict(self) -> Json:
-        """Return the stored form; empty if a part is missing."""
+        """Return the stored form; empty if the hostname is missing."""
         zone_id = clean_text(self.zone_id, limits.IDENTIFIER_LENGTH)
         hostname = clean_text(self.hostname, limits.DNS_NAME_LENGTH)
         account = _cut(self.account_id, limits.IDENTIFIER_LENGTH)
-        return (
-            _compact({"zoneID": zone_id, "hostname": hostname, "accountID": account})
-            if zone_id and hostname
-            else {}
-        )
+        return _compact({"zoneID": zone_id, "hostname": hostname, "accountID": account}) if hostname else {}
 
     @classmethod
     def from_dict(cls, value: object) -> "FormerRecord | None":
-        """Read a stored entry; None if the zone or the hostname is missing."""
+        """Read a stored entry; None if the hostname is missing."""
         stored = _mapping(value)
-        zone_id, hostname = _string(stored, "zoneID"), _string(stored, "hostname")
-        return cls(zone_id, hostname, _string(stored, "accountID")) if zone_id and hostname else None
+        zone_id, hostname = _string(stored, "zoneID") or "", _string(stored, "hostname")
+        return cls(zone_id, hostname, _string(stored, "accountID")) if hostname else None
 
 
 @dataclass(frozen=True, slots=True)

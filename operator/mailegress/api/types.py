@@ -8,7 +8,7 @@ from typing import Final, NoReturn, TypeVar
 from mailegress.api import limits, validation
 from mailegress.api.names import FINALIZER, RECONCILE_ANNOTATION
 from mailegress.api.slim import FOREIGN_FINALIZERS
-from mailegress.api.status import Status
+from mailegress.api.status import Origin, Status
 from mailegress.api.tags import Tags, tags_label, tags_of
 from mailegress.api.text import clean_text
 from mailegress.api.validation import InvalidObject
@@ -125,6 +125,24 @@ class MailEgress:
     meta: Meta
     spec: Spec
     status: Status
+
+    def former_hostnames(self) -> frozenset[str]:
+        """The hostnames that the status records and the spec does not name any more."""
+        names = {former.hostname for former in self.status.former_records}
+        names |= {self.status.hostname} if self.status.hostname is not None else set()
+        names |= set(self.status.dns_endpoint.hostnames) if self.status.dns_endpoint is not None else set()
+        return frozenset(names - {self.spec.hostname})
+
+    def former_ptrs(self) -> frozenset[tuple[str, str, str]]:
+        """(former hostname, region, allocation ID) of the PTRs that were set for this object, as the status records."""
+        former = self.former_hostnames()
+        return frozenset(
+            (name, entry.region or "", entry.allocation_id or "")
+            for entry in self.status.addresses
+            if entry.ptr_origin is Origin.MANAGED
+            for name in (entry.ptr, entry.ptr_update)
+            if name in former
+        )
 
 
 _SELECTOR_RULES: Final[Mapping[SelectorKind, tuple[Callable[[str], bool], str]]] = {

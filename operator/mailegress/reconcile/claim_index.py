@@ -151,7 +151,12 @@ class ClaimsView(Protocol):
         """UID of the first in line of those under Observed that want this EIP under this hostname."""
 
     def leaving_eip(self, eip: Eip, hostname: str) -> Claimant | None:
-        """One under Observed that is on its way out and may still reset the EIP's PTR if it shows this hostname."""
+        """One that may still reset the EIP's PTR if it shows this hostname, and that no mark names: it is leaving
+        under Observed, or was renamed after it set the PTR.
+        """
+
+    def former_at(self, eip: Eip, hostname: str) -> str | None:
+        """UID of the object that set this PTR before it was renamed, as its status records."""
 
     def endpoint_holder(self, endpoint: DnsEndpoint, hostname: str) -> Claimant | None:
         """The live object whose own DNSEndpoint this is, if the object's status names both it and the hostname."""
@@ -174,6 +179,8 @@ class ClaimIndex:
         self._lines: dict[Line, list[_Place]] = {}
         self._places: dict[str, dict[Line, _Place]] = {}
         self._leaving: dict[Line, set[str]] = defaultdict(set)
+        self._former: dict[tuple[str, str, str], set[str]] = defaultdict(set)
+        self._former_of: dict[str, frozenset[tuple[str, str, str]]] = {}
         self._blocked: dict[str, frozenset[str]] = {}
 
     def __len__(self) -> int:
@@ -209,7 +216,7 @@ class ClaimIndex:
             endpoint=frozenset(endpoint.hostnames) if endpoint is not None else None,
             entitled=entitled,
         )
-        return self._put(claimant)
+        return self._put(claimant) | (self._renamed(obj.meta.uid, obj.former_ptrs()) - {key})
 
     def entitle(self, uid: str, entitled: bool) -> set[str]:
         """A policy gives an object its right to claim, or takes it; the keys of those that this concerns come back."""
@@ -231,7 +238,7 @@ class ClaimIndex:
     def drop(self, uid: str) -> set[str]:
         """Forget an object; the keys of those that may come in its place are returned."""
         self._blocked.pop(uid, None)
-        return self._heads(self._remove(uid))
+        return self._renamed(uid, frozenset()) | self._heads(self._remove(uid))
 
     def stand(self, uid: str, standing: Standing) -> set[str]:
         """What an object's pass found out about it; the keys of objects whose claims this changes come back, its own
@@ -254,6 +261,19 @@ class ClaimIndex:
     def standing(self, uid: str) -> Standing | None:
         """None: its spec has not been looked at by a pass yet."""
         return self._standings.get(uid)
+
+    def _renamed(self, uid: str, ptrs: frozenset[tuple[str, str, str]]) -> set[str]:
+        """Take in which PTRs still show former hostnames of an object; who waits for those hostnames comes back."""
+        before = self._former_of.pop(uid, frozenset())
+        if ptrs:
+            self._former_of[uid] = ptrs
+        for place in before - ptrs:
+            self._former[place].discard(uid)
+            if not self._former[place]:
+                del self._former[place]
+        for place in ptrs - before:
+            self._former[place].add(uid)
+        return self._heads({_hostname_line(place[0]) for place in before ^ ptrs})
 
     # ------------------------------------------------ lines
 
@@ -374,13 +394,20 @@ class ClaimIndex:
         return min((members[0] for members in lines if members), default=(0, "", None))[2]
 
     def leaving_eip(self, eip: Eip, hostname: str) -> Claimant | None:
-        """One under Observed that is on its way out and may still reset the EIP's PTR if it shows this hostname."""
-        uids = (
+        """One that may still reset the EIP's PTR if it shows this hostname, and that no mark names: it is leaving
+        under Observed, or was renamed after it set the PTR.
+        """
+        uids = [
             uid
             for selector in self._selectors_of(eip)
             for uid in self._leaving.get((hostname, *selector), ())
-        )
+        ]
+        uids.extend(self._former.get((hostname, eip.region, eip.allocation_id), ()))
         return self._by_uid.get(min(uids, default=""))
+
+    def former_at(self, eip: Eip, hostname: str) -> str | None:
+        """UID of the object that set this PTR before it was renamed, as its status records."""
+        return min(self._former.get((hostname, eip.region, eip.allocation_id), ()), default=None)
 
     def endpoint_holder(self, endpoint: DnsEndpoint, hostname: str) -> Claimant | None:
         """The live object whose own DNSEndpoint this is, if the object's status names both it and the hostname."""

@@ -30,9 +30,6 @@ NEVER = float("-inf")
 EMPTY: frozenset[Any] = frozenset()
 """One for all objects."""
 
-MAX_HOSTNAMES = 16
-"""Hostnames of one object that are remembered."""
-
 MAX_ANSWERS = 12
 """Readings of one question that are remembered, to detect answers that differ between readings."""
 
@@ -84,8 +81,6 @@ class Edits:
     """When this generation was first seen."""
     edited: bool = False
     """The spec was edited since this process first saw the object."""
-    hostnames: tuple[str, ...] = ()
-    """The last hostnames that the object has or had while this process watched, oldest first."""
     newest_request: str | None = None
     """The newest request for a reconcile."""
     reconcile_request: str | None = None
@@ -105,9 +100,6 @@ class Edits:
         first, changed = self.generation == -1, self.generation != obj.meta.generation
         edited = changed and not first
         self.edited = self.edited or edited
-        for name in (obj.status.hostname, obj.spec.hostname):
-            if name and name not in self.hostnames:
-                self.hostnames = (*self.hostnames, name)[-MAX_HOSTNAMES:]
         if changed:
             self.generation, self.generation_at = obj.meta.generation, now
         if edited:

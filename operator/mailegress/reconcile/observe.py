@@ -41,6 +41,11 @@ class Observed:
         return self.obj.spec.forward.management is Management.MANAGED
 
     @property
+    def decides_record(self) -> bool:
+        """Does this object say what the A record contains? Under Observed others do."""
+        return self.obj.spec.forward.management is not Management.OBSERVED
+
+    @property
     def external(self) -> bool:
         """Does external-dns write the A record, as this operator's DNSEndpoint asks?"""
         return self.obj.spec.forward.management is Management.EXTERNAL_DNS
@@ -170,14 +175,9 @@ class Observed:
     def ptr_names(self) -> frozenset[str]:
         """Every name that a PTR which the operator set for this object may show.
 
-        Those of its ownership records, the hostname, and former ones: under Observed no ownership record names them.
+        Under Observed no ownership record names the former ones.
         """
-        status = self.obj.status
-        names = {self.obj.spec.hostname, *self.memory.edits.hostnames}
-        names |= {former.hostname for former in status.former_records}
-        names |= set(status.dns_endpoint.hostnames) if status.dns_endpoint is not None else set()
-        names |= {status.hostname} if status.hostname is not None else set()
-        return self.own_names() | names
+        return self.own_names() | self.obj.former_hostnames() | {self.obj.spec.hostname}
 
     def fits(self) -> bool:
         """Does the stored status say that nothing is owed beyond what the spec names?

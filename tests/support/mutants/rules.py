@@ -353,11 +353,71 @@ RULES = (
         "S8",
         "Under Observed, a PTR that shows a former hostname is not reset at deletion",
         "reconcile/observe.py",
-        "        names = {self.obj.spec.hostname, *self.memory.edits.hostnames}\n",
-        "        names = {self.obj.spec.hostname}\n",
+        "        return self.own_names() | self.obj.former_hostnames() | {self.obj.spec.hostname}\n",
+        "        return self.own_names() | {self.obj.spec.hostname}\n",
         tests=(
             "tests/sim/test_sim_regressions.py::"
             "test_a_ptr_with_a_former_hostname_under_observed_is_reset_at_deletion",
+        ),
+    ),
+    Mutant(
+        "observed-former-name-not-recorded",
+        "S8",
+        "Under Observed, the former hostname of a PTR is not recorded in the status",
+        "reconcile/rules/status_fields.py",
+        "        former=replace(former, places=(*shown_still, *former.places)),\n",
+        "        former=former,\n",
+        tests=(
+            "tests/reconcile/test_former_hostnames.py::"
+            "test_a_ptr_with_a_former_hostname_is_reset_at_deletion_after_a_restart",
+        ),
+    ),
+    Mutant(
+        "former-ptr-is-anybodys",
+        "S9",
+        "An object takes a PTR with its hostname that another object, renamed since, has set",
+        "reconcile/claim_index.py",
+        "            self._former[place].add(uid)\n",
+        "            pass\n",
+        tests=(
+            "tests/sim/test_sim_regressions.py::"
+            "test_the_ptr_of_a_former_hostname_under_observed_stays_with_its_object",
+        ),
+    ),
+    Mutant(
+        "any-record-takes-the-ptr",
+        "S8",
+        "A PTR with a former hostname stays because another object has a record there, without the address",
+        "reconcile/rules/claims.py",
+        "    return any(address in r.values for r in records)",
+        "    return any(True for r in records)",
+        tests=(
+            "tests/sim/test_sim_regressions.py::"
+            "test_a_record_at_a_former_hostname_under_observed_keeps_no_ptr",
+        ),
+    ),
+    Mutant(
+        "observed-foreign-ptr-overwritten",
+        "S2",
+        "Under Observed, a third party's PTR is overwritten because the record holds the address",
+        "reconcile/rules/a_record.py",
+        "        return self.mine and address in self.values and address not in self.barred\n",
+        "        return self.mine and address in self.values\n",
+        tests=(
+            "tests/reconcile/test_former_hostnames.py::"
+            "test_a_foreign_ptr_beside_a_right_one_is_not_overwritten_under_observed",
+        ),
+    ),
+    Mutant(
+        "observed-left-address-shown",
+        "S3",
+        "Under Observed, an address that left the spec is shown for as long as the other DNS has it",
+        "reconcile/rules/status_fields.py",
+        "    tidy = (record.values if s.decides_record else frozenset()) | _old_values(s)\n",
+        "    tidy = record.values | _old_values(s)\n",
+        tests=(
+            "tests/reconcile/test_former_hostnames.py::"
+            "test_an_address_that_left_the_spec_is_not_shown_because_another_dns_still_has_it",
         ),
     ),
 )

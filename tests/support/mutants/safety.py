@@ -457,8 +457,8 @@ SAFETY = (
         "S3",
         "Under Observed the PTR of the former hostname is called a third party's",
         "reconcile/rules/adoption.py",
-        "    if shown in s.memory.edits.hostnames:\n        return True\n",
-        "    if shown in s.memory.edits.hostnames:\n        return False\n",
+        "    if shown in s.obj.former_hostnames():\n        return True\n",
+        "    if shown in s.obj.former_hostnames():\n        return False\n",
         tests=(
             "tests/reconcile/test_verdict.py::test_the_ptr_of_a_former_name_is_not_foreign_under_observed",
         ),

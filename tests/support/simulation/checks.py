@@ -100,6 +100,12 @@ class Checks(EndpointChecks):
         self._set.pop(address, None)
         self._strange.setdefault(address, set()).add(name)
 
+    def _has_joined(self, holder: Object | None, eip: Eip, name: str) -> bool:
+        """Was the address in the A record, or (under Observed) its PTR this name, set by the operator or adopted?"""
+        if eip.public_ip in self._joined or self._setters.get((eip.public_ip, name)):
+            return True
+        return holder is not None and self._put_back(holder, eip, name)
+
     def _put_back(self, holder: Object, eip: Eip, name: str) -> bool:
         """Is a PTR restored that the object had adopted, and that was set by somebody else before it?"""
         uid = holder["metadata"]["uid"]
@@ -215,11 +221,12 @@ class Checks(EndpointChecks):
             return
         name = str(call.params["DomainName"]).rstrip(".")
         self._check_gate(eip, name)
-        if shown not in (None, name) and eip.public_ip not in self._set and eip.public_ip not in self._joined:
+        holder = self._holder(name)
+        known = eip.public_ip in self._set or self._has_joined(holder, eip, name)
+        if shown not in (None, name) and not known:
             self.violated(
                 "S2", f"PTR {shown} of {eip.public_ip} is overwritten with {name} although it is foreign"
             )
-        holder = self._holder(name)
         if holder is None:
             if not self._touched(name):
                 self.violated("S8", f"PTR {name} is set for no live object")

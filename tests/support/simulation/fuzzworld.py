@@ -14,7 +14,7 @@ from sandbox.aws.model.eip import Eip
 from sandbox.dns.knobs import Knob
 from tests.support.simulation.apiwire import ApiError, Fault, Object
 from tests.support.simulation.faults import Kind, Plan, When
-from tests.support.simulation.generated import EIPS, HOSTS, SECOND_REGION, translated
+from tests.support.simulation.generated import EIPS, ELSEWHERE, HOSTS, SECOND_REGION, translated
 from tests.support.simulation.harness import NAMESPACE, Sim, sim_settings
 from tests.support.simulation.ledger import OUTSIDE_GRACE
 from tests.support.simulation.stepped import Stepped
@@ -85,7 +85,8 @@ class FuzzWorld:
         sim.settings = sim_settings(regions=BOTH_REGIONS)
         world.control.register_key(OTHER_KEY, OTHER_ACCOUNT)
         elsewhere = world.dns.add_zone("elsewhere.net.")
-        elsewhere.put("mta.elsewhere.net.", "A", [e.public_ip for e in self.eips], 300)
+        for name in ELSEWHERE:
+            elsewhere.put(f"{name}.", "A", [e.public_ip for e in self.eips], 300)
         self.words = {
             **{f"EIP{n}": e.allocation_id for n, e in enumerate(self.eips)},
             **{f"IP{n}": e.public_ip for n, e in enumerate(self.eips)},
@@ -121,6 +122,14 @@ class FuzzWorld:
         except InvalidObject:
             return
         self._user(lambda sim: sim.api.edit(NAMESPACE, name, **{field: value}))
+
+    def rename(self, name: str, hostname: str, observed: bool, restarts: bool) -> None:
+        """The user edits who keeps the A record, then the hostname. A second later every operator dies, or none."""
+        self.edit(name, "forward", {"forward": {"management": "Observed" if observed else "Managed"}})
+        self.edit(name, "hostname", {"hostname": hostname})
+        if restarts:
+            self.stepped.advance(1.0)
+            self.crash()
 
     def delete(self, name: str) -> None:
         found = self.sim.find(name)

@@ -13,6 +13,8 @@ from tests.support.simulation.crdschema import schema
 
 HOSTS = ("mta.example.com", "out.example.com", "mta.sub.example.com", "mta.elsewhere.net")
 """Three of Route 53 and one of another provider. ``mta.nowhere.org`` has no zone at all."""
+ELSEWHERE = (HOSTS[3], "out.elsewhere.net")
+"""Names of the other provider. Their A records hold every EIP."""
 EIPS = 6
 """Of these the last one is in the second region."""
 SECOND_REGION = "eu-west-1"
@@ -21,7 +23,7 @@ MOST_SECONDS = 900
 """Resolvers keep what they heard for a TTL; a world is only quiet once they have forgotten it."""
 
 WORDS: Mapping[str, Sequence[str]] = {
-    "hostname": (*HOSTS[:3] * 3, HOSTS[3], "mta.nowhere.org"),
+    "hostname": (*HOSTS[:3] * 3, *ELSEWHERE, "mta.nowhere.org"),
     "elasticIPs.allocationID": (*(f"EIP{n}" for n in range(EIPS)),) * 2 + ("BALANCER", "eipalloc-0dead"),
     "elasticIPs.publicIP": tuple(f"IP{n}" for n in range(EIPS)),
     "elasticIPs.natGatewayID": ("NAT", "NAT", "REGIONAL", "REGIONAL", "nat-0dead"),

@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from tests.support.simulation.faults import Kind, When
 from tests.support.simulation.fuzzworld import API_FAULTS, FOREIGN, NAMES, SIGHTS, FuzzWorld
-from tests.support.simulation.generated import EIPS, HOSTS, likely_specs, spec_fields, specs
+from tests.support.simulation.generated import EIPS, ELSEWHERE, HOSTS, likely_specs, spec_fields, specs
 from tests.support.simulation.record import Record
 from tests.support.simulation.settled import settle
 
@@ -46,6 +46,15 @@ class MailWorld(RuleBasedStateMachine):
     @rule(name=names, field=spec_fields() | st.sampled_from(("hostname", "elasticIPs")), spec=specs())
     def edit(self, name: str, field: str, spec: dict[str, Any]) -> None:
         self.world.edit(name, field, spec)
+
+    @rule(
+        name=names,
+        hostname=st.sampled_from((*HOSTS[:3], *ELSEWHERE)),
+        observed=st.booleans(),
+        restarts=st.booleans(),
+    )
+    def rename(self, name: str, hostname: str, observed: bool, restarts: bool) -> None:
+        self.world.rename(name, hostname, observed, restarts)
 
     @rule(name=names)
     def delete(self, name: str) -> None:

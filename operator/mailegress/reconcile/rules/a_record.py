@@ -52,6 +52,8 @@ class RecordState:
     ttl: int | None = None
     mine: bool = False
     """The mark is ours, so the addresses in ``values`` have joined (Observed: the record holds them)."""
+    barred: frozenset[str] = frozenset()
+    """Observed: addresses that may not join, because of their PTR or claim, whether the record holds them or not."""
     adopted: bool = False
     origin: Origin | None = None
     """As our ownership record shows it, or showed it before a third party removed it."""
@@ -75,6 +77,10 @@ class RecordState:
     """It was verified before and nothing was heard against it; the authorities were not asked again yet."""
     delegated: Delegated | None = None
     """To which hosted zone the parent delegates, and since when."""
+
+    def joined(self, address: str) -> bool:
+        """Is the address in the record by right? Only then its PTR is kept whatever it shows."""
+        return self.mine and address in self.values and address not in self.barred
 
 
 def assess(

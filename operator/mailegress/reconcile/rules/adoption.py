@@ -183,9 +183,10 @@ def _former(observed: Observed, eip: Eip, shown: str) -> bool:
     s, recorded = observed, observed.recorded_for(eip.allocation_id)
     if shown == s.obj.spec.hostname or recorded is None or recorded.ptr_origin is None:
         return False
-    if shown in s.memory.edits.hostnames:
+    if shown in s.obj.former_hostnames():
         return True
-    # Renamed before this process started: the status still shows the PTR as it was, and nobody called it foreign.
+    # Renamed under a release that did not record former hostnames: the status still shows the PTR as it was, and
+    # nobody called it foreign.
     foreign = (reasons.PTR_CONFLICT.name, reasons.PTR_CONTESTED.name)
     return not s.memory.edits.edited and recorded.ptr == shown and recorded.reason not in foreign
 

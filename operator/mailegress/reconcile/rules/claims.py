@@ -84,6 +84,17 @@ def marked_holder(observed: Observed, hostname: str, preferred: str | None = Non
     return eldest.uid if eldest is not None else None
 
 
+def taken_over(observed: Observed, hostname: str, address: str) -> bool:
+    """Has another object taken the hostname over, with this address in its A record? Then the PTR is that object's."""
+    if marked_holder(observed, hostname) in (None, observed.obj.meta.uid):
+        return False
+    records = [r for _, view in observed.views.records.holder(hostname) for r in view.of_type("A")]
+    endpoints = observed.views.endpoints.naming(hostname)
+    return any(address in r.values for r in records) or any(
+        address in e.addresses(hostname) for e in endpoints
+    )
+
+
 def decide(observed: Observed, builder: PlanBuilder, targets: Targets, choice: Choice) -> Claims:
     """Decide every claim of this object. Other objects are never named: they may be another tenant's."""
     hostname_hold, holder = _hostname(observed, builder, choice)
@@ -165,6 +176,8 @@ def _eip(observed: Observed, builder: PlanBuilder, eip: Eip, hostname: Hold) -> 
     if (leaving := claims.leaving_eip(eip, observed.obj.spec.hostname)) is not None:
         # Neither a mark nor, once it is reset, the PTR tells of its claim; and it cannot tell our PTR from its own.
         holder = leaving.uid
+    elif shown is not None and (setter := claims.former_at(eip, shown)) is not None:
+        holder = setter
     elif shown is not None and shown not in observed.own_names():
         holder = marked_holder(observed, shown)
         if holder is None and shown != observed.obj.spec.hostname and not _read(observed, builder, shown):

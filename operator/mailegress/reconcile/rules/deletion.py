@@ -33,7 +33,7 @@ from mailegress.reconcile.result import (
 )
 from mailegress.reconcile.rules import external_retire, finalizer, policy, ptr_write, status_fields, unseen
 from mailegress.reconcile.rules.adoption import changed_by_others
-from mailegress.reconcile.rules.claims import marked_holder
+from mailegress.reconcile.rules.claims import taken_over
 from mailegress.reconcile.rules.leaving import unread
 from mailegress.reconcile.rules.ownership_check import own_mark
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
@@ -150,7 +150,8 @@ def _reading() -> Finding:
 def _resetting(observed: Observed, *, earlier: str = "") -> Finding:
     """One text from before the first reset is sent until the last PTR is gone. ``earlier``: what comes before."""
     status = observed.obj.status
-    name = status.hostname or observed.obj.spec.hostname
+    former = (place.hostname for place in status.former_records if not place.zone_id)
+    name = " or ".join((status.hostname or observed.obj.spec.hostname, *former))
     addresses = f" for {dns_checks.listing(status.public_ips)}" if status.public_ips else ""
     return failed(
         reasons.DELETING,
@@ -203,7 +204,7 @@ def _candidates(observed: Observed) -> list[tuple[Eip, str, bool]]:
                 continue
             for name in names:
                 # Once our mark is gone another object may have taken the name over; the PTR is then that object's.
-                taken = marked_holder(s, name) not in (None, s.obj.meta.uid)
+                taken = taken_over(s, name, recorded.public_ip)
                 if not taken and name in (recorded.ptr.name, recorded.ptr.update):
                     found[(recorded.allocation_id, name)] = (
                         recorded,

@@ -47,6 +47,7 @@ def assess(observed: Observed, builder: PlanBuilder, targets: Targets, claims: C
         values=seen,
         ttl=ttl,
         mine=holds or finding.inconclusive,
+        barred=frozenset(e.public_ip for e in targets.wanted.values()) - joining,
         adopted=True,
         complete=holds,
         verified=proof.verified and holds,

@@ -104,7 +104,7 @@ def _judge(
     observed: Observed, builder: PlanBuilder, claims: Claims, forward: RecordState, eip: Eip
 ) -> Finding:
     hostname = observed.obj.spec.hostname
-    joined = forward.mine and eip.public_ip in forward.values
+    joined = forward.joined(eip.public_ip)
     if claims.eips.get(eip.allocation_id) is Hold.UNKNOWN or (
         not forward.known and forward.finding.inconclusive
     ):

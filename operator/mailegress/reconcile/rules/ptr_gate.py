@@ -30,5 +30,4 @@ def open_until(observed: Observed, builder: PlanBuilder, record: RecordState) ->
 
 def still_allowed(record: RecordState, address: str) -> bool:
     """May a write that was handed over, and was not sent yet, stay? Not once the servers contradict the record."""
-    joined = record.mine and address in record.values
-    return joined and (record.verified or record.finding.ok or record.finding.inconclusive)
+    return record.joined(address) and (record.verified or record.finding.ok or record.finding.inconclusive)

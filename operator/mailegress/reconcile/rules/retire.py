@@ -20,7 +20,7 @@ from mailegress.reconcile.result import ChangeRecords, NeedAuthorities, NeedName
 from mailegress.reconcile.rules import policy, unseen
 from mailegress.reconcile.rules.a_record import RecordState
 from mailegress.reconcile.rules.adoption import changed_by_others
-from mailegress.reconcile.rules.claims import marked_holder
+from mailegress.reconcile.rules.claims import taken_over
 from mailegress.reconcile.rules.leaving import leaving, unread
 from mailegress.reconcile.rules.ownership_check import own_mark, vouched
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
@@ -178,7 +178,7 @@ def _strays(
         ):
             continue
         for name in sorted(names & {eip.ptr.name, eip.ptr.update}):
-            if marked_holder(s, name) not in (None, s.obj.meta.uid):
+            if taken_over(s, name, eip.public_ip):
                 continue
             if not (targets.known and forward.finding.ok and reverse.settled):
                 owed.append(f"the PTR of {eip.public_ip} is kept until {hostname} is verified")

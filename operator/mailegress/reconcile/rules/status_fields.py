@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from mailegress.api import reasons
 from mailegress.api.conditions import RESOLVED
-from mailegress.api.status import AddressStatus, ForwardStatus, Origin, ZoneStatus
+from mailegress.api.status import AddressStatus, FormerRecord, ForwardStatus, Origin, ZoneStatus
 from mailegress.api.types import Management
 from mailegress.model.aws import Eip, address_order
 from mailegress.model.dns import Iprev
@@ -21,7 +21,7 @@ from mailegress.reconcile.result import Finding
 from mailegress.reconcile.rules import loss, unseen
 from mailegress.reconcile.rules.a_record import RecordState
 from mailegress.reconcile.rules.adoption import changed_by_others, origin, ptr_update, unfinished
-from mailegress.reconcile.rules.claims import ELSEWHERE, Claims, Hold
+from mailegress.reconcile.rules.claims import ELSEWHERE, Claims, Hold, taken_over
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
 from mailegress.reconcile.rules.ptr import PtrState
 from mailegress.reconcile.rules.record_changes import simple_a
@@ -56,14 +56,15 @@ def of_live(
     former = unseen.former(s, builder, place)
     addresses = _addresses(s, builder, targets, claims, record, ptrs, resolved)
     leaving = _leaving(s, builder, addresses, targets, record)
-    # An address that is only cleaned up after has no part in the name any more.
-    shown = [a for a in leaving if a.public_ip in record.values or not record.known]
+    shown_still = _former_ptrs(s, former, addresses, leaving)
+    # An address that is only cleaned up after has no part in the name any more. Under Observed none waits for a record.
+    shown = [a for a in leaving if s.decides_record and (a.public_ip in record.values or not record.known)]
     return StatusFields(
         addresses=(*addresses, *leaving),
         public_ips=tuple(dict.fromkeys(a.public_ip for a in (*addresses, *shown) if a.public_ip)),
         zone=zone,
         forward=status.forward if choice.unseen else _forward(s, claims, record),
-        former=former,
+        former=replace(former, places=(*shown_still, *former.places)),
     )
 
 
@@ -226,7 +227,7 @@ def _leaving(
     s = observed
     entries: dict[str | None, AddressStatus] = {}
     known = {a.allocation_id for a in named}
-    tidy = record.values | _old_values(s)
+    tidy = (record.values if s.decides_record else frozenset()) | _old_values(s)
     vanished = {a.allocation_id for a in loss.vanished(s)}
     for old in s.recorded():
         if old.allocation_id in known:
@@ -254,6 +255,28 @@ def _leaving(
         ):
             entries[old.allocation_id] = _replaced(old, reasons.PROGRESSING.name, eip)
     return tuple(entries.values())
+
+
+def _former_ptrs(
+    observed: Observed,
+    former: unseen.Former,
+    named: tuple[AddressStatus, ...],
+    leaving: tuple[AddressStatus, ...],
+) -> tuple[FormerRecord, ...]:
+    """Former hostnames that PTRs still show and no former record names: under Observed nothing else tells of them.
+
+    An adopted PTR of an address that the spec does not name any more is left as it was found.
+    """
+    ours = [a for a in named if a.ptr_origin is not None]
+    ours += [a for a in leaving if a.ptr_origin is Origin.MANAGED]
+    shown = {
+        name
+        for a in ours
+        for name in observed.obj.former_hostnames() & {a.ptr, a.ptr_update}
+        if not taken_over(observed, name, a.public_ip or "")
+    }
+    names = shown - {place.hostname for place in former.places}
+    return tuple(FormerRecord("", name) for name in sorted(names))
 
 
 def _reason(observed: Observed, eip: Eip, finding: Finding | None) -> str | None:

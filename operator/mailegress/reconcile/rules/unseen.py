@@ -137,7 +137,7 @@ def recorded(observed: Observed) -> tuple[FormerRecord, ...]:
     status = observed.obj.status
     if FINALIZER not in observed.obj.meta.finalizers:
         return ()
-    places = {(p.zone_id, p.hostname): p for p in status.former_records}
+    places = {(p.zone_id, p.hostname): p for p in status.former_records if p.zone_id}
     if (present := _present(observed)) is not None:
         places[present.zone_id, present.hostname] = present
     return tuple(places[key] for key in sorted(places))
@@ -228,7 +228,7 @@ def _verdict(observed: Observed, where: FormerRecord, fact: Fact[ZoneLook], look
 
 @dataclass(frozen=True, slots=True)
 class Former:
-    """Places other than the present one that may still hold records of ours."""
+    """Places other than the present one that may still hold records of ours, and former hostnames of PTRs."""
 
     places: tuple[FormerRecord, ...] = ()
     """All that is not known to be clean or gone."""
