@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from mailegress.api.conditions import ACCEPTED, FORWARD_READY
-from mailegress.api.status import Status
+from mailegress.api.status import FormerRecord, Status
 from mailegress.model.aws import Absence, Verb
 from mailegress.model.facts import WritePhase, WriteState
 from mailegress.reconcile.result import ChangeRecords, Plan, RemoveFinalizer
@@ -161,6 +161,9 @@ def test_former_records_stay_written_down_until_they_are_gone() -> None:
     assert harness.written(me, harness.plan(me)).status.former_records == me.status.former_records
     harness.records.unread.clear()
     del harness.records.views[ZONE.id, OLD]
+    me = harness.written(me, harness.plan(me))
+    assert me.status.former_records == (FormerRecord("", OLD),), "the PTR still shows the name"
+    harness.set_ptr(eip, HOST)
     assert harness.written(me, harness.plan(me)).status.former_records == ()
 
 

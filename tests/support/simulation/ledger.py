@@ -11,8 +11,8 @@ from mailegress.model.ownership import Mark
 from sandbox.aws.model.eip import Eip
 from tests.support.simulation.apiserver import ApiServer
 from tests.support.simulation.apiwire import Object
-from tests.support.simulation.facts import Batch, bare, mark_of
-from tests.support.simulation.world import World
+from tests.support.simulation.facts import RECEIVING, Batch, bare, has_tags, mark_of
+from tests.support.simulation.world import REGION, World
 
 GATE = 60.0
 """Age at which the authorities' agreement no longer opens the gate to a PTR write."""
@@ -152,9 +152,9 @@ class Ledger:
         mark = self._mark_at(shown) if (shown := bare(eip.ptr)) is not None else None
         return mark.uid if mark is not None else None
 
-    def _holder(self, hostname: str) -> Object | None:
+    def _holder(self, hostname: str, eip: Eip) -> Object | None:
         """The live object whose mark stands at the name, or whose DNSEndpoint asks for it; else the oldest one that
-        wants it."""
+        wants it, with this address if there is one."""
         zone = self.world.zone_of(hostname)
         mark = mark_of(self.world.mark(zone, hostname)) if zone is not None else None
         uid = mark.uid if mark is not None else self.api.endpoints.owner_at(hostname)
@@ -162,7 +162,19 @@ class Ledger:
             return found
         wanting = [o for o in self.api.objects.values() if o["spec"]["hostname"] == hostname]
         return min(
-            wanting, key=lambda o: (o["metadata"]["creationTimestamp"], o["metadata"]["uid"]), default=None
+            wanting,
+            key=lambda o: (not self._wants(o, eip), o["metadata"]["creationTimestamp"], o["metadata"]["uid"]),
+            default=None,
+        )
+
+    def _wants(self, body: Object, eip: Eip) -> bool:
+        """A live object that names this very EIP or its tags, in its region or, without one, in the default one."""
+        if "deletionTimestamp" in body["metadata"] or eip.service_managed in RECEIVING:
+            return False
+        here = [s for s in body["spec"]["elasticIPs"] if s.get("region", REGION) == eip.region]
+        named = {s.get("allocationID") or s.get("publicIP") for s in here}
+        return bool(named & {eip.allocation_id, eip.public_ip}) or (
+            self._tags_are_known(eip) and any(has_tags(eip.tags, s.get("tags")) for s in here)
         )
 
     def left_as_it_is(self, uid: str, name: str, address: str) -> bool:
