@@ -1,7 +1,8 @@
 """Who stands in line for which hostname and Elastic IP. Who may write is decided in ``rules/claims.py`` (S9, E4).
 
 Claims are read from the specs of all live objects (so they are complete after the first full list) and from the marks
-and PTRs in AWS, never from another object's status.
+and PTRs in AWS. Another object's status is read only for what nothing else shows: the hostnames of its DNSEndpoint, and
+the former hostnames of PTRs that were set for it.
 
 Where no mark and no PTR shows whose something is, the first in line holds it: the oldest of those that can do something
 with it (see :class:`Standing`), then the oldest of the others. Whatever happens to one object, at most the first two of
