@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import subprocess
 import sys
@@ -70,6 +71,21 @@ def test_help_comes_at_once(program: str, arguments: list[str]) -> None:
         times.append(seconds)
         assert "Usage" in text
     assert min(times) < max(0.5, 5 * min(floors)), (times, floors)
+
+
+def test_what_the_pod_of_a_probe_runs_writes_its_report_to_a_file(command: Command, tmp_path: Path) -> None:
+    """To an address that the kernel refuses to connect to; its exit code is 0 whatever it finds."""
+    report = tmp_path / "report"
+    told = ("smtp-probe", "255.255.255.255", "--helo", "mta.example.com")
+    result = command(*told, "--report", str(report))
+    assert (result.returncode, result.stdout) == (0, "")
+    assert json.loads(report.read_text())["connection"] == "unreachable"
+    result = command(*told)
+    assert json.loads(result.stdout) == json.loads(report.read_text())
+    result = command(*told, "--timeout-seconds", "0")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "from 1 to 120" in result.stderr
+    assert "smtp-probe" not in command("--help").stdout, "it is not for people"
 
 
 def _seconds(arguments: list[str]) -> tuple[float, str]:
