@@ -105,6 +105,11 @@ class Checks(EndpointChecks):
             return True
         return holder is not None and self._put_back(holder, eip, name)
 
+    def _unread(self, eip: Eip) -> bool:
+        """Did an outsider change the PTR after it was last read?"""
+        at = self.world.touched.get(eip.public_ip)
+        return at is not None and at >= self._read_ptr.get(eip.allocation_id, at)
+
     def _explained(self, name: str | None) -> bool:
         """Somebody threw away the status that told whose the PTR is; beside its own record it is the operator's."""
         mark = self._mark_at(name) if name is not None else None
@@ -135,6 +140,7 @@ class Checks(EndpointChecks):
                 e.allocation_id for e in self.world.all_eips() if e.region == call.region
             ]:
                 self._known("eip", allocation, began)
+                self._read_ptr[allocation] = began
 
     def _known(self, kind: str, target: str, began: float) -> None:
         for place, at in list(self._unknown.items()):
@@ -227,7 +233,7 @@ class Checks(EndpointChecks):
         name = str(call.params["DomainName"]).rstrip(".")
         self._check_gate(eip, name)
         holder = self._holder(name, eip)
-        known = eip.public_ip in self._set or self._has_joined(holder, eip, name)
+        known = eip.public_ip in self._set or self._has_joined(holder, eip, name) or self._unread(eip)
         if shown not in (None, name) and not known:
             self.violated(
                 "S2", f"PTR {shown} of {eip.public_ip} is overwritten with {name} although it is foreign"

@@ -71,6 +71,8 @@ class Ledger:
     """(name, type) -> server -> when the last answered question began."""
     _read: dict[str, float] = field(default_factory=dict)
     """Zone ID or region -> when the last answered read began."""
+    _read_ptr: dict[str, float] = field(default_factory=dict)
+    """Allocation ID -> when the last answered reading of its PTR began."""
     _pending: list[Batch] = field(default_factory=list)
     _released: dict[str, float] = field(default_factory=dict)
     """Hostname -> when its object was seen deleted."""
