@@ -486,3 +486,26 @@ def test_a_status_that_was_deleted_is_ready_again_beside_a_name_server_that_refu
     state.meddle(name="a", what="status")
     state.wait(seconds=310.0)
     state.teardown()
+
+
+def test_a_ptr_that_neither_a_status_nor_a_record_confirms_is_left_alone() -> None:
+    """The status is deleted, and so are the object and, by hand, its A record: a third party may have set the PTR."""
+    state = MailWorld()
+    state.create(name="a", spec={"elasticIPs": [{"allocationID": "EIP0"}], "hostname": "out.example.com"})
+    state.wait(seconds=310.0)
+    state.meddle(name="a", what="status")
+    state.delete(name="a")
+    state.change_record(host=1, what="drop-a")
+    state.teardown()
+
+
+def test_a_status_that_was_deleted_just_before_the_zone_goes_out_of_sight_tells_of_nothing() -> None:
+    state = MailWorld()
+    state.create(name="a", spec={"elasticIPs": [{"allocationID": "EIP0"}], "hostname": "out.example.com"})
+    state.wait(seconds=31.0)
+    state.meddle(name="a", what="status")
+    state.blind(what="second-region")
+    state.blind(what="zones-page-even")
+    state.delete(name="a")
+    state.wait(seconds=60.0)
+    state.teardown()

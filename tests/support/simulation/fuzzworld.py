@@ -305,6 +305,11 @@ class FuzzWorld:
         if sim.world.unseen_since is None:
             sim.world.unseen_since = sim.world.clock()
         self.out_of_sight = True
+        for body in sim.api.objects.values():
+            uid = body["metadata"]["uid"]
+            if uid in sim.api.stripped and not (body.get("status") or {}).get("forward"):
+                # Somebody deleted the status a moment ago, and it does not tell of the record yet.
+                sim.api.forgotten.add(uid)
         world, control = sim.world, sim.world.control
         match what:
             case "second-region" | "first-region":

@@ -180,9 +180,11 @@ class Ledger:
         )
 
     def left_as_it_is(self, uid: str, name: str, address: str) -> bool:
-        """No status says any more that the A record is the object's own: it stays, and so do its PTRs."""
+        """No status says any more that the PTR is the object's own, and no A record either: the one that has the
+        address was left as a third party's, or a third party removed it."""
         stands = self.world.record(self.world.zone_of(name), name, "A")
-        return uid in self.api.stripped and stands is not None and address in stands[1]
+        unconfirmed = address in stands[1] if stands is not None else name in self.world.touched
+        return uid in self.api.stripped and unconfirmed
 
     def _names(self) -> set[str]:
         """Every hostname that any object ever wanted."""
