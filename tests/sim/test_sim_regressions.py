@@ -509,3 +509,13 @@ def test_a_status_that_was_deleted_just_before_the_zone_goes_out_of_sight_tells_
     state.delete(name="a")
     state.wait(seconds=60.0)
     state.teardown()
+
+
+def test_a_ptr_of_ours_that_an_outsider_sets_to_the_new_hostname_stays_ours() -> None:
+    state = MailWorld()
+    spec = {"elasticIPs": [{"allocationID": "EIP0"}, {"allocationID": "EIP1"}], "hostname": "out.example.com"}
+    state.create(name="a", spec=spec)
+    state.wait(seconds=31.0)
+    state.edit(name="a", field="hostname", spec={**spec, "hostname": "mta.example.com"})
+    state.change_ptr(eip=1, name="mta.example.com")
+    state.teardown()

@@ -86,11 +86,17 @@ class Checks(EndpointChecks):
         return False
 
     def _on_forced(self, address: str, name: str | None) -> None:
-        """An outsider's PTR is not the operator's, unless it is the same, or its name leads to the address by a record
-        that the operator made: a status may be lost, so that such a PTR counts as the operator's.
+        """An outsider's PTR is not the operator's, unless it is the same, or the one that its object wants for it, or
+        its name leads to the address by a record that the operator made: a status may be lost, so that such a PTR
+        counts as the operator's.
         """
         ours = self._set.get(address)
         if name is None or (ours is not None and name == ours[0]):
+            return
+        owner = self.api.by_uid(ours[1]) if ours is not None else None
+        wanted = owner is not None and self._wants(owner, self.world.model.network.by_ip[address])
+        if owner is not None and wanted and owner["spec"]["hostname"] == name:
+            self._set[address] = (name, owner["metadata"]["uid"])
             return
         mark, record = self._mark_at(name), self.world.record(self.world.zone_of(name), name, "A")
         if mark is not None and not mark.adopted and record is not None and address in record[1]:
