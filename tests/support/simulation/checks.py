@@ -408,13 +408,6 @@ class Checks(EndpointChecks):
                 self._check_rivals(created, eip, name)
         self._joined |= values
 
-    def _without_age(self, body: Object) -> bool:
-        """Holds nothing by age: suspended (or so a moment ago, for all that the operator knew), or hopeless."""
-        meta, seen = body["metadata"], (body.get("status") or {}).get("observedGeneration")
-        if body["spec"].get("suspend") or 1 < meta["generation"] != seen:
-            return True
-        return (meta["uid"], meta["generation"]) in self._hopeless
-
     def _nameless(self, body: Object) -> bool:
         """Another object has its hostname, or comes before it in line for it: an address alone would be of no use."""
         name, uid = body["spec"]["hostname"], body["metadata"]["uid"]

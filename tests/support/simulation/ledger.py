@@ -156,7 +156,7 @@ class Ledger:
 
     def _holder(self, hostname: str, eip: Eip) -> Object | None:
         """The live object whose mark stands at the name, or whose DNSEndpoint asks for it; else the oldest one that
-        wants it, with this address if there is one."""
+        wants it, with this address if there is one, and holds something by its age."""
         zone = self.world.zone_of(hostname)
         mark = mark_of(self.world.mark(zone, hostname)) if zone is not None else None
         uid = mark.uid if mark is not None else self.api.endpoints.owner_at(hostname)
@@ -165,9 +165,21 @@ class Ledger:
         wanting = [o for o in self.api.objects.values() if o["spec"]["hostname"] == hostname]
         return min(
             wanting,
-            key=lambda o: (not self._wants(o, eip), o["metadata"]["creationTimestamp"], o["metadata"]["uid"]),
+            key=lambda o: (
+                not self._wants(o, eip),
+                self._without_age(o),
+                o["metadata"]["creationTimestamp"],
+                o["metadata"]["uid"],
+            ),
             default=None,
         )
+
+    def _without_age(self, body: Object) -> bool:
+        """Holds nothing by age: suspended (or so a moment ago, for all that the operator knew), or hopeless."""
+        meta, seen = body["metadata"], (body.get("status") or {}).get("observedGeneration")
+        if body["spec"].get("suspend") or 1 < meta["generation"] != seen:
+            return True
+        return (meta["uid"], meta["generation"]) in self._hopeless
 
     def _wants(self, body: Object, eip: Eip) -> bool:
         """A live object that names this very EIP or its tags, in its region or, without one, in the default one."""
