@@ -71,7 +71,7 @@ class TestEqual:
                     for one in (each, kustomized[key])
                 ]
                 assert marks[0] == marks[1], key
-        assert compared == (11 if overlay == "policy" else 8)
+        assert compared == (12 if overlay == "policy" else 9)
 
     def test_the_same_pod(self, chart: Any, kustomized: Any) -> None:
         ours, theirs = (each["Deployment", "mailegress"]["spec"] for each in (chart, kustomized))

@@ -408,7 +408,14 @@ def test_the_image(render: Render, image: dict[str, str], wanted: str) -> None:
 def test_names_and_labels(render: Render) -> None:
     objects = render({"fullnameOverride": "mail-dns", "commonLabels": {"team": "mail"}})
     names = {o["metadata"]["name"] for o in objects if o["kind"] != "CustomResourceDefinition"}
-    assert names == {"mail-dns", "mail-dns-operator", "mail-dns-lease", "mail-dns-viewer", "mail-dns-editor"}
+    assert names == {
+        "mail-dns",
+        "mail-dns-operator",
+        "mail-dns-lease",
+        "mail-dns-viewer",
+        "mail-dns-editor",
+        "mail-dns-prober",
+    }
     for each in objects:
         assert each["metadata"]["labels"]["team"] == "mail"
         assert each["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "Helm"
