@@ -12,6 +12,7 @@ LONG = (
     "test_sim_pairs.py",
     "test_sim_promises.py",
     "test_sim_regressions.py",
+    "test_sim_regressions_observed.py",
     "test_sim_small_world.py",
     "test_sim_soak.py",
 )

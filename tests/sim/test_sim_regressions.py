@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import pytest
-
 from tests.support.simulation.faults import Plan
 from tests.support.simulation.machine import MailWorld
 from tests.support.simulation.runs import play_faulted
@@ -383,83 +379,6 @@ def test_an_id_in_another_region_than_its_address_keeps_nobody_from_it() -> None
     several = [{"region": "ap-northeast-1", "publicIP": "IP3"}, {"allocationID": "EIP5"}, missing]
     state.create(name="b", spec={"elasticIPs": several, "hostname": "mta.example.com"})
     state.change_ptr(eip=5, name="mta.example.com")
-    state.teardown()
-
-
-@pytest.mark.parametrize("restarts", [False, True])
-@pytest.mark.parametrize("addresses", [[{"instanceID": "INSTANCE"}], [{"allocationID": "EIP2"}]])
-def test_a_ptr_with_a_former_hostname_under_observed_is_reset_at_deletion(
-    addresses: list[Any], restarts: bool
-) -> None:
-    """The record of the new hostname never comes, so that the PTR still shows the former one."""
-    state = MailWorld()
-    observed = {"management": "Observed"}
-    spec = {"hostname": "mta.elsewhere.net", "elasticIPs": [{"instanceID": "INSTANCE"}], "forward": observed}
-    state.create(name="c", spec=spec)
-    state.wait_longer(seconds=1000.0)
-    edited = {**spec, "hostname": "mta.sub.example.com", "elasticIPs": addresses}
-    state.edit(field="hostname", name="c", spec=edited)
-    state.edit(field="elasticIPs", name="c", spec=edited)
-    if restarts:
-        state.wait(seconds=60.0)
-        state.crash()
-    state.teardown()
-
-
-OBSERVED = {"forward": {"management": "Observed"}}
-
-
-@pytest.mark.parametrize("restarts", [False, True])
-def test_the_ptr_of_a_former_hostname_under_observed_stays_with_its_object(restarts: bool) -> None:
-    """Another object under Observed asks for the former hostname and the address, whose PTR shows it still."""
-    state = MailWorld()
-    spec = {"elasticIPs": [{"allocationID": "EIP1"}], "hostname": "mta.elsewhere.net", **OBSERVED}
-    state.create(name="a", spec=spec)
-    state.wait_longer(seconds=1000.0)
-    state.rename(name="a", hostname="mta.example.com", observed=True, restarts=restarts)
-    state.create(name="b", spec=spec)
-    state.wait_longer(seconds=1000.0)
-    state.delete(name="a")
-    state.wait_longer(seconds=1000.0)
-    state.teardown()
-
-
-@pytest.mark.parametrize("restarts", [False, True])
-def test_a_record_at_a_former_hostname_under_observed_keeps_no_ptr(restarts: bool) -> None:
-    """Another object has made the record of the former hostname, without the address whose PTR shows it still."""
-    state = MailWorld()
-    spec = {"elasticIPs": [{"allocationID": "EIP0"}], "hostname": "mta.example.com", **OBSERVED}
-    state.create(name="a", spec=spec)
-    state.change_record(host=0, what="right-a")
-    state.wait_longer(seconds=1000.0)
-    state.rename(name="a", hostname="mta.sub.example.com", observed=True, restarts=restarts)
-    state.change_record(host=0, what="drop-a")
-    state.wait(seconds=60.0)
-    state.create(name="b", spec={"elasticIPs": [{"allocationID": "EIP1"}], "hostname": "mta.example.com"})
-    state.wait_longer(seconds=4000.0)
-    state.delete(name="a")
-    state.wait_longer(seconds=1000.0)
-    state.teardown()
-
-
-def test_a_foreign_ptr_beside_a_right_one_stays_under_observed() -> None:
-    """The record of the other provider holds both addresses."""
-    state = MailWorld()
-    state.change_ptr(eip=1, name="mail.stranger.net")
-    several = [{"allocationID": "EIP0"}, {"allocationID": "EIP1"}]
-    state.create(name="b", spec={"hostname": "mta.elsewhere.net", "elasticIPs": several, **OBSERVED})
-    state.wait(seconds=310.0)
-    state.teardown()
-
-
-def test_an_address_that_leaves_under_observed_is_not_shown_any_more() -> None:
-    """The record of the other provider still holds it."""
-    state = MailWorld()
-    several = [{"allocationID": "EIP0"}, {"allocationID": "EIP1"}]
-    state.create(name="a", spec={"hostname": "mta.elsewhere.net", "elasticIPs": several, **OBSERVED})
-    state.wait(seconds=310.0)
-    state.edit(name="a", field="elasticIPs", spec={"elasticIPs": several[:1]})
-    state.wait(seconds=310.0)
     state.teardown()
 
 

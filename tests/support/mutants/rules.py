@@ -356,7 +356,7 @@ RULES = (
         "        return self.own_names() | self.obj.former_hostnames() | {self.obj.spec.hostname}\n",
         "        return self.own_names() | {self.obj.spec.hostname}\n",
         tests=(
-            "tests/sim/test_sim_regressions.py::"
+            "tests/sim/test_sim_regressions_observed.py::"
             "test_a_ptr_with_a_former_hostname_under_observed_is_reset_at_deletion",
         ),
     ),
@@ -380,7 +380,7 @@ RULES = (
         "            self._former[place].add(uid)\n",
         "            pass\n",
         tests=(
-            "tests/sim/test_sim_regressions.py::"
+            "tests/sim/test_sim_regressions_observed.py::"
             "test_the_ptr_of_a_former_hostname_under_observed_stays_with_its_object",
         ),
     ),
@@ -392,7 +392,7 @@ RULES = (
         "    return any(address in r.values for r in records)",
         "    return any(True for r in records)",
         tests=(
-            "tests/sim/test_sim_regressions.py::"
+            "tests/sim/test_sim_regressions_observed.py::"
             "test_a_record_at_a_former_hostname_under_observed_keeps_no_ptr",
         ),
     ),
@@ -406,6 +406,18 @@ RULES = (
         tests=(
             "tests/reconcile/test_former_hostnames.py::"
             "test_a_foreign_ptr_beside_a_right_one_is_not_overwritten_under_observed",
+        ),
+    ),
+    Mutant(
+        "foreign-ptr-joins-after-rename",
+        "S2",
+        "A PTR that was found to be foreign after a rename under Observed is overwritten by the next reconcile",
+        "reconcile/rules/observed_record.py",
+        "        and recorded.reason != reasons.PTR_CONFLICT.name\n",
+        "",
+        tests=(
+            "tests/sim/test_sim_regressions_observed.py"
+            "::test_a_ptr_that_was_found_to_be_foreign_after_a_rename_under_observed_stays",
         ),
     ),
     Mutant(

@@ -95,9 +95,11 @@ def _seen(
 
 
 def _had(observed: Observed, allocation_id: str) -> bool:
+    """Has it joined under this hostname? Not if its PTR was found to be a third party's."""
     recorded = observed.recorded_for(allocation_id)
     return (
         recorded is not None
         and recorded.ptr_origin is not None
+        and recorded.reason != reasons.PTR_CONFLICT.name
         and observed.obj.status.hostname == observed.obj.spec.hostname
     )
