@@ -438,3 +438,17 @@ def test_a_ptr_of_ours_that_an_outsider_sets_to_the_new_hostname_stays_ours() ->
     state.edit(name="a", field="hostname", spec={**spec, "hostname": "mta.example.com"})
     state.change_ptr(eip=1, name="mta.example.com")
     state.teardown()
+
+
+def test_an_address_that_a_foreign_ptr_keeps_from_replacing_another_is_told() -> None:
+    """The address that it should replace stays in the record, which is not progress."""
+    state = MailWorld()
+    spec = {"hostname": "mta.example.com", "elasticIPs": [{"allocationID": "EIP2"}, {"allocationID": "EIP1"}]}
+    state.change_ptr(eip=0, name="out.example.com")
+    state.create(name="b", spec=spec)
+    state.wait(seconds=310.0)
+    wanted = [{"allocationID": "EIP0"}, {"allocationID": "EIP2"}]
+    state.edit(name="b", field="elasticIPs", spec={**spec, "elasticIPs": wanted})
+    state.wait(seconds=1000.0)
+    assert state.world.sim.condition("b") == ("False", "PTRConflict")
+    state.teardown()

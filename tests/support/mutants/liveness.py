@@ -275,6 +275,18 @@ LIVENESS = (
         tests=("tests/sim/test_sim_ownership.py::test_what_others_add_to_the_status_is_removed",),
     ),
     Mutant(
+        "kept-out-is-progress",
+        "E1",
+        "An address that a foreign PTR keeps from replacing another is reported as progress for ever",
+        "reconcile/rules/record_values.py",
+        "    if values == final or kept_out:\n",
+        "    if values == final:\n",
+        tests=(
+            "tests/sim/test_sim_regressions.py"
+            "::test_an_address_that_a_foreign_ptr_keeps_from_replacing_another_is_told",
+        ),
+    ),
+    Mutant(
         "restart-never-asks-resolvers",
         "E7",
         "After a restart public resolvers are asked only when every authoritative server was asked again",

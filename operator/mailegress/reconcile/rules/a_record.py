@@ -37,7 +37,7 @@ from mailegress.reconcile.rules.ownership_check import recorded_places, vouched
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
 from mailegress.reconcile.rules.propagation import prove
 from mailegress.reconcile.rules.record_changes import mark_set, swap
-from mailegress.reconcile.rules.record_values import final_values, may_change
+from mailegress.reconcile.rules.record_values import being_replaced, final_values, may_change
 from mailegress.reconcile.rules.targets import Targets
 from mailegress.reconcile.rules.zones import Choice
 
@@ -375,13 +375,7 @@ class _Record:
             return failed(entry.reason, f"{entry.detail}. {entry.reason.remedy}")
         if (hidden := old.refused or self._hidden(base.values - base.final)) is not None:
             return hidden
-        if base.values == base.final:
-            return None
-        return failed(
-            reasons.PROGRESSING,
-            f"{dns_checks.listing(base.values - base.final)} is removed from the A record of "
-            f"{self.observed.obj.spec.hostname} after its PTR is reset.",
-        )
+        return being_replaced(self.observed, self.targets, self.claims, base.values, base.final)
 
     def _compare_mark(self) -> None:
         """An authority shows another ownership record than Route 53 listed last: the name is read again.

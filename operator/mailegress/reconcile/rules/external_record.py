@@ -35,7 +35,7 @@ from mailegress.reconcile.rules.leaving import Leaving, leaving
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
 from mailegress.reconcile.rules.propagation import Proof, prove
 from mailegress.reconcile.rules.ptr_repair_limit import HOUR
-from mailegress.reconcile.rules.record_values import final_values, may_change
+from mailegress.reconcile.rules.record_values import being_replaced, final_values, may_change
 from mailegress.reconcile.rules.targets import Targets
 
 _IN_THE_WAY = frozenset({"A", "CNAME"})
@@ -252,7 +252,7 @@ class _Endpoint:
     # ------------------------------------------------ proof by DNS
 
     def _settled(self, base: RecordState, old: Leaving) -> RecordState:
-        s, hostname = self.observed, self.observed.obj.spec.hostname
+        s = self.observed
         since = s.endpoint_changed_at
         proof = prove(
             s, self.builder, Expected(base.values, exact=True), since, pointed=pointed(s, self.targets)
@@ -266,12 +266,8 @@ class _Endpoint:
                 finding = failed(entry.reason, f"{entry.detail}. {entry.reason.remedy}")
             elif old.refused is not None:
                 finding = old.refused
-            elif base.values != base.final:
-                finding = failed(
-                    reasons.PROGRESSING,
-                    f"{dns_checks.listing(base.values - base.final)} is removed from the A record of {hostname} after "
-                    "its PTR is reset.",
-                )
+            else:
+                finding = being_replaced(s, self.targets, self.claims, base.values, base.final) or finding
             stands = stands and finding is proved
         complete = base.values == base.wanted
         return replace(

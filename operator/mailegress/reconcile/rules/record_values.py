@@ -6,8 +6,11 @@ nothing shows that it must leave.
 
 from __future__ import annotations
 
+from mailegress.api import reasons
 from mailegress.model.aws import Eip
+from mailegress.reconcile import dns_checks
 from mailegress.reconcile.observe import Observed
+from mailegress.reconcile.result import Finding, failed
 from mailegress.reconcile.rules.adoption import ptr_problem
 from mailegress.reconcile.rules.claims import Claims
 from mailegress.reconcile.rules.targets import Targets
@@ -28,6 +31,26 @@ def final_values(
         # A selector that resolves to none never shrinks the set: what no Elastic IP explains stays, unless lost.
         final |= {ip for ip in joined if targets.find(observed, ip) is None}
     return frozenset(final - targets.lost)
+
+
+def being_replaced(
+    observed: Observed, targets: Targets, claims: Claims, values: frozenset[str], final: frozenset[str]
+) -> Finding | None:
+    """What remains to be done while the record holds addresses that are to leave it.
+
+    None also if a third party's PTR keeps out an address that should replace them: ReverseReady tells that.
+    """
+    kept_out = any(
+        claims.allows(eip.allocation_id) and not _joins(observed, eip, values)
+        for eip in targets.wanted.values()
+    )
+    if values == final or kept_out:
+        return None
+    return failed(
+        reasons.PROGRESSING,
+        f"{dns_checks.listing(values - final)} is removed from the A record of {observed.obj.spec.hostname} after its "
+        "PTR is reset.",
+    )
 
 
 def may_change(targets: Targets, wanted: frozenset[str]) -> bool:
