@@ -17,7 +17,7 @@ from tests.support.simulation.apiplay import ENDING, GOLDEN, NAMESPACES, Object,
 
 
 class RealServer:
-    """The API server of a control plane, with the CRD in it."""
+    """The API server of a control plane, with the CRDs in it."""
 
     def __init__(self, plane: ControlPlane, transport: Transport) -> None:
         self._plane = plane
@@ -48,7 +48,8 @@ class RealServer:
 
 
 async def record(plane: ControlPlane) -> dict[str, list[Object]]:
-    """Every case's answers at the real API server, the CRD being installed."""
+    """Every case's answers at the real API server, the product's CRDs being installed."""
+    plane.install_crds(crd())
     answers: dict[str, list[Object]] = {}
     async with connect(kubeconfig(plane.kubeconfig)) as transport:
         server = RealServer(plane, transport)
@@ -66,7 +67,6 @@ async def record(plane: ControlPlane) -> dict[str, list[Object]]:
 def main() -> None:
     with find_or_build() as plane:
         plane.install_crds(CRDS)
-        plane.install_crds(crd())
         answers = asyncio.run(record(plane))
     GOLDEN.mkdir(exist_ok=True)
     for old in GOLDEN.glob("*.json"):
