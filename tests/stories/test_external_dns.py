@@ -177,6 +177,44 @@ def test_every_change_of_management_keeps_the_ptr(bare_story: Story, dns: Extern
     assert story.calls("ResetAddressAttribute") == []
 
 
+def test_a_webhook_that_does_not_answer_is_told_and_holds_back_the_endpoint(
+    bare_story: Story, dns: ExternalDns
+) -> None:
+    """Whether the write was carried out is not known then, so the DNSEndpoint is read again."""
+    story = bare_story
+    [eip] = story.eips()
+    webhooks = k8s.AdmissionregistrationV1Api(story.objects.api_client)
+    webhook = k8s.V1ValidatingWebhook(
+        name="silent.example.com",
+        admission_review_versions=["v1"],
+        side_effects="None",
+        failure_policy="Fail",
+        timeout_seconds=1,
+        client_config=k8s.AdmissionregistrationV1WebhookClientConfig(url="https://127.0.0.1:1/"),
+        namespace_selector=k8s.V1LabelSelector(match_labels={"kubernetes.io/metadata.name": story.namespace}),
+        rules=[
+            k8s.V1RuleWithOperations(
+                api_groups=[GROUP], api_versions=["*"], resources=[PLURAL], operations=["CREATE"]
+            )
+        ],
+    )
+    webhooks.create_validating_webhook_configuration(
+        k8s.V1ValidatingWebhookConfiguration(
+            metadata=k8s.V1ObjectMeta(name=f"silent-{story.namespace}"), webhooks=[webhook]
+        )
+    )
+    try:
+        story.start_operator(**FAST)
+        meg = story.meg("outbound", HOST, [eip], forward=EXTERNAL)
+        meg.wait("ForwardReady", "False", "ExternalDNSUnavailable")
+        assert "failed calling webhook" in meg.condition("ForwardReady")[2]
+        assert endpoint(story) is None
+    finally:
+        webhooks.delete_validating_webhook_configuration(f"silent-{story.namespace}")
+    meg.wait()
+    assert records(story) == {HOST: [eip.public_ip]}
+
+
 def test_without_the_setting_nothing_is_asked_of_dnsendpoints(bare_story: Story, dns: ExternalDns) -> None:
     story = bare_story
     [eip] = story.eips()
