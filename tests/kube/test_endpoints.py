@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
+
 from mailegress.kube.client import KubeClient
 from mailegress.kube.endpoints import EndpointClient, endpoints_of, parse, trim
 from mailegress.kube.transport import Transport
@@ -189,8 +191,9 @@ def test_after_no_answer_the_endpoint_is_read_before_it_is_written_again() -> No
     assert index.changed_at("mail", "mailegress-a", "mta.example.net") == 7.0, "it may have been"
 
 
-def test_a_write_that_was_carried_out_without_an_answer_counts() -> None:
-    _, _, state, _ = apply(change(), OSError("reset"), Answer(body(9)))
+@pytest.mark.parametrize("answer", [OSError("reset"), refused(500, "InternalError"), refused(504, "Timeout")])
+def test_a_write_that_was_carried_out_without_an_answer_counts(answer: Answer | Exception) -> None:
+    _, _, state, _ = apply(change(), answer, Answer(body(9)))
     assert state is not None
     assert state.phase is WritePhase.APPLIED
     server, _, state, _ = apply(change(entries=()), OSError("reset"), refused(404, "NotFound"))

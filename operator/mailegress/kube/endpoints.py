@@ -37,6 +37,8 @@ KUBE_ENDPOINT: Final = "kube.endpoint"
 
 _MANAGER: Final = "mailegress"
 _MESSAGE_LENGTH: Final = 500
+_SERVER_ERROR: Final = 500
+"""The lowest HTTP status that says nothing about whether a write was carried out."""
 _OWN, _OTHERS, _TARGETS = 100, 1000, 200
 """How much is kept of a DNSEndpoint, whoever wrote it: entries of one with the operator's label, and of any other;
 targets of one entry. The operator writes at most 64 addresses twice, and a few former hostnames."""
@@ -118,9 +120,9 @@ class EndpointClient:
                 return _fault(error, reasons.EXTERNAL_DNS_MISSING.name)
             self._index.drop(change.namespace, change.name)
             return None
-        if isinstance(error, KubeRefused):
+        if isinstance(error, KubeRefused) and error.code < _SERVER_ERROR:
             return _fault(error)
-        # A conflict, or no answer: it may have been carried out.
+        # A conflict, an error of the server, or no answer: it may have been carried out.
         fault = await self._read_again(change)
         now = self._index.get(change.namespace, change.name)
         moved = isinstance(error, KubeConflict) and now != change.before
