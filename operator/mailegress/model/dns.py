@@ -71,15 +71,18 @@ class Expected:
     mark: tuple[str, ...] | None = None
     """Values of its ownership TXT. None: any."""
 
-    def met_by(self, answer: ServerAnswer) -> bool:
-        """A server that does not return the ownership TXT says nothing against it."""
+    def record_in(self, answer: ServerAnswer) -> bool:
+        """Is the A record as it should be?"""
         if answer.kind is not AnswerKind.ANSWER:
-            return False
-        if self.mark is not None and answer.mark is not None and set(answer.mark) != set(self.mark):
             return False
         if self.exact:
             return answer.addresses == self.addresses and not answer.cname
         return self.addresses <= answer.addresses
+
+    def met_by(self, answer: ServerAnswer) -> bool:
+        """Is its ownership TXT, too? A server that does not return that says nothing against it."""
+        known = self.mark is not None and answer.mark is not None
+        return self.record_in(answer) and (not known or set(answer.mark or ()) == set(self.mark or ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,11 @@ class AuthorityReport:
     answers: tuple[ServerAnswer, ...]
     ns_ttl: int
     """Seconds: the TTL of the parent's NS record set."""
+
+    def agreed(self) -> frozenset[str]:
+        """The addresses that every server returns. One without a usable answer says nothing about the record."""
+        usable = [answer.addresses for answer in self.answers if answer.kind.answered]
+        return frozenset.intersection(*usable) if usable else frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,10 +83,6 @@ def heard(answer: ServerAnswer) -> str:
             return f"answers {answer.kind.name}"
 
 
-def right(answer: ServerAnswer, wanted: frozenset[str], *, exact: bool) -> bool:
-    return Expected(wanted, exact).met_by(answer)
-
-
 def authorities(
     report: AuthorityReport,
     wanted: frozenset[str],
@@ -107,7 +103,8 @@ def authorities(
         return Verdict(Seen.INTERCEPTED, f"queries to {names} are answered by something on the network path")
     if zone is not None and servers is not None and (report.zone != zone or strays):
         return _undelegated(report, zone, servers, strays)
-    wrong = [a for a in report.answers if not right(a, wanted, exact=exact)]
+    expected = Expected(wanted, exact)
+    wrong = [a for a in report.answers if not expected.record_in(a)]
     ttl = max((a.ttl for a in report.answers), default=0)
     if not wrong:
         return Verdict(Seen.AGREE, ttl=ttl)
@@ -275,7 +272,7 @@ def reverse_fails(report: ResolverReport) -> bool:
 
 def _one(answer: ResolverAnswer, wanted: frozenset[str], hostname: str) -> PublicVerdict:
     """One resolver's view; names other than the hostname beside it are a second PTR, which receivers pick at random."""
-    if not right(answer.forward, wanted, exact=False):
+    if not Expected(wanted, exact=False).record_in(answer.forward):
         text = f"resolver {answer.resolver} {heard(answer.forward)} for {hostname}, wanted {listing(wanted)}"
         return PublicVerdict(Seen.WRONG, text, differs=Differs.FORWARD)
     for address in sorted(wanted):

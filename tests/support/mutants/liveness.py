@@ -279,7 +279,10 @@ LIVENESS = (
         "E1",
         "An address that a foreign PTR keeps from replacing another is reported as progress for ever",
         "reconcile/rules/record_values.py",
-        "    if values == final or kept_out:\n",
+        "    if values == final or any(\n"
+        "        claims.allows(eip.allocation_id) and not _joins(observed, eip, values)\n"
+        "        for eip in targets.wanted.values()\n"
+        "    ):\n",
         "    if values == final:\n",
         tests=(
             "tests/sim/test_sim_regressions.py"

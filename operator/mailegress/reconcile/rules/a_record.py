@@ -148,7 +148,7 @@ class _Record:
             adopted=mine and mark is not None and mark.adopted,
             origin=self._remembered() if mine or self.view.mark is None else None,
             wanted=wanted,
-            final=frozenset(final),
+            final=final,
             zone=self.zone,
             change_id=self.write.change_id if self.write is not None and self.write.publishing else None,
             held=(mine and simple is not None) or self._still_held(simple, marked),
@@ -367,12 +367,11 @@ class _Record:
 
     def _blocker(self, base: RecordState, old: Leaving) -> Finding | None:
         """What keeps a record that every server returns from being Ready."""
-        entry = self.targets.problem
         if self.choice.finding is not None:
             return self.choice.finding
-        if entry is not None and entry.reason is not None:
+        if (problem := self.targets.problem) is not None:
             # Before what is under way: an address that nothing replaces does not leave until this is mended.
-            return failed(entry.reason, f"{entry.detail}. {entry.reason.remedy}")
+            return problem
         if (hidden := old.refused or self._hidden(base.values - base.final)) is not None:
             return hidden
         return being_replaced(self.observed, self.targets, self.claims, base.values, base.final)

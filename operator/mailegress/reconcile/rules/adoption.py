@@ -26,9 +26,8 @@ from mailegress.reconcile.rules.targets import Targets
 
 def nobody_joins(observed: Observed, targets: Targets, claims: Claims) -> Finding:
     """Why no address may be in the A record: the cause itself, for Ready carries the first blocker."""
-    entry = targets.problem
-    if entry is not None and entry.reason is not None:
-        return failed(entry.reason, f"{entry.detail}. {entry.reason.remedy}")
+    if (problem := targets.problem) is not None:
+        return problem
     if claims.finding is not None:
         return claims.finding
     problems = (ptr_problem(observed, eip) for eip in targets.wanted.values())

@@ -260,15 +260,14 @@ class _Endpoint:
         finding = self._explained(proof)
         stands = proof.stands
         if finding.ok or stands:
-            proved, entry = finding, self.targets.problem
-            if entry is not None and entry.reason is not None:
-                # Before what is under way: an address that nothing replaces does not leave until this is mended.
-                finding = failed(entry.reason, f"{entry.detail}. {entry.reason.remedy}")
-            elif old.refused is not None:
-                finding = old.refused
-            else:
-                finding = being_replaced(s, self.targets, self.claims, base.values, base.final) or finding
-            stands = stands and finding is proved
+            # A problem before what is under way: an address that nothing replaces does not leave until it is mended.
+            blocker = (
+                self.targets.problem
+                or old.refused
+                or being_replaced(s, self.targets, self.claims, base.values, base.final)
+            )
+            stands = stands and blocker is None
+            finding = blocker or finding
         complete = base.values == base.wanted
         return replace(
             base, finding=finding, complete=complete, verified=proof.verified, stands=stands and complete
@@ -305,5 +304,4 @@ class _Endpoint:
             if same and status.forward is not None:
                 # Until an answer against it is confirmed, the record holds what it held.
                 return frozenset(status.forward.values)
-        usable = [a for a in report.answers if a.kind.answered] if report is not None else []
-        return frozenset.intersection(*(a.addresses for a in usable)) if usable else frozenset()
+        return report.agreed() if report is not None else frozenset()

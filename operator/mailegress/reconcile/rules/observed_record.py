@@ -6,9 +6,8 @@ from mailegress.api import reasons
 from mailegress.api.conditions import FORWARD_READY
 from mailegress.model.dns import AuthorityReport, Expected
 from mailegress.model.facts import NEVER
-from mailegress.reconcile import dns_checks
 from mailegress.reconcile.observe import Observed
-from mailegress.reconcile.result import Finding, failed, from_fault, unknown
+from mailegress.reconcile.result import Finding, from_fault, unknown
 from mailegress.reconcile.rules.a_record import RecordState
 from mailegress.reconcile.rules.adoption import nobody_joins, pointed, ptr_problem
 from mailegress.reconcile.rules.claims import Claims, Hold
@@ -36,12 +35,11 @@ def assess(observed: Observed, builder: PlanBuilder, targets: Targets, claims: C
     expected = Expected(joining, exact=False)
     proof = prove(observed, builder, expected, NEVER, pointed=pointed(observed, targets))
     finding = proof.finding
-    entry = targets.problem
     holds = finding.ok
-    if holds and entry is not None and entry.reason is not None:
-        finding = failed(entry.reason, f"{entry.detail}. {entry.reason.remedy}")
+    if holds:
+        finding = targets.problem or finding
     report = observed.views.dns.authorities(observed.obj.spec.hostname).value
-    seen, ttl = _seen(observed, report, joining, finding)
+    seen, ttl = _seen(observed, report, expected, finding)
     return RecordState(
         finding,
         values=seen,
@@ -72,16 +70,14 @@ def _joining(observed: Observed, targets: Targets, claims: Claims) -> frozenset[
 
 
 def _seen(
-    observed: Observed, report: AuthorityReport | None, joining: frozenset[str], finding: Finding
+    observed: Observed, report: AuthorityReport | None, expected: Expected, finding: Finding
 ) -> tuple[frozenset[str], int | None]:
     """The addresses that every server returns, and the TTL in seconds."""
     seen: frozenset[str] = frozenset()
     ttl: int | None = None
     if report is not None:
-        # A server without a usable answer says nothing about the record.
-        usable = [a for a in report.answers if a.kind.answered]
-        seen = frozenset.intersection(*(a.addresses for a in usable)) if usable else frozenset()
-        ttl = max((a.ttl for a in report.answers if dns_checks.right(a, joining, exact=False)), default=None)
+        seen = report.agreed()
+        ttl = max((a.ttl for a in report.answers if expected.record_in(a)), default=None)
     previous = observed.obj.status.forward
     same = observed.obj.status.hostname == observed.obj.spec.hostname
     if (

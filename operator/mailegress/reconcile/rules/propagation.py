@@ -202,7 +202,7 @@ def _sample(
             NeedAuthorities(hostname, idle) if every else NeedSampleAuthority(hostname, idle, expected)
         )
     newest = sample.value if sample.at >= max(floor, reading.at) else None
-    if newest is not None and not dns_checks.right(newest, expected.addresses, exact=expected.exact):
+    if newest is not None and not expected.record_in(newest):
         builder.need(NeedAuthorities(hostname, sample.at))
         return unknown(reasons.AUTHORITIES_DISAGREE, text, inconclusive=True)
     if sample.fault is not None and sample.tried_at >= max(floor, reading.at, reading.tried_at):

@@ -92,9 +92,8 @@ def _urgency(finding: Finding) -> tuple[bool, bool]:
 
 
 def _nothing(observed: Observed, targets: Targets) -> Finding:
-    entry = targets.problem
-    if entry is not None and entry.reason is not None:
-        return failed(entry.reason, f"{entry.detail or entry.selector}. {entry.reason.remedy}")
+    if (problem := targets.problem) is not None:
+        return problem
     if targets.fault is not None:
         return from_fault(targets.fault)
     return unknown(reasons.PROGRESSING, "Finding the Elastic IPs.", inconclusive=True)

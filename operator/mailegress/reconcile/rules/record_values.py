@@ -40,11 +40,10 @@ def being_replaced(
 
     None also if a third party's PTR keeps out an address that should replace them: ReverseReady tells that.
     """
-    kept_out = any(
+    if values == final or any(
         claims.allows(eip.allocation_id) and not _joins(observed, eip, values)
         for eip in targets.wanted.values()
-    )
-    if values == final or kept_out:
+    ):
         return None
     return failed(
         reasons.PROGRESSING,

@@ -76,8 +76,12 @@ class Targets:
     """(region, ID) of the regional NAT gateways that the selectors mean: AWS changes their addresses by itself."""
 
     @property
-    def problem(self) -> Entry | None:
-        return next((e for e in self.entries if e.reason is not None), None)
+    def problem(self) -> Finding | None:
+        """Why a selector has no address that can be used; of several, the first."""
+        for entry in self.entries:
+            if entry.reason is not None:
+                return failed(entry.reason, f"{entry.detail or entry.selector}. {entry.reason.remedy}")
+        return None
 
     def find(self, observed: Observed, public_ip: str) -> Eip | None:
         """The EIP of the account that has this address, wanted or not."""

@@ -10,6 +10,7 @@ from mailegress.api.text import clean_text
 from mailegress.model.dns import (
     AnswerKind,
     AuthorityReport,
+    Expected,
     Iprev,
     IprevResult,
     PointerAnswer,
@@ -146,7 +147,7 @@ def _names(result: IprevResult) -> str:
 def _judged(answer: ServerAnswer, wanted: frozenset[str]) -> Cell:
     if not answer.kind.answered:
         return UNSURE
-    return GOOD if wanted and dns_checks.right(answer, wanted, exact=False) else BAD
+    return GOOD if wanted and Expected(wanted, exact=False).record_in(answer) else BAD
 
 
 def _judged_pointer(answer: PointerAnswer, hostname: str) -> Cell:
@@ -235,7 +236,7 @@ def _answer(answer: ServerAnswer, wanted: frozenset[str]) -> dict[str, Any]:
         "addresses": sorted(answer.addresses),
         "alias": answer.cname,
         "ttlSeconds": answer.ttl,
-        "agrees": bool(wanted) and dns_checks.right(answer, wanted, exact=False),
+        "agrees": bool(wanted) and Expected(wanted, exact=False).record_in(answer),
     }
 
 
