@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from sandbox.aws.model.world import diff
 from sandbox.controlplane import ControlPlaneError
@@ -18,6 +19,8 @@ from sandbox.operator import REPO
 from sandbox.pace import LIKE_AWS, describe
 from sandbox.seed import NAT_EIPS
 from sandbox.shell import SAMPLE, OperatorEnded, check, ignore_stops, make_sandbox
+
+T = TypeVar("T")
 
 NAME, HOSTNAME = "nat-gateway", "mta.example.com"
 _READY_WITHIN_S, _GONE_WITHIN_S, _STARTS_WITHIN_S = 420.0, 420.0, 60.0
@@ -74,14 +77,30 @@ def run(scale: float, target: Path) -> int:
     )
     say("real Kubernetes API server, and with stand-ins for AWS and DNS; all of it runs on this machine.")
     say(describe(scale))
-    sandbox: Sandbox | None = None
+    title("Start the world")
+    result = in_sandbox(scale, lambda sandbox: Demo(sandbox, scale).play())
+    if result is None:
+        return 1
+    result.write(target)
+    shown = target.relative_to(REPO) if target.is_relative_to(REPO) else target
+    say(f"\nEverything is stopped and removed. {shown} has the figures.")
+    say(result.last_line())
+    return 0
+
+
+def in_sandbox(scale: float, play: Callable[[Sandbox], T], *, external_dns: bool = False) -> T | None:
+    """What ``play`` returns, in a sandbox that is started for it and stopped after it. None: it failed, and why is on
+    standard error.
+    """
     try:
-        title("Start the world")
-        sandbox = make_sandbox(scale, lambda line: say(f"  {line}"), controllers=False)
+        sandbox = make_sandbox(
+            scale, lambda line: say(f"  {line}"), controllers=False, external_dns=external_dns
+        )
         with sandbox:
             try:
-                result = Demo(sandbox, scale).play()
+                result = play(sandbox)
                 ignore_stops()
+                return result
             except (
                 DemoError,
                 ControlPlaneError,
@@ -89,14 +108,10 @@ def run(scale: float, target: Path) -> int:
                 AssertionError,
                 subprocess.SubprocessError,
             ) as error:
-                return fail(error, sandbox.operator.log_tail())
+                fail(error, sandbox.operator.log_tail())
     except (ControlPlaneError, AssertionError, RuntimeError, OSError) as error:
-        return fail(error, "")
-    result.write(target)
-    shown = target.relative_to(REPO) if target.is_relative_to(REPO) else target
-    say(f"\nEverything is stopped and removed. {shown} has the figures.")
-    say(result.last_line())
-    return 0
+        fail(error, "")
+    return None
 
 
 def fail(error: BaseException, log: str) -> int:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
+from pathlib import Path
 
-from sandbox.controlplane import ControlPlaneError
-from sandbox.demo import Demo, DemoError, fail, indented, say, title
+from sandbox.demo import Demo, DemoError, fail, in_sandbox, indented, say, title
 from sandbox.externaldns import ExternalDns, SandboxZone, crd
 from sandbox.externaldns.model import ExternalDnsModel
+from sandbox.local import Sandbox
 from sandbox.pace import describe
 from sandbox.seed import NAT_EIPS
-from sandbox.shell import OperatorEnded, ignore_stops, make_sandbox
 from sandbox.tools import ToolError
 
 ZONE, HOSTNAME, NAME = "example.net", "mta.example.net", "elsewhere"
@@ -38,28 +37,22 @@ def run(scale: float) -> int:
     say(describe(scale))
     try:
         definition = crd()
-        title("Start the sandbox")
-        sandbox = make_sandbox(scale, lambda line: say(f"  {line}"), controllers=False, external_dns=True)
-        with sandbox:
-            sandbox.plane.install_crds(definition)
-            sandbox.cloud.dns("zone-put", zone=ZONE)
-            try:
-                with ExternalDns(sandbox.plane, ExternalDnsModel(SandboxZone(sandbox.cloud.dns, ZONE))):
-                    ExternalDnsDemo(sandbox, scale).scenes()
-                ignore_stops()
-            except (
-                DemoError,
-                ControlPlaneError,
-                OperatorEnded,
-                AssertionError,
-                subprocess.SubprocessError,
-            ) as error:
-                return fail(error, sandbox.operator.log_tail())
-    except (ControlPlaneError, ToolError, AssertionError, RuntimeError, OSError) as error:
+    except (ToolError, OSError) as error:
         return fail(error, "")
+    title("Start the sandbox")
+    if in_sandbox(scale, lambda sandbox: _play(sandbox, scale, definition), external_dns=True) is None:
+        return 1
     say("\nEverything is stopped and removed.")
     say("DEMO OK")
     return 0
+
+
+def _play(sandbox: Sandbox, scale: float, definition: Path) -> bool:
+    sandbox.plane.install_crds(definition)
+    sandbox.cloud.dns("zone-put", zone=ZONE)
+    with ExternalDns(sandbox.plane, ExternalDnsModel(SandboxZone(sandbox.cloud.dns, ZONE))):
+        ExternalDnsDemo(sandbox, scale).scenes()
+    return True
 
 
 class ExternalDnsDemo(Demo):
