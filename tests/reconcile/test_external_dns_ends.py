@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mailegress.api.names import endpoint_name
+from mailegress.api.types import MailEgress
+from mailegress.model.aws import Eip
 from mailegress.model.endpoints import ChangeEndpoint
 from mailegress.model.facts import ErrorKind, Fault
 from mailegress.reconcile.endpoint_index import EndpointIndex
@@ -25,7 +27,8 @@ from tests.support.planner import (
 # ---------------------------------------------------------------- changes of management
 
 
-def test_managed_to_external_dns_keeps_the_ownership_record_until_the_endpoint_is_verified() -> None:
+def managed() -> tuple[World, MailEgress, Eip]:
+    """A Ready object with its record in Route 53."""
     world = World()
     h = world.harness
     h.zones.zones = (ZONE,)
@@ -33,7 +36,12 @@ def test_managed_to_external_dns_keeps_the_ownership_record_until_the_endpoint_i
     h.records.put(HOST, [eip.public_ip], mine())
     h.publish(HOST)
     me = obj(HOST, [eip], status=recorded(HOST))
-    me = h.written(me, h.plan(me))
+    return world, h.written(me, h.plan(me)), eip
+
+
+def test_managed_to_external_dns_keeps_the_ownership_record_until_the_endpoint_is_verified() -> None:
+    world, me, eip = managed()
+    h = world.harness
     me, _ = world.settle(edit(me, eip))
     assert world.kinds() == ["ChangeEndpoint", "ChangeRecords"]
     view = h.records.views[(ZONE.id, HOST)]
@@ -42,14 +50,9 @@ def test_managed_to_external_dns_keeps_the_ownership_record_until_the_endpoint_i
 
 
 def test_the_ownership_record_stays_while_the_endpoint_is_not_verified() -> None:
-    world = World()
+    world, me, eip = managed()
     h = world.harness
-    h.zones.zones = (ZONE,)
-    eip = h.eip(1, HOST)
-    h.records.put(HOST, [eip.public_ip], mine())
-    h.publish(HOST)
-    me = obj(HOST, [eip], status=recorded(HOST))
-    me = edit(h.written(me, h.plan(me)), eip)
+    me = edit(me, eip)
     for _ in range(5):
         me, _ = world.step(me)
         h.dns.answers = {}
