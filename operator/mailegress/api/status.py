@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Final
 
 from mailegress.api import conditions, limits, reasons
 from mailegress.api.advisories import Severity
 from mailegress.api.display import addresses_column, advisories_column, ptr_column
+from mailegress.api.lenient import mapping
 from mailegress.api.text import clean_text
 
 Json = dict[str, object]
@@ -62,7 +62,7 @@ class Condition:
     @classmethod
     def from_dict(cls, value: object) -> "Condition | None":
         """Read a stored condition; None if it is not one (no type, or a status that is no status)."""
-        stored = _mapping(value)
+        stored = mapping(value)
         kind, status = _string(stored, "type"), _string(stored, "status")
         if kind is None or status not in conditions.STATUSES:
             return None
@@ -116,7 +116,7 @@ class AddressStatus:
     @classmethod
     def from_dict(cls, value: object) -> "AddressStatus | None":
         """Read a stored entry; None if it is no object or empty."""
-        stored = _mapping(value)
+        stored = mapping(value)
         entry = cls(
             selector=_string(stored, "selector") or "",
             public_ip=_string(stored, "publicIP"),
@@ -154,7 +154,7 @@ class ZoneStatus:
     @classmethod
     def from_dict(cls, value: object) -> "ZoneStatus | None":
         """Read a stored zone; None if there is nothing in it."""
-        stored = _mapping(value)
+        stored = mapping(value)
         zone = cls(_string(stored, "id") or "", _string(stored, "name") or "", _string(stored, "accountID"))
         return None if zone == cls("", "") else zone
 
@@ -181,7 +181,7 @@ class FormerRecord:
     @classmethod
     def from_dict(cls, value: object) -> "FormerRecord | None":
         """Read a stored entry; None if the hostname is missing."""
-        stored = _mapping(value)
+        stored = mapping(value)
         zone_id, hostname = _string(stored, "zoneID") or "", _string(stored, "hostname")
         return cls(zone_id, hostname, _string(stored, "accountID")) if hostname else None
 
@@ -202,7 +202,7 @@ class EndpointStatus:
     @classmethod
     def from_dict(cls, value: object) -> "EndpointStatus | None":
         """Read a stored entry; None if it has no name."""
-        stored = _mapping(value)
+        stored = mapping(value)
         name = _string(stored, "name")
         return cls(name, _strings(stored, "hostnames")) if name else None
 
@@ -233,7 +233,7 @@ class ForwardStatus:
     @classmethod
     def from_dict(cls, value: object) -> "ForwardStatus | None":
         """Read a stored record; None if there is nothing in it."""
-        stored = _mapping(value)
+        stored = mapping(value)
         ttl = _integer(stored, "ttlSeconds", -1)
         forward = cls(
             _strings(stored, "values"),
@@ -274,7 +274,7 @@ class Advisory:
     @classmethod
     def from_dict(cls, value: object) -> "Advisory | None":
         """Read a stored entry; None if code, severity or message is missing."""
-        stored = _mapping(value)
+        stored = mapping(value)
         code, message = _string(stored, "code"), _string(stored, "message")
         severity = _string(stored, "severity")
         if code is None or message is None or severity not in set(Severity):
@@ -356,7 +356,7 @@ class Status:
     @classmethod
     def from_dict(cls, value: object) -> "Status":
         """Read a stored status. Whatever has the wrong type is treated as missing; never raises."""
-        stored = _mapping(value)
+        stored = mapping(value)
         return cls(
             observed_generation=_integer(stored, "observedGeneration", -1),
             hostname=_string(stored, "hostname"),
@@ -400,9 +400,6 @@ def initial_status() -> Status:
     )
 
 
-_NOTHING: Final[Mapping[str, object]] = {}
-
-
 def _is_time(text: str) -> bool:
     if _TIME.fullmatch(text) is None:
         return False
@@ -411,10 +408,6 @@ def _is_time(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _mapping(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, Mapping) else _NOTHING
 
 
 def _list(stored: Mapping[str, object], name: str) -> list[object]:
@@ -454,9 +447,9 @@ def _cut_all(texts: Iterable[str], items: int, limit: int = limits.IDENTIFIER_LE
 def _display(stored: Mapping[str, object]) -> Json:
     """Return the columns of `kubectl get`, from the cleaned fields of a status."""
     public_ips = _strings(stored, "publicIPs")
-    entries = map(_mapping, _list(stored, "addresses"))
+    entries = map(mapping, _list(stored, "addresses"))
     pointers = [(_string(e, "ptr"), _string(e, "iprev")) for e in entries if e.get("publicIP") in public_ips]
-    codes = [_string(_mapping(entry), "code") or "" for entry in _list(stored, "advisories")]
+    codes = [_string(mapping(entry), "code") or "" for entry in _list(stored, "advisories")]
     return _compact(
         {
             "addresses": clean_text(addresses_column(public_ips), limits.DISPLAY_ADDRESSES_LENGTH),

@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from mailegress.cli import values
-
-EXIT_USAGE = 2
+from mailegress.cli.check import EXIT_USAGE
 
 
 def smtp_probe(

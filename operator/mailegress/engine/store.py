@@ -1,10 +1,7 @@
 """What is known of every MailEgress: slim copies, in the order in which the API server made them.
 
 Events come from three sources that do not wait for each other: the watch, the full lists and the replies to
-our own writes. The store takes them in any order and keeps the newest. resourceVersions are compared as
-numbers: for objects of one resource they come from one etcd revision counter, also across deletion and
-re-creation of a name (Kubernetes documentation, "API Concepts", resource version semantics; apimachinery
-``resourceversion.CompareResourceVersion``).
+our own writes. The store takes them in any order and keeps the newest (``api/versions.py``).
 """
 
 from __future__ import annotations
@@ -17,6 +14,7 @@ from typing import Any, NamedTuple
 from mailegress.api.names import API_VERSION, KIND
 from mailegress.api.slim import slim
 from mailegress.api.types import MailEgress, parse_object
+from mailegress.api.versions import newer
 
 _TOMBSTONES = 10_000
 """UIDs of deleted objects remembered, so that a list begun before a deletion cannot bring the object back."""
@@ -174,14 +172,3 @@ def object_key(body: Mapping[str, Any]) -> str:
     """``namespace/name`` of an API object."""
     meta = body["metadata"]
     return f"{meta.get('namespace', '')}/{meta['name']}"
-
-
-def newer(version: str, known: str) -> bool:
-    """Whether resourceVersion ``version`` is younger than ``known``.
-
-    Something that is not a number cannot be compared; then every difference counts as news, and the next full
-    list decides.
-    """
-    if version.isdecimal() and known.isdecimal():
-        return int(version) > int(known)
-    return version != known

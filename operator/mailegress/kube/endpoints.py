@@ -17,6 +17,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from mailegress.api import reasons
+from mailegress.api.lenient import mapping
 from mailegress.api.names import (
     ENDPOINT_API_VERSION,
     ENDPOINT_KIND,
@@ -61,15 +62,15 @@ def trim(body: Mapping[str, Any]) -> dict[str, Any]:
 def parse(body: Mapping[str, Any]) -> DnsEndpoint:
     """A DNSEndpoint as a value. Whatever has the wrong type is treated as missing; only the metadata must be there."""
     meta = body["metadata"]
-    labels = _mapping(meta.get("labels"))
+    labels = mapping(meta.get("labels"))
     owner = labels.get(ENDPOINT_LABEL)
-    status = _mapping(body.get("status"))
+    status = mapping(body.get("status"))
     return DnsEndpoint(
         namespace=str(meta["namespace"]),
         name=str(meta["name"]),
         uid=str(meta.get("uid", "")),
         resource_version=str(meta.get("resourceVersion", "")),
-        entries=tuple(_entries(_mapping(body.get("spec")).get("endpoints"), own=isinstance(owner, str))),
+        entries=tuple(_entries(mapping(body.get("spec")).get("endpoints"), own=isinstance(owner, str))),
         owner=owner if isinstance(owner, str) else None,
         generation=_integer(meta.get("generation")) or 0,
         observed_generation=_integer(status.get("observedGeneration")) or 0,
@@ -188,7 +189,7 @@ def _fault(error: KubeError, reason: str | None = None) -> Fault:
 def _entries(value: object, *, own: bool) -> Iterable[EndpointEntry]:
     """Of a DNSEndpoint that is not the operator's only which names and types it has: nothing else is asked of it."""
     for item in (value if isinstance(value, list) else [])[: _OWN if own else _OTHERS]:
-        fields = _mapping(item)
+        fields = mapping(item)
         name, kind = fields.get("dnsName"), fields.get("recordType")
         if not isinstance(name, str) or len(name) > _NAME_LENGTH + 1:
             continue
@@ -216,13 +217,9 @@ def _other_manager(value: object) -> str:
         if isinstance(entry, Mapping)
         and entry.get("manager") != _MANAGER
         and not entry.get("subresource")
-        and "f:spec" in _mapping(entry.get("fieldsV1"))
+        and "f:spec" in mapping(entry.get("fieldsV1"))
     ]
     return clean_text(max(found)[1], 128) if found else ""
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
 
 
 def _integer(value: object) -> int | None:

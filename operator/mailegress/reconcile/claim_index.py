@@ -56,14 +56,12 @@ class Claimant:
     hostname: str
     selectors: tuple[IdSelector, ...]
     tag_selectors: tuple[TagSelector, ...]
-    observed: bool
-    """Under Observed: nothing but a PTR shows what it holds."""
+    management: Management
+    """Under Observed nothing but a PTR shows what it holds."""
     suspended: bool
     deleting: bool
     leaving: bool
     """Being deleted and not done with it, under Observed: no mark tells of its claim, and a PTR of it may be reset."""
-    external: bool = False
-    """Under ExternalDNS."""
     endpoint: frozenset[str] | None = None
     """Hostnames of its DNSEndpoint that its status names: these are its claim. A label or a hostname in the DNSEndpoint
     could be anybody's. None: its status names no DNSEndpoint."""
@@ -209,11 +207,10 @@ class ClaimIndex:
             hostname=obj.spec.hostname,
             selectors=_id_selectors(obj.spec.elastic_ips, self._default_region),
             tag_selectors=_tag_selectors(obj.spec.elastic_ips),
-            observed=obj.spec.forward.management is Management.OBSERVED,
+            management=obj.spec.forward.management,
             suspended=obj.spec.suspend,
             deleting=obj.meta.deletion_timestamp is not None,
             leaving=leaving,
-            external=obj.spec.forward.management is Management.EXTERNAL_DNS,
             endpoint=frozenset(endpoint.hostnames) if endpoint is not None else None,
             entitled=entitled,
         )
@@ -316,7 +313,7 @@ class ClaimIndex:
                 if selector in barred:
                     continue
                 places[selector] = (2 if nameless else int(behind), *claimant.order)
-                if claimant.observed:
+                if claimant.management is Management.OBSERVED:
                     places["observed", claimant.hostname, *selector] = name_place
             for line, place in places.items():
                 insort(self._lines.setdefault(line, []), place)
@@ -421,7 +418,11 @@ class ClaimIndex:
 
     def with_endpoint(self) -> set[str]:
         """Keys of the objects that want a DNSEndpoint, or have one."""
-        return {c.key for c in self._by_uid.values() if c.external or c.endpoint is not None}
+        return {
+            c.key
+            for c in self._by_uid.values()
+            if c.management is Management.EXTERNAL_DNS or c.endpoint is not None
+        }
 
     # ------------------------------------------------ who waits for whom
 

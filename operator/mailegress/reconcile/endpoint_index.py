@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+from mailegress.api.versions import newer
 from mailegress.model.endpoints import ChangeEndpoint, DnsEndpoint
 from mailegress.model.facts import NEVER, Fact, Fault, WritePhase, WriteState
 
@@ -32,7 +33,7 @@ class EndpointIndex:
         self._names: dict[str, set[Place]] = defaultdict(set)
         self._writes: dict[Place, WriteState] = {}
         self._changed: dict[tuple[str, str, str], float] = {}
-        self._gone: dict[Place, int] = {}
+        self._gone: dict[Place, str] = {}
         """Deleted by the operator itself at this version: an older event does not bring it back."""
         self._pruned_at = NEVER
 
@@ -90,10 +91,8 @@ class EndpointIndex:
         """Take in a version. The hostnames that it concerns come back; none if it is not new."""
         place = (endpoint.namespace, endpoint.name)
         old = self._endpoints.get(place)
-        version = _number(endpoint.resource_version)
-        if old is not None and version <= _number(old.resource_version):
-            return frozenset()
-        if version <= self._gone.get(place, -1):
+        known = old.resource_version if old is not None else self._gone.get(place)
+        if known is not None and not newer(endpoint.resource_version, known):
             return frozenset()
         before = self._remove(place)
         self._endpoints[place] = endpoint
@@ -106,7 +105,7 @@ class EndpointIndex:
         """It is gone. ``at_version``: it was deleted by a request of the operator, when this was its version."""
         place = (namespace, name)
         if at_version is not None:
-            self._gone[place] = _number(at_version)
+            self._gone[place] = at_version
         return self._remove(place)
 
     def wrote(self, change: ChangeEndpoint, at: float, fault: Fault | None = None) -> None:
@@ -153,7 +152,3 @@ def _certainty(kind: Fact[bool]) -> tuple[bool, bool, bool, float]:
 
 def _all_names(endpoints: Iterable[DnsEndpoint]) -> frozenset[str]:
     return frozenset(e.hostname for endpoint in endpoints for e in endpoint.entries)
-
-
-def _number(version: str) -> int:
-    return int(version) if version.isdecimal() else 0

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from mailegress.api.lenient import mapping, mappings
 from mailegress.api.text import clean_text
 from mailegress.tools.probe.report import NoReport, Report
 
@@ -107,24 +108,24 @@ class State:
 
 def state(pod: Json) -> State:
     """What a pod's status means."""
-    status, spec = _mapping(pod.get("status")), _mapping(pod.get("spec"))
+    status, spec = mapping(pod.get("status")), mapping(pod.get("spec"))
     node, address = _text(spec.get("nodeName")), _text(status.get("podIP"))
-    container = next(iter(_items(status.get("containerStatuses"))), {})
-    now = _mapping(container.get("state"))
-    ended = _mapping(now.get("terminated"))
+    container = next(iter(mappings(status.get("containerStatuses"))), {})
+    now = mapping(container.get("state"))
+    ended = mapping(now.get("terminated"))
     if ended:
         try:
             return State(Report.from_text(str(ended.get("message") or "")), node=node, address=address)
         except NoReport:
             return State(problem=_ended(ended, container))
-    waiting = _mapping(now.get("waiting"))
+    waiting = mapping(now.get("waiting"))
     reason, message = _text(waiting.get("reason")), _text(waiting.get("message"))
     if reason in _HOPELESS:
         return State(problem=_hopeless(reason, message, _text(container.get("image"))))
     if status.get("phase") in ("Failed", "Succeeded"):
         why = ": ".join(filter(None, (_text(status.get("reason")), _text(status.get("message")))))
         return State(problem=f"the pod ended without a report: {why or 'no reason given'}; repeat the probe")
-    if _mapping(now.get("running")):
+    if mapping(now.get("running")):
         return State(node=node, address=address)
     return State(waits=_waits(status, reason, message), node=node)
 
@@ -140,7 +141,7 @@ def refused(events: Sequence[Json]) -> str:
 
 def failed(job: Json) -> str:
     """Why a Job has failed; empty while it has not."""
-    for condition in _items(_mapping(job.get("status")).get("conditions")):
+    for condition in mappings(mapping(job.get("status")).get("conditions")):
         if condition.get("type") == "Failed" and condition.get("status") == "True":
             why = ": ".join(filter(None, (_text(condition.get("reason")), _text(condition.get("message")))))
             return f"the probe's Job failed without a report: {why}; repeat the probe"
@@ -192,7 +193,7 @@ def _ended(ended: Json, container: Json) -> str:
 
 
 def _waits(status: Json, reason: str, message: str) -> str:
-    for condition in _items(status.get("conditions")):
+    for condition in mappings(status.get("conditions")):
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
             return (
                 f"no node takes the pod: {_text(condition.get('message')) or _text(condition.get('reason'))}"
@@ -202,11 +203,3 @@ def _waits(status: Json, reason: str, message: str) -> str:
 
 def _text(value: object) -> str:
     return clean_text(str(value), _TEXT) if isinstance(value, str | int) else ""
-
-
-def _mapping(value: object) -> Json:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _items(value: object) -> list[Json]:
-    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []

@@ -108,12 +108,11 @@ def _arguments(wanted: Wanted, hostname: str) -> Sequence[str]:
 @asynccontextmanager
 async def _created(cluster: Cluster, namespace: str, pod: job.Pod) -> AsyncIterator[Json]:
     """The Job as the API server has it; deleted with its pod on leaving, whatever happened."""
-    jobs = f"/apis/batch/v1/namespaces/{quote(namespace, safe='')}/jobs"
     try:
-        made = await cluster.request("POST", jobs, job.manifest(namespace, pod))
+        made = await cluster.request("POST", _jobs(namespace), job.manifest(namespace, pod))
     except KubeError as error:
         raise _refused(error, "create Jobs", namespace) from None
-    path = f"{jobs}/{quote(str(made['metadata']['name']), safe='')}"
+    path = _jobs(namespace, str(made["metadata"]["name"]))
     try:
         yield made
     finally:
@@ -130,6 +129,11 @@ async def _created(cluster: Cluster, namespace: str, pod: job.Pod) -> AsyncItera
             )
 
 
+def _jobs(namespace: str, name: str = "") -> str:
+    """The path of a namespace's Jobs, or of one."""
+    return f"/apis/batch/v1/namespaces/{quote(namespace, safe='')}/jobs{name and '/'}{quote(name, safe='')}"
+
+
 async def _report(cluster: Cluster, namespace: str, made: Json, seconds: float) -> job.State:
     """The state of the Job's pod once it has ended, or cannot. Errors: :class:`Problem`."""
     name, uid = str(made["metadata"]["name"]), str(made["metadata"]["uid"])
@@ -144,12 +148,7 @@ async def _report(cluster: Cluster, namespace: str, made: Json, seconds: float) 
             return seen
         if not found:
             problem = job.refused(await cluster.events(namespace, uid)) or job.failed(
-                await _read(
-                    cluster,
-                    f"/apis/batch/v1/namespaces/{quote(namespace, safe='')}/jobs/{quote(name, safe='')}",
-                    "get Jobs",
-                    namespace,
-                )
+                await _read(cluster, _jobs(namespace, name), "get Jobs", namespace)
             )
             if problem:
                 raise Problem(problem)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from mailegress.api.lenient import mapping, mappings
 from mailegress.api.names import normalise_name
 from mailegress.api.text import clean_text
 from mailegress.model.aws import RecordSet, Zone
@@ -29,7 +30,7 @@ def read(path: Path, region: str) -> Inventory:
         raise Problem(f"{path} cannot be read: {error.strerror}; {_REMEDY}") from None
     except (ValueError, RecursionError):
         raise Problem(f"{path} is no JSON; {_REMEDY}") from None
-    module = _mapping(_mapping(_mapping(document).get("values")).get("root_module"))
+    module = mapping(mapping(mapping(document).get("values")).get("root_module"))
     if not module:
         raise Problem(f"{path} has no `values.root_module`: it is no state, or an empty one; {_REMEDY}")
     return _inventory(list(_resources(module)), region)
@@ -40,14 +41,14 @@ def _resources(module: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[st
     waiting = [module]
     while waiting:
         found = waiting.pop()
-        for resource in _list(found.get("resources")):
+        for resource in mappings(found.get("resources")):
             if resource.get("mode") == "managed" or resource.get("type") == "aws_route53_zone":
                 yield (
                     str(resource.get("address")),
                     str(resource.get("type")),
-                    _mapping(resource.get("values")),
+                    mapping(resource.get("values")),
                 )
-        waiting += _list(found.get("child_modules"))
+        waiting += mappings(found.get("child_modules"))
 
 
 def _inventory(resources: list[tuple[str, str, Mapping[str, Any]]], region: str) -> Inventory:
@@ -127,11 +128,3 @@ def _name(values: Mapping[str, Any], field: str) -> str:
 def _text(values: Mapping[str, Any], field: str) -> str:
     value = values.get(field)
     return clean_text(value, 1024) if isinstance(value, str) else ""
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _list(value: object) -> list[Mapping[str, Any]]:
-    return [entry for entry in value if isinstance(entry, Mapping)] if isinstance(value, list) else []

@@ -5,12 +5,13 @@ An object is written by anybody who may write one; nothing of it reaches the ter
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from mailegress.api.conditions import FALSE, NEGATIVE, PENDING_TIME, READY, STALLED, TRUE
+from mailegress.api.lenient import mapping
 from mailegress.api.reasons import ALL_REASONS
 from mailegress.api.status import AddressStatus, Advisory, Condition, Status
 from mailegress.api.text import clean_text
@@ -42,7 +43,7 @@ class View:
 
 def view(body: Json, events: Sequence[Json], now: datetime) -> View:
     """Whatever has an unexpected type counts as missing."""
-    meta, spec = _mapping(body.get("metadata")), _mapping(body.get("spec"))
+    meta, spec = mapping(body.get("metadata")), mapping(body.get("spec"))
     status = Status.from_dict(body.get("status"))
     return View(
         namespace=_text(meta.get("namespace"), _NAME),
@@ -293,10 +294,6 @@ def _event_item(event: Json) -> dict[str, Any]:
         "message": _text(event.get("message"), _MESSAGE),
         "time": _text(event_time(event), 40),
     }
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
 
 
 def _text(value: object, limit: int) -> str:
