@@ -45,7 +45,10 @@ def test_the_object_of_an_endpoint_and_those_that_want_its_hostname_are_woken() 
     parts.woken.clear()
     parts.sink.put(endpoint("web", 6))
     parts.sink.put(endpoint("web", 4))
-    assert parts.index.get("mail", "web") is not None
+    assert parts.woken == set(), "neither the same version nor an older one is news"
+    known = parts.index.get("mail", "web")
+    assert known is not None
+    assert known.resource_version == "6"
     parts.sink.delete("mail/web")
     assert parts.woken == {"mail/meg-1"}
     assert parts.sink.known() == {"mail/mailegress-other"}
