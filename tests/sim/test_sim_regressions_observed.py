@@ -99,3 +99,16 @@ def test_a_ptr_that_was_found_to_be_foreign_after_a_rename_under_observed_stays(
     state.rename(name="a", hostname="out.elsewhere.net", observed=True, restarts=False)
     state.wait(seconds=31.0)
     state.teardown()
+
+
+def test_a_gateway_whose_only_address_drains_is_reported_and_not_the_record_under_observed() -> None:
+    """The selector resolves to no address. Nobody has to add the one that drains to the record."""
+    state = MailWorld()
+    state.begin(
+        spec={"hostname": "mta.example.com", "elasticIPs": [{"natGatewayID": "REGIONAL"}]}, seconds=310.0
+    )
+    state.safe()
+    state.rename(name="a", hostname="mta.elsewhere.net", observed=True, restarts=False)
+    state.safe()
+    state.scale(what="drain")
+    state.teardown()

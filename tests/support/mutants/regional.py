@@ -90,4 +90,16 @@ REGIONAL = (
         "    able = list(by_eip)\n",
         tests=(f"{_PLANS}test_a_refused_ptr_of_a_service_does_not_hold_back_the_release_of_another_address",),
     ),
+    Mutant(
+        "draining-address-wanted-in-observed-record",
+        "E1",
+        "Under Observed, the user is told to add an address that its NAT gateway disassociates",
+        "reconcile/rules/observed_record.py",
+        "    if holds or (not finding.inconclusive and _lacks_only_held(report, targets, joining)):\n",
+        "    if holds:\n",
+        tests=(
+            "tests/sim/test_sim_regressions_observed.py"
+            "::test_a_gateway_whose_only_address_drains_is_reported_and_not_the_record_under_observed",
+        ),
+    ),
 )

@@ -36,9 +36,9 @@ def assess(observed: Observed, builder: PlanBuilder, targets: Targets, claims: C
     proof = prove(observed, builder, expected, NEVER, pointed=pointed(observed, targets))
     finding = proof.finding
     holds = finding.ok
-    if holds:
-        finding = targets.problem or finding
     report = observed.views.dns.authorities(observed.obj.spec.hostname).value
+    if holds or (not finding.inconclusive and _lacks_only_held(report, targets, joining)):
+        finding = targets.problem or finding
     seen, ttl = _seen(observed, report, expected, finding)
     return RecordState(
         finding,
@@ -54,6 +54,12 @@ def assess(observed: Observed, builder: PlanBuilder, targets: Targets, claims: C
         known=report is not None or finding.inconclusive,
         stands=proof.stands,
     )
+
+
+def _lacks_only_held(report: AuthorityReport | None, targets: Targets, joining: frozenset[str]) -> bool:
+    """Nobody has to add an address that is only kept until its selector resolves to one again."""
+    held = {e.eip.public_ip for e in targets.entries if e.eip is not None and e.held}
+    return report is not None and joining - held <= report.agreed()
 
 
 def _joining(observed: Observed, targets: Targets, claims: Claims) -> frozenset[str]:
