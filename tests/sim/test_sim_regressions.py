@@ -452,3 +452,14 @@ def test_an_address_that_a_foreign_ptr_keeps_from_replacing_another_is_told() ->
     state.wait(seconds=1000.0)
     assert state.world.sim.condition("b") == ("False", "PTRConflict")
     state.teardown()
+
+
+def test_a_ptr_that_a_third_party_sets_to_a_hostname_that_the_object_never_held_stays() -> None:
+    state = MailWorld()
+    state.begin(spec={"hostname": "out.example.com", "elasticIPs": [{"allocationID": "EIP0"}]}, seconds=0.0)
+    state.wait_longer(seconds=31.0)
+    state.create(name="b", spec={"hostname": "mta.example.com", "elasticIPs": [{"allocationID": "EIP1"}]})
+    state.wait_longer(seconds=31.0)
+    state.change_ptr(eip=1, name="out.example.com")
+    state.rename(name="b", hostname="out.example.com", observed=False, restarts=False)
+    state.teardown()

@@ -208,6 +208,7 @@ def _lost(wish: _Wish) -> bool:
 
 EXPLAINED: Mapping[str, Callable[[_Wish], bool]] = {
     "Suspended": lambda w: bool(w.spec.get("suspend")),
+    "ExternalDNSDisabled": lambda w: (w.spec.get("forward") or {}).get("management") == "ExternalDNS",
     "HostnameConflict": _contested_name,
     "WaitingForRelease": lambda w: _contested_name(w) or _contested_address(w),
     "ClaimCycle": lambda w: _contested_name(w) or _contested_address(w),

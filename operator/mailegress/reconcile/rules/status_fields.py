@@ -200,7 +200,9 @@ def _not_held(observed: Observed, claims: Claims, entry: Entry, eip: Eip) -> Add
     )
     old = observed.recorded_for(eip.allocation_id)
     if old is not None and old.ptr_origin is not None:
-        return _replaced(old, old.reason if hold is Hold.UNKNOWN else reason.name, eip)
+        # What somebody else set instead is not shown as this object's.
+        shown_now = None if changed_by_others(observed, old, eip) else eip
+        return _replaced(old, old.reason if hold is Hold.UNKNOWN else reason.name, shown_now)
     if hold is Hold.UNKNOWN:
         # A new process has not decided yet; what was shown of the selector stands until it has.
         shown = old or next(
