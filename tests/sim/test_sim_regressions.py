@@ -463,3 +463,13 @@ def test_a_ptr_that_a_third_party_sets_to_a_hostname_that_the_object_never_held_
     state.change_ptr(eip=1, name="out.example.com")
     state.rename(name="b", hostname="out.example.com", observed=False, restarts=False)
     state.teardown()
+
+
+def test_a_ptr_goes_with_the_object_after_the_record_was_replaced_and_the_status_was_lost() -> None:
+    """Only the ownership record tells that the A record, which AWS demands before a PTR, was the object's."""
+    state = MailWorld()
+    state.begin(spec={"hostname": "mta.example.com", "elasticIPs": [{"allocationID": "EIP0"}]}, seconds=31.0)
+    state.crash()
+    state.change_record(host=0, what="foreign-a")
+    state.meddle(name="a", what="status")
+    state.teardown()

@@ -444,4 +444,16 @@ RULES = (
             "::test_a_ptr_that_a_third_party_sets_to_a_hostname_that_the_object_never_held_stays",
         ),
     ),
+    Mutant(
+        "ptr-beside-replaced-record-adopted",
+        "S8",
+        "After the A record was replaced and the status lost, the PTR counts as adopted and stays for ever",
+        "reconcile/rules/adoption.py",
+        "        replaced = all(record.simple for record in records) and not any(_elastic(s, ip) for ip in held)\n",
+        "        replaced = not records\n",
+        tests=(
+            "tests/sim/test_sim_regressions.py"
+            "::test_a_ptr_goes_with_the_object_after_the_record_was_replaced_and_the_status_was_lost",
+        ),
+    ),
 )

@@ -209,7 +209,8 @@ def made_before(observed: Observed, eip: Eip) -> bool:
     """An A record under a mark that says it was created by us, or by an object that is gone, already holds the address.
 
     AWS takes a PTR only after the A, and the A was ours: the PTR beside it is ours too (lost status, restored cluster).
-    Where the mark is ours and somebody took the A away, it is taken to have held the address.
+    Where the mark is ours and somebody removed the A, or replaced its values by ones that are no Elastic IPs of the
+    account, it is taken to have held the address.
     """
     s = observed
     for _, view in s.views.records.holder(s.obj.spec.hostname):
@@ -219,11 +220,19 @@ def made_before(observed: Observed, eip: Eip) -> bool:
         if mark.uid != s.obj.meta.uid and s.views.claims.live(mark.uid):
             continue
         records = view.of_type("A")
-        if any(eip.public_ip in r.values for r in records if r.simple):
+        held = {value for record in records if record.simple for value in record.values}
+        if eip.public_ip in held:
             return True
-        if not records and mark.uid == s.obj.meta.uid:
+        replaced = all(record.simple for record in records) and not any(_elastic(s, ip) for ip in held)
+        if replaced and mark.uid == s.obj.meta.uid:
             return True
     return False
+
+
+def _elastic(observed: Observed, public_ip: str) -> bool:
+    book = observed.views.addresses
+    views = (book.get(region).value for region in book.regions)
+    return any(view is not None and view.by_ip(public_ip) is not None for view in views)
 
 
 def ptr_update(observed: Observed, builder: PlanBuilder, eip: Eip) -> str | None:
