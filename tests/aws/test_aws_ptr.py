@@ -7,8 +7,9 @@ from mailegress.model.facts import WritePhase
 from tests.support.aws_world import REGION, FakeAws, World, build, error, now, play
 
 
-def with_eips(number: int) -> FakeAws:
-    return FakeAws(eips={f"eipalloc-{i:08}": f"192.0.{i // 250}.{i % 250}" for i in range(number)})
+def with_eips(number: int, ptr_after: float = 20.0) -> FakeAws:
+    eips = {f"eipalloc-{i:08}": f"192.0.{i // 250}.{i % 250}" for i in range(number)}
+    return FakeAws(eips=eips, ptr_after=ptr_after)
 
 
 async def sweep(world: World) -> None:
@@ -168,5 +169,76 @@ def test_throttling_of_looks_that_does_not_end_is_told() -> None:
         fault = world.aws.addresses.ptr(REGION, "eipalloc-00000000").fault
         assert fault is not None
         assert fault.reason == "Throttled"
+
+    play(story())
+
+
+EIP = "eipalloc-00000000"
+LOOK = "DescribeAddressesAttribute"
+
+
+async def on_its_way(ptr_after: float) -> World:
+    """AWS is changing the PTR, and mail/x knows that."""
+    world = build(with_eips(1, ptr_after))
+    await sweep(world)
+    world.aws.ptrs.set_ptr("mail/x", REGION, EIP, "mta.example.com")
+    await world.until(lambda: ptr(world, EIP).pending)
+    await world.until(lambda: world.times("mail/x") > 0)
+    world.woken.clear()
+    return world
+
+
+def test_a_ptr_that_is_still_pending_wakes_nobody_who_knows_it() -> None:
+    async def story() -> None:
+        world = await on_its_way(100.0)
+        began, looks = now(), world.fake.count(LOOK)
+        world.aws.addresses.request_ptr("mail/x", REGION, EIP, began, ptr(world, EIP))
+        await world.until(lambda: world.times("mail/x") > 0)
+        assert ptr(world, EIP).settled_to("mta.example.com")
+        assert 90 < now() - began < 120
+        assert world.times("mail/x") == 1
+        assert world.fake.count(LOOK) - looks > 5
+
+    play(story())
+
+
+def test_who_knows_another_state_of_the_ptr_is_woken_by_the_next_look() -> None:
+    async def story() -> None:
+        world = await on_its_way(100.0)
+        world.aws.addresses.request_ptr(
+            "mail/x", REGION, EIP, now(), Ptr(None, "other.example.com", "PENDING")
+        )
+        await world.until(lambda: world.times("mail/x") > 0)
+        assert ptr(world, EIP).pending
+
+    play(story())
+
+
+def test_an_answer_after_a_failed_look_is_news() -> None:
+    async def story() -> None:
+        world = await on_its_way(100.0)
+        world.fake.once(LOOK, error("InternalError", status=500))
+        for times in (1, 2):
+            world.aws.addresses.request_ptr("mail/x", REGION, EIP, now(), ptr(world, EIP))
+            await world.until(lambda times=times: world.times("mail/x") == times)
+        assert ptr(world, EIP).pending
+        assert world.aws.addresses.ptr(REGION, EIP).fault is None
+
+    play(story())
+
+
+def test_nobody_is_polled_for_who_does_not_ask_again_for_ten_minutes() -> None:
+    """The object may be gone; AWS may have the change pending for ever."""
+
+    async def story() -> None:
+        world = await on_its_way(10_000.0)
+        began = now()
+        world.aws.addresses.request_ptr("mail/x", REGION, EIP, began, ptr(world, EIP))
+        await world.until(lambda: world.times("mail/x") > 0, within=700.0)
+        assert 600 <= now() - began < 630
+        looks = world.fake.count(LOOK)
+        world.aws.addresses.request_ptr("mail/x", REGION, EIP, now() + 700)
+        await world.until(lambda: world.times("mail/x") > 1, within=800.0)
+        assert world.fake.count(LOOK) == looks + 1
 
     play(story())

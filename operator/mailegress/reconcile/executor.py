@@ -66,8 +66,8 @@ class Executor:
             match need:
                 case NeedRegion(region, not_before):
                     requests.addresses.request(key, region, not_before)
-                case NeedPtr(region, allocation_id, not_before):
-                    requests.addresses.request_ptr(key, region, allocation_id, not_before)
+                case NeedPtr(region, allocation_id, not_before, unfinished):
+                    requests.addresses.request_ptr(key, region, allocation_id, not_before, unfinished)
                 case NeedZones(not_before):
                     requests.zones.request(key, not_before)
                 case NeedNameServers(zone_id, not_before):

@@ -59,8 +59,11 @@ class AddressRequests(Protocol):
     def request(self, key: Key, region: str, not_before: float) -> None:
         """List the region (DescribeAddresses, paged DescribeAddressesAttribute, NAT gateways)."""
 
-    def request_ptr(self, key: Key, region: str, allocation_id: str, not_before: float) -> None:
-        """Read one EIP's PTR again; pending ones of a region are polled together."""
+    def request_ptr(
+        self, key: Key, region: str, allocation_id: str, not_before: float, unfinished: Ptr | None = None
+    ) -> None:
+        """Read one EIP's PTR again; pending ones of a region are polled together. A reading that shows ``unfinished``
+        again wakes nobody, and the poll goes on."""
 
 
 class Absences(Protocol):

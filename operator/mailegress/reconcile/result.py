@@ -15,7 +15,7 @@ from mailegress.api.status import (
     ForwardStatus,
     ZoneStatus,
 )
-from mailegress.model.aws import Change
+from mailegress.model.aws import Change, Ptr
 from mailegress.model.dns import Delegated, Expected
 from mailegress.model.endpoints import ChangeEndpoint
 from mailegress.model.facts import NO_LIMIT, ErrorKind, Fault, WriteState
@@ -35,6 +35,8 @@ class NeedPtr:
     region: str
     allocation_id: str
     not_before: float
+    unfinished: Ptr | None = None
+    """AWS is changing it: as long as it is as here, it is read again and the object is not woken."""
 
 
 @dataclass(frozen=True, slots=True)

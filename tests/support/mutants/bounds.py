@@ -155,4 +155,24 @@ BOUNDS = (
         "        if self.edits.limit.pending:\n",
         tests=("tests/reconcile/test_nudges.py::test_edits_and_requests_are_honoured_at_most_once_a_minute",),
     ),
+    Mutant(
+        "gone-object-polled-for",
+        "E8",
+        "A PTR that AWS has PENDING for ever is looked at for ever, for an object that is gone",
+        "aws/ec2/ptr_poller.py",
+        "want.unfinished == shown and began - want.not_before < _FORGET",
+        "want.unfinished == shown",
+        tests=(
+            "tests/aws/test_aws_ptr.py::test_nobody_is_polled_for_who_does_not_ask_again_for_ten_minutes",
+        ),
+    ),
+    Mutant(
+        "answer-after-failure-is-no-news",
+        "E1",
+        "After a look that failed, the same PTR as before wakes nobody, and the failure stays in the status",
+        "aws/ec2/ptr_poller.py",
+        "            self._tell(watched, began, None if failed else ptr)\n",
+        "            self._tell(watched, began, ptr)\n",
+        tests=("tests/aws/test_aws_ptr.py::test_an_answer_after_a_failed_look_is_news",),
+    ),
 )

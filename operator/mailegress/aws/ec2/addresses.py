@@ -128,7 +128,9 @@ class SharedAddressBook:
     def request(self, key: Key, region: str, not_before: float) -> None:
         self._regions[region].reading.request(key, not_before)
 
-    def request_ptr(self, key: Key, region: str, allocation_id: str, not_before: float) -> None:
+    def request_ptr(
+        self, key: Key, region: str, allocation_id: str, not_before: float, unfinished: Ptr | None = None
+    ) -> None:
         """Read one PTR. While AWS is changing it, the poll decides when, however new its reading is."""
         book = self._regions[region]
         known = book.ptr(allocation_id)
@@ -140,7 +142,7 @@ class SharedAddressBook:
             # An ID that AWS does not know fails a look at all of them: only a sweep is asked about it.
             book.reading.request(key, not_before)
             return
-        book.poller.request(key, allocation_id, not_before)
+        book.poller.request(key, allocation_id, not_before, unfinished)
 
     def watch_absence(self, key: Key, region: str, allocation_id: str, attached_to: str = "") -> Absence:
         return self._regions[region].absence.watch(key, allocation_id, attached_to)

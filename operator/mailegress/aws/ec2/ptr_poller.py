@@ -22,7 +22,14 @@ _CROWD = 10
 _PARTS = 32
 """Calls that dividing one look may take; what is not asked by then is left to the next look."""
 _FORGET = 600.0
-"""Seconds after which the pace of a PTR that nobody asks for any more is forgotten."""
+"""Seconds after which the pace of a PTR that nobody asks for any more is forgotten, and who waited for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Want:
+    not_before: float
+    unfinished: Ptr | None
+    """A look that shows this again is no news."""
 
 
 @dataclass(slots=True)
@@ -30,7 +37,7 @@ class _Watched:
     due: float
     looked_at: float
     looks: int = 0
-    waiting: dict[Key, float] = field(default_factory=dict)
+    waiting: dict[Key, _Want] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -72,7 +79,11 @@ class PtrPoller:
         self.faults: dict[str, tuple[Fault, float]] = {}
         """The last look's failure and when it began, by allocation ID."""
 
-    def request(self, key: Key, allocation_id: str, not_before: float) -> None:
+    def request(self, key: Key, allocation_id: str, not_before: float, unfinished: Ptr | None = None) -> None:
+        """Wake ``key`` after a look that began at ``not_before`` or later and shows anything but ``unfinished``.
+
+        Who does not ask again is woken after ten minutes nevertheless, and then not waited for any more.
+        """
         now = self._rt.clock()
         watched = self._watched.get(allocation_id)
         pending, since = self._pending(allocation_id)
@@ -83,7 +94,11 @@ class PtrPoller:
             watched.due = max(not_before, watched.looked_at + pause)
             if (alone := self._alone.get(allocation_id)) is not None:
                 watched.due = max(watched.due, alone.not_until)
-        watched.waiting[key] = max(not_before, watched.waiting.get(key, NEVER))
+        earlier = watched.waiting.get(key)
+        if earlier is not None:
+            not_before = max(not_before, earlier.not_before)
+            unfinished = unfinished if earlier.unfinished is not None else None
+        watched.waiting[key] = _Want(not_before, unfinished)
         self._signal.set()
         if not self._running:
             self._running = True
@@ -103,7 +118,7 @@ class PtrPoller:
         for allocation_id, watched in list(self._watched.items()):
             pending, _ = self._pending(allocation_id)
             if not pending:
-                self._tell(watched, began)
+                self._tell(watched, began, None)
             if not watched.waiting and (not pending or now - watched.looked_at > _FORGET):
                 del self._watched[allocation_id]
         for allocation_id, alone in list(self._alone.items()):
@@ -158,20 +173,20 @@ class PtrPoller:
         self._store(seen, began)
         for allocation_id, refusal in refused.items():
             self._refused(allocation_id, refusal, began)
-        for allocation_id in seen:
-            self.faults.pop(allocation_id, None)
+        for allocation_id, ptr in seen.items():
+            # After a failure any answer is news.
+            failed = self.faults.pop(allocation_id, None) is not None
             self._alone.pop(allocation_id, None)
             watched = self._watched.get(allocation_id)
             if watched is None or watched.looked_at > began:
                 continue
             watched.looks += 1
             watched.looked_at = began
-            pending = seen[allocation_id].pending
-            self._tell(watched, began)
+            self._tell(watched, began, None if failed else ptr)
             if watched.waiting:
-                newest = min(watched.waiting.values())
-                watched.due = max(newest, began + self._pause(watched.looks) if pending else newest)
-            elif not pending:
+                newest = min(want.not_before for want in watched.waiting.values())
+                watched.due = max(newest, began + self._pause(watched.looks) if ptr.pending else newest)
+            elif not ptr.pending:
                 del self._watched[allocation_id]
 
     async def _answered(self, ids: list[str], refused: dict[str, AwsError]) -> dict[str, Ptr]:
@@ -244,7 +259,11 @@ class PtrPoller:
             else:
                 self._rt.wake(key)
 
-    def _tell(self, watched: _Watched, began: float) -> None:
-        for key in [k for k, not_before in watched.waiting.items() if not_before <= began]:
+    def _tell(self, watched: _Watched, began: float, shown: Ptr | None) -> None:
+        """Wake those who waited for this look, except where it shows what they know. ``shown``: None for all."""
+        for key, want in list(watched.waiting.items()):
+            known = shown is not None and want.unfinished == shown and began - want.not_before < _FORGET
+            if want.not_before > began or known:
+                continue
             del watched.waiting[key]
             self._rt.wake(key)

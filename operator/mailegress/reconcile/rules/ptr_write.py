@@ -50,7 +50,7 @@ def unsettled_change(observed: Observed, builder: PlanBuilder, eip: Eip) -> bool
     """Is AWS still changing the PTR? It is read again until it is not."""
     if not eip.ptr.pending:
         return False
-    builder.need(NeedPtr(eip.region, eip.allocation_id, observed.now))
+    builder.need(NeedPtr(eip.region, eip.allocation_id, observed.now, eip.ptr))
     return True
 
 
