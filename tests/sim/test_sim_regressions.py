@@ -465,6 +465,18 @@ def test_a_ptr_that_a_third_party_sets_to_a_hostname_that_the_object_never_held_
     state.teardown()
 
 
+def test_a_sample_and_a_report_of_the_same_moment_cause_no_loop() -> None:
+    """The sample found a mute server; the report, begun in the same reconcile, is the answer to it."""
+    state = MailWorld()
+    state.begin(spec={"hostname": "mta.example.com", "elasticIPs": [{"allocationID": "EIP0"}]}, seconds=310.0)
+    state.crash()
+    state.wait(seconds=4000.0)
+    state.change_ptr(eip=0, name="")
+    state.trouble_dns(server=1, what="silent")
+    state.wait(seconds=1000.0)
+    state.teardown()
+
+
 def test_a_ptr_goes_with_the_object_after_the_record_was_replaced_and_the_status_was_lost() -> None:
     """Only the ownership record tells that the A record, which AWS demands before a PTR, was the object's."""
     state = MailWorld()

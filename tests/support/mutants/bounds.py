@@ -175,4 +175,15 @@ BOUNDS = (
         "            self._tell(watched, began, ptr)\n",
         tests=("tests/aws/test_aws_ptr.py::test_an_answer_after_a_failed_look_is_news",),
     ),
+    Mutant(
+        "sample-beside-report-loops",
+        "S11",
+        "A failed sample of the same moment as the report of all servers asks for that report again and again",
+        "reconcile/rules/propagation.py",
+        "floor <= sample.tried_at > max(reading.at, reading.tried_at)",
+        "floor <= sample.tried_at >= max(reading.at, reading.tried_at)",
+        tests=(
+            "tests/sim/test_sim_regressions.py::test_a_sample_and_a_report_of_the_same_moment_cause_no_loop",
+        ),
+    ),
 )

@@ -201,11 +201,12 @@ def _sample(
         builder.need(
             NeedAuthorities(hostname, idle) if every else NeedSampleAuthority(hostname, idle, expected)
         )
-    newest = sample.value if sample.at >= max(floor, reading.at) else None
+    # What all of them were asked at the same moment or later is the answer to it.
+    newest = sample.value if sample.at >= floor and sample.at > reading.at else None
     if newest is not None and not expected.record_in(newest):
         builder.need(NeedAuthorities(hostname, sample.at))
         return unknown(reasons.AUTHORITIES_DISAGREE, text, inconclusive=True)
-    if sample.fault is not None and sample.tried_at >= max(floor, reading.at, reading.tried_at):
+    if sample.fault is not None and floor <= sample.tried_at > max(reading.at, reading.tried_at):
         # One that is mute proves nothing about the others.
         builder.need(NeedAuthorities(hostname, sample.tried_at))
         return unknown(reasons.AUTHORITIES_UNREACHABLE, text, inconclusive=True)
