@@ -112,3 +112,18 @@ def test_a_gateway_whose_only_address_drains_is_reported_and_not_the_record_unde
     state.safe()
     state.scale(what="drain")
     state.teardown()
+
+
+def test_an_ownership_record_goes_after_the_finalizer_was_removed_and_the_management_changed() -> None:
+    """The operator starts again between the two edits: only the status tells that a record was written."""
+    state = MailWorld()
+    state.begin(spec={"hostname": "mta.example.com", "elasticIPs": [{"allocationID": "EIP1"}]}, seconds=0.0)
+    state.crash()
+    state.wait_longer(seconds=31.0)
+    state.wait_longer(seconds=31.0)
+    state.meddle(name="a", what="finalizer")
+    state.crash()
+    state.rename(name="a", hostname="mta.example.com", observed=True, restarts=False)
+    state.wait_longer(seconds=31.0)
+    state.rename(name="a", hostname="mta.elsewhere.net", observed=True, restarts=False)
+    state.teardown()

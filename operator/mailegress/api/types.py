@@ -126,6 +126,18 @@ class MailEgress:
     spec: Spec
     status: Status
 
+    @property
+    def untouched(self) -> bool:
+        """Was nothing outside the cluster written for it? The finalizer comes before the first write (S8); somebody may
+        have removed it since, so what the status records as written counts as well."""
+        forward = self.status.forward
+        return not (
+            FINALIZER in self.meta.finalizers
+            or (forward is not None and forward.origin is not None)
+            or self.status.former_records
+            or any(entry.ptr_origin is Origin.MANAGED for entry in self.status.addresses)
+        )
+
     def former_hostnames(self) -> frozenset[str]:
         """The hostnames that the status records and the spec does not name any more."""
         names = {former.hostname for former in self.status.former_records}

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mailegress.api.names import FINALIZER, endpoint_name
+from mailegress.api.names import endpoint_name
 from mailegress.api.status import Origin
 from mailegress.api.types import MailEgress
 from mailegress.model import ownership
@@ -233,7 +233,7 @@ class OwnershipRecords:
     """The object's ownership records in Route 53, and its DNSEndpoint. Every place is (zone ID, hostname)."""
 
     complete: bool
-    """Seen before it could own anything (no finalizer): no zone needs to be listed to know what it owns."""
+    """Seen before it could own anything: no zone needs to be listed to know what it owns."""
     origins: dict[Place, Origin] = field(default_factory=dict)
     """As last read, so that an ownership record that was deleted by others is restored as it was."""
     submitted: frozenset[Place] = EMPTY
@@ -253,12 +253,9 @@ class OwnershipRecords:
 
     @classmethod
     def first(cls, obj: MailEgress) -> OwnershipRecords:
-        """What the object's status records of an earlier process's readings.
-
-        Without the finalizer nothing can be owned yet: the finalizer comes before the first write (S8).
-        """
+        """What the object's status records of an earlier process's readings."""
         status = obj.status
-        records = cls(complete=FINALIZER not in obj.meta.finalizers)
+        records = cls(complete=obj.untouched)
         origin = status.forward.origin if status.forward is not None else None
         if origin is None or status.zone is None or status.hostname is None:
             return records

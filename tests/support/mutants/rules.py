@@ -11,8 +11,8 @@ RULES = (
         "S8",
         "The finalizer comes only once something is owned",
         "reconcile/rules/finalizer.py",
-        "    if not present(observed) and (action is not None or observed.owned() or observed.endpoint):\n",
-        "    if not present(observed) and observed.owned():\n",
+        "    if not present(observed) and (action is not None or owns):\n",
+        "    if not present(observed) and owns:\n",
         runs=(Run("create-instance"),),
     ),
     Mutant(
@@ -454,6 +454,23 @@ RULES = (
         tests=(
             "tests/sim/test_sim_regressions.py"
             "::test_a_ptr_goes_with_the_object_after_the_record_was_replaced_and_the_status_was_lost",
+        ),
+    ),
+    Mutant(
+        "no-finalizer-means-untouched",
+        "S8",
+        "Whoever removes the finalizer makes the operator forget what the status says was written",
+        "api/types.py",
+        "        return not (\n"
+        "            FINALIZER in self.meta.finalizers\n"
+        "            or (forward is not None and forward.origin is not None)\n"
+        "            or self.status.former_records\n"
+        "            or any(entry.ptr_origin is Origin.MANAGED for entry in self.status.addresses)\n"
+        "        )\n",
+        "        return FINALIZER not in self.meta.finalizers\n",
+        tests=(
+            "tests/sim/test_sim_regressions_observed.py"
+            "::test_an_ownership_record_goes_after_the_finalizer_was_removed_and_the_management_changed",
         ),
     ),
 )

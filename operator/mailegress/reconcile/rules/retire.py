@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mailegress.api.names import FINALIZER
 from mailegress.api.status import Origin
 from mailegress.api.types import Management
 from mailegress.model.aws import Eip, NameView
@@ -313,7 +312,7 @@ def search(observed: Observed, builder: PlanBuilder) -> tuple[str, ...]:
     Until then its status must not say that nothing is owed: the next process would believe it.
     """
     memory = observed.memory
-    if memory.ownership.complete or FINALIZER not in observed.obj.meta.finalizers or observed.fits():
+    if memory.ownership.complete or observed.obj.untouched or observed.fits():
         return ()
     if observed.views.records.all_swept().value:
         return ()

@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from mailegress.api import reasons
-from mailegress.api.names import FINALIZER
 from mailegress.api.status import AddressStatus, FormerRecord, Origin, ZoneStatus
 from mailegress.model import ownership
 from mailegress.model.aws import Absence, NameView, Zone, ZoneLook
@@ -130,12 +129,9 @@ def holding(observed: Observed, builder: PlanBuilder, public_ip: str) -> Unseen 
 
 
 def recorded(observed: Observed) -> tuple[FormerRecord, ...]:
-    """Where records of ours may stand, as the status says: the present place, and former ones.
-
-    Without our finalizer nothing was written yet.
-    """
+    """Where records of ours may stand, as the status says: the present place, and former ones."""
     status = observed.obj.status
-    if FINALIZER not in observed.obj.meta.finalizers:
+    if observed.obj.untouched:
         return ()
     places = {(p.zone_id, p.hostname): p for p in status.former_records if p.zone_id}
     if (present := _present(observed)) is not None:
