@@ -8,7 +8,7 @@ import pytest
 
 from mailegress.api.conditions import FORWARD_READY, READY, RESOLVED, REVERSE_READY
 from mailegress.api.types import MailEgress
-from mailegress.model.dns import AnswerKind
+from mailegress.model.dns import AnswerKind, ResolverReport
 from mailegress.model.facts import ErrorKind, Fault
 from mailegress.reconcile import summarise
 from mailegress.reconcile.result import NeedAuthorities, NeedPublic, NeedSampleAuthority, SetPtr
@@ -47,6 +47,41 @@ def test_public_resolvers_are_asked_again_after_a_restart() -> None:
     harness.now += harness.settings.public_seconds
     needs = harness.plan(me).needs
     assert [n for n in needs if isinstance(n, NeedPublic)], needs
+
+
+def known(harness: PlannerHarness, me: MailEgress) -> list[ResolverReport | None]:
+    """What each question to the public resolvers counts as no news."""
+    return [n.known for n in harness.plan(me).needs if isinstance(n, NeedPublic)]
+
+
+def test_a_report_of_the_resolvers_that_says_the_same_as_before_is_no_news() -> None:
+    harness, me = ready()
+    harness.now += harness.settings.public_seconds + 1
+    [report] = known(harness, me)
+    assert report is not None
+    [first, *others] = report.answers
+    older = replace(
+        first,
+        forward=replace(first.forward, ttl=7),
+        reverse={ip: replace(result, ttl=7) for ip, result in first.reverse.items()},
+    )
+    assert report.says_the_same(replace(report, answers=(older, *others)))
+    fewer = replace(first, forward=replace(first.forward, addresses=frozenset()))
+    other = replace(
+        first, reverse={ip: replace(result, names=("x.example.net",)) for ip, result in first.reverse.items()}
+    )
+    assert not report.says_the_same(replace(report, answers=(fewer, *others)))
+    assert not report.says_the_same(replace(report, answers=(other, *others)))
+    assert not report.says_the_same(replace(report, pointers={"203.0.113.1": ()}))
+
+
+def test_every_report_counts_while_resolvers_do_not_agree() -> None:
+    harness, me = ready()
+    harness.dns.names["203.0.113.1"] = ()
+    harness.now += harness.settings.public_seconds + 1
+    asked = known(harness, me)
+    assert asked
+    assert not any(asked)
 
 
 def test_a_ptr_lost_after_a_restart_ends_ready_after_the_confirmations() -> None:

@@ -146,20 +146,33 @@ class DnsService:
         """The report covers at least the addresses of the newest served request; see ``report.addresses``."""
         return self._public.get(hostname)
 
-    def request_public(self, key: Key, hostname: str, addresses: frozenset[str], not_before: float) -> None:
+    def request_public(
+        self,
+        key: Key,
+        hostname: str,
+        addresses: frozenset[str],
+        not_before: float,
+        expected: Callable[[ResolverReport], bool] | None = None,
+    ) -> None:
         """Query the public resolvers. Without configured resolvers this does nothing, and no object is woken."""
         if self._resolvers:
-            self._public.request(key, hostname, not_before, addresses)
+            self._public.request(key, hostname, not_before, addresses, expected)
 
     def mail(self, hostname: str) -> Fact[MailReport]:
         """As :meth:`public`, for advice about mail."""
         return self._mail.get(hostname)
 
     def request_mail(
-        self, key: Key, hostname: str, addresses: frozenset[str], domains: frozenset[str], not_before: float
+        self,
+        key: Key,
+        hostname: str,
+        addresses: frozenset[str],
+        domains: frozenset[str],
+        not_before: float,
+        expected: Callable[[MailReport], bool] | None = None,
     ) -> None:
         if self._resolvers:
-            self._mail.request(key, hostname, not_before, addresses | domains)
+            self._mail.request(key, hostname, not_before, addresses | domains, expected)
 
     async def close(self) -> None:
         """Stop all background readings."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 # ---------------------------------------------------------------- DNS
 
@@ -182,3 +182,19 @@ class ResolverReport:
     answers: tuple[ResolverAnswer, ...]
     pointers: Mapping[str, tuple[PointerAnswer, ...]] = field(default_factory=dict)
     """What each server of an address's reverse zone answers; nothing where they could not be asked."""
+
+    def says_the_same(self, other: ResolverReport) -> bool:
+        """Whatever the TTLs, which differ from one answer to the next."""
+        return _without_ttls(self) == _without_ttls(other)
+
+
+def _without_ttls(report: ResolverReport) -> ResolverReport:
+    answers = tuple(
+        ResolverAnswer(
+            each.resolver,
+            replace(each.forward, ttl=0),
+            {ip: replace(result, ttl=0) for ip, result in each.reverse.items()},
+        )
+        for each in report.answers
+    )
+    return replace(report, answers=answers)

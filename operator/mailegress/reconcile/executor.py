@@ -86,11 +86,13 @@ class Executor:
                     requests.dns.request_delegation(key, zone, not_before)
                 case NeedServerAddresses(name, not_before):
                     requests.dns.request_server_addresses(key, name, not_before)
-                case NeedPublic(hostname, addresses, not_before):
-                    requests.dns.request_public(key, hostname, addresses, not_before)
+                case NeedPublic(hostname, addresses, not_before, known):
+                    same = known.says_the_same if known is not None else None
+                    requests.dns.request_public(key, hostname, addresses, not_before, same)
         if (advice := plan.advice_need) is not None:
+            equal = advice.known.__eq__ if advice.known is not None else None
             requests.dns.request_mail(
-                key, advice.hostname, advice.addresses, advice.domains, advice.not_before
+                key, advice.hostname, advice.addresses, advice.domains, advice.not_before, equal
             )
         for region, allocation_id in plan.taken_back:
             self._writers.ptrs.take_back(region, allocation_id)

@@ -270,12 +270,25 @@ class DnsRequests(Protocol):
     def request_server_addresses(self, key: Key, name: str, not_before: float) -> None: ...
 
     def request_public(
-        self, key: Key, hostname: str, addresses: frozenset[str], not_before: float
-    ) -> None: ...
+        self,
+        key: Key,
+        hostname: str,
+        addresses: frozenset[str],
+        not_before: float,
+        expected: Callable[[ResolverReport], bool] | None = None,
+    ) -> None:
+        """``key`` is not woken by a report that is expected."""
 
     def request_mail(
-        self, key: Key, hostname: str, addresses: frozenset[str], domains: frozenset[str], not_before: float
-    ) -> None: ...
+        self,
+        key: Key,
+        hostname: str,
+        addresses: frozenset[str],
+        domains: frozenset[str],
+        not_before: float,
+        expected: Callable[[MailReport], bool] | None = None,
+    ) -> None:
+        """``key`` is not woken by a report that is expected."""
 
 
 class Dns(DnsView, DnsRequests, Protocol):

@@ -16,9 +16,10 @@ from mailegress.api.status import (
     ZoneStatus,
 )
 from mailegress.model.aws import Change, Ptr
-from mailegress.model.dns import Delegated, Expected
+from mailegress.model.dns import Delegated, Expected, ResolverReport
 from mailegress.model.endpoints import ChangeEndpoint
 from mailegress.model.facts import NO_LIMIT, ErrorKind, Fault, WriteState
+from mailegress.model.mail import MailReport
 from mailegress.reconcile.claim_index import Standing
 
 # ---------------------------------------------------------------- readings wanted
@@ -104,6 +105,8 @@ class NeedPublic:
     hostname: str
     addresses: frozenset[str]
     not_before: float
+    known: ResolverReport | None = field(default=None, compare=False)
+    """A report that says the same changes nothing, so it does not wake the object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,8 @@ class NeedMail:
     addresses: frozenset[str]
     domains: frozenset[str]
     not_before: float
+    known: MailReport | None = field(default=None, compare=False)
+    """An equal report does not wake the object."""
 
 
 Need = (

@@ -186,4 +186,25 @@ BOUNDS = (
             "tests/sim/test_sim_regressions.py::test_a_sample_and_a_report_of_the_same_moment_cause_no_loop",
         ),
     ),
+    Mutant(
+        "unsatisfying-report-is-no-news",
+        "E3",
+        "Public resolvers that keep disagreeing wake nobody, and no reading is counted",
+        "reconcile/rules/resolution.py",
+        "    known = report if QUESTION not in builder.unsatisfied else None\n",
+        "    known = report\n",
+        tests=("tests/reconcile/test_verdict.py::test_every_report_counts_while_resolvers_do_not_agree",),
+    ),
+    Mutant(
+        "any-report-is-no-news",
+        "E7",
+        "A report in which a PTR is gone counts as the same as before",
+        "model/dns.py",
+        "            {ip: replace(result, ttl=0) for ip, result in each.reverse.items()},\n",
+        "            {},\n",
+        tests=(
+            "tests/reconcile/test_verdict.py"
+            "::test_a_report_of_the_resolvers_that_says_the_same_as_before_is_no_news",
+        ),
+    ),
 )

@@ -41,7 +41,16 @@ from mailegress.model.facts import Fact
 from mailegress.reconcile import confirmations
 from mailegress.reconcile.claim_index import Standing
 from mailegress.reconcile.observe import Observed
-from mailegress.reconcile.result import Finding, NeedSampleAuthority, Plan, failed, passed, unknown
+from mailegress.reconcile.result import (
+    Finding,
+    Need,
+    NeedPublic,
+    NeedSampleAuthority,
+    Plan,
+    failed,
+    passed,
+    unknown,
+)
 from mailegress.reconcile.rules import (
     a_record,
     advisories,
@@ -174,9 +183,7 @@ def _finish(
     # What was not read yet by this process is no news.
     unseen_places = shown.former.unseen if s.views.zones.get().value is not None else ()
     owed = (*owed, *(it.finding.message.removesuffix(".") for _, it in unseen_places))
-    # The expected answer of a sample wakes nobody.
-    awaited = any(not isinstance(need, NeedSampleAuthority) for need in builder.needs)
-    idle = action is None and not owed and not awaited
+    idle = action is None and not owed and not any(_awaited(need) for need in builder.needs)
     return Plan(
         findings=findings,
         action=action,
@@ -205,6 +212,11 @@ def _finish(
         unsatisfied=tuple(builder.unsatisfied.items()),
         heard=tuple((question, at, said) for question, (at, said) in builder.heard.items()),
     )
+
+
+def _awaited(need: Need) -> bool:
+    """Does the object wait for it? The answer that is expected wakes nobody."""
+    return not isinstance(need, NeedSampleAuthority) and not (isinstance(need, NeedPublic) and need.known)
 
 
 def _wait(observed: Observed, builder: PlanBuilder, findings: dict[str, Finding], *, idle: bool) -> float:

@@ -173,7 +173,7 @@ def needed(observed: Observed, needs: Iterable[Need]) -> NeedMail | None:
         and domains <= report.domains
     )
     tried = fact.fault is not None and fact.tried_at >= floor
-    return None if served or tried else NeedMail(hostname, addresses, domains, floor)
+    return None if served or tried else NeedMail(hostname, addresses, domains, floor, report)
 
 
 def _verified(observed: Observed) -> bool:

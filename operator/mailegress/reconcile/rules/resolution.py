@@ -82,10 +82,26 @@ def assess(observed: Observed, builder: PlanBuilder, forward: RecordState, rever
         report = None
     if fact.fault is not None and fact.tried_at >= floor:
         return _no_answer(s, builder, fact, wanted, stands=stands)
-    _renew(s, builder, fact, wanted, floor, usable=report is not None, stands=stands)
     if report is None:
+        _renew(s, builder, fact, wanted, floor, None, stands=stands)
         return unknown(reasons.PROGRESSING, f"Querying public resolvers for {hostname}.", inconclusive=True)
-    verdict = dns_checks.public(report, wanted, hostname, len(resolvers))
+    finding = _judge(s, builder, fact, report, wanted, reverse.switched_at, stands=stands)
+    _renew(s, builder, fact, wanted, floor, report, stands=stands)
+    return finding
+
+
+def _judge(
+    observed: Observed,
+    builder: PlanBuilder,
+    fact: Fact[ResolverReport],
+    report: ResolverReport,
+    wanted: frozenset[str],
+    switched_at: float,
+    *,
+    stands: bool,
+) -> Finding:
+    s, hostname = observed, observed.obj.spec.hostname
+    verdict = dns_checks.public(report, wanted, hostname, len(s.views.dns.resolvers))
     if verdict.seen is Seen.SILENT:
         streak = builder.ask_again(s, QUESTION, fact, lambda due: NeedPublic(hostname, wanted, due))
         return unknown(
@@ -93,7 +109,7 @@ def assess(observed: Observed, builder: PlanBuilder, forward: RecordState, rever
             f"{verdict.text}. {_remedy_of_silence(s, report)}",
             inconclusive=not lasting(s, streak),
         )
-    return _weigh(s, builder, fact, verdict, wanted, reverse.switched_at, stands=stands)
+    return _weigh(s, builder, fact, verdict, wanted, switched_at, stands=stands)
 
 
 def _renew(
@@ -102,19 +118,21 @@ def _renew(
     fact: Fact[ResolverReport],
     wanted: frozenset[str],
     floor: float,
+    report: ResolverReport | None,
     *,
-    usable: bool,
     stands: bool,
 ) -> None:
     """Ask once an interval; what another process verified, in this object's turn."""
     s, interval = observed, observed.settings.public_seconds
-    if usable and not stands:
+    if report is not None and not stands:
         return
-    due = fact.at + interval if usable else s.memory.first_seen + s.spread(interval)
-    if stands and s.now < due and (usable or floor <= s.memory.first_seen):
+    due = fact.at + interval if report is not None else s.memory.first_seen + s.spread(interval)
+    if stands and s.now < due and (report is not None or floor <= s.memory.first_seen):
         builder.later(due - s.now)
         return
-    builder.need(NeedPublic(s.obj.spec.hostname, wanted, max(floor, s.now - interval)))
+    # What does not satisfy is counted in readings, so that each of them is looked at.
+    known = report if QUESTION not in builder.unsatisfied else None
+    builder.need(NeedPublic(s.obj.spec.hostname, wanted, max(floor, s.now - interval), known))
 
 
 def _no_answer(
