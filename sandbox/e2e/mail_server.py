@@ -27,7 +27,7 @@ CLOSED_DOMAIN, NULL_DOMAIN = f"closed.{MAIL_ZONE}", f"null.{MAIL_ZONE}"
 SMTP_PORT, ECHO_PORT = 25, 80
 _MX, _ECHO, _CLOSED, _RESOLVER = 25, 26, 27, 101
 """Last number of each host's address."""
-_PACKAGES = ("postfix",)
+_RECIPE = debian.Recipe(("postfix",))
 _READY_S = 60.0
 _TABLE = "mailegress-e2e"
 
@@ -90,7 +90,7 @@ def mail_root(environ: Mapping[str, str], say: Callable[[str], None]) -> Path:
     def make(scratch: Path) -> Path:
         say("making a Debian with Postfix, once; about two minutes")
         packed = scratch / "root.tar"
-        line = debian.command(Path(str(program)), packed, packages=_PACKAGES)
+        line = debian.command(Path(str(program)), packed, _RECIPE)
         done = subprocess.run(
             line,
             env=with_sbin(environ),
@@ -105,7 +105,7 @@ def mail_root(environ: Mapping[str, str], say: Callable[[str], None]) -> Path:
         packed.chmod(0o755)
         return packed
 
-    return Cache.of(environ, say).ensure("mail-server", debian.recipe_digest(_PACKAGES), make)
+    return Cache.of(environ, say).ensure("mail-server", debian.digest(_RECIPE), make)
 
 
 class MailHost:

@@ -23,9 +23,12 @@ from .network import pip_config, pip_secrets
 REPO = Path(__file__).resolve().parents[2]
 REPOSITORY = "ghcr.io/mailegress/mailegress"
 """The name that the manifests of ``deploy/`` use."""
+SIZE_LIMIT = 150_000_000
+"""Bytes of the image as unpacked."""
 
 _PROGRAMS = {"buildah": "buildah", "mmdebstrap": "mmdebstrap", "unshare": "util-linux"}
-_FROM = re.compile(r"^ARG PYTHON_IMAGE=(\S+)$", re.MULTILINE)
+_RECIPES = {"PYTHON_IMAGE": debian.RUNTIME, "BUILD_IMAGE": debian.BUILD}
+"""What stands in for the images that the Dockerfile's arguments name."""
 _VERSION = re.compile(r'^__version__ = "([^"]+)"$', re.MULTILINE)
 
 
@@ -45,10 +48,15 @@ class Image:
     builder: str
     layers: tuple[int, ...]
 
+    @property
+    def megabytes(self) -> int:
+        """The size as unpacked."""
+        return round(sum(self.layers) / 1e6)
+
     def summary(self) -> str:
         """Name and size for people; of the layers that are not the base, the largest is the environment."""
-        total = sum(self.layers)
-        return f"{self.reference}: {total / 1e6:.0f} MB, of which {max(self.layers[1:]) / 1e6:.0f} MB are MailEgress"
+        ours, limit = max(self.layers[1:]) / 1e6, SIZE_LIMIT / 1e6
+        return f"{self.reference}: {self.megabytes} MB (limit {limit:.0f}), of which {ours:.0f} MB are MailEgress"
 
 
 def version(root: Path = REPO) -> str:
@@ -63,11 +71,10 @@ def build_image(environ: Mapping[str, str], say: Callable[[str], None], archive:
     """Build the Dockerfile and write the image to `archive`.
 
     Raises:
-        ImageError: a tool is missing, or failed; the message says what to do.
+        ImageError: a tool is missing, or failed, or the image is too large; the message says what to do.
     """
     reference = f"{REPOSITORY}:{version()}"
-    base = _base()
-    builder: Builder = answering_engine(environ) or _buildah(environ, say, base)
+    builder: Builder = answering_engine(environ) or _buildah(environ, say)
     say(f"building {reference} with {builder.name}")
     with tempfile.TemporaryDirectory(prefix="mailegress-image-") as scratch:
         secrets = pip_secrets(environ, pip_config(environ), Path(scratch))
@@ -75,7 +82,10 @@ def build_image(environ: Mapping[str, str], say: Callable[[str], None], archive:
         builder.build(Job(REPO, REPO / "Dockerfile", reference, arguments, secrets))
     archive.parent.mkdir(parents=True, exist_ok=True)
     builder.save(reference, archive)
-    return Image(reference, archive, builder.name, layer_sizes(archive))
+    image = Image(reference, archive, builder.name, layer_sizes(archive))
+    if sum(image.layers) > SIZE_LIMIT:
+        raise ImageError(f"the image is too large: {image.summary()}")
+    return image
 
 
 def layer_sizes(archive: Path) -> tuple[int, ...]:
@@ -120,24 +130,27 @@ def pause_image(environ: Mapping[str, str], program: Path, reference: str, archi
 
 
 def storage(environ: Mapping[str, str]) -> Path:
-    """``$XDG_CACHE_HOME/mailegress/image/<recipe of the base>``: buildah's images and layers."""
+    """``$XDG_CACHE_HOME/mailegress/image/<recipes>``: buildah's images and layers."""
     named = environ.get("XDG_CACHE_HOME", "")
     cache = Path(named) if named.startswith("/") else Path(environ.get("HOME") or Path.home()) / ".cache"
-    return cache / "mailegress" / "image" / debian.recipe_digest()
+    return cache / "mailegress" / "image" / debian.digest(*_RECIPES.values())
 
 
-def _buildah(environ: Mapping[str, str], say: Callable[[str], None], base: str) -> Buildah:
+def _buildah(environ: Mapping[str, str], say: Callable[[str], None]) -> Buildah:
     try:
         need_programs(_PROGRAMS, "build an image without a container engine", environ, say)
     except RuntimeError as error:
         raise ImageError(str(error)) from error
     builder = Buildah(Path(_found("buildah", environ)), storage(environ), environ)
-    if not builder.has(base):
-        say(f"no container engine answers: making a Debian in place of {base}, once; about two minutes")
+    for argument, recipe in _RECIPES.items():
+        reference = _default(argument)
+        if builder.has(reference):
+            continue
+        say(f"no container engine answers: making a Debian in place of {reference}, once; about two minutes")
         with tempfile.TemporaryDirectory(prefix="mailegress-image-") as scratch:
             tarball = Path(scratch, "base.tar")
-            run(debian.command(Path(_found("mmdebstrap", environ)), tarball), environ)
-            builder.load_root(tarball, base)
+            run(debian.command(Path(_found("mmdebstrap", environ)), tarball, recipe), environ)
+            builder.load_root(tarball, reference)
     return builder
 
 
@@ -148,10 +161,11 @@ def _found(name: str, environ: Mapping[str, str]) -> str:
     return found
 
 
-def _base() -> str:
-    found = _FROM.search((REPO / "Dockerfile").read_text())
+def _default(argument: str) -> str:
+    """The value that the Dockerfile gives its argument."""
+    found = re.search(rf"^ARG {argument}=(\S+)$", (REPO / "Dockerfile").read_text(), re.MULTILINE)
     if found is None:
-        raise ImageError("the Dockerfile has no ARG PYTHON_IMAGE with a default")
+        raise ImageError(f"the Dockerfile has no ARG {argument} with a default")
     return found[1]
 
 

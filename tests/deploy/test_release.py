@@ -208,15 +208,18 @@ def test_what_may_publish_installs_no_development_packages() -> None:
     assert "make venv" in scripts_of("prepare")
 
 
-def test_the_base_image_is_named_by_its_digest() -> None:
-    base = next(s for s in RELEASE["jobs"]["prepare"]["steps"] if s.get("id") == "base")["run"]
-    assert "sha256:[0-9a-f]{64}" in base
+def test_the_images_that_are_built_on_are_named_by_their_digests() -> None:
+    named = next(s for s in RELEASE["jobs"]["prepare"]["steps"] if s.get("id") == "images")["run"]
+    assert "sha256:[0-9a-f]{64}" in named
     image = next(s for s in RELEASE["jobs"]["publish"]["steps"] if s.get("id") == "image")
-    assert image["env"]["PYTHON_IMAGE"] == "${{ needs.prepare.outputs.base }}"
-    assert '--build-arg "PYTHON_IMAGE=$PYTHON_IMAGE"' in image["run"]
     dockerfile = (ROOT / "Dockerfile").read_text()
-    assert set(re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)) == {"${PYTHON_IMAGE}"}
-    assert f"ARG PYTHON_IMAGE={RELEASE['env']['BASE']}\n" in dockerfile
+    stages = re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)
+    assert stages == ["${PYTHON_IMAGE}", "${BUILD_IMAGE}", "base"]
+    for argument, output in (("PYTHON_IMAGE", "base"), ("BUILD_IMAGE", "build")):
+        assert f"ARG {argument}={RELEASE['env'][argument]}\n" in dockerfile
+        assert f'pinned {output} "${argument}"' in named
+        assert image["env"][argument] == f"${{{{ needs.prepare.outputs.{output} }}}}"
+        assert f'--build-arg "{argument}=${argument}"' in image["run"]
 
 
 def test_the_image_is_built_for_both_architectures() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import os
 import stat
+import subprocess
 import tarfile
 from pathlib import Path
 
@@ -13,7 +16,7 @@ import pytest
 from mailegress import __version__
 from sandbox.image import ImageError, build_image
 from sandbox.image.build import Image, layer_sizes, version
-from sandbox.image.debian import SUITE, command, recipe_digest
+from sandbox.image.debian import BUILD, RUNTIME, SUITE, Recipe, command, digest
 from sandbox.image.engines import answering_engine
 from sandbox.image.network import CA_IN_BUILD, pip_secrets
 
@@ -24,8 +27,8 @@ def executable(path: Path, script: str) -> Path:
     return path
 
 
-def archive(path: Path, *sizes: int) -> Path:
-    """A docker-archive with layers of these sizes; the last name is a link to the first layer."""
+def archive(path: Path, *sizes: int, first_again: bool = True) -> Path:
+    """A docker-archive with layers of these sizes; with `first_again`, the last name is a link to the first layer."""
     with tarfile.open(path, "w") as tar:
         names = [f"{number}.tar" for number in range(len(sizes))]
         for name, size in zip(names, sizes, strict=True):
@@ -35,7 +38,7 @@ def archive(path: Path, *sizes: int) -> Path:
         link = tarfile.TarInfo("again/layer.tar")
         link.type, link.linkname = tarfile.SYMTYPE, "../0.tar"
         tar.addfile(link)
-        text = json.dumps([{"Layers": [*names, link.name]}]).encode()
+        text = json.dumps([{"Layers": [*names, *([link.name] if first_again else [])]}]).encode()
         member = tarfile.TarInfo("manifest.json")
         member.size = len(text)
         tar.addfile(member, io.BytesIO(text))
@@ -81,8 +84,20 @@ def test_a_broken_archive_is_an_error(tmp_path: Path) -> None:
 
 
 def test_the_size_tells_the_base_from_what_is_ours() -> None:
-    image = Image("name:1", Path("image.tar"), "docker", (170_000_000, 1024, 60_000_000))
-    assert image.summary() == "name:1: 230 MB, of which 60 MB are MailEgress"
+    image = Image("name:1", Path("image.tar"), "docker", (70_000_000, 1024, 60_000_000))
+    assert image.summary() == "name:1: 130 MB (limit 150), of which 60 MB are MailEgress"
+
+
+@pytest.mark.parametrize("size", [95, 96])
+def test_an_image_above_the_limit_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr("sandbox.image.build.SIZE_LIMIT", 100)
+    made = archive(tmp_path / "made.tar", 5, size, first_again=False)
+    executable(tmp_path / "docker", f'if [ "$1" = save ]; then /bin/cp {made} "$3"; fi')
+    limit = pytest.raises(ImageError, match="too large") if size > 95 else contextlib.nullcontext()
+    with limit:
+        build_image({"PATH": str(tmp_path)}, lambda line: None, tmp_path / "image.tar")
 
 
 def test_the_version_comes_from_the_package() -> None:
@@ -124,20 +139,42 @@ def test_the_base_comes_from_where_this_debian_gets_its_packages(tmp_path: Path)
     (lists / "other.list").write_text("deb https://example.org other main\n")
     (options / "50proxy").write_text('Acquire::http::Proxy "http://proxy.example.org";\n')
     (options / "70colour").write_text('APT::Color "1";\n')
-    line = command(Path("/usr/bin/mmdebstrap"), Path("base.tar"), tmp_path)
+    line = command(Path("/usr/bin/mmdebstrap"), Path("base.tar"), BUILD, tmp_path)
     assert line[-3:] == [SUITE, "base.tar", str(lists / "debian.sources")]
     assert [word for word in line if word.startswith("--aptopt")] == [f"--aptopt={options / '50proxy'}"]
     (hook,) = [word for word in line if word.startswith("--customize-hook")]
-    assert '"$1"/etc/apt/sources.list.d/*' in hook
+    assert "etc/apt/sources.list.d/*" in hook
 
 
 def test_another_system_leaves_the_choice_to_mmdebstrap(tmp_path: Path) -> None:
     (tmp_path / "os-release").write_text("ID=ubuntu\nVERSION_CODENAME=noble\n")
-    assert command(Path("/usr/bin/mmdebstrap"), Path("base.tar"), tmp_path)[-2:] == [SUITE, "base.tar"]
-    assert len(recipe_digest()) == 12
+    line = command(Path("/usr/bin/mmdebstrap"), Path("base.tar"), BUILD, tmp_path)
+    assert line[-2:] == [SUITE, "base.tar"]
 
 
-def test_a_file_system_with_other_packages_has_a_recipe_of_its_own(tmp_path: Path) -> None:
-    line = command(Path("/usr/bin/mmdebstrap"), Path("mail.tar"), tmp_path, ("postfix",))
-    assert "--include=postfix" in line
-    assert recipe_digest(("postfix",)) != recipe_digest()
+def test_the_base_is_unpacked_only_and_keeps_no_program_but_python(tmp_path: Path) -> None:
+    line = command(Path("/usr/bin/mmdebstrap"), Path("base.tar"), RUNTIME, tmp_path)
+    assert "--variant=extract" in line
+    (hook,) = [word.partition("=")[2] for word in line if word.startswith("--extract-hook")]
+    root = tmp_path / "root"
+    for name in ("usr/bin/python3.13", "usr/bin/mawk", "usr/sbin/dpkg-preconfigure", "etc/apt/sources.list"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    for name in ("usr/share/ca-certificates/mozilla/a.crt", "usr/share/python-wheels/pip.whl"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text("text\n")
+    # The owner of a folder is for root to change.
+    executable(tmp_path / "chown", "exit 0")
+    path = {"PATH": f"{tmp_path}:{os.defpath}"}
+    subprocess.run(["sh", "-c", hook, "exec", str(root)], check=True, env=path)
+    programs = {each.name for each in (*root.glob("usr/bin/*"), *root.glob("usr/sbin/*"))}
+    assert programs == {"python", "python3", "python3.13"}
+    assert not list(root.glob("**/*.whl"))
+    assert not (root / "etc/apt/sources.list").exists()
+    assert (root / "etc/ssl/certs/ca-certificates.crt").read_text() == "text\n"
+
+
+def test_a_file_system_with_other_packages_has_a_name_of_its_own() -> None:
+    postfix = Recipe(("postfix",))
+    assert "--include=postfix" in command(Path("/usr/bin/mmdebstrap"), Path("mail.tar"), postfix)
+    assert len({digest(postfix), digest(BUILD), digest(RUNTIME), digest(BUILD, RUNTIME)}) == 4
