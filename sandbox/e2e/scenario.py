@@ -11,6 +11,7 @@ from sandbox.controlplane import KubectlError
 from sandbox.operator import REPO
 
 from .cluster import NAMESPACE, RELEASE, Cluster, E2eError
+from .container import START_LIMIT_S, check_container, seconds_to_list
 from .mail_server import MailHost
 from .probe import probe_port_25
 from .release import GONE_S, READY_S, ROLLOUT_S, USERS, Release
@@ -19,33 +20,6 @@ from .report import Steps
 SAMPLES = REPO / "deploy" / "samples"
 
 _LABEL = "app.kubernetes.io/name=mailegress"
-
-_PROBE = """\
-import json, os, importlib.util as u, pathlib, shutil
-def written(path):
-    try: open(path, 'w').close()
-    except OSError as e: return e.strerror
-    return 'written'
-status = dict(l.split(':', 1) for l in open('/proc/1/status').read().splitlines() if ':' in l)
-print(json.dumps({
-    'uid': os.getuid(), 'gid': os.getgid(), 'caps': status['CapEff'].strip(), 'seccomp': status['Seccomp'].strip(),
-    'no_new_privs': status['NoNewPrivs'].strip(), 'rss_mb': round(int(status['VmRSS'].split()[0]) / 1024),
-    'root': written('/opt/mailegress/x'), 'tmp': written('/tmp/x'),
-    'modules': [m for m in ('pip', 'setuptools', 'wheel', 'ensurepip', 'kubernetes') if u.find_spec(m)],
-    'programs': [p for p in ('pip', 'pip3', 'gcc', 'cc', 'make', 'git', 'curl') if shutil.which(p)],
-}))
-"""
-_EXPECTED = {
-    "uid": 65532,
-    "gid": 65532,
-    "caps": "0000000000000000",
-    "seccomp": "2",
-    "no_new_privs": "1",
-    "root": "Read-only file system",
-    "tmp": "written",
-    "modules": [],
-    "programs": [],
-}
 
 
 class Scenario(Release):
@@ -61,6 +35,7 @@ class Scenario(Release):
     ) -> None:
         super().__init__(cluster, cloud, values, steps)
         self._mail = mail
+        self._starts: list[float] = []
 
     def play(self) -> None:
         """Raises E2eError, ControlPlaneError or KubectlError when a promise is not kept."""
@@ -73,6 +48,7 @@ class Scenario(Release):
             probe_port_25(self, self._mail)
         self._upgrade()
         self._restart()
+        self._fast()
         self._probes_gate()
         self._takeover()
         self._delete()
@@ -85,6 +61,7 @@ class Scenario(Release):
         with self.steps.step("helm install --wait") as facts:
             self.helm("install")
             facts["pods"] = self.expect_pods(1)
+            self._note_start()
 
     def _upgrade(self) -> None:
         with self.steps.step("helm upgrade --wait, a setting changed"):
@@ -92,24 +69,32 @@ class Scenario(Release):
             self.quietly(lambda: self.helm("upgrade", "--set", "settings.logLevel=debug"))
             if self.pod() == before:
                 raise E2eError(f"after the upgrade {before} still runs")
+            self._note_start()
 
     def _restart(self) -> None:
         with self.steps.step("kubectl rollout restart"):
             self.quietly(self._roll)
+            self._note_start()
 
     def _roll(self) -> None:
         self.cluster.kubectl("rollout", "restart", f"deployment/{RELEASE}", "-n", NAMESPACE)
         self.rolled_out()
 
+    def _note_start(self) -> None:
+        self._starts.append(seconds_to_list(self.cluster, self.pod()))
+
     def _hardened(self) -> None:
-        with self.steps.step("inside the pod: user, capabilities, read-only root, no installers") as facts:
-            line = ("exec", "-n", NAMESPACE, self.pod(), "--", "python", "-c", _PROBE)
-            seen: dict[str, Any] = json.loads(self.cluster.kubectl(*line))
-            facts["rss_mb"] = seen.pop("rss_mb")
-            if seen != _EXPECTED:
-                raise E2eError(
-                    f"the container is not as it should be:\n  found  {seen}\n  wanted {_EXPECTED}"
-                )
+        with self.steps.step(
+            "inside the pod: user, capabilities, read-only root, no shell, no installers"
+        ) as facts:
+            facts["rss_mb"] = check_container(self.cluster, self.pod())
+
+    def _fast(self) -> None:
+        with self.steps.step("the operator starts fast: from process start to the first list") as facts:
+            # What else the machine does can slow down a start, and not hasten one.
+            facts["fastest_s"], facts["all_s"] = min(self._starts), self._starts
+            if min(self._starts) > START_LIMIT_S:
+                raise E2eError(f"no start took at most {START_LIMIT_S:g} s: {self._starts}")
 
     def _probes_gate(self) -> None:
         with self.steps.step("a pod that cannot do its work does not become ready") as facts:
