@@ -64,6 +64,9 @@ age = float(open('/proc/uptime').read().split()[0])
 ticks = int(open('/proc/1/stat').read().rpartition(')')[2].split()[19])
 print(time.time() - age + ticks / os.sysconf('SC_CLK_TCK'))
 """
+_BESIDE = "assert b'mailegress' in open('/proc/1/cmdline', 'rb').read()"
+"""Fails unless the processes of the operator's container are visible."""
+_BESIDE_S = 60.0
 _LISTED = "started version="
 """In the log line that the operator writes when it has listed all MailEgresses."""
 
@@ -80,6 +83,16 @@ def check_container(cluster: Cluster, pod: str) -> int:
     return memory
 
 
+def check_debugging(cluster: Cluster, pod: str) -> None:
+    """A container that `kubectl debug` adds is admitted and sees the operator's processes. Raises E2eError if not."""
+    image = cluster.object("pod", pod, "-n", NAMESPACE)["spec"]["containers"][0]["image"]
+    how = (f"--image={image}", "--container=look", "--target=operator", "--profile=restricted")
+    cluster.kubectl("debug", pod, "-n", NAMESPACE, *how, "--", "python", "-c", _BESIDE)
+    cluster.wait(lambda: bool(_ended(cluster, pod)), _BESIDE_S, "the container of kubectl debug to end")
+    if (ended := _ended(cluster, pod))["exitCode"] != 0:
+        raise E2eError(f"the container of kubectl debug does not see the operator: {ended}")
+
+
 def seconds_to_list(cluster: Cluster, pod: str) -> float:
     """From the start of the pod's process to its first list of MailEgresses."""
     began = float(_python(cluster, pod, _START))
@@ -92,3 +105,10 @@ def seconds_to_list(cluster: Cluster, pod: str) -> float:
 
 def _python(cluster: Cluster, pod: str, program: str) -> str:
     return cluster.kubectl("exec", "-n", NAMESPACE, pod, "--", "python", "-c", program)
+
+
+def _ended(cluster: Cluster, pod: str) -> dict[str, Any]:
+    """How the container of `kubectl debug` ended; empty while it has not."""
+    statuses = cluster.object("pod", pod, "-n", NAMESPACE)["status"].get("ephemeralContainerStatuses", [])
+    found: dict[str, Any] = statuses[0]["state"].get("terminated", {}) if statuses else {}
+    return found

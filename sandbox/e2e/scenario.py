@@ -11,7 +11,7 @@ from sandbox.controlplane import KubectlError
 from sandbox.operator import REPO
 
 from .cluster import NAMESPACE, RELEASE, Cluster, E2eError
-from .container import START_LIMIT_S, check_container, seconds_to_list
+from .container import START_LIMIT_S, check_container, check_debugging, seconds_to_list
 from .mail_server import MailHost
 from .probe import probe_port_25
 from .release import GONE_S, READY_S, ROLLOUT_S, USERS, Release
@@ -88,6 +88,8 @@ class Scenario(Release):
             "inside the pod: user, capabilities, read-only root, no shell, no installers"
         ) as facts:
             facts["rss_mb"] = check_container(self.cluster, self.pod())
+        with self.steps.step("kubectl debug adds a container that sees the operator's processes"):
+            check_debugging(self.cluster, self.pod())
 
     def _fast(self) -> None:
         with self.steps.step("the operator starts fast: from process start to the first list") as facts:
