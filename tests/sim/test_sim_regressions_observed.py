@@ -127,3 +127,18 @@ def test_an_ownership_record_goes_after_the_finalizer_was_removed_and_the_manage
     state.wait_longer(seconds=31.0)
     state.rename(name="a", hostname="mta.elsewhere.net", observed=True, restarts=False)
     state.teardown()
+
+
+def test_an_address_that_is_released_while_no_operator_runs_ends_ready_under_observed() -> None:
+    """The new process need not ask the name servers to know that the selector resolves to no address."""
+    state = MailWorld()
+    spec = {
+        "hostname": "mta.elsewhere.net",
+        "elasticIPs": [{"allocationID": "EIP0"}, {"allocationID": "EIP1"}],
+        **OBSERVED,
+    }
+    state.create(name="b", spec=spec)
+    state.wait_longer(seconds=310.0)
+    state.crash()
+    state.lose_eip(eip=0)
+    state.teardown()

@@ -95,11 +95,23 @@ REGIONAL = (
         "E1",
         "Under Observed, the user is told to add an address that its NAT gateway disassociates",
         "reconcile/rules/observed_record.py",
-        "    if holds or (not finding.inconclusive and _lacks_only_held(report, targets, joining)):\n",
-        "    if holds:\n",
+        "    if holds or stands or (not finding.inconclusive and _lacks_only_held(report, targets, joining)):\n",
+        "    if holds or stands:\n",
         tests=(
             "tests/sim/test_sim_regressions_observed.py"
             "::test_a_gateway_whose_only_address_drains_is_reported_and_not_the_record_under_observed",
+        ),
+    ),
+    Mutant(
+        "released-address-hidden-under-observed",
+        "E1",
+        "Under Observed, an object stays Ready after a restart although a selector resolves to no address",
+        "reconcile/rules/observed_record.py",
+        "    if holds or stands or (not finding.inconclusive and _lacks_only_held(report, targets, joining)):\n",
+        "    if holds or (not finding.inconclusive and _lacks_only_held(report, targets, joining)):\n",
+        tests=(
+            "tests/sim/test_sim_regressions_observed.py"
+            "::test_an_address_that_is_released_while_no_operator_runs_ends_ready_under_observed",
         ),
     ),
 )

@@ -37,7 +37,10 @@ def assess(observed: Observed, builder: PlanBuilder, targets: Targets, claims: C
     finding = proof.finding
     holds = finding.ok
     report = observed.views.dns.authorities(observed.obj.spec.hostname).value
-    if holds or (not finding.inconclusive and _lacks_only_held(report, targets, joining)):
+    stands = proof.stands
+    # A selector without an address is known whatever DNS answers, and also before it is asked again.
+    if holds or stands or (not finding.inconclusive and _lacks_only_held(report, targets, joining)):
+        stands = stands and targets.problem is None
         finding = targets.problem or finding
     seen, ttl = _seen(observed, report, expected, finding)
     return RecordState(
@@ -52,7 +55,7 @@ def assess(observed: Observed, builder: PlanBuilder, targets: Targets, claims: C
         wanted=joining,
         final=joining,
         known=report is not None or finding.inconclusive,
-        stands=proof.stands,
+        stands=stands,
     )
 
 
