@@ -485,3 +485,14 @@ def test_a_ptr_goes_with_the_object_after_the_record_was_replaced_and_the_status
     state.change_record(host=0, what="foreign-a")
     state.meddle(name="a", what="status")
     state.teardown()
+
+
+def test_a_finalizer_that_goes_unheard_comes_back() -> None:
+    """The watch is silent while somebody removes it, and the operator repairs a PTR meanwhile."""
+    state = MailWorld()
+    state.begin(spec={"hostname": "mta.example.com", "elasticIPs": [{"allocationID": "EIP0"}]}, seconds=0.0)
+    state.wait_longer(seconds=31.0)
+    state.change_ptr(eip=0, name="")
+    state.trouble_api(times=1, what="deaf")
+    state.meddle(name="a", what="finalizer")
+    state.teardown()

@@ -77,6 +77,8 @@ class ApiServer:
     """UIDs of objects whose status somebody threw away."""
     forgotten: set[str] = field(default_factory=set)
     """Those of them of which something was out of the operator's sight then: nothing tells of it any more."""
+    unheard: set[str] = field(default_factory=set)
+    """UIDs of objects whose finalizer somebody removed while watches delivered nothing."""
     deaf: bool = False
     """Watches deliver nothing (what happens meanwhile is missed for good)."""
     _pages: dict[str, tuple[int, list[Object]]] = field(default_factory=dict)

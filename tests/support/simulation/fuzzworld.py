@@ -148,6 +148,8 @@ class FuzzWorld:
             meta = body["metadata"]
             if what == "finalizer":
                 meta["finalizers"] = [f for f in meta.get("finalizers", []) if f != FINALIZER]
+                if self.sim.api.deaf:
+                    self.sim.api.unheard.add(meta["uid"])
             elif what == "status":
                 body.pop("status", None)
                 self.sim.api.stripped.add(meta["uid"])

@@ -143,7 +143,9 @@ class Ledger:
             return
         if found is None:
             self.violated("S8", f"{what} for an object that is not there")
-        elif FINALIZER not in (found["metadata"].get("finalizers") or []):
+        elif FINALIZER in (found["metadata"].get("finalizers") or []):
+            self.api.unheard.discard(found["metadata"]["uid"])
+        elif uid not in self.api.unheard:
             self.violated("S8", f"{what} without the finalizer")
 
     def _uid_of_ptr(self, eip: Eip) -> str | None:
