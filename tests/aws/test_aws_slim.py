@@ -1,4 +1,4 @@
-"""The cut-down model of EC2 behaves as the whole one for what is called."""
+"""botocore's cut-down data behave as the whole ones for what is called."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from mailegress.aws.sdk import operations
 from mailegress.aws.sdk.sessions import Clients
-from mailegress.aws.sdk.trimmed_loader import EC2_OPERATIONS
+from mailegress.aws.sdk.trimmed_loader import EC2_OPERATIONS, SlimFiles
 from mailegress.aws.settings import BotoSettings, RoleSettings
 
 
@@ -30,6 +30,23 @@ def test_an_operation_is_described_as_in_the_whole_model(operation: str) -> None
     assert _drawn(ours.input_shape) == _drawn(theirs.input_shape)
     assert _drawn(ours.output_shape) == _drawn(theirs.output_shape)
     assert len(slim.operation_names) == len(EC2_OPERATIONS)
+
+
+@pytest.mark.parametrize("service", ["ec2", "route53", "sts", "sso", "portal.sso", "oidc", "signin"])
+def test_a_service_has_the_endpoints_of_the_whole_data(service: str) -> None:
+    slim, whole = botocore.session.get_session(), botocore.session.get_session()
+    slim.get_component("data_loader").file_loader = SlimFiles()
+    assert slim.get_available_partitions() == whole.get_available_partitions()
+    resolvers = [each.get_component("endpoint_resolver") for each in (slim, whole)]
+    for partition in whole.get_available_partitions():
+        regions = whole.get_available_regions("ec2", partition)
+        assert slim.get_available_regions("ec2", partition) == regions
+        assert slim.get_available_regions(service, partition) == whole.get_available_regions(
+            service, partition
+        )
+        for region in (*regions, "xx-nowhere-1"):
+            ours, theirs = (each.construct_endpoint(service, region, partition) for each in resolvers)
+            assert ours == theirs
 
 
 def _drawn(shape: object) -> object:
