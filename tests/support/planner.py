@@ -51,6 +51,7 @@ from mailegress.reconcile.result import Finding, Plan
 from mailegress.reconcile.rules.record_changes import mark_set
 from mailegress.reconcile.settings import ReconcileSettings
 from tests.support.endpoint_writer import FakeEndpointWriter
+from tests.support.needs import is_known
 
 REGION = "ap-northeast-1"
 ACCOUNT = "111122223333"
@@ -381,6 +382,8 @@ class PlannerHarness:
     def plan(self, obj: MailEgress) -> Plan:
         """One planned step; the object's memory is kept from call to call."""
         plan = rules.plan(self.observed(obj))
+        known = [need for need in plan.needs if is_known(need, self.views)]
+        assert not known, f"asked for although it is known: {known}"
         self.memories[obj.meta.uid].record_plan(plan)
         return plan
 

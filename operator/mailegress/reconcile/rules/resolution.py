@@ -132,7 +132,8 @@ def _renew(
         return
     # What does not satisfy is counted in readings, so that each of them is looked at.
     known = report if QUESTION not in builder.unsatisfied else None
-    builder.need(NeedPublic(s.obj.spec.hostname, wanted, max(floor, s.now - interval), known))
+    # Not the report that is due to be replaced, but one that another object asked for in the meantime.
+    builder.need(NeedPublic(s.obj.spec.hostname, wanted, max(floor, s.now - interval / 2), known))
 
 
 def _no_answer(
