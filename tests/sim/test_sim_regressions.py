@@ -477,16 +477,6 @@ def test_a_sample_and_a_report_of_the_same_moment_cause_no_loop() -> None:
     state.teardown()
 
 
-def test_a_ptr_goes_with_the_object_after_the_record_was_replaced_and_the_status_was_lost() -> None:
-    """Only the ownership record tells that the A record, which AWS demands before a PTR, was the object's."""
-    state = MailWorld()
-    state.begin(spec={"hostname": "mta.example.com", "elasticIPs": [{"allocationID": "EIP0"}]}, seconds=31.0)
-    state.crash()
-    state.change_record(host=0, what="foreign-a")
-    state.meddle(name="a", what="status")
-    state.teardown()
-
-
 def test_a_finalizer_that_goes_unheard_comes_back() -> None:
     """The watch is silent while somebody removes it, and the operator repairs a PTR meanwhile."""
     state = MailWorld()

@@ -449,10 +449,10 @@ RULES = (
         "S8",
         "After the A record was replaced and the status lost, the PTR counts as adopted and stays for ever",
         "reconcile/rules/adoption.py",
-        "        replaced = all(record.simple for record in records) and not any(_elastic(s, ip) for ip in held)\n",
-        "        replaced = not records\n",
+        "(own and (before or not records))",
+        "(own and not records)",
         tests=(
-            "tests/sim/test_sim_regressions.py"
+            "tests/sim/test_sim_regressions_status.py"
             "::test_a_ptr_goes_with_the_object_after_the_record_was_replaced_and_the_status_was_lost",
         ),
     ),

@@ -209,30 +209,20 @@ def made_before(observed: Observed, eip: Eip) -> bool:
     """An A record under a mark that says it was created by us, or by an object that is gone, already holds the address.
 
     AWS takes a PTR only after the A, and the A was ours: the PTR beside it is ours too (lost status, restored cluster).
-    Where the mark is ours and somebody removed the A, or replaced its values by ones that are no Elastic IPs of the
-    account, it is taken to have held the address.
+    Where the mark is ours and somebody deleted the status, the A is taken to have held the address, whatever it holds.
     """
-    s = observed
-    for _, view in s.views.records.holder(s.obj.spec.hostname):
+    s, known = observed, observed.memory.ownership
+    for zone_id, view in s.views.records.holder(s.obj.spec.hostname):
         mark = ownership.parse(view.mark.values) if view.mark is not None else None
         if mark is None or mark.adopted or not s.settings.mine(mark.owner):
             continue
-        if mark.uid != s.obj.meta.uid and s.views.claims.live(mark.uid):
+        own, records = mark.uid == s.obj.meta.uid, view.of_type("A")
+        if not own and s.views.claims.live(mark.uid):
             continue
-        records = view.of_type("A")
-        held = {value for record in records if record.simple for value in record.values}
-        if eip.public_ip in held:
-            return True
-        replaced = all(record.simple for record in records) and not any(_elastic(s, ip) for ip in held)
-        if replaced and mark.uid == s.obj.meta.uid:
+        before = known.forgotten_in == s.obj.meta.generation and (zone_id, view.hostname) not in known.written
+        if any(eip.public_ip in r.values for r in records if r.simple) or (own and (before or not records)):
             return True
     return False
-
-
-def _elastic(observed: Observed, public_ip: str) -> bool:
-    book = observed.views.addresses
-    views = (book.get(region).value for region in book.regions)
-    return any(view is not None and view.by_ip(public_ip) is not None for view in views)
 
 
 def ptr_update(observed: Observed, builder: PlanBuilder, eip: Eip) -> str | None:
