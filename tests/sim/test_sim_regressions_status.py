@@ -1,4 +1,4 @@
-"""Found by the fuzz: the status was deleted, and what it told must be told by what is left."""
+"""Found by the fuzz: somebody removed a status, a finalizer or a record, and what is left must tell what was there."""
 
 from __future__ import annotations
 
@@ -30,4 +30,17 @@ def test_a_ptr_goes_with_the_object_after_the_record_lost_its_address_and_the_st
         state.meddle(name="a", what="finalizer")
     state.change_record(host=2, what="right-a")
     state.meddle(name="a", what="status")
+    state.teardown()
+
+
+def test_the_record_of_a_former_hostname_that_somebody_removes_comes_back_while_a_ptr_shows_it() -> None:
+    """There is no hosted zone for the new hostname, so the PTR cannot change."""
+    state = MailWorld()
+    state.begin(spec={"hostname": "mta.example.com", "elasticIPs": [{"allocationID": "EIP0"}]}, seconds=310.0)
+    state.rename(name="a", hostname="mta.elsewhere.net", observed=False, restarts=False)
+    state.change_record(host=0, what="drop-a")
+    state.wait_longer(seconds=4000.0)
+    state.wait_longer(seconds=4000.0)
+    world = state.world.sim.world
+    assert world.record(world.zone_of("mta.example.com"), "mta.example.com", "A") == (300, ("203.0.113.1",))
     state.teardown()

@@ -473,4 +473,16 @@ RULES = (
             "::test_an_ownership_record_goes_after_the_finalizer_was_removed_and_the_management_changed",
         ),
     ),
+    Mutant(
+        "former-record-stays-away",
+        "S3",
+        "The record of a former hostname that somebody removed does not come back while a PTR shows the name",
+        "reconcile/rules/retire.py",
+        "        _restore(s, builder, targets, zone_id, view, mark)\n",
+        "",
+        tests=(
+            "tests/sim/test_sim_regressions_status.py"
+            "::test_the_record_of_a_former_hostname_that_somebody_removes_comes_back_while_a_ptr_shows_it",
+        ),
+    ),
 )

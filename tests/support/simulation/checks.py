@@ -24,7 +24,7 @@ from tests.support.simulation.facts import (
     ready_of,
     targets,
 )
-from tests.support.simulation.ledger import GATE
+from tests.support.simulation.ledger import FORMER_GRACE, GATE, OUTSIDE_GRACE
 from tests.support.simulation.world import WRITES
 
 PTR_TTL = 300.0
@@ -475,7 +475,8 @@ class Checks(EndpointChecks):
             if owner is None or "deletionTimestamp" in owner["metadata"] or self._forgotten(*ours):
                 continue
             for name in sorted(names):
-                if self._touched(name):
+                # The record of a former hostname is seen with the next list.
+                if self._touched(name, OUTSIDE_GRACE if name == owner["spec"]["hostname"] else FORMER_GRACE):
                     continue
                 for server, values in self.world.authorities(name).items():
                     if values is None and server in self.world.ailing:

@@ -22,6 +22,8 @@ RETAGGED = 2400.0
 """Seconds in which the operator knows of a tag that moved: the next list, and a quarter of an hour for a fault."""
 OUTSIDE_GRACE = 1800.0
 """How long after an outsider's act a broken promise may be the outsider's."""
+FORMER_GRACE = 4500.0 + OUTSIDE_GRACE
+"""The same for the record of a former hostname, which only the list of the zone shows."""
 
 
 @dataclass

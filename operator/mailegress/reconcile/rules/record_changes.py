@@ -60,6 +60,14 @@ def changed(
     return (*swap(simple, target), *swap(view.mark, ours))
 
 
+def restored(observed: Observed, view: NameView, mark: Mark, values: frozenset[str]) -> tuple[Change, ...]:
+    """The record where only our ownership record is left."""
+    ttl = observed.obj.spec.forward.ttl_seconds or observed.settings.default_ttl_seconds
+    target = RecordSet(view.hostname, "A", ttl, tuple(sorted(values)))
+    ours = mark_set(view.hostname, Mark(False, observed.settings.owner_id, mark.uid))
+    return (Change(Verb.CREATE, target), *swap(view.mark, ours))
+
+
 def writing(observed: Observed, builder: PlanBuilder, zone_id: str, name: str) -> str:
     """Text if a write to this name is under way or being backed off, else empty."""
     write = observed.views.zone_writes.state(zone_id, name)

@@ -24,7 +24,7 @@ from mailegress.reconcile.rules.leaving import leaving, unread
 from mailegress.reconcile.rules.ownership_check import own_mark, vouched
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
 from mailegress.reconcile.rules.ptr import PtrState, reset
-from mailegress.reconcile.rules.record_changes import changed, remove, simple_a, without, writing
+from mailegress.reconcile.rules.record_changes import changed, remove, restored, simple_a, without, writing
 from mailegress.reconcile.rules.targets import Targets
 
 
@@ -231,6 +231,7 @@ def _retire_one(
         return going
     held = _serves(s, view, mark)
     if not (forward.finding.ok and reverse.settled):
+        _restore(s, builder, targets, zone_id, view, mark)
         return _until_verified(s, builder, forward, zone_id, name, held=held)
     addresses = simple.values if simple is not None else ()
     if name != hostname and (text := in_use(s, builder, targets, reverse, name, addresses)):
@@ -241,6 +242,20 @@ def _retire_one(
         return text
     builder.act(ChangeRecords(zone_id, name, remove(view, mark), f"retire {name}"))
     return going
+
+
+def _restore(
+    observed: Observed, builder: PlanBuilder, targets: Targets, zone_id: str, view: NameView, mark: Mark
+) -> None:
+    """Put back the A record of a former hostname that somebody removed, for the addresses whose PTRs show it."""
+    s, name = observed, view.hostname
+    if mark.adopted or name == s.obj.spec.hostname or view.of_type("A") or view.of_type("CNAME"):
+        return
+    eips = (targets.find(s, a.public_ip or "") for a in s.recorded() if a.ptr_origin is Origin.MANAGED)
+    shown = frozenset(eip.public_ip for eip in eips if eip is not None and eip.ptr.name == name)
+    if values := shown - targets.lost - policy.barred_in(s, zone_id, targets):
+        why = f"put back the A record of {name}: {dns_checks.listing(values)}"
+        builder.act(ChangeRecords(zone_id, name, restored(s, view, mark, values), why))
 
 
 def _until_verified(
