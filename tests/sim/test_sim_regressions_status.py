@@ -44,3 +44,15 @@ def test_the_record_of_a_former_hostname_that_somebody_removes_comes_back_while_
     world = state.world.sim.world
     assert world.record(world.zone_of("mta.example.com"), "mta.example.com", "A") == (300, ("203.0.113.1",))
     state.teardown()
+
+
+def test_nothing_tells_of_an_address_that_leaves_the_spec_after_the_record_was_replaced_and_the_status_was_lost() -> (
+    None
+):
+    state = MailWorld()
+    state.begin(spec={"hostname": "out.example.com", "elasticIPs": [{"allocationID": "EIP1"}]}, seconds=31.0)
+    state.crash()
+    state.change_record(host=1, what="foreign-a")
+    state.meddle(name="a", what="status")
+    state.edit(field="elasticIPs", name="a", spec={"elasticIPs": [{"allocationID": "EIP0"}]})
+    state.teardown()
