@@ -56,3 +56,15 @@ def test_nothing_tells_of_an_address_that_leaves_the_spec_after_the_record_was_r
     state.meddle(name="a", what="status")
     state.edit(field="elasticIPs", name="a", spec={"elasticIPs": [{"allocationID": "EIP0"}]})
     state.teardown()
+
+
+def test_a_request_for_a_reconcile_that_comes_while_no_operator_runs_is_handled_when_one_starts() -> None:
+    state = MailWorld()
+    state.begin(spec={"hostname": "mta.example.com", "elasticIPs": [{"allocationID": "EIP0"}]}, seconds=310.0)
+    state.crash()
+    state.meddle(name="a", what="request")
+    state.wait(seconds=60.0)
+    [body] = state.world.sim.api.objects.values()
+    asked = body["metadata"]["annotations"]["mailegress.io/reconcile-requested-at"]
+    assert body["status"]["lastHandledReconcileAt"] == asked
+    state.teardown()

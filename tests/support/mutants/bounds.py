@@ -207,4 +207,16 @@ BOUNDS = (
             "::test_a_report_of_the_resolvers_that_says_the_same_as_before_is_no_news",
         ),
     ),
+    Mutant(
+        "request-of-before-the-start-waits",
+        "E7",
+        "A request for a reconcile that was made while no operator ran is handled up to an hour after the start",
+        "reconcile/rules/resolution.py",
+        "(report is not None or floor == NEVER)",
+        "(report is not None or floor <= s.memory.first_seen)",
+        tests=(
+            "tests/sim/test_sim_regressions_status.py"
+            "::test_a_request_for_a_reconcile_that_comes_while_no_operator_runs_is_handled_when_one_starts",
+        ),
+    ),
 )

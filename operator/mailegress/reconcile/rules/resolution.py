@@ -10,7 +10,7 @@ from mailegress.api import reasons
 from mailegress.api.conditions import RESOLVED
 from mailegress.api.reasons import Reason
 from mailegress.model.dns import AnswerKind, ResolverReport
-from mailegress.model.facts import Fact
+from mailegress.model.facts import NEVER, Fact
 from mailegress.reconcile import dns_checks
 from mailegress.reconcile.confirmations import lasting, trend_of
 from mailegress.reconcile.dns_checks import Differs, PublicVerdict, Seen
@@ -127,7 +127,7 @@ def _renew(
     if report is not None and not stands:
         return
     due = fact.at + interval if report is not None else s.memory.first_seen + s.spread(interval)
-    if stands and s.now < due and (report is not None or floor <= s.memory.first_seen):
+    if stands and s.now < due and (report is not None or floor == NEVER):
         builder.later(due - s.now)
         return
     # What does not satisfy is counted in readings, so that each of them is looked at.
