@@ -52,20 +52,13 @@ def without(
 
 
 def changed(
-    observed: Observed, view: NameView, simple: RecordSet, mark: Mark, values: frozenset[str]
+    observed: Observed, view: NameView, simple: RecordSet | None, mark: Mark, values: frozenset[str]
 ) -> tuple[Change, ...]:
-    """The record with other values, which makes it ours."""
-    target = RecordSet(simple.name, "A", simple.ttl, tuple(sorted(values)))
+    """The record with other values, which makes it ours. ``simple``: None where the record was removed."""
+    ttl = observed.obj.spec.forward.ttl_seconds or observed.settings.default_ttl_seconds
+    target = RecordSet(view.hostname, "A", simple.ttl if simple is not None else ttl, tuple(sorted(values)))
     ours = mark_set(view.hostname, Mark(False, observed.settings.owner_id, mark.uid))
     return (*swap(simple, target), *swap(view.mark, ours))
-
-
-def restored(observed: Observed, view: NameView, mark: Mark, values: frozenset[str]) -> tuple[Change, ...]:
-    """The record where only our ownership record is left."""
-    ttl = observed.obj.spec.forward.ttl_seconds or observed.settings.default_ttl_seconds
-    target = RecordSet(view.hostname, "A", ttl, tuple(sorted(values)))
-    ours = mark_set(view.hostname, Mark(False, observed.settings.owner_id, mark.uid))
-    return (Change(Verb.CREATE, target), *swap(view.mark, ours))
 
 
 def writing(observed: Observed, builder: PlanBuilder, zone_id: str, name: str) -> str:

@@ -24,7 +24,7 @@ from mailegress.reconcile.rules.leaving import leaving, unread
 from mailegress.reconcile.rules.ownership_check import own_mark, vouched
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
 from mailegress.reconcile.rules.ptr import PtrState, reset
-from mailegress.reconcile.rules.record_changes import changed, remove, restored, simple_a, without, writing
+from mailegress.reconcile.rules.record_changes import changed, remove, simple_a, without, writing
 from mailegress.reconcile.rules.targets import Targets
 
 
@@ -255,7 +255,7 @@ def _restore(
     shown = frozenset(eip.public_ip for eip in eips if eip is not None and eip.ptr.name == name)
     if values := shown - targets.lost - policy.barred_in(s, zone_id, targets):
         why = f"put back the A record of {name}: {dns_checks.listing(values)}"
-        builder.act(ChangeRecords(zone_id, name, restored(s, view, mark, values), why))
+        builder.act(ChangeRecords(zone_id, name, changed(s, view, None, mark, values), why))
 
 
 def _until_verified(
