@@ -244,8 +244,8 @@ class OwnershipRecords:
     """As of the last reconcile: ownership records of this object in zones that exist."""
     places: frozenset[Place] = EMPTY
     """Those, and the place that the spec names, as of the last reconcile."""
-    forgotten_in: int | None = None
-    """The generation in which there was no status. Nothing is written without one: it is new, or lost its status."""
+    generation_without_status: int | None = None
+    """The newest generation seen without a status: the object is new, or somebody deleted its status."""
     endpoint_seen: bool = False
     """The object's own DNSEndpoint existed while this process watched."""
     endpoint_names: frozenset[str] = EMPTY
@@ -415,7 +415,7 @@ class Memory:
         if now >= self.edits.limit.due(settings.blocked_seconds, settings.resync_seconds):
             self._honour_edits(now)
         if obj.status.observed_generation < 0:
-            self.ownership.forgotten_in = obj.meta.generation
+            self.ownership.generation_without_status = obj.meta.generation
         self.ownership.observe(self.uid, views)
         self.dns.observe(obj.spec.hostname, views)
         own_names = {hostname for _, hostname in self.ownership.origins}

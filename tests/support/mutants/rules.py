@@ -449,7 +449,7 @@ RULES = (
         "S8",
         "After the A record was replaced and the status lost, the PTR counts as adopted and stays for ever",
         "reconcile/rules/adoption.py",
-        "(own and (before or not records))",
+        "(own and (older or not records))",
         "(own and not records)",
         tests=(
             "tests/sim/test_sim_regressions_status.py"

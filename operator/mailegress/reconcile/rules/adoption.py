@@ -219,8 +219,9 @@ def made_before(observed: Observed, eip: Eip) -> bool:
         own, records = mark.uid == s.obj.meta.uid, view.of_type("A")
         if not own and s.views.claims.live(mark.uid):
             continue
-        before = known.forgotten_in == s.obj.meta.generation and (zone_id, view.hostname) not in known.written
-        if any(eip.public_ip in r.values for r in records if r.simple) or (own and (before or not records)):
+        lost = known.generation_without_status == s.obj.meta.generation
+        older = lost and (zone_id, view.hostname) not in known.written
+        if any(eip.public_ip in r.values for r in records if r.simple) or (own and (older or not records)):
             return True
     return False
 
