@@ -5,7 +5,9 @@ The plan is made by the rules. A reading or write that is handed over wakes the 
 
 from __future__ import annotations
 
+import functools
 import logging
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -66,8 +68,8 @@ class Executor:
             match need:
                 case NeedRegion(region, not_before):
                     requests.addresses.request(key, region, not_before)
-                case NeedPtr(region, allocation_id, not_before, unfinished):
-                    requests.addresses.request_ptr(key, region, allocation_id, not_before, unfinished)
+                case NeedPtr(region, allocation_id, not_before, known):
+                    requests.addresses.request_ptr(key, region, allocation_id, not_before, known)
                 case NeedZones(not_before):
                     requests.zones.request(key, not_before)
                 case NeedNameServers(zone_id, not_before):
@@ -86,11 +88,11 @@ class Executor:
                     requests.dns.request_delegation(key, zone, not_before)
                 case NeedServerAddresses(name, not_before):
                     requests.dns.request_server_addresses(key, name, not_before)
-                case NeedPublic(hostname, addresses, not_before, known):
-                    same = known.says_the_same if known is not None else None
+                case NeedPublic(hostname, addresses, not_before, report):
+                    same = report.says_the_same if report is not None else None
                     requests.dns.request_public(key, hostname, addresses, not_before, same)
         if (advice := plan.advice_need) is not None:
-            equal = advice.known.__eq__ if advice.known is not None else None
+            equal = functools.partial(operator.eq, advice.known) if advice.known is not None else None
             requests.dns.request_mail(
                 key, advice.hostname, advice.addresses, advice.domains, advice.not_before, equal
             )

@@ -60,9 +60,9 @@ class AddressRequests(Protocol):
         """List the region (DescribeAddresses, paged DescribeAddressesAttribute, NAT gateways)."""
 
     def request_ptr(
-        self, key: Key, region: str, allocation_id: str, not_before: float, unfinished: Ptr | None = None
+        self, key: Key, region: str, allocation_id: str, not_before: float, known: Ptr | None = None
     ) -> None:
-        """Read one EIP's PTR again; pending ones of a region are polled together. A reading that shows ``unfinished``
+        """Read one EIP's PTR again; pending ones of a region are polled together. A reading that shows ``known``
         again wakes nobody, and the poll goes on."""
 
 

@@ -36,7 +36,7 @@ class NeedPtr:
     region: str
     allocation_id: str
     not_before: float
-    unfinished: Ptr | None = None
+    known: Ptr | None = None
     """AWS is changing it: as long as it is as here, it is read again and the object is not woken."""
 
 

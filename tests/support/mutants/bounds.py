@@ -160,8 +160,8 @@ BOUNDS = (
         "E8",
         "A PTR that AWS has PENDING for ever is looked at for ever, for an object that is gone",
         "aws/ec2/ptr_poller.py",
-        "want.unfinished == shown and began - want.not_before < _FORGET",
-        "want.unfinished == shown",
+        "want.known == shown and began - want.not_before < _FORGET",
+        "want.known == shown",
         tests=(
             "tests/aws/test_aws_ptr.py::test_nobody_is_polled_for_who_does_not_ask_again_for_ten_minutes",
         ),

@@ -129,12 +129,12 @@ class SharedAddressBook:
         self._regions[region].reading.request(key, not_before)
 
     def request_ptr(
-        self, key: Key, region: str, allocation_id: str, not_before: float, unfinished: Ptr | None = None
+        self, key: Key, region: str, allocation_id: str, not_before: float, known: Ptr | None = None
     ) -> None:
         """Read one PTR. While AWS is changing it, the poll decides when, however new its reading is."""
         book = self._regions[region]
-        known = book.ptr(allocation_id)
-        if known.value is not None and known.at >= not_before and not known.value.pending:
+        fact = book.ptr(allocation_id)
+        if fact.value is not None and fact.fresh(not_before) and not fact.value.pending:
             self._rt.wake(key)
             return
         view = book.reading.fact.value
@@ -142,7 +142,7 @@ class SharedAddressBook:
             # An ID that AWS does not know fails a look at all of them: only a sweep is asked about it.
             book.reading.request(key, not_before)
             return
-        book.poller.request(key, allocation_id, not_before, unfinished)
+        book.poller.request(key, allocation_id, not_before, known)
 
     def watch_absence(self, key: Key, region: str, allocation_id: str, attached_to: str = "") -> Absence:
         return self._regions[region].absence.watch(key, allocation_id, attached_to)

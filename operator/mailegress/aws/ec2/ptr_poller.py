@@ -28,8 +28,8 @@ _FORGET = 600.0
 @dataclass(frozen=True, slots=True)
 class _Want:
     not_before: float
-    unfinished: Ptr | None
-    """A look that shows this again is no news."""
+    known: Ptr | None
+    """A look that shows this again wakes nobody."""
 
 
 @dataclass(slots=True)
@@ -79,8 +79,8 @@ class PtrPoller:
         self.faults: dict[str, tuple[Fault, float]] = {}
         """The last look's failure and when it began, by allocation ID."""
 
-    def request(self, key: Key, allocation_id: str, not_before: float, unfinished: Ptr | None = None) -> None:
-        """Wake ``key`` after a look that began at ``not_before`` or later and shows anything but ``unfinished``.
+    def request(self, key: Key, allocation_id: str, not_before: float, known: Ptr | None = None) -> None:
+        """Wake ``key`` after a look that began at ``not_before`` or later and shows anything but ``known``.
 
         Who does not ask again is woken after ten minutes nevertheless, and then not waited for any more.
         """
@@ -97,8 +97,8 @@ class PtrPoller:
         earlier = watched.waiting.get(key)
         if earlier is not None:
             not_before = max(not_before, earlier.not_before)
-            unfinished = unfinished if earlier.unfinished is not None else None
-        watched.waiting[key] = _Want(not_before, unfinished)
+            known = known if earlier.known is not None else None
+        watched.waiting[key] = _Want(not_before, known)
         self._signal.set()
         if not self._running:
             self._running = True
@@ -262,8 +262,8 @@ class PtrPoller:
     def _tell(self, watched: _Watched, began: float, shown: Ptr | None) -> None:
         """Wake those who waited for this look, except where it shows what they know. ``shown``: None for all."""
         for key, want in list(watched.waiting.items()):
-            known = shown is not None and want.unfinished == shown and began - want.not_before < _FORGET
-            if want.not_before > began or known:
+            same = shown is not None and want.known == shown and began - want.not_before < _FORGET
+            if want.not_before > began or same:
                 continue
             del watched.waiting[key]
             self._rt.wake(key)

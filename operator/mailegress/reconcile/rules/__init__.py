@@ -216,7 +216,9 @@ def _finish(
 
 def _awaited(need: Need) -> bool:
     """Does the object wait for it? The answer that is expected wakes nobody."""
-    return not isinstance(need, NeedSampleAuthority) and not (isinstance(need, NeedPublic) and need.known)
+    return not isinstance(need, NeedSampleAuthority) and not (
+        isinstance(need, NeedPublic) and need.known is not None
+    )
 
 
 def _wait(observed: Observed, builder: PlanBuilder, findings: dict[str, Finding], *, idle: bool) -> float:
