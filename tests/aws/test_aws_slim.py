@@ -37,6 +37,8 @@ def test_a_service_has_the_endpoints_of_the_whole_data(service: str) -> None:
     slim, whole = botocore.session.get_session(), botocore.session.get_session()
     slim.get_component("data_loader").file_loader = SlimFiles()
     assert slim.get_available_partitions() == whole.get_available_partitions()
+    assert whole.get_available_regions("s3")
+    assert not slim.get_available_regions("s3"), "what is not called is left out"
     resolvers = [each.get_component("endpoint_resolver") for each in (slim, whole)]
     for partition in whole.get_available_partitions():
         regions = whole.get_available_regions("ec2", partition)

@@ -200,25 +200,17 @@ class Ledger:
         address was left as a third party's, or a third party removed it, or replaced it before the spec lost the
         address."""
         stands = self.world.record(self.world.zone_of(name), name, "A")
+        eip, body = self.world.model.network.by_ip.get(address), self.api.ever.get(uid)
+        selected = (
+            eip is not None
+            and body is not None
+            and any(self.world.selects(eip, selector) for selector in body["spec"]["elasticIPs"])
+        )
         if stands is not None and address in stands[1]:
             unconfirmed = True
         else:
-            unconfirmed = name in self.world.touched and (
-                stands is None or not self._names_address(uid, address)
-            )
+            unconfirmed = name in self.world.touched and (stands is None or not selected)
         return uid in self.api.stripped and unconfirmed
-
-    def _names_address(self, uid: str, address: str) -> bool:
-        """Does a selector of the object name the address, or what has it?"""
-        eip = self.world.model.network.by_ip.get(address)
-        if eip is None or uid not in self.api.ever:
-            return False
-        selectors = self.api.ever[uid]["spec"]["elasticIPs"]
-        named = {value for each in selectors for value in each.values() if isinstance(value, str)}
-        return any(
-            value in named
-            for value in (eip.allocation_id, address, eip.network_interface, eip.instance, eip.nat_gateway)
-        )
 
     def _names(self) -> set[str]:
         """Every hostname that any object ever wanted."""

@@ -112,39 +112,12 @@ def _wish(sim: Sim, body: Object) -> _Wish:
     found: dict[str, Eip] = {}
     missing = False
     for selector in body["spec"]["elasticIPs"]:
-        hits = [e for e in sim.world.all_eips() if _hit(sim, e, selector)]
+        hits = [e for e in sim.world.all_eips() if sim.world.selects(e, selector)]
         missing = missing or not hits
         found.update((e.public_ip, e) for e in hits)
     receiving = [e for e in found.values() if e.service_managed in RECEIVING]
     eips = tuple(e for e in found.values() if e not in receiving)
     return _Wish(sim, body, eips, missing, bool(receiving))
-
-
-def _hit(sim: Sim, eip: Eip, selector: Mapping[str, Any]) -> bool:
-    if not _sends(sim, eip) and {"natGatewayID", "natGatewayTags"} & selector.keys():
-        return False
-    gateway = sim.world.model.account(eip.account).region(eip.region).nat.gateways.get(eip.nat_gateway)
-    by_tags = has_tags(eip.tags, selector.get("tags")) or has_tags(
-        gateway.tags if gateway is not None else {}, selector.get("natGatewayTags")
-    )
-    return selector.get("region", REGION) == eip.region and any(
-        by_tags or (value is not None and value == selector.get(key))
-        for key, value in (
-            ("allocationID", eip.allocation_id),
-            ("publicIP", eip.public_ip),
-            ("natGatewayID", eip.nat_gateway),
-            ("instanceID", eip.instance),
-            ("networkInterfaceID", eip.network_interface),
-        )
-    )
-
-
-def _sends(sim: Sim, eip: Eip) -> bool:
-    """Does no gateway drain the address?"""
-    if not eip.nat_gateway:
-        return True
-    _, gateway = sim.world.model.gateway(eip.nat_gateway)
-    return not any(a.eip is eip and a.status == "disassociating" for a in gateway.addresses)
 
 
 def _marks(sim: Sim) -> Iterator[tuple[str, str]]:

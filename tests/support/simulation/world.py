@@ -37,7 +37,7 @@ from sandbox.dns.codec import TCP_SIZE, encode
 from sandbox.dns.layout import Timing
 from sandbox.dns.model import DnsWorld
 from sandbox.dns.values import Reply
-from tests.support.simulation.facts import bare
+from tests.support.simulation.facts import bare, has_tags
 from tests.support.simulation.faults import Plan
 
 T = TypeVar("T")
@@ -171,6 +171,32 @@ class World:
 
     def all_eips(self) -> list[Eip]:
         return list(self.model.network.by_ip.values())
+
+    def selects(self, eip: Eip, selector: Mapping[str, Any]) -> bool:
+        """Does a selector of a spec mean the address?"""
+        if not self._sends(eip) and {"natGatewayID", "natGatewayTags"} & selector.keys():
+            return False
+        gateway = self.model.account(eip.account).region(eip.region).nat.gateways.get(eip.nat_gateway)
+        by_tags = has_tags(eip.tags, selector.get("tags")) or has_tags(
+            gateway.tags if gateway is not None else {}, selector.get("natGatewayTags")
+        )
+        return selector.get("region", REGION) == eip.region and any(
+            by_tags or (value is not None and value == selector.get(key))
+            for key, value in (
+                ("allocationID", eip.allocation_id),
+                ("publicIP", eip.public_ip),
+                ("natGatewayID", eip.nat_gateway),
+                ("instanceID", eip.instance),
+                ("networkInterfaceID", eip.network_interface),
+            )
+        )
+
+    def _sends(self, eip: Eip) -> bool:
+        """Does no gateway drain the address?"""
+        if not eip.nat_gateway:
+            return True
+        _, gateway = self.model.gateway(eip.nat_gateway)
+        return not any(a.eip is eip and a.status == "disassociating" for a in gateway.addresses)
 
     # ------------------------------------------------------------ outsiders
 
