@@ -158,7 +158,7 @@ BOUNDS = (
     Mutant(
         "gone-object-polled-for",
         "E8",
-        "A PTR that AWS has PENDING for ever is looked at for ever, for an object that is gone",
+        "A PTR that stays PENDING is read for ever for an object that no longer exists",
         "aws/ec2/ptr_poller.py",
         "want.known == shown and began - want.not_before < _FORGET",
         "want.known == shown",
@@ -169,7 +169,7 @@ BOUNDS = (
     Mutant(
         "answer-after-failure-is-no-news",
         "E1",
-        "After a look that failed, the same PTR as before wakes nobody, and the failure stays in the status",
+        "After a failed reading, an unchanged PTR causes no reconcile, and the failure stays in the status",
         "aws/ec2/ptr_poller.py",
         "            self._tell(watched, began, None if failed else ptr)\n",
         "            self._tell(watched, began, ptr)\n",
@@ -189,7 +189,7 @@ BOUNDS = (
     Mutant(
         "unsatisfying-report-is-no-news",
         "E3",
-        "Public resolvers that keep disagreeing wake nobody, and no reading is counted",
+        "Public resolvers that keep disagreeing cause no reconcile, and no reading is counted",
         "reconcile/rules/resolution.py",
         "    known = report if QUESTION not in builder.unsatisfied else None\n",
         "    known = report\n",

@@ -93,7 +93,7 @@ REGIONAL = (
     Mutant(
         "draining-address-wanted-in-observed-record",
         "E1",
-        "Under Observed, the user is told to add an address that its NAT gateway disassociates",
+        "Under Observed, the status asks for an A record with an address that the NAT gateway disassociates",
         "reconcile/rules/observed_record.py",
         "    if holds or stands or (not finding.inconclusive and _lacks_only_held(report, targets, joining)):\n",
         "    if holds or stands:\n",

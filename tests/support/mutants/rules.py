@@ -459,7 +459,7 @@ RULES = (
     Mutant(
         "no-finalizer-means-untouched",
         "S8",
-        "Whoever removes the finalizer makes the operator forget what the status says was written",
+        "After somebody removes the finalizer, the operator ignores the writes that the status records",
         "api/types.py",
         "        return not (\n"
         "            FINALIZER in self.meta.finalizers\n"
