@@ -296,8 +296,7 @@ def test_json_logs(bare_story: Story) -> None:
         "the sandbox's name servers are on loopback, and the start says so"
     )
     assert not [line for line in lines if line["logger"].startswith("kopf")]
-    assert "403" not in text
-    assert "orbidden" not in text
+    assert not re.search(r"\b403\b|orbidden", text)
 
 
 def test_only_the_leader_acts(bare_story: Story) -> None:
