@@ -142,3 +142,48 @@ def test_an_address_that_is_released_while_no_operator_runs_ends_ready_under_obs
     state.crash()
     state.lose_eip(eip=0)
     state.teardown()
+
+
+def test_no_ptr_is_set_while_the_record_of_an_object_before_is_being_removed() -> None:
+    """Until Route 53 has published the removal the servers still return the record."""
+    state = MailWorld()
+    state.begin(
+        seconds=31.0,
+        spec={
+            "hostname": "out.example.com",
+            "elasticIPs": [{"allocationID": "EIP0"}, {"tags": {"use": "mail"}}],
+        },
+    )
+    state.create(
+        name="b",
+        spec={
+            "deletionPolicy": "Retain",
+            "elasticIPs": [
+                {"region": "eu-west-1", "tags": {"use": "mail", "env": "a"}},
+                {"region": "ap-northeast-1", "tags": {"use": "mail"}},
+                {"allocationID": "EIP1"},
+            ],
+            "suspend": False,
+            "forward": {},
+            "adoption": "Matching",
+            "hostname": "mta.nowhere.org",
+        },
+    )
+    state.rename(hostname="out.example.com", name="b", observed=True, restarts=False)
+    state.delete(name="a")
+    state.teardown()
+
+
+def test_a_status_that_is_deleted_under_observed_is_remembered() -> None:
+    state = MailWorld()
+    state.begin(
+        spec={
+            "elasticIPs": [{"tags": {"use": "mail"}}, {"allocationID": "EIP2"}],
+            "hostname": "mta.example.com",
+        },
+        seconds=0.0,
+    )
+    state.rename(hostname="mta.elsewhere.net", name="a", observed=True, restarts=True)
+    state.wait(seconds=10.0)
+    state.meddle(name="a", what="status")
+    state.teardown()

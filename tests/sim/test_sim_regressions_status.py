@@ -68,3 +68,47 @@ def test_a_request_for_a_reconcile_that_comes_while_no_operator_runs_is_handled_
     asked = body["metadata"]["annotations"]["mailegress.io/reconcile-requested-at"]
     assert body["status"].get("lastHandledReconcileAt") == asked
     state.teardown()
+
+
+def test_an_address_that_ec2_does_not_list_is_remembered_after_its_status_was_deleted() -> None:
+    state = MailWorld()
+    state.begin(spec={"hostname": "mta.example.com", "elasticIPs": [{"allocationID": "EIP0"}]}, seconds=31.0)
+    state.blind(what="one-address")
+    state.meddle(name="a", what="status")
+    state.delete(name="a")
+    state.teardown()
+
+
+def test_a_ptr_beside_a_replaced_record_is_reset_although_no_status_tells_of_it() -> None:
+    """The ownership record is the object's own, and the spec selects the address."""
+    state = MailWorld()
+    state.begin(
+        spec={
+            "elasticIPs": [{"networkInterfaceID": "INTERFACE"}, {"allocationID": "EIP1"}],
+            "hostname": "out.example.com",
+        },
+        seconds=31.0,
+    )
+    state.rename(hostname="mta.example.com", name="b", observed=True, restarts=True)
+    state.meddle(name="a", what="status")
+    state.delete(name="a")
+    state.change_record(host=1, what="foreign-a")
+    state.teardown()
+
+
+def test_nothing_tells_whose_a_ptr_is_once_the_status_and_the_ownership_record_are_gone() -> None:
+    state = MailWorld()
+    state.begin(
+        spec={
+            "hostname": "out.example.com",
+            "elasticIPs": [{"tags": {"use": "mail", "env": "a"}}, {"natGatewayTags": {"use": "mail"}}],
+        },
+        seconds=31.0,
+    )
+    state.wait_longer(seconds=31.0)
+    state.wait_longer(seconds=31.0)
+    state.scale(what="add")
+    state.change_record(host=1, what="drop-mark")
+    state.meddle(name="a", what="status")
+    state.crash()
+    state.teardown()

@@ -381,6 +381,20 @@ class Status:
         )
 
 
+_RECORDED = ("hostname", "publicIPs", "dnsEndpoint", "zone", "forward", "formerRecords", "addresses")
+"""The fields that record what the operator wrote outside the cluster."""
+
+
+def is_missing(stored: object) -> bool:
+    """Tell whether no operator wrote this status, or somebody deleted it since."""
+    return _integer(mapping(stored), "observedGeneration", -1) < 0
+
+
+def recorded(stored: object) -> Json:
+    """Return the fields of a stored status that record what the operator wrote."""
+    return {name: value for name, value in mapping(stored).items() if name in _RECORDED}
+
+
 def initial_status() -> Status:
     """Return the status that the schema gives a new object: every positive condition Unknown, until an
     operator looks.

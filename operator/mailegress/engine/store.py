@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from mailegress.api import status
 from mailegress.api.names import API_VERSION, KIND
 from mailegress.api.slim import slim
 from mailegress.api.types import MailEgress, parse_object
@@ -116,6 +117,9 @@ class Store:
             if since is None or buried > since:
                 return None
             del self._gone[meta["uid"]]
+        if old is not None and old.uid == meta["uid"] and status.is_missing(body.get("status")):
+            # Whoever deletes the status does not make the operator forget what it wrote.
+            body = {**body, "status": status.recorded(old.body().get("status")) | (body.get("status") or {})}
         new = Stored(body, self._serial)
         replaced = old if old is not None and old.uid != new.uid else None
         if replaced is not None:

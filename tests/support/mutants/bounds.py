@@ -219,4 +219,64 @@ BOUNDS = (
             "::test_a_request_for_a_reconcile_that_comes_while_no_operator_runs_is_handled_when_one_starts",
         ),
     ),
+    Mutant(
+        "lame-answers-grow-old",
+        "E7",
+        "Once a name server is silent, the others are not asked again while the object is not Ready",
+        "reconcile/rules/propagation.py",
+        "    if (stands or agreed or lame) and not requested:\n",
+        "    if (stands or agreed) and not requested:\n",
+        tests=(
+            "tests/sim/test_sim_regressions_dns.py"
+            "::test_a_record_that_changes_after_a_name_server_fell_silent_is_seen",
+        ),
+    ),
+    Mutant(
+        "anybodys-ptr-is-a-claim",
+        "E1",
+        "An object waits for ever for an address whose PTR a third party set to another object's hostname",
+        "reconcile/rules/claims.py",
+        "            and not _leads_to(observed, shown, eip.public_ip)\n",
+        "            and False\n",
+        tests=(
+            "tests/sim/test_sim_regressions_ptrs.py"
+            "::test_a_ptr_of_another_objects_hostname_that_a_third_party_set_is_no_claim",
+        ),
+    ),
+    Mutant(
+        "observed-before-the-removal-is-published",
+        "S3",
+        "Under Observed a PTR is set on a record that the operator is removing",
+        "reconcile/rules/observed_record.py",
+        "    written = NEVER if observed.stands(FORWARD_READY) else _written(observed)\n",
+        "    written: float | None = NEVER\n",
+        tests=(
+            "tests/sim/test_sim_regressions_observed.py"
+            "::test_no_ptr_is_set_while_the_record_of_an_object_before_is_being_removed",
+        ),
+    ),
+    Mutant(
+        "deleted-status-is-forgotten",
+        "S8",
+        "Whoever deletes the status of an object makes the operator forget what it wrote",
+        "engine/store.py",
+        'status.is_missing(body.get("status"))',
+        "False",
+        tests=(
+            "tests/sim/test_sim_regressions_observed.py"
+            "::test_a_status_that_is_deleted_under_observed_is_remembered",
+        ),
+    ),
+    Mutant(
+        "unrecorded-ptr-is-left",
+        "S8",
+        "A PTR beside the object's own ownership record stays after the deletion of an object without a status",
+        "reconcile/rules/deletion.py",
+        "    for eip in _unrecorded(s):\n",
+        "    for eip in ():\n",
+        tests=(
+            "tests/sim/test_sim_regressions_status.py"
+            "::test_a_ptr_beside_a_replaced_record_is_reset_although_no_status_tells_of_it",
+        ),
+    ),
 )

@@ -86,28 +86,22 @@ class Checks(EndpointChecks):
         return False
 
     def _on_forced(self, address: str, name: str | None) -> None:
-        """An outsider's PTR is not the operator's, unless it is the same, or the one that its object wants for it, or
-        its name leads to the address by a record that the operator made: a status may be lost, so that such a PTR
-        counts as the operator's.
-        """
+        """An outsider's PTR is not the operator's, unless it is the same."""
         ours = self._set.get(address)
         if name is None or (ours is not None and name == ours[0]):
             return
-        owner = self.api.by_uid(ours[1]) if ours is not None else None
-        wanted = owner is not None and self._wants(owner, self.world.model.network.by_ip[address])
-        if owner is not None and wanted and owner["spec"]["hostname"] == name:
-            self._set[address] = (name, owner["metadata"]["uid"])
-            return
         mark, record = self._mark_at(name), self.world.record(self.world.zone_of(name), name, "A")
-        if mark is not None and not mark.adopted and record is not None and address in record[1]:
-            self._set[address] = (name, mark.uid)
-            return
+        leads = mark is not None and not mark.adopted and record is not None and address in record[1]
+        if leads and mark is not None:
+            self._setters.setdefault((address, name), set()).add(mark.uid)
         self._set.pop(address, None)
         self._strange.setdefault(address, set()).add(name)
 
     def _has_joined(self, holder: Object | None, eip: Eip, name: str) -> bool:
         """Was the address in the A record, or (under Observed) its PTR this name, set by the operator or adopted?"""
         if eip.public_ip in self._joined or self._setters.get((eip.public_ip, name)):
+            return True
+        if holder is not None and (eip.public_ip, holder["metadata"]["uid"]) in self._adopted:
             return True
         return holder is not None and self._put_back(holder, eip, name)
 
@@ -218,6 +212,7 @@ class Checks(EndpointChecks):
         if call.operation == "ResetAddressAttribute":
             ours = self._set.get(eip.public_ip) or self._giving.get(eip.public_ip)
             known = (ours is not None and ours[0] == shown) or self._explained(shown)
+            known = known or self._counts_as(eip.public_ip, shown) is not None
             if not known and not self._touched(eip.public_ip):
                 self.violated(
                     "S2",
@@ -227,6 +222,8 @@ class Checks(EndpointChecks):
             owner = self.api.by_uid(self._uid_of_ptr(eip) or "")
             for body in self.api.objects.values():
                 now = ready_of(body)
+                if self._of_rivals(shown or ""):
+                    continue  # The other operator wrote that status.
                 relies = body["spec"]["hostname"] == shown and eip.public_ip in body["status"].get(
                     "publicIPs", []
                 )
@@ -295,7 +292,7 @@ class Checks(EndpointChecks):
                 # What an outsider wrote a moment ago reached this server after it was asked.
                 continue
             elif eip.public_ip not in values or (
-                not observed and values != wanted and not self._touched(name)
+                not observed and values != wanted and not self._touched(name) and not self._of_rivals(name)
             ):
                 self.violated(
                     "S1",
@@ -329,6 +326,8 @@ class Checks(EndpointChecks):
             ours = self._set.get(address) or self._giving.get(address)
             eip = self.world.model.network.by_ip.get(address)
             if eip is None or ours is None or ours[0] != batch.hostname:
+                continue
+            if ours[1] in self.api.lapsed | self.api.forgotten:
                 continue
             served = self.world.zone_of(batch.hostname)
             stands = self.world.record(served, batch.hostname, "A")

@@ -290,6 +290,7 @@ class FuzzWorld:
         def heal(sim: Sim) -> None:
             sim.trace.note("dns", "all healed")
             sim.world.dns.knobs.clear()
+            sim.world.healed.update(dict.fromkeys(sim.world.ailing, sim.clock()))
             sim.world.ailing.clear()
             for server in self.servers:
                 sim.world.control.set_server_lag(server, 0.0)

@@ -52,6 +52,10 @@ class Ledger:
     """Address -> (name, UID) of a PTR that the operator set and nobody replaced."""
     _setters: dict[tuple[str, str], set[str]] = field(default_factory=dict)
     """(address, name) -> UIDs of the objects for which the operator set this PTR."""
+    _adopted: set[tuple[str, str]] = field(default_factory=set)
+    """(address, UID) of PTRs that showed the object's hostname when its status called them adopted."""
+    _untold: set[str] = field(default_factory=set)
+    """UIDs of objects that had no status when an operator started: it knew nothing of what had no mark."""
     _claimed: set[str] = field(default_factory=set)
     """Hostnames that any change batch was about."""
     _giving: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -103,6 +107,10 @@ class Ledger:
     def restarted(self) -> None:
         """S11 is each process's promise: what the one before it sent in its last second is not its doing."""
         self._rate.clear()
+        for uid in self.api.stripped:
+            body = self.api.by_uid(uid)
+            if body is not None and "observedGeneration" not in (body.get("status") or {}):
+                self._untold.add(uid)
 
     def inherit(self, address: str, name: str, uid: str) -> None:
         """An earlier operator set this PTR for that object."""
@@ -116,6 +124,11 @@ class Ledger:
         """Whether a server fell silent so lately that an answer of before may still count."""
         since = self.world.ailing.get(server)
         return since is not None and self.world.clock() - since < within
+
+    def _healed(self, server: str) -> bool:
+        """Whether a server that was silent answers again since so lately that it may not have been asked."""
+        at = self.world.healed.get(server)
+        return at is not None and self.world.clock() - at < RE_LOOK
 
     def _touched(self, what: str, within: float = OUTSIDE_GRACE) -> bool:
         at, since = self.world.touched.get(what), self.world.unseen_since
@@ -155,8 +168,21 @@ class Ledger:
         ours = self._set.get(eip.public_ip) or self._giving.get(eip.public_ip)
         if ours is not None:
             return ours[1]
-        mark = self._mark_at(shown) if (shown := bare(eip.ptr)) is not None else None
-        return mark.uid if mark is not None else None
+        shown = bare(eip.ptr)
+        mark = self._mark_at(shown) if shown is not None else None
+        return mark.uid if mark is not None else self._counts_as(eip.public_ip, shown)
+
+    def _counts_as(self, address: str, name: str | None) -> str | None:
+        """The UID of the object as whose PTR an outsider's may count: the operator set that one for the address before,
+        or one of a former hostname, or the name led to the address by a record that the operator made. Nothing tells
+        the two apart, so that it may be reset, and may stay.
+        """
+        for (where, before), uids in self._setters.items():
+            for uid in uids if where == address else ():
+                body = self.api.ever.get(uid)
+                if name == before or (body is not None and name == body["spec"]["hostname"]):
+                    return uid
+        return None
 
     def _holder(self, hostname: str, eip: Eip) -> Object | None:
         """The live object whose mark stands at the name, or whose DNSEndpoint asks for it; else the oldest one that
@@ -210,6 +236,8 @@ class Ledger:
             unconfirmed = True
         else:
             unconfirmed = name in self.world.touched and (stands is None or not selected)
+        if uid in self._untold and self._mark_at(name) is None:
+            return True
         return uid in self.api.stripped and unconfirmed
 
     def _names(self) -> set[str]:

@@ -49,6 +49,10 @@ class StatusChecks(Ledger):
                 self.violated("S6", f"{where}: {c['type']} of generation {c['observedGeneration']}")
             if VOLATILE.search(c["message"]):
                 self.violated("S12", f"{where}: a request's ID in {text}")
+        for entry in status.get("addresses", ()):
+            shown = (entry.get("ptrOrigin"), entry.get("ptr"))
+            if shown == ("Adopted", new["spec"]["hostname"]):
+                self._adopted.add((entry["publicIP"], meta["uid"]))
         was, now = ready_of(old), ready_of(new)
         for c in status.get("conditions", []):
             before = next(
@@ -93,7 +97,8 @@ class StatusChecks(Ledger):
             if (values is None or not set(addresses) <= values) and not self._touched(hostname):
                 self.violated("S7", f"{where}: Ready, but {server} answers {as_list(values)} for {hostname}")
             heard = self._asked.get((hostname, "A"), {}).get(self.world.dns.address_of(server), -1.0)
-            if heard < self._wrote.get(hostname, 0.0):
+            passed_over = agreeing > ENOUGH and self._healed(server)
+            if heard < self._wrote.get(hostname, 0.0) and not passed_over:
                 self.violated("S7", f"{where}: Ready, but {server} was not asked after the last write")
 
     def _check_ptr(self, where: str, hostname: str, address: str) -> None:

@@ -90,6 +90,8 @@ class World:
         """Addresses of whose tags the operators may have an old list, and since when."""
         self.ailing: dict[str, float] = {}
         """Name servers that give no proper answer at present, and since when."""
+        self.healed: dict[str, float] = {}
+        """Those that did, and when they were healed."""
         self.keys: dict[str, str] = {}
         """Access key of a service ("ec2", "route53"); without one, that of the default account."""
         self.renewal_listeners: list[Callable[[], None]] = []

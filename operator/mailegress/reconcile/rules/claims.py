@@ -88,6 +88,11 @@ def taken_over(observed: Observed, hostname: str, address: str) -> bool:
     """Has another object taken the hostname over, with this address in its A record? Then the PTR is that object's."""
     if marked_holder(observed, hostname) in (None, observed.obj.meta.uid):
         return False
+    return _leads_to(observed, hostname, address)
+
+
+def _leads_to(observed: Observed, hostname: str, address: str) -> bool:
+    """Is the address in an A record at the hostname, or does a DNSEndpoint ask for it there?"""
     records = [r for _, view in observed.views.records.holder(hostname) for r in view.of_type("A")]
     endpoints = observed.views.endpoints.naming(hostname)
     return any(address in r.values for r in records) or any(
@@ -182,6 +187,13 @@ def _eip(observed: Observed, builder: PlanBuilder, eip: Eip, hostname: Hold) -> 
         holder = marked_holder(observed, shown)
         if holder is None and shown != observed.obj.spec.hostname and not _read(observed, builder, shown):
             return Hold.UNKNOWN, None
+        if (
+            holder is not None
+            and not claims.wants_eip(holder, eip)
+            and not _leads_to(observed, shown, eip.public_ip)
+        ):
+            # An address leaves its record after its PTR: a third party set this PTR, or it was adopted and then left.
+            holder = None
         if holder is None:
             # Under Observed there is no mark: the PTR itself is the trace of the claim.
             holder = claims.observed_at(eip, shown)

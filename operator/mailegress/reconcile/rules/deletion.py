@@ -31,8 +31,16 @@ from mailegress.reconcile.result import (
     from_fault,
     under_way,
 )
-from mailegress.reconcile.rules import external_retire, finalizer, policy, ptr_write, status_fields, unseen
-from mailegress.reconcile.rules.adoption import changed_by_others
+from mailegress.reconcile.rules import (
+    external_retire,
+    finalizer,
+    policy,
+    ptr_write,
+    status_fields,
+    targets,
+    unseen,
+)
+from mailegress.reconcile.rules.adoption import changed_by_others, made_before
 from mailegress.reconcile.rules.claims import taken_over
 from mailegress.reconcile.rules.leaving import unread
 from mailegress.reconcile.rules.ownership_check import own_mark
@@ -195,6 +203,8 @@ def _candidates(observed: Observed) -> list[tuple[Eip, str, bool]]:
                 eip = region.by_ip(address)
                 if eip is not None:
                     found[(eip.allocation_id, name)] = (eip, name, not mark.adopted)
+    for eip in _unrecorded(s):
+        found[(eip.allocation_id, s.obj.spec.hostname)] = (eip, s.obj.spec.hostname, True)
     # Written down as set by us: also where the record is gone or never was ours (Observed).
     names = s.ptr_names()
     for entry in s.recorded():
@@ -212,6 +222,18 @@ def _candidates(observed: Observed) -> list[tuple[Eip, str, bool]]:
                         entry.ptr_origin is Origin.MANAGED,
                     )
     return [found[key] for key in sorted(found)]
+
+
+def _unrecorded(observed: Observed) -> list[Eip]:
+    """Selected EIPs whose PTR is ours although no status tells of it: somebody deleted the status."""
+    hostname = observed.obj.spec.hostname
+    return [
+        eip
+        for eip in targets.resolve(observed, PlanBuilder()).wanted.values()
+        if hostname in (eip.ptr.name, eip.ptr.update)
+        and observed.recorded_for(eip.allocation_id) is None
+        and made_before(observed, eip)
+    ]
 
 
 def _ptrs(observed: Observed, builder: PlanBuilder) -> Finding | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from mailegress.api import reasons
 from mailegress.api.conditions import FORWARD_READY
+from mailegress.api.names import is_within
 from mailegress.model.dns import AuthorityReport, Expected
 from mailegress.model.facts import NEVER
 from mailegress.reconcile.observe import Observed
-from mailegress.reconcile.result import Finding, from_fault, unknown
+from mailegress.reconcile.result import Finding, failed, from_fault, unknown
 from mailegress.reconcile.rules.a_record import RecordState
 from mailegress.reconcile.rules.adoption import nobody_joins, pointed, ptr_problem
 from mailegress.reconcile.rules.claims import Claims, Hold
@@ -32,8 +33,15 @@ def assess(observed: Observed, builder: PlanBuilder, targets: Targets, claims: C
     joining = _joining(observed, targets, claims)
     if not joining:
         return RecordState(nobody_joins(observed, targets, claims))
+    written = NEVER if observed.stands(FORWARD_READY) else _written(observed)
+    if written is None:
+        builder.later(observed.settings.poll_seconds)
+        what = (
+            f"Route 53 is publishing a change of {observed.obj.spec.hostname} that this operator made before."
+        )
+        return RecordState(failed(reasons.CHANGE_PENDING, what))
     expected = Expected(joining, exact=False)
-    proof = prove(observed, builder, expected, NEVER, pointed=pointed(observed, targets))
+    proof = prove(observed, builder, expected, written, pointed=pointed(observed, targets))
     finding = proof.finding
     holds = finding.ok
     report = observed.views.dns.authorities(observed.obj.spec.hostname).value
@@ -57,6 +65,19 @@ def assess(observed: Observed, builder: PlanBuilder, targets: Targets, claims: C
         known=report is not None or finding.inconclusive,
         stands=stands,
     )
+
+
+def _written(observed: Observed) -> float | None:
+    """When the operator's own last change of the hostname was published; None while it is not.
+
+    It removed the record of an object that held the hostname before: until then servers still return that record.
+    """
+    hostname, writes = observed.obj.spec.hostname, observed.views.zone_writes
+    zones = observed.views.zones.get().value or ()
+    states = [writes.state(zone.id, hostname) for zone in zones if is_within(hostname, zone.name)]
+    if any(state is not None and (state.busy or state.publishing) for state in states):
+        return None
+    return max((state.at for state in states if state is not None), default=NEVER)
 
 
 def _lacks_only_held(report: AuthorityReport | None, targets: Targets, joining: frozenset[str]) -> bool:

@@ -73,8 +73,8 @@ def prove(
             )
     # Something else may keep the condition from being True: what was heard grows old all the same (E7).
     agreed = verdict is not None and verdict.seen is Seen.AGREE
-    if (stands or agreed) and not requested:
-        lame = verdict is not None and verdict.seen is Seen.LAME
+    lame = verdict is not None and verdict.seen is Seen.LAME
+    if (stands or agreed or lame) and not requested:
         doubt = _sample(s, builder, expected, floor, reading, every=lame, text=text)
         if doubt is not None:
             return Proof(doubt)

@@ -1,0 +1,38 @@
+"""What the fuzz found about name servers that give no usable answer."""
+
+from __future__ import annotations
+
+from tests.support.simulation.machine import MailWorld
+
+
+def test_a_record_that_changes_after_a_name_server_fell_silent_is_seen() -> None:
+    """The object is not Ready for another reason; its name servers are asked all the same."""
+    state = MailWorld()
+    state.begin(
+        seconds=310.0,
+        spec={
+            "hostname": "out.example.com",
+            "elasticIPs": [{"allocationID": "EIP1"}, {"tags": {"use": "mail", "env": "a"}}],
+        },
+    )
+    state.trouble_dns(server=1, what="silent")
+    state.wait_longer(seconds=310.0)
+    state.wait_longer(seconds=1000.0)
+    state.change_record(host=1, what="foreign-a")
+    state.teardown()
+
+
+def test_an_object_is_ready_beside_a_name_server_that_answers_again() -> None:
+    state = MailWorld()
+    state.begin(
+        spec={
+            "hostname": "mta.example.com",
+            "elasticIPs": [{"allocationID": "EIP2"}, {"allocationID": "EIP1"}],
+        },
+        seconds=31.0,
+    )
+    state.trouble_dns(server=0, what="silent")
+    state.change_record(host=0, what="foreign-a")
+    state.blind(what="resolvers")
+    state.wait_longer(seconds=1000.0)
+    state.teardown()

@@ -1,0 +1,96 @@
+"""What the fuzz found about PTRs that third parties set."""
+
+from __future__ import annotations
+
+from tests.support.simulation.machine import MailWorld
+
+
+def test_a_ptr_of_another_objects_hostname_that_a_third_party_set_is_no_claim() -> None:
+    """The other object, whose record does not hold the address, is not about to release it."""
+    state = MailWorld()
+    state.begin(
+        spec={
+            "elasticIPs": [{"allocationID": "EIP0"}, {"natGatewayID": "REGIONAL"}],
+            "hostname": "out.example.com",
+        },
+        seconds=0.0,
+    )
+    state.create(
+        name="c",
+        spec={
+            "hostname": "mta.sub.example.com",
+            "adoption": "Never",
+            "deletionPolicy": "Retain",
+            "elasticIPs": [
+                {"region": "eu-west-1", "publicIP": "IP1"},
+                {"region": "ap-northeast-1", "allocationID": "EIP1"},
+                {"natGatewayTags": {"use": "mail"}, "region": "ap-northeast-1"},
+            ],
+        },
+    )
+    state.edit(
+        field="elasticIPs",
+        name="c",
+        spec={
+            "suspend": False,
+            "hostname": "mta.sub.example.com",
+            "adoption": "Matching",
+            "elasticIPs": [{"tags": {"use": "mail"}}],
+        },
+    )
+    state.wait(seconds=310.0)
+    state.lose_eip(eip=0)
+    state.retag(key="use", present=False, what="EIP1")
+    state.change_ptr(eip=1, name="out.example.com")
+    state.teardown()
+
+
+def test_a_third_partys_ptr_of_the_new_hostname_may_be_reset() -> None:
+    state = MailWorld()
+    state.begin(seconds=31.0, spec={"elasticIPs": [{"allocationID": "EIP0"}], "hostname": "mta.example.com"})
+    state.change_ptr(eip=0, name="out.example.com")
+    state.rename(hostname="out.example.com", name="a", observed=True, restarts=True)
+    state.teardown()
+
+
+def test_a_third_party_sets_the_ptr_that_the_operator_is_setting() -> None:
+    state = MailWorld()
+    state.begin(
+        seconds=31.0,
+        spec={
+            "elasticIPs": [{"allocationID": "EIP2"}, {"tags": {"use": "mail"}}],
+            "hostname": "out.example.com",
+        },
+    )
+    state.change_record(host=1, what="right-a")
+    state.change_ptr(eip=2, name="mail.stranger.net")
+    state.change_ptr(eip=2, name="out.example.com")
+    state.teardown()
+
+
+def test_a_ptr_of_an_address_that_the_spec_does_not_name_stays() -> None:
+    state = MailWorld()
+    state.begin(seconds=0.5, spec={"hostname": "out.example.com", "elasticIPs": [{"allocationID": "EIP2"}]})
+    state.change_record(host=1, what="right-a")
+    state.change_ptr(eip=0, name="out.example.com")
+    state.change_record(host=1, what="drop-a")
+    state.teardown()
+
+
+def test_an_adopted_ptr_follows_the_hostname() -> None:
+    state = MailWorld()
+    state.begin(seconds=0.0, spec={"hostname": "mta.example.com", "elasticIPs": [{"tags": {"use": "mail"}}]})
+    state.create(
+        name="c",
+        spec={
+            "senderDomains": ["shop.example.com", "mta.example.com", "example.com"],
+            "adoption": "Matching",
+            "elasticIPs": [{"allocationID": "EIP4"}, {"publicIP": "IP0"}, {"allocationID": "EIP1"}],
+            "hostname": "mta.example.com",
+        },
+    )
+    state.change_ptr(eip=1, name="mta.example.com")
+    state.change_record(host=0, what="foreign-a")
+    state.wait_longer(seconds=0.5)
+    state.rename(hostname="out.elsewhere.net", name="c", observed=True, restarts=True)
+    state.teardown()
