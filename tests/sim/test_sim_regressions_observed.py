@@ -187,3 +187,19 @@ def test_a_status_that_is_deleted_under_observed_is_remembered() -> None:
     state.wait(seconds=10.0)
     state.meddle(name="a", what="status")
     state.teardown()
+
+
+def test_nothing_tells_whose_a_ptr_is_after_a_restart_without_a_status() -> None:
+    state = MailWorld()
+    state.begin(
+        spec={
+            "hostname": "out.example.com",
+            "elasticIPs": [{"allocationID": "EIP2"}, {"allocationID": "EIP4"}],
+        },
+        seconds=0.0,
+    )
+    state.rename(hostname="out.elsewhere.net", name="a", observed=True, restarts=False)
+    state.wait_longer(seconds=10.0)
+    state.meddle(name="a", what="status")
+    state.crash()
+    state.teardown()

@@ -94,3 +94,19 @@ def test_an_adopted_ptr_follows_the_hostname() -> None:
     state.wait_longer(seconds=0.5)
     state.rename(hostname="out.elsewhere.net", name="c", observed=True, restarts=True)
     state.teardown()
+
+
+def test_a_ptr_of_the_objects_own_former_hostname_is_not_foreign() -> None:
+    state = MailWorld()
+    state.begin(
+        spec={
+            "hostname": "out.example.com",
+            "elasticIPs": [{"allocationID": "EIP1"}, {"allocationID": "EIP2"}],
+        },
+        seconds=0.0,
+    )
+    state.change_ptr(eip=1, name="mail.stranger.net")
+    state.wait(seconds=0.5)
+    state.change_ptr(eip=1, name="out.example.com")
+    state.rename(hostname="mta.elsewhere.net", name="a", observed=True, restarts=False)
+    state.teardown()

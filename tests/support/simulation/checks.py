@@ -237,7 +237,9 @@ class Checks(EndpointChecks):
         self._check_gate(eip, name)
         holder = self._holder(name, eip)
         known = eip.public_ip in self._set or self._has_joined(holder, eip, name) or self._unread(eip)
-        if shown not in (None, name) and not known:
+        mark = self._mark_at(shown) if shown not in (None, name) else None
+        own_name = mark is not None and holder is not None and mark.uid == holder["metadata"]["uid"]
+        if shown not in (None, name) and not known and not own_name:
             self.violated(
                 "S2", f"PTR {shown} of {eip.public_ip} is overwritten with {name} although it is foreign"
             )
@@ -246,7 +248,6 @@ class Checks(EndpointChecks):
                 self.violated("S8", f"PTR {name} is set for no live object")
         else:
             self._finalized(holder["metadata"]["uid"], f"PTR {name} of {eip.public_ip}")
-        mark = self._mark_at(shown) if shown not in (None, name) else None
         loser = self.api.by_uid(mark.uid) if mark is not None else None
         if (
             loser is not None
