@@ -110,3 +110,37 @@ def test_a_ptr_of_the_objects_own_former_hostname_is_not_foreign() -> None:
     state.change_ptr(eip=1, name="out.example.com")
     state.rename(hostname="mta.elsewhere.net", name="a", observed=True, restarts=False)
     state.teardown()
+
+
+def test_a_ptr_beside_a_retained_record_that_another_object_did_not_take_over_stays() -> None:
+    state = MailWorld()
+    state.begin(
+        seconds=31.0,
+        spec={
+            "elasticIPs": [{"allocationID": "EIP2"}, {"tags": {"use": "mail"}}],
+            "hostname": "out.example.com",
+        },
+    )
+    state.delete(name="a")
+    state.edit(
+        field="deletionPolicy",
+        name="a",
+        spec={
+            "deletionPolicy": "Retain",
+            "forward": {"hostedZoneID": "Z0NE", "ttlSeconds": 284},
+            "hostname": "out.example.com",
+            "adoption": "Matching",
+            "senderDomains": ["shop.example.com"],
+            "suspend": False,
+            "elasticIPs": [{"tags": {"use": "mail"}}, {"tags": {"use": "mail"}}, {"tags": {"use": "mail"}}],
+        },
+    )
+    state.wait_longer(seconds=0.01)
+    state.create(
+        name="a",
+        spec={
+            "elasticIPs": [{"region": "ap-northeast-1", "allocationID": "EIP2"}],
+            "hostname": "out.example.com",
+        },
+    )
+    state.teardown()

@@ -112,3 +112,20 @@ def test_nothing_tells_whose_a_ptr_is_once_the_status_and_the_ownership_record_a
     state.meddle(name="a", what="status")
     state.crash()
     state.teardown()
+
+
+def test_two_operators_that_both_restart_end_as_one() -> None:
+    state = MailWorld()
+    state.begin(
+        seconds=0.5,
+        spec={
+            "elasticIPs": [{"natGatewayID": "REGIONAL"}, {"tags": {"use": "mail"}}],
+            "hostname": "out.example.com",
+        },
+    )
+    state.trouble_api(times=8, what="watch-error")
+    state.lose_eip(eip=1)
+    state.second_operator()
+    state.rename(hostname="out.elsewhere.net", name="b", observed=False, restarts=True)
+    state.change_record(host=1, what="drop-mark")
+    state.teardown()

@@ -279,4 +279,16 @@ BOUNDS = (
             "::test_a_ptr_beside_a_replaced_record_is_reset_although_no_status_tells_of_it",
         ),
     ),
+    Mutant(
+        "retained-ptr-is-taken",
+        "S8",
+        "The PTR beside a retained record goes with an object that had not taken the record over",
+        "reconcile/rules/adoption.py",
+        "            if mark is not None and mark.uid != observed.obj.meta.uid:\n",
+        "            if mark is not None and not observed.settings.mine(mark.owner):\n",
+        tests=(
+            "tests/sim/test_sim_regressions_ptrs.py"
+            "::test_a_ptr_beside_a_retained_record_that_another_object_did_not_take_over_stays",
+        ),
+    ),
 )

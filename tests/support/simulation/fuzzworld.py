@@ -399,12 +399,12 @@ class FuzzWorld:
         self.stepped.do(self._restart)
 
     def second_operator(self) -> None:
-        if len(self.sim.processes) == 1:
+        if self.sim.operators == 1:
             self.stepped.do(lambda sim: sim.start())
 
     def retire_second(self) -> None:
-        if len(self.sim.processes) > 1:
-            self.stepped.run(lambda sim: sim.retire(sim.processes[0]))
+        if self.sim.operators > 1:
+            self.stepped.run(lambda sim: sim.retire_one())
 
     # ------------------------------------------------------------ the API server
 

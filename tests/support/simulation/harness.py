@@ -184,6 +184,7 @@ class Sim:
         self.exits = 0
         self.closing = False
         self._started = 0
+        self._restarting = 0
         loop.set_exception_handler(self._unhandled)
         self._down: list[Process] = []
         self._base = contextvars.copy_context()
@@ -219,6 +220,7 @@ class Sim:
 
     def _later(self, process: Process) -> None:
         self.processes.remove(process)
+        self._restarting += not self.impatient
         loop = asyncio.get_running_loop()
         self._own.append(loop.create_task(self._succeed(process), context=self._base.copy()))
 
@@ -228,13 +230,25 @@ class Sim:
             self._down.append(process)
             return
         await asyncio.sleep(RESTART)
+        self._restarting -= 1
         self.start()
+
+    @property
+    def operators(self) -> int:
+        """Processes that run or will start by themselves."""
+        return len(self.processes) + self._restarting
 
     async def restart(self) -> None:
         """SIGKILL for every operator, and new ones."""
         for process in list(self.processes):
             process.crash()
         await asyncio.sleep(RESTART + 1)
+
+    async def retire_one(self) -> None:
+        """Retire one of two operators when both run."""
+        if len(self.processes) < self.operators:
+            await asyncio.sleep(RESTART + 1)
+        await self.retire(self.processes[0])
 
     async def retire(self, process: Process) -> None:
         """An operator is killed and has no successor."""

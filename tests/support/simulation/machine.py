@@ -144,7 +144,7 @@ class MailWorld(RuleBasedStateMachine):
     def second_operator(self) -> None:
         self.world.second_operator()
 
-    @precondition(lambda self: len(self.world.sim.processes) > 1)
+    @precondition(lambda self: self.world.sim.operators > 1)
     @rule()
     def retire_second(self) -> None:
         self.world.retire_second()

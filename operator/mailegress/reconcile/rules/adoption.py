@@ -280,8 +280,8 @@ def origin(
             if view is None:
                 return None  # Whose it is stands in the mark, which was not read yet.
             mark = ownership.parse(view.mark.values) if view.mark is not None else None
-            if mark is not None and not observed.settings.mine(mark.owner):
-                # Another operator's. Accepted later as a predecessor, it leaves us what it had made or adopted.
+            if mark is not None and mark.uid != observed.obj.meta.uid:
+                # Another's, which leaves us what it had made or adopted once its record is taken over.
                 return None
         if made_before(observed, eip):
             return Origin.MANAGED
