@@ -203,3 +203,12 @@ def test_nothing_tells_whose_a_ptr_is_after_a_restart_without_a_status() -> None
     state.meddle(name="a", what="status")
     state.crash()
     state.teardown()
+
+
+def test_an_object_that_gets_nowhere_leaves_its_hostname_to_the_next() -> None:
+    state = MailWorld()
+    state.begin(spec={"hostname": "mta.example.com", "elasticIPs": [{"tags": {"use": "mail"}}]}, seconds=0.0)
+    state.retag(key="use", present=True, what="EIP0")
+    state.rename(hostname="mta.elsewhere.net", name="a", observed=True, restarts=False)
+    state.create(name="b", spec={"elasticIPs": [{"allocationID": "EIP0"}], "hostname": "mta.elsewhere.net"})
+    state.teardown()

@@ -196,8 +196,8 @@ class Ledger:
         return min(
             wanting,
             key=lambda o: (
-                not self._wants(o, eip),
                 self._without_age(o),
+                not self._wants(o, eip),
                 o["metadata"]["creationTimestamp"],
                 o["metadata"]["uid"],
             ),
