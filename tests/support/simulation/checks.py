@@ -459,6 +459,8 @@ class Checks(EndpointChecks):
         for eip in self.world.all_eips():
             address = eip.public_ip
             current = self.world.ptr(eip)
+            if current is not None and current.endswith(".amazonaws.com"):
+                current = None  # AWS's own name for an address belongs to nobody.
             shown = self._shown.setdefault(address, {})
             if current is not None and not (eip.update is not None and eip.update.value is None):
                 # (A name that is being given up is not promised to anybody any more.)
