@@ -112,6 +112,38 @@ async def test_keys_in_the_environment_of_an_agent_that_comes_later_are_found(
         await aws.list_hosted_zones()
 
 
+async def test_a_web_identity_token_that_comes_later_is_found(
+    served: SandboxAws, environ: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    served.run("put_role", arn=ROLE, web_identity=True)
+    environ.setenv("AWS_ROLE_ARN", ROLE)
+    environ.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
+    clock = Hand()
+    aws = api(clock)
+    assert classify(await failure(aws)).reason == "CredentialsUnavailable"
+    (tmp_path / "token").write_text("token")
+    clock.now += REBUILD_CAP
+    await aws.list_hosted_zones()
+
+
+async def test_instance_metadata_that_comes_later_is_found(
+    served: SandboxAws, environ: pytest.MonkeyPatch
+) -> None:
+    """The role of an instance may be attached after the operator started."""
+    environ.setenv("AWS_EC2_METADATA_DISABLED", "false")
+    environ.setenv("AWS_METADATA_SERVICE_NUM_ATTEMPTS", "1")
+    clock = Hand()
+    aws = api(clock)
+    with Agent() as agent:
+        agent.down = True
+        environ.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", agent.url)
+        assert classify(await failure(aws)).reason == "CredentialsUnavailable"
+        assert agent.asked
+        agent.down = False
+        clock.now += REBUILD_CAP
+        await aws.list_hosted_zones()
+
+
 @pytest.mark.parametrize("role", [RoleSettings(), RoleSettings(ROLE)])
 async def test_a_rotated_key_file_is_read_again(
     served: SandboxAws, tmp_path: Path, role: RoleSettings
@@ -386,6 +418,7 @@ class Agent:
             def do_GET(self) -> None:
                 agent.asked += 1
                 keys = {
+                    "Code": "Success",
                     "AccessKeyId": "ASIATEST",
                     "SecretAccessKey": "secret",
                     "Token": "token",
@@ -400,6 +433,8 @@ class Agent:
             def do_POST(self) -> None:
                 self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 self.do_GET()
+
+            do_PUT = do_POST
 
             def log_message(self, *_: Any) -> None: ...
 
