@@ -437,8 +437,8 @@ RULES = (
         "S2",
         "A PTR that a third party sets to a hostname that the object does not hold is reset with the object",
         "reconcile/rules/status_fields.py",
-        "        shown_now = None if changed_by_others(observed, old, eip) else eip\n",
-        "        shown_now = eip\n",
+        "    replaced = old is not None and written and changed_by_others(observed, old, eip)\n",
+        "    replaced = False\n",
         tests=(
             "tests/sim/test_sim_regressions.py"
             "::test_a_ptr_that_a_third_party_sets_to_a_hostname_that_the_object_never_held_stays",

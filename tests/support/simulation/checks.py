@@ -94,6 +94,8 @@ class Checks(EndpointChecks):
         leads = mark is not None and not mark.adopted and record is not None and address in record[1]
         if leads and mark is not None:
             self._setters.setdefault((address, name), set()).add(mark.uid)
+        elif mark is not None:
+            self._of_another.add((address, name))
         self._set.pop(address, None)
         self._strange.setdefault(address, set()).add(name)
 

@@ -52,6 +52,8 @@ class Ledger:
     """Address -> (name, UID) of a PTR that the operator set and nobody replaced."""
     _setters: dict[tuple[str, str], set[str]] = field(default_factory=dict)
     """(address, name) -> UIDs of the objects for which the operator set this PTR."""
+    _of_another: set[tuple[str, str]] = field(default_factory=set)
+    """(address, name) of PTRs that an outsider set while another object held the name, without the address."""
     _adopted: set[tuple[str, str]] = field(default_factory=set)
     """(address, UID) of PTRs that showed the object's hostname when its status called them adopted."""
     _untold: set[str] = field(default_factory=set)
@@ -180,7 +182,8 @@ class Ledger:
         for (where, before), uids in self._setters.items():
             for uid in uids if where == address else ():
                 body = self.api.ever.get(uid)
-                if name == before or (body is not None and name == body["spec"]["hostname"]):
+                wanted = body is not None and name == body["spec"]["hostname"]
+                if name == before or (wanted and (address, name) not in self._of_another):
                     return uid
         return None
 

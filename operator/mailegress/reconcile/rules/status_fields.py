@@ -190,19 +190,22 @@ def _not_allowed(observed: Observed, entry: Entry) -> list[AddressStatus]:
 def _not_held(observed: Observed, claims: Claims, entry: Entry, eip: Eip) -> AddressStatus | None:
     """What is shown of an address that another object may hold: the selector and the reason, no detail of the address.
 
-    What this object wrote down about its own PTR stays: its clean-up depends on it. None: this object holds it.
+    What this object wrote down about its own PTR stays: its clean-up depends on it. None: this object holds it, and if
+    it has not got its hostname, the PTR is as it left it.
     """
     hold = claims.eips.get(eip.allocation_id, Hold.UNKNOWN)
-    if hold is Hold.MINE:
+    old = observed.recorded_for(eip.allocation_id)
+    written = old is not None and old.ptr_origin is not None
+    # What somebody else set instead is not shown as this object's.
+    replaced = old is not None and written and changed_by_others(observed, old, eip)
+    if hold is Hold.MINE and (claims.hostname is Hold.MINE or not replaced):
         return None
     reason = {Hold.LOST: reasons.ADDRESS_CONFLICT, Hold.RELEASE: reasons.WAITING_FOR_RELEASE}.get(
         hold, reasons.PENDING
     )
-    old = observed.recorded_for(eip.allocation_id)
-    if old is not None and old.ptr_origin is not None:
-        # What somebody else set instead is not shown as this object's.
-        shown_now = None if changed_by_others(observed, old, eip) else eip
-        return _replaced(old, old.reason if hold is Hold.UNKNOWN else reason.name, shown_now)
+    if old is not None and written:
+        decided = hold in (Hold.LOST, Hold.RELEASE)
+        return _replaced(old, reason.name if decided else old.reason, None if replaced else eip)
     if hold is Hold.UNKNOWN:
         # A new process has not decided yet; what was shown of the selector stands until it has.
         shown = old or next(
