@@ -75,13 +75,11 @@ def test_the_ptr_that_aws_gives_every_address_is_no_conflict() -> None:
         sim.world.control.settings(generic_ptr=True)
         [eip] = sim.world.eips(1)
         reasons: set[str] = set()
-        checked = sim.api.on_status
 
-        def heard(old: Object, new: Object) -> None:
+        def heard(new: Object) -> None:
             reasons.update(c["reason"] for c in new["status"]["conditions"])
-            checked(old, new)
 
-        sim.api.on_status = heard
+        sim.on_status(heard)
         sim.start()
         sim.meg("a", HOST, [eip])
         await sim.ready("a")

@@ -25,15 +25,13 @@ def test_a_getchange_without_an_answer_is_reported_and_the_authorities_decide(re
         # Publication takes long enough for somebody to read the status meanwhile.
         sim.world.control.settings(insync=120.0)
         seen: list[tuple[str, str]] = []
-        checked = sim.api.on_status
 
-        def heard(old: Object, new: Object) -> None:
+        def heard(new: Object) -> None:
             for c in new["status"]["conditions"]:
                 if c["type"] == "ForwardReady":
                     seen.append((c["reason"], c["message"]))
-            checked(old, new)
 
-        sim.api.on_status = heard
+        sim.on_status(heard)
         sim.start()
         sim.meg("a", HOST, eips)
         await sim.until(lambda: sim.condition("a")[0] == "True", "Ready", 420.0)

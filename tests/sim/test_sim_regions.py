@@ -29,15 +29,13 @@ EFFECTS: dict[str, dict[str, Any]] = {
 def readies(sim: Sim, name: str) -> list[tuple[str, str]]:
     """Every Ready that the object's status shows from now on; filled while the story runs."""
     found: list[tuple[str, str]] = []
-    checked = sim.api.on_status
 
-    def heard(old: Object, new: Object) -> None:
+    def heard(new: Object) -> None:
         ready = ready_of(new)
         if new["metadata"]["name"] == name and ready is not None:
             found.append((ready["status"], ready["reason"]))
-        checked(old, new)
 
-    sim.api.on_status = heard
+    sim.on_status(heard)
     return found
 
 

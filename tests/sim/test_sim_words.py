@@ -10,13 +10,11 @@ from tests.support.simulation.scenarios import HOST
 def told(sim: Sim) -> list[str]:
     """Ready's message in every status that is written from now on."""
     texts: list[str] = []
-    checked = sim.api.on_status
 
-    def heard(old: Object, new: Object) -> None:
+    def heard(new: Object) -> None:
         texts.extend(c["message"] for c in new["status"]["conditions"] if c["type"] == "Ready")
-        checked(old, new)
 
-    sim.api.on_status = heard
+    sim.on_status(heard)
     return texts
 
 
@@ -69,6 +67,23 @@ def test_a_ptr_that_stays_pending_says_since_when_and_how_to_give_up() -> None:
         await sim.stay_quiet(1800)
         sim.edit("a", deletionPolicy="Retain")
         await sim.gone("a")
+
+    simulate(story)
+
+
+def test_a_change_to_observed_waits_for_no_change_in_route_53() -> None:
+    """Only the ownership record is removed, and every PTR is set already."""
+
+    async def story(sim: Sim) -> None:
+        sim.world.zone()
+        sim.start()
+        sim.meg("a", HOST, sim.world.eips(1))
+        await sim.ready("a")
+        await sim.drain()
+        texts = told(sim)
+        sim.edit("a", forward={"management": "Observed"})
+        await sim.ready("a")
+        assert not [text for text in texts if "Route 53" in text], texts
 
     simulate(story)
 

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from mailegress.api import status
+from mailegress.api.lenient import mapping
 from mailegress.api.names import API_VERSION, KIND
 from mailegress.api.slim import slim
 from mailegress.api.types import MailEgress, parse_object
@@ -119,7 +120,8 @@ class Store:
             del self._gone[meta["uid"]]
         if old is not None and old.uid == meta["uid"] and status.is_missing(body.get("status")):
             # Whoever deletes the status does not make the operator forget what it wrote.
-            body = {**body, "status": status.recorded(old.body().get("status")) | (body.get("status") or {})}
+            kept = status.recorded(old.body().get("status"))
+            body = {**body, "status": {**kept, **mapping(body.get("status"))}}
         new = Stored(body, self._serial)
         replaced = old if old is not None and old.uid != new.uid else None
         if replaced is not None:

@@ -248,7 +248,7 @@ BOUNDS = (
         "S3",
         "Under Observed a PTR is set on a record that the operator is removing",
         "reconcile/rules/observed_record.py",
-        "    written = NEVER if observed.stands(FORWARD_READY) else _written(observed)\n",
+        "    written = NEVER if has_ptrs else _written(observed)\n",
         "    written: float | None = NEVER\n",
         tests=(
             "tests/sim/test_sim_regressions_observed.py"
@@ -290,5 +290,14 @@ BOUNDS = (
             "tests/sim/test_sim_regressions_ptrs.py"
             "::test_a_ptr_beside_a_retained_record_that_another_object_did_not_take_over_stays",
         ),
+    ),
+    Mutant(
+        "handover-waits-for-the-mark",
+        "E3",
+        "An object that changes to Observed is not Ready until the removal of its ownership record is published",
+        "reconcile/rules/observed_record.py",
+        "    written = NEVER if has_ptrs else _written(observed)\n",
+        "    written = _written(observed)\n",
+        tests=("tests/sim/test_sim_words.py::test_a_change_to_observed_waits_for_no_change_in_route_53",),
     ),
 )

@@ -437,7 +437,7 @@ RULES = (
         "S2",
         "A PTR that a third party sets to a hostname that the object does not hold is reset with the object",
         "reconcile/rules/status_fields.py",
-        "    replaced = old is not None and written and changed_by_others(observed, old, eip)\n",
+        "    replaced = own is not None and changed_by_others(observed, own, eip)\n",
         "    replaced = False\n",
         tests=(
             "tests/sim/test_sim_regressions.py"

@@ -90,12 +90,12 @@ class Checks(EndpointChecks):
         ours = self._set.get(address)
         if name is None or (ours is not None and name == ours[0]):
             return
-        mark, record = self._mark_at(name), self.world.record(self.world.zone_of(name), name, "A")
-        leads = mark is not None and not mark.adopted and record is not None and address in record[1]
-        if leads and mark is not None:
-            self._setters.setdefault((address, name), set()).add(mark.uid)
-        elif mark is not None:
-            self._of_another.add((address, name))
+        if (mark := self._mark_at(name)) is not None:
+            record = self.world.record(self.world.zone_of(name), name, "A")
+            if not mark.adopted and record is not None and address in record[1]:
+                self._setters.setdefault((address, name), set()).add(mark.uid)
+            else:
+                self._of_another.add((address, name))
         self._set.pop(address, None)
         self._strange.setdefault(address, set()).add(name)
 

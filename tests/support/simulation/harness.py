@@ -294,6 +294,16 @@ class Sim:
     def find(self, name: str) -> Object | None:
         return self.api.objects.get((NAMESPACE, name))
 
+    def on_status(self, heard: Callable[[Object], object]) -> None:
+        """Call ``heard`` with each object whose status is written, from now on."""
+        checked = self.api.on_status
+
+        def both(old: Object, new: Object) -> None:
+            heard(new)
+            checked(old, new)
+
+        self.api.on_status = both
+
     def condition(self, name: str, kind: str = "Ready") -> tuple[str, str]:
         """(status, reason) for the present generation; empty if there is none for it."""
         found = self.find(name) or {}

@@ -46,7 +46,7 @@ from mailegress.reconcile.rules.leaving import unread
 from mailegress.reconcile.rules.ownership_check import own_mark
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
 from mailegress.reconcile.rules.ptr import pending_since
-from mailegress.reconcile.rules.record_changes import remove, simple_a, writing
+from mailegress.reconcile.rules.record_changes import remove, simple_a, writes_at, writing
 
 
 def plan(observed: Observed) -> Plan:
@@ -305,11 +305,8 @@ def _records(observed: Observed, builder: PlanBuilder) -> Finding | None:
         builder.act(ChangeRecords(zone_id, name, remove(view, mark), f"remove {name}"))
     # A claim that is on its way may still land.
     hostname = s.obj.spec.hostname
-    for zone in s.views.zones.get().value or ():
-        if is_within(hostname, zone.name):
-            write = s.views.zone_writes.state(zone.id, hostname)
-            if write is not None and write.busy:
-                blocker = blocker or _removing(hostname)
+    if any(write.busy for write in writes_at(s, hostname)):
+        blocker = blocker or _removing(hostname)
     return blocker
 
 

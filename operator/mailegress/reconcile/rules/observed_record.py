@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from mailegress.api import reasons
 from mailegress.api.conditions import FORWARD_READY
-from mailegress.api.names import is_within
 from mailegress.model.dns import AuthorityReport, Expected
 from mailegress.model.facts import NEVER
 from mailegress.reconcile.observe import Observed
@@ -14,6 +13,7 @@ from mailegress.reconcile.rules.adoption import nobody_joins, pointed, ptr_probl
 from mailegress.reconcile.rules.claims import Claims, Hold
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
 from mailegress.reconcile.rules.propagation import prove
+from mailegress.reconcile.rules.record_changes import writes_at
 from mailegress.reconcile.rules.targets import Targets
 
 
@@ -33,7 +33,8 @@ def assess(observed: Observed, builder: PlanBuilder, targets: Targets, claims: C
     joining = _joining(observed, targets, claims)
     if not joining:
         return RecordState(nobody_joins(observed, targets, claims))
-    written = NEVER if observed.stands(FORWARD_READY) else _written(observed)
+    has_ptrs = pointed(observed, targets)
+    written = NEVER if has_ptrs else _written(observed)
     if written is None:
         builder.later(observed.settings.poll_seconds)
         what = (
@@ -41,7 +42,7 @@ def assess(observed: Observed, builder: PlanBuilder, targets: Targets, claims: C
         )
         return RecordState(failed(reasons.CHANGE_PENDING, what))
     expected = Expected(joining, exact=False)
-    proof = prove(observed, builder, expected, written, pointed=pointed(observed, targets))
+    proof = prove(observed, builder, expected, written, pointed=has_ptrs)
     finding = proof.finding
     holds = finding.ok
     report = observed.views.dns.authorities(observed.obj.spec.hostname).value
@@ -70,14 +71,13 @@ def assess(observed: Observed, builder: PlanBuilder, targets: Targets, claims: C
 def _written(observed: Observed) -> float | None:
     """When the operator's own last change of the hostname was published; None while it is not.
 
-    It removed the record of an object that held the hostname before: until then servers still return that record.
+    It may have removed the record of an object that held the hostname before: until then servers still return that
+    record, and no PTR may be set on it.
     """
-    hostname, writes = observed.obj.spec.hostname, observed.views.zone_writes
-    zones = observed.views.zones.get().value or ()
-    states = [writes.state(zone.id, hostname) for zone in zones if is_within(hostname, zone.name)]
-    if any(state is not None and (state.busy or state.publishing) for state in states):
+    writes = writes_at(observed, observed.obj.spec.hostname)
+    if any(write.busy or write.publishing for write in writes):
         return None
-    return max((state.at for state in states if state is not None), default=NEVER)
+    return max((write.at for write in writes), default=NEVER)
 
 
 def _lacks_only_held(report: AuthorityReport | None, targets: Targets, joining: frozenset[str]) -> bool:

@@ -6,9 +6,10 @@ since (S2).
 
 from __future__ import annotations
 
-from mailegress.api.names import ownership_name
+from mailegress.api.names import is_within, ownership_name
 from mailegress.model import ownership
 from mailegress.model.aws import Change, NameView, RecordSet, Verb
+from mailegress.model.facts import WriteState
 from mailegress.model.ownership import Mark
 from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
@@ -59,6 +60,13 @@ def changed(
     target = RecordSet(view.hostname, "A", simple.ttl if simple is not None else ttl, tuple(sorted(values)))
     ours = mark_set(view.hostname, Mark(False, observed.settings.owner_id, mark.uid))
     return (*swap(simple, target), *swap(view.mark, ours))
+
+
+def writes_at(observed: Observed, hostname: str) -> list[WriteState]:
+    """This operator's newest write to the hostname in each listed zone that can hold it."""
+    zones = observed.views.zones.get().value or ()
+    states = (observed.views.zone_writes.state(z.id, hostname) for z in zones if is_within(hostname, z.name))
+    return [state for state in states if state is not None]
 
 
 def writing(observed: Observed, builder: PlanBuilder, zone_id: str, name: str) -> str:

@@ -195,17 +195,16 @@ def _not_held(observed: Observed, claims: Claims, entry: Entry, eip: Eip) -> Add
     """
     hold = claims.eips.get(eip.allocation_id, Hold.UNKNOWN)
     old = observed.recorded_for(eip.allocation_id)
-    written = old is not None and old.ptr_origin is not None
+    own = old if old is not None and old.ptr_origin is not None else None
     # What somebody else set instead is not shown as this object's.
-    replaced = old is not None and written and changed_by_others(observed, old, eip)
+    replaced = own is not None and changed_by_others(observed, own, eip)
     if hold is Hold.MINE and (claims.hostname is Hold.MINE or not replaced):
         return None
     reason = {Hold.LOST: reasons.ADDRESS_CONFLICT, Hold.RELEASE: reasons.WAITING_FOR_RELEASE}.get(
         hold, reasons.PENDING
     )
-    if old is not None and written:
-        decided = hold in (Hold.LOST, Hold.RELEASE)
-        return _replaced(old, reason.name if decided else old.reason, None if replaced else eip)
+    if own is not None:
+        return _replaced(own, reason.name if hold in ELSEWHERE else own.reason, None if replaced else eip)
     if hold is Hold.UNKNOWN:
         # A new process has not decided yet; what was shown of the selector stands until it has.
         shown = old or next(
