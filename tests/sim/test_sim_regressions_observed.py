@@ -212,3 +212,14 @@ def test_an_object_that_gets_nowhere_leaves_its_hostname_to_the_next() -> None:
     state.rename(hostname="mta.elsewhere.net", name="a", observed=True, restarts=False)
     state.create(name="b", spec={"elasticIPs": [{"allocationID": "EIP0"}], "hostname": "mta.elsewhere.net"})
     state.teardown()
+
+
+def test_an_interface_of_the_spec_is_an_address_of_the_object() -> None:
+    state = MailWorld()
+    state.begin(
+        spec={"hostname": "mta.example.com", "elasticIPs": [{"networkInterfaceID": "INTERFACE"}]}, seconds=0.0
+    )
+    state.create(name="b", spec={"elasticIPs": [{"allocationID": "EIP5"}], "hostname": "mta.example.com"})
+    state.rename(hostname="mta.elsewhere.net", name="a", observed=True, restarts=False)
+    state.rename(hostname="mta.elsewhere.net", name="b", observed=False, restarts=False)
+    state.teardown()

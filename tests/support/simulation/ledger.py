@@ -200,7 +200,7 @@ class Ledger:
             wanting,
             key=lambda o: (
                 self._without_age(o),
-                not self._wants(o, eip),
+                not (self._wants(o, eip) or self.world.selects_any(eip, o["spec"]["elasticIPs"])),
                 o["metadata"]["creationTimestamp"],
                 o["metadata"]["uid"],
             ),
@@ -231,9 +231,7 @@ class Ledger:
         stands = self.world.record(self.world.zone_of(name), name, "A")
         eip, body = self.world.model.network.by_ip.get(address), self.api.ever.get(uid)
         selected = (
-            eip is not None
-            and body is not None
-            and any(self.world.selects(eip, selector) for selector in body["spec"]["elasticIPs"])
+            eip is not None and body is not None and self.world.selects_any(eip, body["spec"]["elasticIPs"])
         )
         if stands is not None and address in stands[1]:
             unconfirmed = True

@@ -193,6 +193,10 @@ class World:
             )
         )
 
+    def selects_any(self, eip: Eip, selectors: Sequence[Mapping[str, Any]]) -> bool:
+        """Does one of the selectors mean the address, as the world is now?"""
+        return any(self.selects(eip, selector) for selector in selectors)
+
     def _sends(self, eip: Eip) -> bool:
         """Does no gateway drain the address?"""
         if not eip.nat_gateway:
