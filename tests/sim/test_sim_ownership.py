@@ -230,3 +230,25 @@ def test_what_others_add_to_the_status_is_removed() -> None:
             )
 
     simulate(story)
+
+
+def test_a_suspended_object_does_not_record_a_ptr_that_it_does_not_set() -> None:
+    """A third party sets it meanwhile, to the same name: the PTR is theirs and stays after the deletion."""
+
+    async def story(sim: Sim) -> None:
+        [eip] = sim.world.eips(1)
+        zone = sim.world.dns.add_zone("elsewhere.net.")
+        zone.put("mta.elsewhere.net.", "A", [eip.public_ip], 300)
+        sim.start()
+        sim.meg("a", "mta.elsewhere.net", [eip], forward={"management": "Observed"}, suspend=True)
+        await sim.reason("a", "Suspended")
+        await sim.sleep(4000)
+        sim.world.force_ptr(eip, "mta.elsewhere.net")
+        await sim.sleep(4000)
+        sim.edit("a", suspend=False)
+        await sim.ready("a")
+        sim.delete("a")
+        await sim.gone("a")
+        assert sim.world.ptr(eip) == "mta.elsewhere.net"
+
+    simulate(story)

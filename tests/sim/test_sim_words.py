@@ -41,6 +41,23 @@ def test_a_deletion_says_each_step_once() -> None:
     simulate(story)
 
 
+def test_sixty_four_addresses_cost_few_statuses() -> None:
+    """All PTRs that are about to be set are recorded in one status, before the first of them is written (S2)."""
+
+    async def story(sim: Sim) -> None:
+        sim.world.zone()
+        for eip in sim.world.eips(64):
+            sim.world.control.set_tags(eip.allocation_id, {"use": "mail"})
+        statuses: list[Object] = []
+        sim.on_status(statuses.append)
+        sim.start()
+        sim.meg("a", HOST, [{"tags": {"use": "mail"}}])
+        await sim.ready("a")
+        assert len(statuses) <= 16, [_said(s) for s in statuses]
+
+    simulate(story)
+
+
 def test_a_ptr_that_stays_pending_says_since_when_and_how_to_give_up() -> None:
     """AWS never finishes: the time is told and does not move; a deletion waits without a reset, and Retain ends it."""
 
@@ -92,3 +109,7 @@ def _message(sim: Sim) -> str:
     found = sim.find("a")
     assert found is not None
     return next((c["message"] for c in found["status"]["conditions"] if c["type"] == "Ready"), "")
+
+
+def _said(stored: Object) -> list[str]:
+    return [c["message"] for c in stored["status"]["conditions"] if c["type"] == "Ready"]

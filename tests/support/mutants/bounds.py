@@ -300,4 +300,25 @@ BOUNDS = (
         "    written = _written(observed)\n",
         tests=("tests/sim/test_sim_words.py::test_a_change_to_observed_waits_for_no_change_in_route_53",),
     ),
+    Mutant(
+        "suspended-ptr-is-recorded",
+        "S2",
+        "A suspended object records the PTR that it would set, and takes it for its own when a third party sets it",
+        "reconcile/rules/adoption.py",
+        "    return None if observed.obj.spec.suspend else builder.ptr_write(eip.allocation_id)\n",
+        "    return builder.ptr_write(eip.allocation_id)\n",
+        tests=(
+            "tests/sim/test_sim_ownership.py"
+            "::test_a_suspended_object_does_not_record_a_ptr_that_it_does_not_set",
+        ),
+    ),
+    Mutant(
+        "one-status-for-each-ptr",
+        "S11",
+        "Each PTR is recorded in a status of its own, before it is written",
+        "reconcile/rules/plan_builder.py",
+        "        return self._ptrs.get(allocation_id) if isinstance(self.action, SetPtr) else None\n",
+        "        return self.action if self.action == self._ptrs.get(allocation_id) else None\n",
+        tests=("tests/sim/test_sim_words.py::test_sixty_four_addresses_cost_few_statuses",),
+    ),
 )

@@ -205,8 +205,8 @@ LIVENESS = (
         "E5",
         "A PTR that was set is written down as found",
         "reconcile/rules/adoption.py",
-        "        return known if action.repair and known is not None else Origin.MANAGED\n",
-        "        return known if action.repair and known is not None else Origin.ADOPTED\n",
+        "        return known if write.repair and known is not None else Origin.MANAGED\n",
+        "        return known if write.repair and known is not None else Origin.ADOPTED\n",
         runs=(Run("delete"),),
     ),
     Mutant(

@@ -295,7 +295,7 @@ RULES = (
         "S4",
         "The name that a PTR is set to is not recorded before it is written",
         "reconcile/rules/adoption.py",
-        "        return action.hostname\n    recorded =",
+        "        return write.hostname\n    recorded =",
         "        return None\n    recorded =",
         tests=(
             "tests/reconcile/test_ptr_update.py::test_the_name_is_recorded_before_the_ptr_is_set_and_until_aws_shows_it",

@@ -226,11 +226,16 @@ def made_before(observed: Observed, eip: Eip) -> bool:
     return False
 
 
+def _about_to_set(observed: Observed, builder: PlanBuilder, eip: Eip) -> SetPtr | None:
+    """The write of the PTR, unless the object is suspended: what is not written is not recorded."""
+    return None if observed.obj.spec.suspend else builder.ptr_write(eip.allocation_id)
+
+
 def ptr_update(observed: Observed, builder: PlanBuilder, eip: Eip) -> str | None:
     """The name that the operator sets the PTR to, recorded before it is written and until AWS shows it."""
-    action = builder.action
-    if isinstance(action, SetPtr) and action.allocation_id == eip.allocation_id:
-        return action.hostname
+    write = _about_to_set(observed, builder, eip)
+    if write is not None:
+        return write.hostname
     recorded = observed.recorded_for(eip.allocation_id)
     return unfinished(recorded, eip) if recorded is not None else None
 
@@ -265,10 +270,10 @@ def origin(
     hostname = observed.obj.spec.hostname
     recorded = observed.recorded_for(eip.allocation_id)
     known = recorded.ptr_origin if recorded is not None else None
-    action = builder.action
-    if isinstance(action, SetPtr) and action.allocation_id == eip.allocation_id:
+    write = _about_to_set(observed, builder, eip)
+    if write is not None:
         # What was adopted and is put back stays as it was found; all else that we set is ours.
-        return known if action.repair and known is not None else Origin.MANAGED
+        return known if write.repair and known is not None else Origin.MANAGED
     if known is not None:
         return known
     if claims.hostname is not Hold.MINE or not claims.allows(eip.allocation_id):

@@ -14,7 +14,7 @@ from mailegress.aio.backoff import backoff_seconds
 from mailegress.model.facts import Fact
 from mailegress.reconcile.claim_index import Standing
 from mailegress.reconcile.observe import Observed
-from mailegress.reconcile.result import Action, Need, Notice
+from mailegress.reconcile.result import Action, Need, Notice, SetPtr
 
 
 class PlanBuilder:
@@ -23,6 +23,7 @@ class PlanBuilder:
     def __init__(self) -> None:
         self.needs: dict[Need, None] = {}
         self.action: Action | None = None
+        self._ptrs: dict[str, SetPtr] = {}
         self.taken_back: list[tuple[str, str]] = []
         """(region, allocation ID) whose PTR write, should it still wait to be sent, is not wanted any more."""
         self.notices: list[Notice] = []
@@ -102,6 +103,15 @@ class PlanBuilder:
     def act(self, action: Action) -> None:
         if self.action is None:
             self.action = action
+        if isinstance(action, SetPtr):
+            self._ptrs[action.allocation_id] = action
+
+    def ptr_write(self, allocation_id: str) -> SetPtr | None:
+        """The write of this PTR, if PTRs are what is written now: this one or, one reconcile later each, the others.
+
+        All of them are recorded with the first, so that many addresses cost one status and not one each.
+        """
+        return self._ptrs.get(allocation_id) if isinstance(self.action, SetPtr) else None
 
     def withdraw(self) -> None:
         """Something else must be written before what was proposed."""
