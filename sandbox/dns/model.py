@@ -95,9 +95,11 @@ class DnsWorld:
     def resolve_a(self, hostname: str, via: str = AWS_RESOLVER) -> set[str]:
         """IPv4 addresses of a name as a recursor (address or name; default: AWS's own) sees them.
 
-        Empty if there are none or the look-up fails.
+        A truncated reply is asked for again over TCP. Empty if there are none or the look-up fails.
         """
         reply = self.query(via, hostname, "A", rd=True)
+        if reply is not None and reply.tc:
+            reply = self.query(via, hostname, "A", rd=True, transport="tcp")
         return set() if reply is None else set(reply.values("A"))
 
     def address_of(self, server: str) -> str:

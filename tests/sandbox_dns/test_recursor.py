@@ -122,6 +122,12 @@ def test_a_reverse_lookup_goes_through_the_tree(stage: Any) -> None:
     assert stage.recurse("25.113.0.203.in-addr.arpa.", "PTR").values() == {"new.example.com."}
 
 
+def test_aws_asks_again_over_tcp_when_the_reply_is_truncated(stage: Any) -> None:
+    stage.source.put("ZONE", NAME, "A", ["192.0.2.10"])
+    stage.world.knobs.add(Knob(truncate=True))
+    assert stage.world.resolve_a("mta.example.com") == {"192.0.2.10"}
+
+
 def test_aws_asks_afresh_unless_told_to_cache(stage: Any) -> None:
     assert stage.world.resolve_a("mta.example.com") == set()
     stage.source.put("ZONE", NAME, "A", ["192.0.2.10", "192.0.2.11"])

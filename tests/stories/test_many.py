@@ -181,6 +181,41 @@ def test_sixty_four_addresses_share_one_name_and_not_one_more(story: Story) -> N
     assert all(story.eip_dump(eip)["ptr"] is None for eip in eips)
 
 
+@pytest.mark.parametrize(
+    ("transport", "effect"),
+    [("tcp", {"silent": True}), ("udp", {"truncate": True})],
+    ids=["no-tcp", "udp-truncated"],
+)
+def test_many_addresses_over_one_transport(story: Story, transport: str, effect: dict[str, Any]) -> None:
+    """Given 44 addresses under one name, and DNS over TCP blocked everywhere or every reply over UDP truncated, the
+    object becomes Ready, and again after a third of the addresses is replaced."""
+    zone = story.zone()
+    eips = story.eips(56)
+    *at_gateways, first, second = eips[:8], eips[8:16], eips[16:24], eips[24:32], eips[32:44], eips[44:]
+    gateways = [story.nat_gateway(group) for group in at_gateways]
+    for gateway in gateways:
+        story.until(lambda g=gateway: set(story.nat_statuses(g)) == {"succeeded"}, "its addresses")  # type: ignore[misc]
+    before = story.world()
+    story.cloud.dns("knob-add", client="client", transport=transport, **effect)
+
+    def selectors(named: Sequence[EipInfo]) -> list[dict[str, str]]:
+        return [*({"natGatewayID": g} for g in gateways), *({"allocationID": e.allocation_id} for e in named)]
+
+    def assert_served(named: Sequence[EipInfo]) -> None:
+        served = [*eips[:32], *named]
+        assert story.records(zone, "mta.example.com") == tuple(sorted(e.public_ip for e in served))
+        assert {e.public_ip for e in eips if story.ptr(e) == "mta.example.com"} == {
+            e.public_ip for e in served
+        }
+
+    meg = story.meg("outbound", "mta.example.com", selectors(first)).wait()
+    assert_served(first)
+    meg.spec(elasticIPs=selectors(second)).wait()
+    assert_served(second)
+    meg.delete()
+    story.assert_world(before)
+
+
 def test_more_than_sixty_four_from_the_start(story: Story) -> None:
     """Given nine full NAT gateways under one new object, nothing is written at all."""
     story.zone()

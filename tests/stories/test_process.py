@@ -332,21 +332,27 @@ def test_only_the_leader_acts(bare_story: Story) -> None:
     assert story.aws.upserts() == 0
 
 
+def _ended_badly(operator: OperatorProcess) -> bool:
+    if operator.running:
+        return False
+    assert operator.wait_exit(1) != 0
+    return True
+
+
+def _tells_or_ends(operator: OperatorProcess) -> bool:
+    """Does the log tell that the kind is missing, or did the process end with an error?"""
+    told = re.search(" (WARNING|ERROR) .*(404|not found|list)", operator.log_tail(100))
+    return _ended_badly(operator) or told is not None
+
+
 def test_without_its_kind_it_tells_or_ends_with_an_error(story: Story) -> None:
     """Given a cluster whose administrator removes the CRD, the operator says so or ends with an error, never with 0,
     and works when the CRD is back (restarted by Kubernetes if it ended)."""
     operator = story.operator
 
-    def ended_badly() -> bool:
-        if operator.running:
-            return False
-        assert operator.wait_exit(1) != 0
-        return True
-
     story.plane.kubectl("delete", "crd", f"{PLURAL}.{GROUP}")
     try:
-        troubled = lambda: re.search(" (WARNING|ERROR) .*(404|not found|list)", operator.log_tail(100))  # noqa: E731
-        story.until(lambda: ended_badly() or troubled(), "the operator to notice")
+        story.until(lambda: _tells_or_ends(operator), "the operator to notice")
     finally:
         story.plane.install_crds(CRDS)
     story.zone()
@@ -354,8 +360,25 @@ def test_without_its_kind_it_tells_or_ends_with_an_error(story: Story) -> None:
     meg = story.meg("outbound", "mta.example.com", [eip])
 
     def ready() -> bool:
-        if ended_badly():
+        if _ended_badly(operator):
             operator.start()
         return meg.condition("Ready")[0] == "True"
 
     meg.until(ready, "the object to be Ready")
+
+
+def test_the_crd_is_deleted_with_ready_objects(story: Story) -> None:
+    """Given two Ready objects, when an administrator deletes the CRD, the operator cleans up after both, the CRD goes
+    within seconds, and the operator says so or ends with an error."""
+    operator = story.operator
+    story.zone()
+    eips = story.eips(2)
+    before = story.world()
+    for number, eip in enumerate(eips):
+        story.meg(f"m{number}", f"m{number}.example.com", [eip]).wait()
+    try:
+        story.plane.kubectl("delete", "crd", f"{PLURAL}.{GROUP}", "--timeout=60s")
+        story.assert_world(before)
+        story.until(lambda: _tells_or_ends(operator), "the operator to notice")
+    finally:
+        story.plane.install_crds(CRDS)
