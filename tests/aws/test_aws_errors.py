@@ -37,6 +37,8 @@ TABLE = [
     (EC2, MODIFY, "InvalidParameterValue", "", 400, "PTRRejected", ErrorKind.WORLD, False),
     (EC2, MODIFY, "UnsupportedOperation", "", 400, "PTRRejected", ErrorKind.WORLD, False),
     (EC2, MODIFY, "OperationNotPermitted", "", 400, "PTRRejected", ErrorKind.WORLD, False),
+    (EC2, MODIFY, "InvalidAddress.Locked", "", 400, "PTRRejected", ErrorKind.WORLD, False),
+    (EC2, "ResetAddressAttribute", "InvalidAddress.Locked", "", 400, "PTRRejected", ErrorKind.WORLD, False),
     (EC2, MODIFY, "AuthFailure", "You do not have permission to access the specified resource.", 403,
      "PTRRejected", ErrorKind.WORLD, False),
     (EC2, MODIFY, "AuthFailure", "AWS was not able to validate the provided access credentials", 401,

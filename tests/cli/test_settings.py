@@ -337,6 +337,12 @@ def test_an_endpoint_that_is_no_url_is_refused(url: str) -> None:
     assert load_settings({}, ignored).regions
 
 
+@pytest.mark.parametrize("zone", ["us-east-1a", "ap-northeast-1c", "us-west-2-lax-1a"])
+def test_an_availability_zone_is_no_region(zone: str) -> None:
+    (line,) = problems({"regions": zone}, {})
+    assert f"{zone!r}, which is not an AWS region; give a region's code such as eu-west-1" in line
+
+
 @pytest.mark.parametrize("flag", [True, False])
 @pytest.mark.parametrize(
     ("region", "near"),

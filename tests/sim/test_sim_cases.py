@@ -88,6 +88,40 @@ def test_the_ptr_that_aws_gives_every_address_is_no_conflict() -> None:
     simulate(story)
 
 
+@pytest.mark.parametrize("management", ["Managed", "Observed"])
+def test_a_zone_that_is_made_anew_is_served(management: str) -> None:
+    """Another ID and other name servers, which the registrar names from then on."""
+
+    async def story(sim: Sim) -> None:
+        old = sim.world.zone()
+        [eip] = sim.world.eips(1)
+        sim.start()
+        if management == "Observed":
+            sim.world.put_record(HOST, [eip.public_ip])
+        sim.meg("a", HOST, [eip], forward={"management": management})
+        await sim.ready("a")
+        sim.world.outside("the hosted zone is made anew", HOST, eip.public_ip)
+        del sim.world.model.account().route53.zones[old.id]
+        new = sim.world.zone()
+        assert sim.world.record(new, HOST, "A") is None
+        if management == "Observed":
+            await sim.reason("a", "WaitingForForward")
+            sim.world.put_record(HOST, [eip.public_ip])
+        else:
+            await sim.until(
+                lambda: sim.world.record(new, HOST, "A") is not None, "the record in the new zone"
+            )
+        await sim.ready("a")
+        assert sim.world.ptr(eip) == HOST
+        sim.delete("a")
+        await sim.gone("a")
+        assert sim.world.ptr(eip) is None
+        left = sim.world.record(new, HOST, "A")
+        assert left == (None if management == "Managed" else (300, (eip.public_ip,)))
+
+    simulate(story)
+
+
 def test_odd_names_and_other_types_around_the_hostname_stay_as_they_were() -> None:
     async def story(sim: Sim) -> None:
         sim.world.zone()

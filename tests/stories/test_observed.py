@@ -55,7 +55,9 @@ def test_it_waits_until_the_record_is_written(story: Story) -> None:
     assert story.writes() == 0
     other_dns(story, HOST, "A", "192.0.2.99")
     story.passes(meg)
-    assert meg.wait("ForwardReady", "False", "WaitingForForward").condition("Ready")[0] == "False"
+    meg.until(lambda: "192.0.2.99" in meg.condition("Ready")[2], "the message to show what is there")
+    assert eip.public_ip in meg.condition("Ready")[2]
+    assert meg.condition("ForwardReady")[:2] == meg.condition("Ready")[:2] == ("False", "WaitingForForward")
     assert story.writes() == 0, "a record without the address is no reason to set a PTR"
     other_dns(story, HOST, "A", eip.public_ip)
     meg.wait()

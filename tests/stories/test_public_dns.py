@@ -90,6 +90,23 @@ def test_resolvers_that_all_fail_are_reported(story: Story, what: str) -> None:
         fail()
 
 
+@pytest.mark.parametrize("what", ["REFUSED", "SERVFAIL", "NXDOMAIN"])
+def test_one_resolver_of_two_that_fails_is_named(story: Story, what: str) -> None:
+    """Given two public resolvers, one of which answers with an error, then the object is not Ready and the message names
+    the resolver and what it answers; when it answers, the object is Ready."""
+    story.zone()
+    knob(story, server=RECURSORS[0], client="client", rcode=what)
+    [eip] = story.eips()
+    reason = "ResolversDisagree" if what == "NXDOMAIN" else "ResolversUnreachable"
+    meg = story.meg("outbound", HOST, [eip]).wait_reason(reason)
+    message = meg.condition("Resolved")[2]
+    assert story.cloud.world.address_of(RECURSORS[0]) in message, message
+    assert story.cloud.world.address_of(RECURSORS[1]) not in message, message
+    assert ("does not exist" if what == "NXDOMAIN" else what) in message, message
+    clear(story)
+    meg.wait()
+
+
 def test_a_rename_under_observed_is_no_conflict(story: Story) -> None:
     """Given an Observed object, when its hostname changes, then the PTR of the former name is never called foreign and
     nothing stalls; when the A record of the new name is there, the PTR follows."""
