@@ -92,7 +92,7 @@ def test_resolvers_that_all_fail_are_reported(story: Story, what: str) -> None:
 
 @pytest.mark.parametrize("what", ["REFUSED", "SERVFAIL", "NXDOMAIN"])
 def test_one_resolver_of_two_that_fails_is_named(story: Story, what: str) -> None:
-    """Given two public resolvers, one of which answers with an error, then the object is not Ready and the message names
+    """Given two public resolvers, one of which answers with an error, it is not Ready and the message names
     the resolver and what it answers; when it answers, the object is Ready."""
     story.zone()
     knob(story, server=RECURSORS[0], client="client", rcode=what)
