@@ -337,10 +337,24 @@ def test_an_endpoint_that_is_no_url_is_refused(url: str) -> None:
     assert load_settings({}, ignored).regions
 
 
-@pytest.mark.parametrize("zone", ["us-east-1a", "ap-northeast-1c", "us-west-2-lax-1a"])
-def test_an_availability_zone_is_no_region(zone: str) -> None:
+@pytest.mark.parametrize(
+    ("zone", "region"),
+    [
+        ("us-east-1a", "us-east-1"),
+        ("ap-northeast-1c", "ap-northeast-1"),
+        ("us-gov-west-1a", "us-gov-west-1"),
+        ("us-west-2-lax-1a", "us-west-2"),
+    ],
+)
+def test_an_availability_zone_is_no_region(zone: str, region: str) -> None:
     (line,) = problems({"regions": zone}, {})
-    assert f"{zone!r}, which is not an AWS region; give a region's code such as eu-west-1" in line
+    assert f"{zone!r}, which is not an AWS region; an availability zone is no region; give {region}" in line
+
+
+def test_what_only_resembles_a_region_names_none() -> None:
+    for text in ("europe", "eu-west", "1a", "US-EAST-1", "eu-west-12345"):
+        (line,) = problems({"regions": text}, {})
+        assert "give a region's code such as eu-west-1" in line, text
 
 
 @pytest.mark.parametrize("flag", [True, False])

@@ -137,7 +137,14 @@ def address_range(text: str) -> str:
 
 
 def region(text: str) -> str:
-    return _matching(_REGION, text, "is not an AWS region; give a region's code such as eu-west-1")
+    # An availability zone (us-east-1a) or a Local Zone (us-west-2-lax-1a) begins with the name of its region.
+    near = re.match(r"([a-z]{2}(?:-[a-z]+)+-[0-9])(?=[a-z-])", text)
+    give = (
+        f"an availability zone is no region; give {near[1]}"
+        if near
+        else "give a region's code such as eu-west-1"
+    )
+    return _matching(_REGION, text, f"is not an AWS region; {give}")
 
 
 def role_arn(text: str) -> str:
