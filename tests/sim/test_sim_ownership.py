@@ -232,15 +232,22 @@ def test_what_others_add_to_the_status_is_removed() -> None:
     simulate(story)
 
 
-def test_a_suspended_object_does_not_record_a_ptr_that_it_does_not_set() -> None:
+@pytest.mark.parametrize("served_before", [False, True])
+def test_a_suspended_object_does_not_record_a_ptr_that_it_does_not_set(served_before: bool) -> None:
     """A third party sets it meanwhile, to the same name: the PTR is theirs and stays after the deletion."""
 
     async def story(sim: Sim) -> None:
-        [eip] = sim.world.eips(1)
+        eip, other = sim.world.eips(2)
         zone = sim.world.dns.add_zone("elsewhere.net.")
-        zone.put("mta.elsewhere.net.", "A", [eip.public_ip], 300)
+        zone.put("mta.elsewhere.net.", "A", [eip.public_ip, other.public_ip], 300)
         sim.start()
-        sim.meg("a", "mta.elsewhere.net", [eip], forward={"management": "Observed"}, suspend=True)
+        sim.meg(
+            "a", "mta.elsewhere.net", [other], forward={"management": "Observed"}, suspend=not served_before
+        )
+        if served_before:
+            await sim.ready("a")
+            sim.edit("a", suspend=True)
+        sim.edit("a", eips=[eip, other])
         await sim.reason("a", "Suspended")
         await sim.sleep(4000)
         sim.world.force_ptr(eip, "mta.elsewhere.net")
@@ -250,5 +257,6 @@ def test_a_suspended_object_does_not_record_a_ptr_that_it_does_not_set() -> None
         sim.delete("a")
         await sim.gone("a")
         assert sim.world.ptr(eip) == "mta.elsewhere.net"
+        assert sim.world.ptr(other) is None
 
     simulate(story)

@@ -144,3 +144,13 @@ def test_a_ptr_beside_a_retained_record_that_another_object_did_not_take_over_st
         },
     )
     state.teardown()
+
+
+def test_a_ptr_of_an_address_that_joins_later_is_adopted_although_another_operator_made_the_record() -> None:
+    state = MailWorld()
+    state.begin(spec={"hostname": "out.example.com", "elasticIPs": [{"tags": {"use": "mail"}}]}, seconds=0.0)
+    state.second_operator()
+    state.wait_longer(seconds=0.5)
+    state.change_ptr(eip=2, name="out.example.com")
+    state.retag(key="use", present=True, what="EIP2")
+    state.teardown()

@@ -117,15 +117,21 @@ class Executor:
                 memory.ownership.record_endpoint(change)
                 await self._writers.endpoints.apply(key, change)
                 decision(logger, object=key, action=change.why, outcome="submitted", endpoint=change.name)
-            case SetPtr(region, allocation_id, public_ip, hostname, repairs, before):
-                if repairs is not None:
-                    memory.ptrs.repairs[allocation_id] = repairs
-                allowed = self._gate.for_ptr(obj, plan, plan.action)
-                self._writers.ptrs.set_ptr(key, region, allocation_id, hostname, before, allowed)
-                _log_ptr(key, "set PTR", public_ip, hostname, repair=repairs is not None)
+            case SetPtr():
+                for write in plan.ptrs:
+                    self._set_ptr(key, obj, plan, write, memory)
             case ResetPtr(region, allocation_id, public_ip, hostname, before):
                 self._writers.ptrs.reset_ptr(key, region, allocation_id, before)
                 _log_ptr(key, "reset PTR", public_ip, hostname)
+
+    def _set_ptr(self, key: str, obj: MailEgress, plan: Plan, write: SetPtr, memory: Memory) -> None:
+        if write.repairs is not None:
+            memory.ptrs.repairs[write.allocation_id] = write.repairs
+        allowed = self._gate.for_ptr(obj, plan, write)
+        self._writers.ptrs.set_ptr(
+            key, write.region, write.allocation_id, write.hostname, write.before, allowed
+        )
+        _log_ptr(key, "set PTR", write.public_ip, write.hostname, repair=write.repair)
 
     async def _finalizers(self, obj: MailEgress, change: Callable[[Sequence[str]], Sequence[str]]) -> None:
         """Replace the finalizers with what ``change`` makes of them; those of others stay (S2)."""

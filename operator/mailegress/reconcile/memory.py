@@ -240,6 +240,8 @@ class OwnershipRecords:
     """Handed to the writer; the outcome was not seen yet."""
     written: dict[Place, str | None] = field(default_factory=dict)
     """Written by this process and still there -> account of the zone as last listed. Confirms ownership (S2)."""
+    begun: frozenset[Place] = EMPTY
+    """Nothing of this object was there, so this process asked for it, with whatever outcome."""
     owned: frozenset[Place] = EMPTY
     """As of the last reconcile: ownership records of this object in zones that exist."""
     places: frozenset[Place] = EMPTY
@@ -308,6 +310,8 @@ class OwnershipRecords:
     def record_submitted(self, place: Place, changes: Sequence[Change]) -> None:
         """Note changes that are handed to the writer."""
         verbs = {change.verb for change in changes if change.record_set.type == "TXT"}
+        if verbs == {Verb.CREATE}:
+            self.begun |= {place}
         if Verb.CREATE in verbs:
             self.submitted |= {place}
         elif Verb.DELETE in verbs:

@@ -33,7 +33,7 @@ from mailegress.reconcile.ports import (
     Ports,
     Wake,
 )
-from mailegress.reconcile.result import ChangeRecords, Plan, RemoveFinalizer, SetPtr
+from mailegress.reconcile.result import ChangeRecords, Plan, RemoveFinalizer
 from mailegress.reconcile.rules import loss
 from mailegress.reconcile.settings import ReconcileSettings
 from mailegress.reconcile.status_writer import StatusWriter
@@ -221,8 +221,9 @@ class Reconciler:
     async def _execute(self, key: str, obj: MailEgress, plan: Plan, memory: Memory) -> None:
         await self._executor.act(key, obj, plan, memory)
         memory.api.conflicts = 0
-        if isinstance(plan.action, SetPtr) and plan.action.repair:
-            self._metrics.ptr_repaired()
+        for write in plan.ptrs:
+            if write.repair:
+                self._metrics.ptr_repaired()
         if isinstance(plan.action, ChangeRecords):
             self._burst.handed_over(obj.meta.uid)
 

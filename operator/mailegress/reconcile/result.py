@@ -278,6 +278,8 @@ class Plan:
     findings: Mapping[str, Finding]
     """By condition type, in order of dependence; ``Ready`` and the negative ones are the summariser's."""
     action: Action | None = None
+    ptrs: tuple[SetPtr, ...] = ()
+    """All PTRs that are set, if that is the action: it is the first of them."""
     needs: tuple[Need, ...] = ()
     taken_back: tuple[tuple[str, str], ...] = ()
     """(region, allocation ID) whose queued PTR write is not wanted any more."""

@@ -33,7 +33,7 @@ from mailegress.api.status import Condition, Origin, Status
 from mailegress.api.types import MailEgress
 from mailegress.reconcile.confirmations import TRANSITIONAL, kept_condition
 from mailegress.reconcile.memory import Memory
-from mailegress.reconcile.result import Action, AddFinalizer, ChangeRecords, Finding, Plan, SetPtr, failed
+from mailegress.reconcile.result import AddFinalizer, ChangeRecords, Finding, Plan, failed
 
 DEPENDENCE = (ACCEPTED, FORWARD_READY, REVERSE_READY, RESOLVED)
 """Ready carries the first blocker in this order."""
@@ -153,9 +153,7 @@ def patience(
     if plan.deleting and _same_words(old, status):
         # The PTRs of many addresses are reset one after the other; the conditions do not change meanwhile.
         return quiet_seconds
-    if not (plan.action is None or _recorded(plan.action, old)) and not (
-        first and isinstance(plan.action, AddFinalizer | ChangeRecords)
-    ):
+    if plan.action is not None and not (first and isinstance(plan.action, AddFinalizer | ChangeRecords)):
         return 0.0
     if plan.suspended or plan.deleting or obj.meta.deletion_timestamp is not None:
         return 0.0
@@ -198,16 +196,6 @@ def _only_insync(old: Status, new: Status) -> bool:
     if held is None or held.change_id is None or new.forward is None:
         return False
     return replace(new, forward=held) == old and replace(held, change_id=None) == new.forward
-
-
-def _recorded(action: Action, stored: Status) -> bool:
-    """Is it the write of a PTR that the stored status tells of already, with those of the other addresses?"""
-    return isinstance(action, SetPtr) and any(
-        a.allocation_id == action.allocation_id
-        and a.ptr_update == action.hostname
-        and a.ptr_origin is not None
-        for a in stored.addresses
-    )
 
 
 def _origins(status: Status) -> set[tuple[str | None, Origin]]:

@@ -305,8 +305,8 @@ BOUNDS = (
         "S2",
         "A suspended object records the PTR that it would set, and takes it for its own when a third party sets it",
         "reconcile/rules/adoption.py",
-        "    return None if observed.obj.spec.suspend else builder.ptr_write(eip.allocation_id)\n",
-        "    return builder.ptr_write(eip.allocation_id)\n",
+        "    handed_over = not observed.obj.spec.suspend and finalizer.present(observed)\n",
+        "    handed_over = finalizer.present(observed)\n",
         tests=(
             "tests/sim/test_sim_ownership.py"
             "::test_a_suspended_object_does_not_record_a_ptr_that_it_does_not_set",
@@ -317,8 +317,20 @@ BOUNDS = (
         "S11",
         "Each PTR is recorded in a status of its own, before it is written",
         "reconcile/rules/plan_builder.py",
-        "        return self._ptrs.get(allocation_id) if isinstance(self.action, SetPtr) else None\n",
-        "        return self.action if self.action == self._ptrs.get(allocation_id) else None\n",
+        "        if isinstance(self.action, SetPtr) and isinstance(action, SetPtr):\n",
+        "        if isinstance(action, SetPtr) and self.action is action:\n",
         tests=("tests/sim/test_sim_words.py::test_sixty_four_addresses_cost_few_statuses",),
+    ),
+    Mutant(
+        "others-creation-was-before",
+        "S2",
+        "A record that a second operator created a moment before is taken for one that held every address",
+        "reconcile/rules/adoption.py",
+        "(known.written.keys() | known.begun)\n",
+        "known.written.keys()\n",
+        tests=(
+            "tests/sim/test_sim_regressions_ptrs.py"
+            "::test_a_ptr_of_an_address_that_joins_later_is_adopted_although_another_operator_made_the_record",
+        ),
     ),
 )

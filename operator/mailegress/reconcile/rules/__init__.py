@@ -47,6 +47,7 @@ from mailegress.reconcile.result import (
     NeedPublic,
     NeedSampleAuthority,
     Plan,
+    SetPtr,
     failed,
     passed,
     unknown,
@@ -187,6 +188,7 @@ def _finish(
     return Plan(
         findings=findings,
         action=action,
+        ptrs=tuple(builder.ptrs.values()) if isinstance(action, SetPtr) else (),
         needs=tuple(builder.needs),
         taken_back=tuple(builder.taken_back),
         wait=_wait(s, builder, findings, idle=idle),

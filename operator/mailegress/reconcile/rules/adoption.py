@@ -18,6 +18,7 @@ from mailegress.model.ownership import Mark
 from mailegress.reconcile import dns_checks
 from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import Finding, SetPtr, failed, unknown
+from mailegress.reconcile.rules import finalizer
 from mailegress.reconcile.rules.claims import Claims, Hold
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
 from mailegress.reconcile.rules.record_changes import simple_a
@@ -220,15 +221,19 @@ def made_before(observed: Observed, eip: Eip) -> bool:
         if not own and s.views.claims.live(mark.uid):
             continue
         lost = known.generation_without_status == s.obj.meta.generation
-        older = lost and (zone_id, view.hostname) not in known.written
+        older = lost and not {(zone_id, view.hostname)} & (known.written.keys() | known.begun)
         if any(eip.public_ip in r.values for r in records if r.simple) or (own and (older or not records)):
             return True
     return False
 
 
 def _about_to_set(observed: Observed, builder: PlanBuilder, eip: Eip) -> SetPtr | None:
-    """The write of the PTR, unless the object is suspended: what is not written is not recorded."""
-    return None if observed.obj.spec.suspend else builder.ptr_write(eip.allocation_id)
+    """The write of the PTR that is handed over as soon as the status is written.
+
+    What is not handed over is not recorded: somebody else may set the same name first.
+    """
+    handed_over = not observed.obj.spec.suspend and finalizer.present(observed)
+    return builder.ptrs.get(eip.allocation_id) if handed_over else None
 
 
 def ptr_update(observed: Observed, builder: PlanBuilder, eip: Eip) -> str | None:

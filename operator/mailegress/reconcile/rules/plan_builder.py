@@ -1,8 +1,8 @@
 """A plan in the making: rules propose readings, one write, and when to reconcile again.
 
-One write for each reconcile, the first that is proposed. What follows from it is planned from what was read after it,
-so no write is made twice (E6). Something that a third party must change is read again after one minute, then with
-doubled pauses up to the periodic check (E8).
+One write for each reconcile, the first that is proposed; the PTRs of all addresses are one. What follows from it is
+planned from what was read after it, so no write is made twice (E6). Something that a third party must change is read
+again after one minute, then with doubled pauses up to the periodic check (E8).
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ class PlanBuilder:
     def __init__(self) -> None:
         self.needs: dict[Need, None] = {}
         self.action: Action | None = None
-        self._ptrs: dict[str, SetPtr] = {}
+        self.ptrs: dict[str, SetPtr] = {}
+        """By allocation ID: the PTRs that are set together, if that is the action."""
         self.taken_back: list[tuple[str, str]] = []
         """(region, allocation ID) whose PTR write, should it still wait to be sent, is not wanted any more."""
         self.notices: list[Notice] = []
@@ -103,19 +104,13 @@ class PlanBuilder:
     def act(self, action: Action) -> None:
         if self.action is None:
             self.action = action
-        if isinstance(action, SetPtr):
-            self._ptrs[action.allocation_id] = action
-
-    def ptr_write(self, allocation_id: str) -> SetPtr | None:
-        """The write of this PTR, if PTRs are what is written now: this one or, one reconcile later each, the others.
-
-        All of them are recorded with the first, so that many addresses cost one status and not one each.
-        """
-        return self._ptrs.get(allocation_id) if isinstance(self.action, SetPtr) else None
+        if isinstance(self.action, SetPtr) and isinstance(action, SetPtr):
+            self.ptrs[action.allocation_id] = action
 
     def withdraw(self) -> None:
         """Something else must be written before what was proposed."""
         self.action = None
+        self.ptrs.clear()
 
     def later(self, seconds: float) -> None:
         self.wait = min(self.wait, max(seconds, 0.0))

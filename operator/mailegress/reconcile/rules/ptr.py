@@ -59,7 +59,7 @@ class PtrState:
 def assess(
     observed: Observed, builder: PlanBuilder, targets: Targets, claims: Claims, forward: RecordState
 ) -> PtrState:
-    """Judge every wanted EIP's PTR; propose at most one write."""
+    """Judge every wanted EIP's PTR; propose the writes of all that are to be set now, or one reset."""
     by_eip: dict[str, Finding] = {}
     for entry in observed.recorded():
         if entry.public_ip in targets.lost:
