@@ -129,3 +129,13 @@ def test_two_operators_that_both_restart_end_as_one() -> None:
     state.rename(hostname="out.elsewhere.net", name="b", observed=False, restarts=True)
     state.change_record(host=1, what="drop-mark")
     state.teardown()
+
+
+def test_a_record_that_was_about_to_be_written_is_found_although_the_finalizer_was_removed() -> None:
+    """The status names the hosted zone of a record that is about to be written."""
+    state = MailWorld()
+    state.begin(spec={"hostname": "mta.example.com", "elasticIPs": [{"allocationID": "EIP0"}]}, seconds=0.0)
+    state.rename(hostname="mta.example.com", name="a", observed=False, restarts=True)
+    state.meddle(name="a", what="finalizer")
+    state.rename(hostname="mta.example.com", name="a", observed=True, restarts=False)
+    state.teardown()

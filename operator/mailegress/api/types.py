@@ -129,11 +129,13 @@ class MailEgress:
     @property
     def untouched(self) -> bool:
         """Was nothing outside the cluster written for it? The finalizer comes before the first write (S8); somebody may
-        have removed it since, so what the status records as written counts as well."""
+        have removed it since, so what the status records as written, or about to be written, counts as well."""
         forward = self.status.forward
         return not (
             FINALIZER in self.meta.finalizers
             or (forward is not None and forward.origin is not None)
+            or self.status.zone is not None
+            or self.status.dns_endpoint is not None
             or self.status.former_records
             or any(entry.ptr_origin is Origin.MANAGED for entry in self.status.addresses)
         )

@@ -333,4 +333,16 @@ BOUNDS = (
             "::test_a_ptr_of_an_address_that_joins_later_is_adopted_although_another_operator_made_the_record",
         ),
     ),
+    Mutant(
+        "record-on-its-way-is-forgotten",
+        "S8",
+        "An object whose status only tells that a record is about to be written is taken for one that wrote nothing",
+        "api/types.py",
+        "            or self.status.zone is not None\n",
+        "",
+        tests=(
+            "tests/sim/test_sim_regressions_status.py"
+            "::test_a_record_that_was_about_to_be_written_is_found_although_the_finalizer_was_removed",
+        ),
+    ),
 )
