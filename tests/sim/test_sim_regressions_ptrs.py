@@ -154,3 +154,21 @@ def test_a_ptr_of_an_address_that_joins_later_is_adopted_although_another_operat
     state.change_ptr(eip=2, name="out.example.com")
     state.retag(key="use", present=True, what="EIP2")
     state.teardown()
+
+
+def test_a_ptr_of_an_address_that_joins_a_record_that_somebody_removed_is_adopted() -> None:
+    state = MailWorld()
+    state.begin(spec={"hostname": "mta.example.com", "elasticIPs": [{"allocationID": "EIP1"}]}, seconds=3.0)
+    state.change_ptr(eip=0, name="mta.example.com")
+    state.edit(
+        field="elasticIPs",
+        name="a",
+        spec={
+            "hostname": "mta.sub.example.com",
+            "deletionPolicy": "Delete",
+            "elasticIPs": [{"tags": {"use": "mail"}, "region": "ap-northeast-1"}, {"allocationID": "EIP2"}],
+            "forward": {"management": "Managed", "ttlSeconds": 300, "hostedZoneID": "Z0NE"},
+        },
+    )
+    state.change_record(host=0, what="drop-a")
+    state.teardown()

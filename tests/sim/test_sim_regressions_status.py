@@ -139,3 +139,15 @@ def test_a_record_that_was_about_to_be_written_is_found_although_the_finalizer_w
     state.meddle(name="a", what="finalizer")
     state.rename(hostname="mta.example.com", name="a", observed=True, restarts=False)
     state.teardown()
+
+
+def test_a_ptr_of_the_former_name_is_reset_although_the_status_was_deleted_after_the_rename() -> None:
+    """A third party replaced the A record of the former name; its ownership record is still there."""
+    state = MailWorld()
+    state.begin(seconds=0.0, spec={"hostname": "mta.example.com", "elasticIPs": [{"allocationID": "EIP1"}]})
+    state.wait_longer(seconds=31.0)
+    state.change_record(host=0, what="right-a")
+    state.rename(hostname="out.elsewhere.net", name="a", observed=False, restarts=False)
+    state.second_operator()
+    state.meddle(name="a", what="status")
+    state.teardown()

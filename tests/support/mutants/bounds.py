@@ -272,8 +272,8 @@ BOUNDS = (
         "S8",
         "A PTR beside the object's own ownership record stays after the deletion of an object without a status",
         "reconcile/rules/deletion.py",
-        "    for eip in _unrecorded(s):\n",
-        "    for eip in ():\n",
+        "    for eip, name in _unrecorded(s):\n",
+        "    for eip, name in ():\n",
         tests=(
             "tests/sim/test_sim_regressions_status.py"
             "::test_a_ptr_beside_a_replaced_record_is_reset_although_no_status_tells_of_it",
@@ -326,8 +326,8 @@ BOUNDS = (
         "S2",
         "A record that a second operator created a moment before is taken for one that held every address",
         "reconcile/rules/adoption.py",
-        "(known.written.keys() | known.begun)\n",
-        "known.written.keys()\n",
+        " or (zone_id, hostname) in known.begun\n",
+        "\n",
         tests=(
             "tests/sim/test_sim_regressions_ptrs.py"
             "::test_a_ptr_of_an_address_that_joins_later_is_adopted_although_another_operator_made_the_record",
@@ -343,6 +343,30 @@ BOUNDS = (
         tests=(
             "tests/sim/test_sim_regressions_status.py"
             "::test_a_record_that_was_about_to_be_written_is_found_although_the_finalizer_was_removed",
+        ),
+    ),
+    Mutant(
+        "removed-record-held-every-address",
+        "S2",
+        "Of an ownership record without an A record it is believed that every address was in it",
+        "reconcile/rules/adoption.py",
+        "        if own and lost and not made_here:\n",
+        "        if own and ((lost and not made_here) or not view.of_type('A')):\n",
+        tests=(
+            "tests/sim/test_sim_regressions_ptrs.py"
+            "::test_a_ptr_of_an_address_that_joins_a_record_that_somebody_removed_is_adopted",
+        ),
+    ),
+    Mutant(
+        "ptr-of-a-former-name-is-nobodys",
+        "S8",
+        "After the status was deleted, the PTR beside an ownership record of a former name is nobody's",
+        "reconcile/rules/adoption.py",
+        "    shown = observed.own_names() & {eip.ptr.name, eip.ptr.update}\n",
+        "    shown = frozenset[str]()\n",
+        tests=(
+            "tests/sim/test_sim_regressions_status.py"
+            "::test_a_ptr_of_the_former_name_is_reset_although_the_status_was_deleted_after_the_rename",
         ),
     ),
 )

@@ -449,8 +449,8 @@ RULES = (
         "S8",
         "After the A record was replaced and the status lost, the PTR counts as adopted and stays for ever",
         "reconcile/rules/adoption.py",
-        "(own and (older or not records))",
-        "(own and not records)",
+        "        if own and lost and not made_here:\n",
+        "        if own and not view.of_type('A'):\n",
         tests=(
             "tests/sim/test_sim_regressions_status.py"
             "::test_a_ptr_goes_with_the_object_after_the_record_was_replaced_and_the_status_was_lost",

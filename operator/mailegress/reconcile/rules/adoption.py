@@ -203,26 +203,30 @@ def pointed(observed: Observed, targets: Targets) -> bool:
 
 def known_origin(observed: Observed, eip: Eip) -> bool:
     recorded = observed.recorded_for(eip.allocation_id)
-    return (recorded is not None and recorded.ptr_origin is not None) or made_before(observed, eip)
+    return (recorded is not None and recorded.ptr_origin is not None) or made_before(
+        observed, eip, observed.obj.spec.hostname
+    )
 
 
-def made_before(observed: Observed, eip: Eip) -> bool:
+def made_before(observed: Observed, eip: Eip, hostname: str) -> bool:
     """An A record under a mark that says it was created by us, or by an object that is gone, already holds the address.
 
     AWS takes a PTR only after the A, and the A was ours: the PTR beside it is ours too (lost status, restored cluster).
     Where the mark is ours and somebody deleted the status, the A is taken to have held the address, whatever it holds.
     """
     s, known = observed, observed.memory.ownership
-    for zone_id, view in s.views.records.holder(s.obj.spec.hostname):
+    lost = known.generation_without_status == s.obj.meta.generation
+    for zone_id, view in s.views.records.holder(hostname):
         mark = ownership.parse(view.mark.values) if view.mark is not None else None
         if mark is None or mark.adopted or not s.settings.mine(mark.owner):
             continue
-        own, records = mark.uid == s.obj.meta.uid, view.of_type("A")
+        own = mark.uid == s.obj.meta.uid
         if not own and s.views.claims.live(mark.uid):
             continue
-        lost = known.generation_without_status == s.obj.meta.generation
-        older = lost and not {(zone_id, view.hostname)} & (known.written.keys() | known.begun)
-        if any(eip.public_ip in r.values for r in records if r.simple) or (own and (older or not records)):
+        if any(eip.public_ip in r.values for r in view.of_type("A") if r.simple):
+            return True
+        made_here = (zone_id, hostname) in known.written or (zone_id, hostname) in known.begun
+        if own and lost and not made_here:
             return True
     return False
 
@@ -293,7 +297,8 @@ def origin(
             if mark is not None and mark.uid != observed.obj.meta.uid:
                 # Another's, which leaves us what it had made or adopted once its record is taken over.
                 return None
-        if made_before(observed, eip):
+        if made_before(observed, eip, hostname):
             return Origin.MANAGED
         return Origin.ADOPTED if ptr_problem(observed, eip) is None else None
-    return None
+    shown = observed.own_names() & {eip.ptr.name, eip.ptr.update}
+    return Origin.MANAGED if any(made_before(observed, eip, name) for name in shown) else None

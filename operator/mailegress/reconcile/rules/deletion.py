@@ -203,8 +203,8 @@ def _candidates(observed: Observed) -> list[tuple[Eip, str, bool]]:
                 eip = region.by_ip(address)
                 if eip is not None:
                     found[(eip.allocation_id, name)] = (eip, name, not mark.adopted)
-    for eip in _unrecorded(s):
-        found[(eip.allocation_id, s.obj.spec.hostname)] = (eip, s.obj.spec.hostname, True)
+    for eip, name in _unrecorded(s):
+        found[(eip.allocation_id, name)] = (eip, name, True)
     # Written down as set by us: also where the record is gone or never was ours (Observed).
     names = s.ptr_names()
     for entry in s.recorded():
@@ -224,15 +224,15 @@ def _candidates(observed: Observed) -> list[tuple[Eip, str, bool]]:
     return [found[key] for key in sorted(found)]
 
 
-def _unrecorded(observed: Observed) -> list[Eip]:
-    """Selected EIPs whose PTR is ours although no status tells of it: somebody deleted the status."""
-    hostname = observed.obj.spec.hostname
+def _unrecorded(observed: Observed) -> list[tuple[Eip, str]]:
+    """Selected EIPs, with the name, whose PTR is ours although no status tells of it: somebody deleted the status."""
+    names = observed.own_names() | {observed.obj.spec.hostname}
     return [
-        eip
+        (eip, name)
         for eip in targets.resolve(observed, PlanBuilder()).wanted.values()
-        if hostname in (eip.ptr.name, eip.ptr.update)
-        and observed.recorded_for(eip.allocation_id) is None
-        and made_before(observed, eip)
+        if observed.recorded_for(eip.allocation_id) is None
+        for name in sorted(names & {eip.ptr.name, eip.ptr.update})
+        if made_before(observed, eip, name)
     ]
 
 
