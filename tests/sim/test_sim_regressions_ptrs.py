@@ -172,3 +172,31 @@ def test_a_ptr_of_an_address_that_joins_a_record_that_somebody_removed_is_adopte
     )
     state.change_record(host=0, what="drop-a")
     state.teardown()
+
+
+def test_a_ptr_that_a_third_party_sets_before_the_record_of_a_new_object_is_written_is_adopted() -> None:
+    state = MailWorld()
+    state.begin(
+        spec={
+            "hostname": "mta.example.com",
+            "elasticIPs": [{"tags": {"use": "mail"}}, {"tags": {"use": "mail"}}],
+        },
+        seconds=0.0,
+    )
+    state.wait_longer(seconds=0.5)
+    state.change_ptr(eip=2, name="out.example.com")
+    state.create(
+        name="c",
+        spec={
+            "hostname": "mta.elsewhere.net",
+            "adoption": "Matching",
+            "suspend": False,
+            "elasticIPs": [
+                {"natGatewayTags": {"use": "mail"}},
+                {"allocationID": "EIP1"},
+                {"instanceID": "INSTANCE"},
+            ],
+        },
+    )
+    state.create(name="b", spec={"hostname": "out.example.com", "elasticIPs": [{"allocationID": "EIP2"}]})
+    state.teardown()

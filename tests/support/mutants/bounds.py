@@ -326,8 +326,8 @@ BOUNDS = (
         "S2",
         "A record that a second operator created a moment before is taken for one that held every address",
         "reconcile/rules/adoption.py",
-        " or (zone_id, hostname) in known.begun\n",
-        "\n",
+        "        if own and place in known.begun:\n",
+        "        if False:\n",
         tests=(
             "tests/sim/test_sim_regressions_ptrs.py"
             "::test_a_ptr_of_an_address_that_joins_later_is_adopted_although_another_operator_made_the_record",
@@ -346,15 +346,15 @@ BOUNDS = (
         ),
     ),
     Mutant(
-        "removed-record-held-every-address",
+        "own-new-record-was-before",
         "S2",
-        "Of an ownership record without an A record it is believed that every address was in it",
+        "A PTR that a third party set before the record of a new object was written counts as set by the operator",
         "reconcile/rules/adoption.py",
-        "        if own and lost and not made_here:\n",
-        "        if own and ((lost and not made_here) or not view.of_type('A')):\n",
+        "        if own and place in known.begun:\n",
+        "        if own and place in known.begun and not view.of_type('A'):\n",
         tests=(
             "tests/sim/test_sim_regressions_ptrs.py"
-            "::test_a_ptr_of_an_address_that_joins_a_record_that_somebody_removed_is_adopted",
+            "::test_a_ptr_that_a_third_party_sets_before_the_record_of_a_new_object_is_written_is_adopted",
         ),
     ),
     Mutant(

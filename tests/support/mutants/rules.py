@@ -449,7 +449,7 @@ RULES = (
         "S8",
         "After the A record was replaced and the status lost, the PTR counts as adopted and stays for ever",
         "reconcile/rules/adoption.py",
-        "        if own and lost and not made_here:\n",
+        "        if own and lost and place not in known.written:\n",
         "        if own and not view.of_type('A'):\n",
         tests=(
             "tests/sim/test_sim_regressions_status.py"

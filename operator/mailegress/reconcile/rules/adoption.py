@@ -220,13 +220,15 @@ def made_before(observed: Observed, eip: Eip, hostname: str) -> bool:
         mark = ownership.parse(view.mark.values) if view.mark is not None else None
         if mark is None or mark.adopted or not s.settings.mine(mark.owner):
             continue
-        own = mark.uid == s.obj.meta.uid
+        own, place = mark.uid == s.obj.meta.uid, (zone_id, hostname)
+        if own and place in known.begun:
+            # What this process sets beside a record that it made, it records first.
+            continue
         if not own and s.views.claims.live(mark.uid):
             continue
         if any(eip.public_ip in r.values for r in view.of_type("A") if r.simple):
             return True
-        made_here = (zone_id, hostname) in known.written or (zone_id, hostname) in known.begun
-        if own and lost and not made_here:
+        if own and lost and place not in known.written:
             return True
     return False
 
