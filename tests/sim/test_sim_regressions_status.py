@@ -151,3 +151,22 @@ def test_a_ptr_of_the_former_name_is_reset_although_the_status_was_deleted_after
     state.second_operator()
     state.meddle(name="a", what="status")
     state.teardown()
+
+
+def test_an_adopted_ptr_beside_the_own_record_counts_as_set_after_a_backup_without_statuses_is_restored() -> (
+    None
+):
+    state = MailWorld()
+    state.begin(
+        spec={
+            "hostname": "out.example.com",
+            "elasticIPs": [{"tags": {"use": "mail"}}, {"allocationID": "EIP4"}],
+        },
+        seconds=0.0,
+    )
+    state.change_ptr(eip=4, name="out.example.com")
+    state.take_backup()
+    state.wait_longer(seconds=0.5)
+    state.restore_backup()
+    state.rename(hostname="mta.example.com", name="c", observed=True, restarts=True)
+    state.teardown()

@@ -113,9 +113,12 @@ class Checks(EndpointChecks):
         return at is not None and at >= self._read_ptr.get(eip.allocation_id, at)
 
     def _explained(self, name: str | None) -> bool:
-        """Somebody threw away the status that told whose the PTR is; beside its own record it is the operator's."""
+        """Somebody threw away the status that told whose the PTR is, or restored an older one.
+
+        Beside its own record it is the operator's.
+        """
         mark = self._mark_at(name) if name is not None else None
-        return mark is not None and not mark.adopted and mark.uid in self.api.stripped
+        return mark is not None and not mark.adopted and mark.uid in self.api.stripped | self.api.lapsed
 
     def _put_back(self, holder: Object, eip: Eip, name: str) -> bool:
         """Is a PTR restored that the object had adopted, and that was set by somebody else before it?"""
