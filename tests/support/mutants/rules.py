@@ -13,7 +13,7 @@ RULES = (
         "reconcile/rules/finalizer.py",
         "    if not present(observed) and (action is not None or owns):\n",
         "    if not present(observed) and owns:\n",
-        runs=(Run("create-instance"),),
+        runs=(Run("observed"),),
     ),
     Mutant(
         "finalizer-goes-early",
