@@ -194,3 +194,27 @@ def test_any_status_is_taken(status: object) -> None:
     parsed = parse_object({"metadata": METADATA, "spec": SPEC, "status": status})
     assert parsed.meta.uid == METADATA["uid"]
     assert parsed.spec == parse_spec(SPEC)
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        {"zone": {"id": "Z1", "name": "example.com"}},
+        {"dnsEndpoint": {"name": "mailegress-a", "hostnames": ["mta.example.com"]}},
+        {"forward": {"values": ["192.0.2.1"], "origin": "Managed"}},
+        {"formerRecords": [{"zoneID": "Z1", "hostname": "old.example.com"}]},
+    ],
+    ids=lambda status: next(iter(status)),
+)
+def test_what_the_status_tells_of_counts_although_the_finalizer_was_removed(status: dict[str, Any]) -> None:
+    spec = {"hostname": "mta.example.com", "elasticIPs": [{"allocationID": "eipalloc-0123456789abcdef0"}]}
+    meta = {
+        "name": "a",
+        "namespace": "mail",
+        "uid": "u",
+        "resourceVersion": "1",
+        "creationTimestamp": "2026-01-01T00:00:00Z",
+        "generation": 1,
+    }
+    assert parse_object({"metadata": meta, "spec": spec, "status": {"hostname": "x.example.com"}}).untouched
+    assert not parse_object({"metadata": meta, "spec": spec, "status": status}).untouched

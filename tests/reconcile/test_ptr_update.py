@@ -8,7 +8,7 @@ from mailegress.api.status import AddressStatus, Origin
 from mailegress.api.types import MailEgress
 from mailegress.model.aws import Eip, Ptr
 from mailegress.model.facts import WritePhase, WriteState
-from mailegress.reconcile.result import ResetPtr, SetPtr
+from mailegress.reconcile.result import AddFinalizer, ResetPtr, SetPtr
 from tests.support.planner import REGION, UID, PlannerHarness, mine, obj, recorded
 
 HOST, NEW = "mta.example.com", "out.example.com"
@@ -41,6 +41,22 @@ def left(
     harness.publish(NEW)
     status = {**recorded(NEW), "addresses": [stored(eip, ptr, update)]}
     return obj(NEW, [stays], status=status, **more)
+
+
+def test_a_ptr_is_not_recorded_before_the_finalizer_is_there() -> None:
+    """The write comes one reconcile later, and a third party may set the same name before."""
+    harness = PlannerHarness()
+    eip = harness.eip(1)
+    harness.records.put(HOST, [eip.public_ip], mine())
+    harness.publish(HOST)
+    step = harness.plan(obj(HOST, [eip], finalizer=False, status=recorded(HOST)))
+    assert isinstance(step.action, AddFinalizer)
+    assert step.ptrs == ()
+    assert [(a.ptr_update, a.ptr_origin) for a in step.addresses] == [(None, None)]
+    step = harness.plan(obj(HOST, [eip], status=recorded(HOST)))
+    assert isinstance(step.action, SetPtr)
+    assert step.ptrs == (step.action,)
+    assert [(a.ptr_update, a.ptr_origin) for a in step.addresses] == [(HOST, Origin.MANAGED)]
 
 
 def test_the_name_is_recorded_before_the_ptr_is_set_and_until_aws_shows_it() -> None:

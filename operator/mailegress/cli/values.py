@@ -138,10 +138,10 @@ def address_range(text: str) -> str:
 
 def region(text: str) -> str:
     # An availability zone (us-east-1a) or a Local Zone (us-west-2-lax-1a) begins with the name of its region.
-    near = re.match(r"([a-z]{2}(?:-[a-z]+)+-[0-9])(?=[a-z-])", text)
+    zone = re.match(f"{_REGION.pattern}(?=[a-z-])", text)
     give = (
-        f"an availability zone is no region; give {near[1]}"
-        if near
+        f"an availability zone is no region; give {zone[0]}"
+        if zone
         else "give a region's code such as eu-west-1"
     )
     return _matching(_REGION, text, f"is not an AWS region; {give}")

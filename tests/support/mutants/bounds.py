@@ -313,6 +313,17 @@ BOUNDS = (
         ),
     ),
     Mutant(
+        "ptr-recorded-before-the-finalizer",
+        "S2",
+        "A PTR is recorded while its write still waits for the finalizer, and a third party may set it first",
+        "reconcile/rules/adoption.py",
+        "    handed_over = not observed.obj.spec.suspend and finalizer.present(observed)\n",
+        "    handed_over = not observed.obj.spec.suspend\n",
+        tests=(
+            "tests/reconcile/test_ptr_update.py::test_a_ptr_is_not_recorded_before_the_finalizer_is_there",
+        ),
+    ),
+    Mutant(
         "one-status-for-each-ptr",
         "S11",
         "Each PTR is recorded in a status of its own, before it is written",
@@ -343,6 +354,18 @@ BOUNDS = (
         tests=(
             "tests/sim/test_sim_regressions_status.py"
             "::test_a_record_that_was_about_to_be_written_is_found_although_the_finalizer_was_removed",
+        ),
+    ),
+    Mutant(
+        "endpoint-on-its-way-is-forgotten",
+        "S8",
+        "An object whose status only tells of a DNSEndpoint is taken for one that wrote nothing",
+        "api/types.py",
+        "            or self.status.dns_endpoint is not None\n",
+        "",
+        tests=(
+            "tests/api/test_parse.py"
+            "::test_what_the_status_tells_of_counts_although_the_finalizer_was_removed[dnsEndpoint]",
         ),
     ),
     Mutant(
