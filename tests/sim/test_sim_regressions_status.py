@@ -170,3 +170,39 @@ def test_an_adopted_ptr_beside_the_own_record_counts_as_set_after_a_backup_witho
     state.restore_backup()
     state.rename(hostname="mta.example.com", name="c", observed=True, restarts=True)
     state.teardown()
+
+
+def test_what_one_operator_finds_hopeless_another_beside_it_goes_on_with() -> None:
+    """Both work on one object, whose ownership record somebody overwrites while one of them waits for Route 53."""
+    state = MailWorld()
+    gateway = {"natGatewayTags": {"use": "mail"}}
+    state.begin(spec={"hostname": "out.example.com", "elasticIPs": [gateway, gateway]}, seconds=0.0)
+    state.wait(seconds=0.5)
+    state.wait(seconds=60.0)
+    elsewhere = [
+        {"allocationID": "BALANCER"},
+        {"allocationID": "EIP2", "region": "ap-northeast-1"},
+        {"region": "us-west-2", "tags": {"use": "mail", "env": "a"}},
+    ]
+    spec = {"hostname": "out.example.com", "adoption": "Matching", "elasticIPs": elsewhere}
+    state.create(name="b", spec={**spec, "forward": {"management": "ExternalDNS"}})
+    state.second_operator()
+    state.change_record(host=1, what="garble-mark")
+    state.wait(seconds=60.0)
+    state.teardown()
+
+
+def test_an_operator_that_has_not_asked_again_counts_a_server_that_failed_a_moment_ago() -> None:
+    """Two operators: the one that asked again takes Ready, the other sets it once more."""
+    state = MailWorld()
+    addresses = [{"natGatewayTags": {"use": "mail"}}, {"allocationID": "EIP4"}]
+    state.begin(spec={"hostname": "mta.example.com", "elasticIPs": addresses}, seconds=0.0)
+    state.wait_longer(seconds=60.0)
+    state.wait_longer(seconds=60.0)
+    state.second_operator()
+    state.trouble_dns(server=1, what="REFUSED")
+    state.trouble_dns(server=3, what="silent")
+    state.wait_longer(seconds=4000.0)
+    state.trouble_dns(server=2, what="REFUSED")
+    state.wait_longer(seconds=4000.0)
+    state.teardown()

@@ -179,7 +179,8 @@ class Sim:
         """A crashed operator stays down until the user's next act, and the user does not wait meanwhile."""
         self.settings = sim_settings(**(settings or {}))
         self.processes: list[Process] = []
-        self.checks.alone = lambda: len(self.processes) < 2
+        self.checks.running = lambda: {process.number for process in self.processes}
+        self.checks.process = lambda: owner.number if (owner := _owner.get()) is not None else 0
         self.crashes = 0
         self.exits = 0
         self.closing = False
@@ -246,7 +247,7 @@ class Sim:
 
     async def retire_one(self) -> None:
         """Retire one of two operators when both run."""
-        if len(self.processes) < self.operators:
+        while len(self.processes) < self.operators:
             await asyncio.sleep(RESTART + 1)
         await self.retire(self.processes[0])
 

@@ -35,7 +35,7 @@ class StatusChecks(Ledger):
         status, meta = new["status"], new["metadata"]
         where = f"{meta['namespace']}/{meta['name']}"
         if gets_nowhere(new):
-            self._hopeless.add((meta["uid"], meta["generation"]))
+            self._hopeless.setdefault((meta["uid"], meta["generation"]), set()).add(self.process())
         if status.get("observedGeneration") != meta["generation"]:
             self.violated(
                 "S6",
@@ -90,7 +90,11 @@ class StatusChecks(Ledger):
 
     def _check_record(self, where: str, hostname: str, addresses: list[str]) -> None:
         answers = self.world.authorities(hostname)
-        agreeing = sum(values is not None and set(addresses) <= values for values in answers.values())
+        # Who failed a moment ago was still heard to agree by an operator that has not asked again.
+        agreeing = sum(
+            set(addresses) <= values if values is not None else self._ailing(server, RE_LOOK)
+            for server, values in answers.items()
+        )
         for server, values in answers.items():
             if values is None and (agreeing >= ENOUGH or self._ailing(server, RE_LOOK)):
                 continue
