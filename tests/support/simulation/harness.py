@@ -247,8 +247,7 @@ class Sim:
 
     async def retire_one(self) -> None:
         """Retire one of two operators when both run."""
-        while len(self.processes) < self.operators:
-            await asyncio.sleep(RESTART + 1)
+        await self.until(lambda: len(self.processes) == self.operators, "every operator runs")
         await self.retire(self.processes[0])
 
     async def retire(self, process: Process) -> None:
