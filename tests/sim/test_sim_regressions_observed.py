@@ -223,3 +223,17 @@ def test_an_interface_of_the_spec_is_an_address_of_the_object() -> None:
     state.rename(hostname="mta.elsewhere.net", name="a", observed=True, restarts=False)
     state.rename(hostname="mta.elsewhere.net", name="b", observed=False, restarts=False)
     state.teardown()
+
+
+def test_an_object_that_is_stalled_at_once_keeps_its_hostname_from_a_younger_one() -> None:
+    """A foreign PTR stalls it at once, and it sets the PTR of its other address all the same."""
+    state = MailWorld()
+    state.begin(
+        spec={"hostname": "out.example.com", "elasticIPs": [{"tags": {"use": "mail"}}]}, seconds=310.0
+    )
+    state.change_ptr(eip=0, name="mail.stranger.net")
+    state.rename(name="a", hostname="mta.elsewhere.net", observed=True, restarts=False)
+    addresses = [{"allocationID": "EIP0"}, {"natGatewayID": "REGIONAL"}]
+    spec = {"hostname": "mta.elsewhere.net", "deletionPolicy": "Retain", "elasticIPs": addresses}
+    state.create(name="b", spec={**spec, "adoption": "Never"})
+    state.teardown()

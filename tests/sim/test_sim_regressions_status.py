@@ -172,8 +172,8 @@ def test_an_adopted_ptr_beside_the_own_record_counts_as_set_after_a_backup_witho
     state.teardown()
 
 
-def test_what_one_operator_finds_hopeless_another_beside_it_goes_on_with() -> None:
-    """Both work on one object, whose ownership record somebody overwrites while one of them waits for Route 53."""
+def test_an_object_that_one_operator_just_called_stalled_keeps_what_it_holds_by_its_age() -> None:
+    """Somebody overwrites its ownership record while another operator waits for Route 53, and goes on with it."""
     state = MailWorld()
     gateway = {"natGatewayTags": {"use": "mail"}}
     state.begin(spec={"hostname": "out.example.com", "elasticIPs": [gateway, gateway]}, seconds=0.0)

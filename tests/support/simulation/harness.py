@@ -179,8 +179,7 @@ class Sim:
         """A crashed operator stays down until the user's next act, and the user does not wait meanwhile."""
         self.settings = sim_settings(**(settings or {}))
         self.processes: list[Process] = []
-        self.checks.running = lambda: {process.number for process in self.processes}
-        self.checks.process = lambda: owner.number if (owner := _owner.get()) is not None else 0
+        self.checks.alone = lambda: len(self.processes) < 2
         self.crashes = 0
         self.exits = 0
         self.closing = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -67,12 +68,11 @@ class Ledger:
     _shown: dict[str, dict[str, float]] = field(default_factory=dict)
     """Address -> name -> when its PTR was last seen to be that."""
     _joined: set[str] = field(default_factory=set)
-    _hopeless: dict[tuple[str, int], set[int]] = field(default_factory=dict)
-    """UID and generation of objects that were Stalled, and not for another object's sake -> operators that said so."""
-    running: Callable[[], set[int]] = set
-    """The operators that run, by their numbers."""
-    process: Callable[[], int] = lambda: 0
-    """The operator whose deed is looked at, or 0."""
+    _hopeless: dict[tuple[str, int], float] = field(default_factory=dict)
+    """UID and generation of objects that were Stalled, and not for another object's sake -> from when on they hold
+    nothing by their age."""
+    alone: Callable[[], bool] = lambda: True
+    """Whether at most one operator runs."""
     _wrote: dict[str, float] = field(default_factory=dict)
     """Hostname or address -> the last write's time."""
     _rivalled: dict[str, float] = field(default_factory=dict)
@@ -146,7 +146,7 @@ class Ledger:
 
     def _wrote_now(self, what: str) -> None:
         self._wrote[what] = self.world.clock()
-        if len(self.running()) > 1:
+        if not self.alone():
             self._rivalled[what] = self.world.clock()
 
     def _of_rivals(self, what: str) -> bool:
@@ -214,9 +214,7 @@ class Ledger:
         meta, seen = body["metadata"], (body.get("status") or {}).get("observedGeneration")
         if body["spec"].get("suspend") or 1 < meta["generation"] != seen:
             return True
-        said = self._hopeless.get((meta["uid"], meta["generation"]), set())
-        # What one operator concludes, another that runs beside it does not know.
-        return bool(said - (self.running() - {self.process()}))
+        return self._hopeless.get((meta["uid"], meta["generation"]), math.inf) <= self.world.clock()
 
     def _wants(self, body: Object, eip: Eip) -> bool:
         """A live object that names this very EIP or its tags, in its region or, without one, in the default one."""

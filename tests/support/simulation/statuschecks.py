@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 from mailegress.api.names import FINALIZER, OWNERSHIP_LABEL
+from mailegress.api.reasons import ALL_REASONS
 from mailegress.telemetry.metrics import Metrics
 from tests.support.simulation.apiwire import Object
 from tests.support.simulation.facts import as_list, mark_of, name_of, ready_of
@@ -18,13 +20,18 @@ ENOUGH = 2
 """Servers that answer, while the PTRs are set: then one that gives no usable answer does not matter to Ready."""
 
 
-def gets_nowhere(body: Object) -> bool:
-    """Stalled, and not for another object's sake."""
-    in_the_way = ("HostnameConflict", "AddressConflict", "WaitingForRelease", "ClaimCycle")
-    return any(
-        c["type"] == "Stalled" and c["status"] == "True" and c["reason"] not in in_the_way
-        for c in body["status"].get("conditions", ())
-    )
+IN_THE_WAY = ("HostnameConflict", "AddressConflict", "WaitingForRelease", "ClaimCycle")
+"""Reasons of Stalled for another object's sake."""
+STALLED_AFTER = 1800.0
+"""Seconds without progress after which an object is Stalled, whatever the reason."""
+
+
+def gets_nowhere(body: Object) -> float | None:
+    """In how many seconds an object that is Stalled, and not for another object's sake, holds nothing by its age."""
+    for c in body["status"].get("conditions", ()):
+        if c["type"] == "Stalled" and c["status"] == "True" and c["reason"] not in IN_THE_WAY:
+            return STALLED_AFTER if ALL_REASONS[c["reason"]].stalls_at_once else 0.0
+    return None
 
 
 class StatusChecks(Ledger):
@@ -34,8 +41,9 @@ class StatusChecks(Ledger):
         self._status_writes += 1
         status, meta = new["status"], new["metadata"]
         where = f"{meta['namespace']}/{meta['name']}"
-        if gets_nowhere(new):
-            self._hopeless.setdefault((meta["uid"], meta["generation"]), set()).add(self.process())
+        if (left := gets_nowhere(new)) is not None:
+            key = meta["uid"], meta["generation"]
+            self._hopeless[key] = min(self.world.clock() + left, self._hopeless.get(key, math.inf))
         if status.get("observedGeneration") != meta["generation"]:
             self.violated(
                 "S6",
