@@ -203,8 +203,9 @@ async def test_one_failing_handler_harms_no_other(
 ) -> None:
     seen.poison = "poisoned"
     api.put("poisoned")
+    api.put("sane")
     async with watching(transport, seen) as task:
-        await seen.until((None, "poisoned", "mta"))
+        await seen.until((None, "poisoned", "mta"), (None, "sane", "mta"))
         api.put("healthy")
         await seen.until(("ADDED", "healthy", "mta"))
         api.put("poisoned", note="again")
@@ -232,6 +233,21 @@ async def test_stopping_is_quick_and_leaves_our_own_tasks_alone(
         await running
     assert not ours.done()
     ours.cancel()
+
+
+async def test_kopf_runs_no_worker_for_a_listed_object(
+    api: HttpApi, transport: Transport, seen: Seen
+) -> None:
+    """A watch event behind the list of 10,000 objects would wait for all of them."""
+    for number in range(5):
+        api.put(f"n{number}")
+    async with watching(transport, seen):
+        await seen.until(*[(None, f"n{number}", "mta") for number in range(5)])
+        await api.until(lambda: len(api.server.watches) == 1)
+        assert _workers() == []
+        api.put("n0", note="changed")
+        await seen.until(("MODIFIED", "n0", "changed"))
+        assert len(_workers()) == 1
 
 
 async def test_what_kopf_meets_while_it_is_stopped_is_not_logged_as_an_error(
@@ -282,6 +298,10 @@ async def test_no_task_of_kopf_outlives_it(api: HttpApi, transport: Transport, s
         await asyncio.wait([running])
         await asyncio.gather(*_of_kopf(), return_exceptions=True)
     assert _of_kopf() == []
+
+
+def _workers() -> list[asyncio.Task[Any]]:
+    return [task for task in _of_kopf() if getattr(task.get_coro(), "__name__", "") == "worker"]
 
 
 def _of_kopf() -> list[asyncio.Task[Any]]:

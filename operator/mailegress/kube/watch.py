@@ -118,12 +118,17 @@ class _Heard:
 
 
 class _KopfSession:
-    """What kopf takes for an aiohttp session: the shared transport, which kopf must not close."""
+    """What kopf takes for an aiohttp session: the shared transport, which kopf must not close.
 
-    def __init__(self, transport: Transport, life: LastContact | None) -> None:
+    The objects of a list are delivered from here, and kopf gets the list without them: for each object it would run a
+    worker of its own and keep a memory for good, and a watch event behind the list would wait for all of them.
+    """
+
+    def __init__(self, transport: Transport, on_change: OnChange, life: LastContact | None) -> None:
         self.headers = {"User-Agent": "mailegress-watch"}
         self.closed = False
         self._transport = transport
+        self._on_change = on_change
         self._life = life
 
     async def request(self, method: str, url: str, **options: Any) -> Any:
@@ -143,8 +148,18 @@ class _KopfSession:
         elif listing:
             content = response.content
             # kopf reads a page of a list with `json()`, whole.
-            response.json = lambda **_: read_list(content)
+            response.json = lambda **_: self._list(content)
         return response
+
+    async def _list(self, content: Any) -> dict[str, Any]:
+        page = await read_list(content)
+        items, page["items"] = page.get("items", []), []
+        for item in items:
+            try:
+                self._on_change(None, item)
+            except Exception:
+                _log.exception("an object of a list was not taken in")
+        return page
 
     async def close(self) -> None:
         self.closed = True
@@ -156,12 +171,14 @@ class _Login:
     def __init__(
         self,
         transport: Transport,
+        on_change: OnChange,
         life: LastContact | None,
         sleep: Callable[[float], Awaitable[None]],
         clock: Callable[[], float],
         most: float,
     ) -> None:
         self._transport = transport
+        self._on_change = on_change
         self._life = life
         self._sleep = sleep
         self._clock = clock
@@ -178,7 +195,7 @@ class _Login:
             _log.warning("the API server refused our credentials, trying again retry_in_s=%g", delay)
             await self._sleep(delay)
         self._last = self._clock()
-        session: Any = _KopfSession(self._transport, self._life)
+        session: Any = _KopfSession(self._transport, self._on_change, self._life)
         return kopf.AiohttpSession(server=self._transport.server, aiohttp_session=session)
 
 
@@ -219,7 +236,9 @@ async def watch(
     whoever wants to stop the workers first must install handlers then.
     """
     chosen = settings or WatchSettings()
-    login = _Login(transport, life, sleep, asyncio.get_running_loop().time, chosen.login_backoff_most)
+    login = _Login(
+        transport, on_change, life, sleep, asyncio.get_running_loop().time, chosen.login_backoff_most
+    )
     registry = _registry(login, on_change, life)
     flag = asyncio.Event()
     levels = {name: logging.getLogger(name).level for name in _KOPF_LOGGERS}
