@@ -206,3 +206,18 @@ def test_an_operator_that_has_not_asked_again_counts_a_server_that_failed_a_mome
     state.trouble_dns(server=2, what="REFUSED")
     state.wait_longer(seconds=4000.0)
     state.teardown()
+
+
+def test_a_ptr_goes_with_the_object_after_the_lost_status_was_begun_anew_and_the_record_was_replaced() -> (
+    None
+):
+    """One operator wrote a status before it had read anything, and was refused the next; another finds that status."""
+    state = MailWorld()
+    state.begin(spec={"hostname": "out.example.com", "elasticIPs": [{"allocationID": "EIP3"}]}, seconds=310.0)
+    state.strike(point="kube.status", ahead=1, kind="denied", when="before")
+    state.crash()
+    state.meddle(name="a", what="status")
+    state.wait(seconds=310.0)
+    state.second_operator()
+    state.change_record(host=1, what="right-a")
+    state.teardown()

@@ -130,10 +130,14 @@ class MailEgress:
     def untouched(self) -> bool:
         """Was nothing outside the cluster written for it? The finalizer comes before the first write (S8); somebody may
         have removed it since, so what the status records as written, or about to be written, counts as well."""
+        return FINALIZER not in self.meta.finalizers and self.records_no_write
+
+    @property
+    def records_no_write(self) -> bool:
+        """Does the status tell of nothing that was written, or is about to be written, outside the cluster?"""
         forward = self.status.forward
         return not (
-            FINALIZER in self.meta.finalizers
-            or (forward is not None and forward.origin is not None)
+            (forward is not None and forward.origin is not None)
             or self.status.zone is not None
             or self.status.dns_endpoint is not None
             or self.status.former_records

@@ -246,8 +246,9 @@ class OwnershipRecords:
     """As of the last reconcile: ownership records of this object in zones that exist."""
     places: frozenset[Place] = EMPTY
     """Those, and the place that the spec names, as of the last reconcile."""
-    generation_without_status: int | None = None
-    """The newest generation seen without a status: the object is new, or somebody deleted its status."""
+    generation_without_records: int | None = None
+    """The newest generation seen with a status that tells of no write: the object is new, or somebody deleted its
+    status, and an operator that had read nothing yet may have written another one."""
     endpoint_seen: bool = False
     """The object's own DNSEndpoint existed while this process watched."""
     endpoint_names: frozenset[str] = EMPTY
@@ -418,8 +419,8 @@ class Memory:
             self.dns.answers.clear()
         if now >= self.edits.limit.due(settings.blocked_seconds, settings.resync_seconds):
             self._honour_edits(now)
-        if obj.status.observed_generation < 0:
-            self.ownership.generation_without_status = obj.meta.generation
+        if obj.records_no_write:
+            self.ownership.generation_without_records = obj.meta.generation
         self.ownership.observe(self.uid, views)
         self.dns.observe(obj.spec.hostname, views)
         own_names = {hostname for _, hostname in self.ownership.origins}

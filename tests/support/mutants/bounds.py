@@ -392,4 +392,16 @@ BOUNDS = (
             "::test_a_ptr_of_the_former_name_is_reset_although_the_status_was_deleted_after_the_rename",
         ),
     ),
+    Mutant(
+        "empty-status-hides-a-lost-one",
+        "S8",
+        "A status that an operator wrote before it had read anything counts as one that never was lost",
+        "reconcile/memory.py",
+        "        if obj.records_no_write:\n",
+        "        if obj.status.observed_generation < 0:\n",
+        tests=(
+            "tests/sim/test_sim_regressions_status.py"
+            "::test_a_ptr_goes_with_the_object_after_the_lost_status_was_begun_anew_and_the_record_was_replaced",
+        ),
+    ),
 )

@@ -461,8 +461,8 @@ RULES = (
         "S8",
         "After somebody removes the finalizer, the operator ignores the writes that the status records",
         "api/types.py",
-        "        return not (\n            FINALIZER in",
-        "        return FINALIZER not in self.meta.finalizers or not (\n            FINALIZER in",
+        "        return FINALIZER not in self.meta.finalizers and self.records_no_write\n",
+        "        return FINALIZER not in self.meta.finalizers\n",
         tests=(
             "tests/sim/test_sim_regressions_observed.py"
             "::test_an_ownership_record_goes_after_the_finalizer_was_removed_and_the_management_changed",

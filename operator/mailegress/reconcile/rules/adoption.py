@@ -215,7 +215,7 @@ def made_before(observed: Observed, eip: Eip, hostname: str) -> bool:
     Where the mark is ours and somebody deleted the status, the A is taken to have held the address, whatever it holds.
     """
     s, known = observed, observed.memory.ownership
-    lost = known.generation_without_status == s.obj.meta.generation
+    lost = known.generation_without_records == s.obj.meta.generation
     for zone_id, view in s.views.records.holder(hostname):
         mark = ownership.parse(view.mark.values) if view.mark is not None else None
         if mark is None or mark.adopted or not s.settings.mine(mark.owner):
