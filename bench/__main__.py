@@ -22,6 +22,7 @@ FULL = (
     "created_while_running:1000",
     "one_bad:300",
     "throttled:300",
+    "converged:10",
     "converged:500",
     "converged:10000",
 )

@@ -46,15 +46,11 @@ def settled(rig: Rig) -> bool:
 def started(rig: Rig) -> bool:
     """Every object was looked at, the sweeps since the last reset of the log are complete and nothing is due."""
     n, calls = len(rig.ones), rig.calls()
-    swept = calls.get("ListResourceRecordSets", 0) >= min(pages(n), n) and calls.get(
+    swept = calls.get("ListResourceRecordSets", 0) >= min(floors.record_pages(n), n) and calls.get(
         "DescribeAddressesAttribute"
     )
     passed = rig.metrics().get('mailegress_reconciles_total{outcome="ok"}', 0) >= n
     return bool(swept and passed and settled(rig) and settled(rig))
-
-
-def pages(n: int) -> int:
-    return -(-(2 * n + 2) // floors.PAGE_RECORD_SETS)
 
 
 def lag(before: dict[str, float], after: dict[str, float]) -> dict[str, float]:

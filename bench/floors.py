@@ -22,6 +22,8 @@ class Rates:
     change_burst: float = 1500.0
     ptrs: float = 4.0
     ptr_burst: float = 8.0
+    route53: float = 4.0
+    route53_burst: float = 25.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +54,19 @@ def ready_seconds(names: int, rates: Rates, world: World) -> float:
     return max(world.insync + queue, last) + world.ptr
 
 
+def record_pages(names: int) -> int:
+    """Pages of a zone with two record sets of each name, SOA and NS."""
+    return math.ceil((2 * names + 2) / PAGE_RECORD_SETS)
+
+
+def restart_seconds(names: int, rates: Rates) -> float:
+    """Until a zone is listed: its pages, the list of zones and the zone itself; no other list takes as long."""
+    return max(0.0, record_pages(names) + 2 - rates.route53_burst) / rates.route53
+
+
 def route53_idle_calls(names: int, sweep_seconds: float, hours: float = 1.0) -> float:
-    """A sweep reads the zone list and every record set once: two of each name, SOA and NS."""
-    pages = math.ceil((2 * names + 2) / PAGE_RECORD_SETS)
-    return hours * HOUR / sweep_seconds * (pages + 1)
+    """A sweep reads the zone list and every record set once."""
+    return hours * HOUR / sweep_seconds * (record_pages(names) + 1)
 
 
 def ec2_idle_calls(eips: int, sweep_seconds: float, hours: float = 1.0) -> float:

@@ -49,7 +49,7 @@ class Pace:
 
     @property
     def rates(self) -> Rates:
-        return Rates(100.0 / self.scale, 1500.0, 4.0 / self.scale, 8.0)
+        return Rates(100.0 / self.scale, 1500.0, 4.0 / self.scale, 8.0, 4.0 / self.scale)
 
     def settings(self) -> dict[str, str]:
         """The operator's: defaults, if time runs as it does."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from bench import floors
-from bench.common import Bench, lag, pages, started
+from bench.common import Bench, lag, started
 from bench.kube import object_path
 from bench.policies import policy
 from bench.report import Demand, Result
@@ -205,14 +205,15 @@ def _restart(bench: Bench, rig: Rig) -> Result:
         seconds = time.monotonic() - rig.started_at
         passes = rig.metrics()['mailegress_reconciles_total{outcome="ok"}'] / n
     reads = route53(window.calls) + ec2(window.calls)
-    least = pages(n) + 1 + 1 + -(-n // floors.PAGE_PTRS)
+    least = floors.record_pages(n) + 1 + 1 + -(-n // floors.PAGE_PTRS)
+    soonest = floors.restart_seconds(n, bench.pace.rates)
     return Result(
         "restart",
         n,
         bench.pace.limits_on,
         window.calls,
-        {"calls": float(least)},
-        {"calls": reads / least},
+        {"calls": float(least), "restart_s": soonest},
+        {"calls": reads / least} | ({"restart_s": seconds / soonest} if soonest else {}),
         window.status_writes,
         rig.usage.peak,
         rig.usage.cpu,

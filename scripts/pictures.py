@@ -37,6 +37,7 @@ FIGURES = {
     "change_calls": "change batches",
     "insync_s": "seconds until all are INSYNC",
     "ready_s": "seconds until all are Ready",
+    "restart_s": "seconds until nothing is due",
     "ec2_calls_h": "EC2 calls an hour",
     "route53_calls_h": "Route 53 calls an hour",
 }
@@ -47,7 +48,7 @@ SCENARIOS = {
     "throttled": "3 of 10 calls throttled",
     "restart": "restart",
     "idle": "idle",
-    "one_edit": "100 single edits",
+    "one_edit": "single edits",
     "policy_edit_without_effect": "a policy is edited",
     "policy_edit_for_all": "a policy of all is edited",
 }

@@ -36,6 +36,12 @@ def test_where_ptrs_are_fast_the_records_are_the_bound() -> None:
     assert floors.ready_seconds(10_000, rates, World()) == floors.insync_seconds(10_000, rates, World()) + 120
 
 
+def test_a_restart_lasts_as_long_as_the_pages_of_the_zone() -> None:
+    # 67 pages, the list of zones and the zone: 25 at once, 44 at 4 a second.
+    assert floors.restart_seconds(10_000, Rates()) == 11.0
+    assert floors.restart_seconds(500, Rates()) == 0.0
+
+
 def test_idle_calls_are_pages_and_not_names() -> None:
     # 20,002 record sets: 67 pages and the zone list, 0.8 times an hour.
     assert floors.route53_idle_calls(10_000, 4500) == pytest.approx(0.8 * 68)
