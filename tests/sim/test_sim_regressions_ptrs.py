@@ -200,3 +200,34 @@ def test_a_ptr_that_a_third_party_sets_before_the_record_of_a_new_object_is_writ
     )
     state.create(name="b", spec={"hostname": "out.example.com", "elasticIPs": [{"allocationID": "EIP2"}]})
     state.teardown()
+
+
+def test_ready_ends_before_the_ptr_of_an_address_that_left_is_reset_although_no_server_was_asked_yet() -> (
+    None
+):
+    """After a restart the API server refuses the status for ten minutes, and a name server is silent."""
+    state = MailWorld()
+    state.begin(spec={"hostname": "mta.example.com", "elasticIPs": [{"tags": {"use": "mail"}}]}, seconds=0.0)
+    state.crash()
+    state.wait_longer(seconds=4000.0)
+    state.crash()
+    state.trouble_api(times=7, what="status-409")
+    state.trouble_api(times=8, what="status-409")
+    state.retag(what="EIP0", key="use", present=False)
+    state.trouble_dns(server=0, what="silent")
+    state.wait_longer(seconds=1000.0)
+    state.teardown()
+
+
+def test_one_of_two_operators_resets_a_ptr_before_the_other_sees_that_the_address_left() -> None:
+    state = MailWorld()
+    state.begin(
+        spec={"hostname": "mta.example.com", "elasticIPs": [{"tags": {"use": "mail"}}]}, seconds=310.0
+    )
+    state.wait(seconds=60.0)
+    state.meddle(name="a", what="request")
+    state.second_operator()
+    state.wait_longer(seconds=60.0)
+    state.retag(what="EIP1", key="use", present=False)
+    state.wait_longer(seconds=310.0)
+    state.teardown()

@@ -221,3 +221,21 @@ def test_a_ptr_goes_with_the_object_after_the_lost_status_was_begun_anew_and_the
     state.second_operator()
     state.change_record(host=1, what="right-a")
     state.teardown()
+
+
+def test_a_record_of_a_former_hostname_goes_although_finalizer_and_status_were_removed_with_the_rename() -> (
+    None
+):
+    """The operator that saw the record is retired, and the other one sees the edited object for the first time."""
+    state = MailWorld()
+    tagged = {"tags": {"use": "mail", "env": "a"}}
+    spec = {"hostname": "out.example.com", "elasticIPs": [tagged, {"allocationID": "EIP4"}]}
+    state.begin(spec=spec, seconds=310.0)
+    state.second_operator()
+    state.meddle(name="a", what="status")
+    state.edit(name="a", field="hostname", spec={**spec, "hostname": "mta.sub.example.com"})
+    elsewhere = {"allocationID": "BALANCER", "region": "eu-west-1"}
+    addresses = [{"publicIP": "IP3"}, {"allocationID": "EIP2"}, elsewhere]
+    state.edit(name="a", field="elasticIPs", spec={**spec, "elasticIPs": addresses})
+    state.meddle(name="a", what="finalizer")
+    state.teardown()

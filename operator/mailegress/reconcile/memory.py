@@ -260,7 +260,8 @@ class OwnershipRecords:
     def first(cls, obj: MailEgress) -> OwnershipRecords:
         """What the object's status records of an earlier process's readings."""
         status = obj.status
-        records = cls(complete=obj.untouched)
+        # Who edited the spec may have renamed it, and may have removed the finalizer and the status too.
+        records = cls(complete=obj.untouched and obj.meta.generation == 1)
         origin = status.forward.origin if status.forward is not None else None
         if origin is None or status.zone is None or status.hostname is None:
             return records

@@ -404,4 +404,28 @@ BOUNDS = (
             "::test_a_ptr_goes_with_the_object_after_the_lost_status_was_begun_anew_and_the_record_was_replaced",
         ),
     ),
+    Mutant(
+        "edited-object-is-new",
+        "E2",
+        "An edited object without a finalizer and a status is taken for a new one, which cannot have records elsewhere",
+        "reconcile/memory.py",
+        "obj.untouched and obj.meta.generation == 1)",
+        "obj.untouched)",
+        tests=(
+            "tests/sim/test_sim_regressions_status.py"
+            "::test_a_record_of_a_former_hostname_goes_although_finalizer_and_status_were_removed_with_the_rename",
+        ),
+    ),
+    Mutant(
+        "ready-while-an-address-leaves",
+        "S3",
+        "While no name server was asked yet, Ready stands although the PTR of an address that leaves is reset",
+        "reconcile/rules/a_record.py",
+        "        if finding.ok or stands or finding.inconclusive:\n",
+        "        if finding.ok or stands:\n",
+        tests=(
+            "tests/sim/test_sim_regressions_ptrs.py"
+            "::test_ready_ends_before_the_ptr_of_an_address_that_left_is_reset_although_no_server_was_asked_yet",
+        ),
+    ),
 )

@@ -100,7 +100,7 @@ LIVENESS = (
         "E2",
         "A new process believes that it has seen everything there is",
         "reconcile/memory.py",
-        "        records = cls(complete=obj.untouched)\n",
+        "        records = cls(complete=obj.untouched and obj.meta.generation == 1)\n",
         "        records = cls(complete=True)\n",
         tests=(
             "tests/sim/test_sim_ownership.py::test_an_object_whose_status_was_lost_in_a_rename_leaves_nothing_behind[False]",

@@ -227,7 +227,7 @@ class Checks(EndpointChecks):
             owner = self.api.by_uid(self._uid_of_ptr(eip) or "")
             for body in self.api.objects.values():
                 now = ready_of(body)
-                if self._of_rivals(shown or ""):
+                if not self.alone() or self._of_rivals(shown or ""):
                     continue  # The other operator wrote that status.
                 relies = body["spec"]["hostname"] == shown and eip.public_ip in body["status"].get(
                     "publicIPs", []

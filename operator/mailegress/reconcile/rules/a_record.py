@@ -357,7 +357,8 @@ class _Record:
             # The world says something else: what Route 53 holds is read again before it is believed any longer.
             self.builder.need(NeedName(self.zone.id, hostname, heard_at))
         stands = proof.stands
-        if finding.ok or stands:
+        if finding.ok or stands or finding.inconclusive:
+            # Also where no server was asked yet: Ready ends before a PTR of an address that leaves is reset (S3).
             blocker = self._blocker(base, old)
             stands = stands and blocker is None
             finding = blocker or finding
