@@ -352,8 +352,8 @@ BOUNDS = (
         "            or self.status.zone is not None\n",
         "",
         tests=(
-            "tests/sim/test_sim_regressions_status.py"
-            "::test_a_record_that_was_about_to_be_written_is_found_although_the_finalizer_was_removed",
+            "tests/api/test_parse.py"
+            "::test_what_the_status_tells_of_counts_although_the_finalizer_was_removed[zone]",
         ),
     ),
     Mutant(

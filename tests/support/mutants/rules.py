@@ -464,8 +464,8 @@ RULES = (
         "        return FINALIZER not in self.meta.finalizers and self.records_no_write\n",
         "        return FINALIZER not in self.meta.finalizers\n",
         tests=(
-            "tests/sim/test_sim_regressions_observed.py"
-            "::test_an_ownership_record_goes_after_the_finalizer_was_removed_and_the_management_changed",
+            "tests/api/test_parse.py"
+            "::test_what_the_status_tells_of_counts_although_the_finalizer_was_removed[forward]",
         ),
     ),
     Mutant(
