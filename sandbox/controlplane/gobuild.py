@@ -34,6 +34,8 @@ _PROGRESS_S = 10.0
 _QUICK = "all=-N -l -dwarf=false"
 """Neither optimised nor inlined, and nothing for a debugger. It saves a good third of the compiler's time, and an API
 server that is built so takes twice the processor time for a request: enough for demo and tests, not for figures."""
+_RARE_COLLECTION = {"GOGC": "400", "GOMEMLIMIT": "3GiB"}
+"""The compiler collects garbage less often, unless the caller says how often: 14 % less processor time with Go 1.26."""
 _TAIL_LINES = 15
 _UNREACHABLE = re.compile(
     r"dial tcp|no such host|connection refused|i/o timeout|TLS handshake|network is unreachable"
@@ -143,15 +145,8 @@ class GoBuild:
     def _go_environ(self) -> dict[str, str]:
         # The user's GOFLAGS or go.work may fit their work and not this module; their GOPROXY, GOSUMDB and
         # caches do. Without cgo no C compiler is needed, and the binaries run anywhere.
-        return dict(self.environ) | {
-            "GOTOOLCHAIN": "local",
-            "GOFLAGS": "",
-            "GOWORK": "off",
-            "CGO_ENABLED": "0",
-            # The compiler collects garbage less often: 14 % less processor time in all, measured with Go 1.26.
-            "GOGC": "400",
-            "GOMEMLIMIT": "3GiB",
-        }
+        fixed = {"GOTOOLCHAIN": "local", "GOFLAGS": "", "GOWORK": "off", "CGO_ENABLED": "0"}
+        return _RARE_COLLECTION | dict(self.environ) | fixed
 
     def _build(self, go: str, names: Sequence[str]) -> None:
         """One `go build` for all: what they share is compiled once, and linking one overlaps compiling another."""

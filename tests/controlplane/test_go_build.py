@@ -116,6 +116,17 @@ def test_the_users_go_flags_do_not_reach_the_build(machine: Machine) -> None:
     assert seen.read_text().strip() == "|off|local|https://proxy.example"
 
 
+@pytest.mark.parametrize(("own", "used"), [({}, "400"), ({"GOGC": "50"}, "50")])
+def test_the_compiler_collects_garbage_as_often_as_the_user_says_or_rarely(
+    machine: Machine, own: dict[str, str], used: str
+) -> None:
+    seen = machine.root / "seen"
+    machine.go(build=f'echo "$GOGC" > {seen}')
+    machine.environ |= own
+    builder(machine).ensure(["certs"])
+    assert seen.read_text().strip() == used
+
+
 def test_a_long_compilation_shows_the_share_that_is_done(machine: Machine) -> None:
     """Two of the three stale packages are compiled when it is looked at first."""
     go_on = machine.root / "go-on"

@@ -31,7 +31,6 @@ def restarted(harness: PlannerHarness, tagged: tuple[bool, ...]) -> tuple[MailEg
         harness.eip(number, HOST, tags=TAGS if kept else {})
     harness.memories.pop(UID)
     harness.dns.authorities = lambda hostname: Fact()  # type: ignore[method-assign]
-    harness.dns.spot = lambda hostname: Fact()  # type: ignore[method-assign]
     return me, eips
 
 

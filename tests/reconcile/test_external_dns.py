@@ -6,18 +6,22 @@ import pytest
 
 from mailegress.api.names import endpoint_name, endpoint_owner_name
 from mailegress.api.status import EndpointStatus
-from mailegress.api.types import Management
+from mailegress.api.types import Management, parse_object
 from mailegress.api.validation import InvalidObject
 from mailegress.model.aws import Absence
+from mailegress.model.dns import ServerAnswer
 from mailegress.model.endpoints import ChangeEndpoint, EndpointEntry
+from mailegress.model.facts import ErrorKind, Fact, Fault
 from mailegress.reconcile.result import (
     AddFinalizer,
+    ResetPtr,
     SetPtr,
 )
-from tests.support.external_dns import FORWARD, NAME, World, edit, external, ready
+from tests.support.external_dns import EXTERNAL, FORWARD, NAME, World, edit, external, ready
 from tests.support.planned import HOST, NEW
 from tests.support.planner import (
     UID,
+    body,
     obj,
     verdict,
 )
@@ -130,6 +134,23 @@ def test_an_address_leaves_the_endpoint_after_its_ptr_is_reset() -> None:
     assert world.kinds() == ["ChangeEndpoint", "SetPtr", "ResetPtr", "ChangeEndpoint"]
     assert world.actions[0].entries[0].targets == {old.public_ip, new.public_ip}
     assert world.endpoint().addresses(HOST) == {new.public_ip}
+
+
+def test_ready_ends_before_a_ptr_is_reset_also_while_a_name_server_is_silent() -> None:
+    world, tags = World(), {"use": "mail"}
+    leaving, _ = (world.harness.eip(number, tags=tags) for number in (1, 2))
+    me, plan = world.settle(parse_object(body(HOST, [{"tags": tags}], forward=EXTERNAL)))
+    assert plan.settled
+    world.harness.eip(1, HOST)
+    silent = Fault("AuthoritiesUnreachable", "no answer", ErrorKind.TRANSIENT)
+    heard: Fact[ServerAnswer] = Fact(fault=silent, tried_at=world.harness.now + 1)
+    world.harness.dns.sample_authority = lambda hostname: heard  # type: ignore[method-assign]
+    me, plan = world.step(me)
+    assert isinstance(plan.action, ResetPtr)
+    assert plan.action.public_ip == leaving.public_ip
+    ended = me.status.condition("Ready")
+    assert ended is not None
+    assert (ended.status, ended.reason) == ("False", "Progressing")
 
 
 def test_a_lost_address_leaves_at_once_also_under_suspend() -> None:

@@ -239,3 +239,30 @@ def test_a_record_of_a_former_hostname_goes_although_finalizer_and_status_were_r
     state.edit(name="a", field="elasticIPs", spec={**spec, "elasticIPs": addresses})
     state.meddle(name="a", what="finalizer")
     state.teardown()
+
+
+def test_a_record_of_a_former_hostname_goes_although_nothing_was_written_for_the_new_one() -> None:
+    """Status and finalizer are removed with the edit while no operator runs, and the new hostname has no zone."""
+    state = MailWorld()
+    state.begin(spec={"hostname": "out.example.com", "elasticIPs": [{"allocationID": "EIP4"}]}, seconds=310.0)
+    state.crash()
+    state.meddle(name="a", what="status")
+    spec = {"hostname": "mta.nowhere.org", "elasticIPs": [{"allocationID": "EIP1"}]}
+    state.edit(name="a", field="hostname", spec=spec)
+    state.edit(name="a", field="elasticIPs", spec=spec)
+    state.meddle(name="a", what="finalizer")
+    state.teardown()
+    world = state.world.sim.world
+    assert world.mark(world.zone_of("out.example.com"), "out.example.com") == ""
+
+
+def test_one_of_two_operators_that_are_both_down_is_retired_once_both_run() -> None:
+    state = MailWorld()
+    addresses = [{"allocationID": "EIP0"}, {"allocationID": "EIP4"}]
+    state.begin(spec={"hostname": "mta.example.com", "elasticIPs": addresses}, seconds=0.0)
+    state.strike(point="kube.status", ahead=1, kind="crash", when="after")
+    state.second_operator()
+    state.crash()
+    state.strike(point="kube.status", ahead=0, kind="crash", when="before")
+    state.retire_second()
+    state.teardown()

@@ -12,6 +12,7 @@ DELETED delivered, a failing handler that affects no other, a quick stop.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -171,15 +172,13 @@ class _Login:
     def __init__(
         self,
         transport: Transport,
-        on_change: OnChange,
-        life: LastContact | None,
+        session: Callable[[], Any],
         sleep: Callable[[float], Awaitable[None]],
         clock: Callable[[], float],
         most: float,
     ) -> None:
         self._transport = transport
-        self._on_change = on_change
-        self._life = life
+        self._session = session
         self._sleep = sleep
         self._clock = clock
         self._most = most
@@ -195,8 +194,7 @@ class _Login:
             _log.warning("the API server refused our credentials, trying again retry_in_s=%g", delay)
             await self._sleep(delay)
         self._last = self._clock()
-        session: Any = _KopfSession(self._transport, self._on_change, self._life)
-        return kopf.AiohttpSession(server=self._transport.server, aiohttp_session=session)
+        return kopf.AiohttpSession(server=self._transport.server, aiohttp_session=self._session())
 
 
 _KOPF_LOGGERS = ("kopf", "kopf.objects", "kopf.activities")
@@ -236,9 +234,8 @@ async def watch(
     whoever wants to stop the workers first must install handlers then.
     """
     chosen = settings or WatchSettings()
-    login = _Login(
-        transport, on_change, life, sleep, asyncio.get_running_loop().time, chosen.login_backoff_most
-    )
+    session = functools.partial(_KopfSession, transport, on_change, life)
+    login = _Login(transport, session, sleep, asyncio.get_running_loop().time, chosen.login_backoff_most)
     registry = _registry(login, on_change, life)
     flag = asyncio.Event()
     levels = {name: logging.getLogger(name).level for name in _KOPF_LOGGERS}

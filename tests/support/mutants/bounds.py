@@ -428,4 +428,28 @@ BOUNDS = (
             "::test_ready_ends_before_the_ptr_of_an_address_that_left_is_reset_although_no_server_was_asked_yet",
         ),
     ),
+    Mutant(
+        "bare-object-is-not-searched",
+        "E2",
+        "An edited object without a finalizer and a status has nothing elsewhere until something is written for it",
+        "reconcile/rules/retire.py",
+        "    if memory.ownership.complete or observed.fits():\n",
+        "    if memory.ownership.complete or observed.obj.untouched or observed.fits():\n",
+        tests=(
+            "tests/sim/test_sim_regressions_status.py"
+            "::test_a_record_of_a_former_hostname_goes_although_nothing_was_written_for_the_new_one",
+        ),
+    ),
+    Mutant(
+        "ready-while-an-address-leaves-the-endpoint",
+        "S3",
+        "While a name server is silent, Ready stands although a PTR that leaves the DNSEndpoint is reset",
+        "reconcile/rules/external_record.py",
+        "        if finding.ok or finding.inconclusive:\n",
+        "        if finding.ok or stands:\n",
+        tests=(
+            "tests/reconcile/test_external_dns.py"
+            "::test_ready_ends_before_a_ptr_is_reset_also_while_a_name_server_is_silent",
+        ),
+    ),
 )

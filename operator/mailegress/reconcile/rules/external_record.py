@@ -259,7 +259,7 @@ class _Endpoint:
         )
         finding = self._explained(proof)
         stands = proof.stands
-        if finding.ok or stands or finding.inconclusive:
+        if finding.ok or finding.inconclusive:
             # A problem before what is under way: an address that nothing replaces does not leave until it is mended.
             blocker = (
                 self.targets.problem
