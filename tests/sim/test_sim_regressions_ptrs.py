@@ -231,3 +231,24 @@ def test_one_of_two_operators_resets_a_ptr_before_the_other_sees_that_the_addres
     state.retag(what="EIP1", key="use", present=False)
     state.wait_longer(seconds=310.0)
     state.teardown()
+
+
+def test_a_ptr_stays_while_a_third_partys_record_stands_in_place_of_the_ownership_record() -> None:
+    """The operator does not overwrite that record, so that it cannot restore the A record either. It says so."""
+    state = MailWorld()
+    state.begin(
+        spec={
+            "hostname": "mta.example.com",
+            "elasticIPs": [{"allocationID": "EIP0"}, {"allocationID": "EIP1"}],
+        },
+        seconds=310.0,
+    )
+    state.change_record(host=0, what="garble-mark")
+    state.change_record(host=0, what="drop-a")
+    state.create(
+        name="c",
+        spec={"elasticIPs": [{"publicIP": "IP5"}, {"publicIP": "IP3"}], "hostname": "mta.sub.example.com"},
+    )
+    state.trouble_dns(server=7, what="REFUSED")
+    state.wait_longer(seconds=4000.0)
+    state.teardown()

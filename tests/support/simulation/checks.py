@@ -483,7 +483,8 @@ class Checks(EndpointChecks):
                 continue
             for name in sorted(names):
                 # The record of a former hostname is seen with the next list.
-                if self._touched(name, OUTSIDE_GRACE if name == owner["spec"]["hostname"] else FORMER_GRACE):
+                grace = OUTSIDE_GRACE if name == owner["spec"]["hostname"] else FORMER_GRACE
+                if self._touched(name, grace) or self._overwritten(name):
                     continue
                 for server, values in self.world.authorities(name).items():
                     if values is None and server in self.world.ailing:

@@ -243,6 +243,14 @@ class Ledger:
             return True
         return uid in self.api.stripped and unconfirmed
 
+    def _overwritten(self, name: str) -> bool:
+        """An outsider's record stands where the ownership record stood, or in place of both: the operator leaves it."""
+        zone = self.world.zone_of(name)
+        if zone is None or self.world.touched.get(name, 0.0) <= self._wrote.get(name, 0.0):
+            return False
+        text = self.world.mark(zone, name)
+        return mark_of(text) is None and bool(text or self.world.record(zone, name, "A"))
+
     def _names(self) -> set[str]:
         """Every hostname that any object ever wanted."""
         return {o["spec"]["hostname"] for o in self.api.ever.values()} | self._claimed
