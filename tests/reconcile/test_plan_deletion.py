@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from mailegress.api.status import Status
 from mailegress.model.aws import Eip
 from mailegress.reconcile.result import ChangeRecords, RemoveFinalizer, ResetPtr
 from tests.support.planned import HOST, carry_out, converged
@@ -65,3 +66,37 @@ def test_a_deleted_object_leaves_the_ptr_of_whoever_took_the_name_over() -> None
     harness.records.put(HOST, [eip.public_ip], mine(OTHER_UID))
     gone = replace(me, meta=replace(me.meta, deletion_timestamp="2026-01-02T00:00:00Z", generation=2))
     assert isinstance(harness.plan(gone).action, RemoveFinalizer)
+
+
+def test_deletion_leaves_the_ptr_of_an_address_that_others_put_into_the_record() -> None:
+    """The status names every address that the operator gave the record, unless somebody deleted the status."""
+    harness = PlannerHarness()
+    me = converged(harness, harness.eip(1))
+    added = harness.eip(2, HOST)
+    harness.records.put(HOST, [added.public_ip], mine())
+    gone = replace(me, meta=replace(me.meta, deletion_timestamp="2026-01-02T00:00:00Z", generation=2))
+    resets = []
+    while not isinstance((plan := harness.plan(gone)).action, RemoveFinalizer):
+        carry_out(harness, plan)
+        resets += [plan.action.allocation_id] if isinstance(plan.action, ResetPtr) else []
+    assert resets == ["eipalloc-00000001"]
+    assert harness.book.eips[added.allocation_id].ptr.name == HOST
+
+
+def test_deletion_resets_a_ptr_beside_the_record_of_an_object_that_lost_its_status() -> None:
+    harness = PlannerHarness()
+    me = converged(harness, harness.eip(1))
+    former = harness.eip(2, HOST)
+    harness.records.put(HOST, [former.public_ip], mine())
+    harness.memories.clear()
+    harness.plan(replace(me, status=Status.from_dict({})))
+    gone = replace(me, meta=replace(me.meta, deletion_timestamp="2026-01-02T00:00:00Z", generation=2))
+    plan = harness.plan(gone)
+    assert isinstance(plan.action, ResetPtr)
+    carry_out(harness, plan)
+    last = harness.plan(gone)
+    assert isinstance(last.action, ResetPtr)
+    assert {plan.action.allocation_id, last.action.allocation_id} == {
+        "eipalloc-00000001",
+        former.allocation_id,
+    }

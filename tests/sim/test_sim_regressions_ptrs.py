@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.support.simulation.machine import MailWorld
 
 
@@ -250,5 +252,38 @@ def test_a_ptr_stays_while_a_third_partys_record_stands_in_place_of_the_ownershi
         spec={"elasticIPs": [{"publicIP": "IP5"}, {"publicIP": "IP3"}], "hostname": "mta.sub.example.com"},
     )
     state.trouble_dns(server=7, what="REFUSED")
+    state.wait_longer(seconds=4000.0)
+    state.teardown()
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize("observed", [False, True])
+def test_a_ptr_that_a_third_party_set_beside_the_record_of_a_former_hostname_stays(
+    observed: bool, restarts: bool
+) -> None:
+    """A third party put the address into that record. The status names every address that the operator gave it."""
+    state = MailWorld()
+    state.begin(
+        spec={"hostname": "out.example.com", "elasticIPs": [{"natGatewayID": "REGIONAL"}]}, seconds=310.0
+    )
+    state.change_ptr(eip=0, name="out.example.com")
+    state.change_record(host=1, what="right-a")
+    state.change_record(host=0, what="foreign-a")
+    state.rename(hostname="mta.example.com", name="a", observed=observed, restarts=restarts)
+    state.wait_longer(seconds=4000.0)
+    state.change_record(host=0, what="drop-a")
+    state.wait_longer(seconds=4000.0)
+    state.teardown()
+
+
+def test_a_record_that_a_third_party_replaced_during_a_suspension_is_put_right_after_it() -> None:
+    spec = {"hostname": "out.example.com", "elasticIPs": [{"natGatewayID": "REGIONAL"}]}
+    state = MailWorld()
+    state.begin(spec=spec, seconds=310.0)
+    state.change_ptr(eip=0, name="out.example.com")
+    state.change_record(host=1, what="right-a")
+    state.edit(field="suspend", name="a", spec={**spec, "suspend": True})
+    state.wait_longer(seconds=4000.0)
+    state.edit(field="suspend", name="a", spec={**spec, "suspend": False})
     state.wait_longer(seconds=4000.0)
     state.teardown()

@@ -280,6 +280,42 @@ BOUNDS = (
         ),
     ),
     Mutant(
+        "ptr-beside-a-changed-record-is-reset",
+        "S2",
+        "The deletion resets the PTR of an address that others put into the object's A record",
+        "reconcile/rules/deletion.py",
+        "not mark.adopted and not added_by_others(s, eip, name)",
+        "not mark.adopted",
+        tests=(
+            "tests/reconcile/test_plan_deletion.py"
+            "::test_deletion_leaves_the_ptr_of_an_address_that_others_put_into_the_record",
+        ),
+    ),
+    Mutant(
+        "ptr-beside-a-changed-former-record-is-reset",
+        "S2",
+        "A rename resets the PTR of an address that others put into the A record of the former hostname",
+        "reconcile/rules/retire.py",
+        " or added_by_others(s, eip, name)",
+        "",
+        tests=(
+            "tests/sim/test_sim_regressions_ptrs.py"
+            "::test_a_ptr_that_a_third_party_set_beside_the_record_of_a_former_hostname_stays",
+        ),
+    ),
+    Mutant(
+        "lost-status-records-all",
+        "S5",
+        "The PTR of an address beside the record of an object whose status somebody deleted stays after the deletion",
+        "reconcile/rules/adoption.py",
+        "known.begun if known.generation_without_records is not None else recorded_places(s)",
+        "recorded_places(s)",
+        tests=(
+            "tests/reconcile/test_plan_deletion.py"
+            "::test_deletion_resets_a_ptr_beside_the_record_of_an_object_that_lost_its_status",
+        ),
+    ),
+    Mutant(
         "retained-ptr-is-taken",
         "S8",
         "The PTR beside a retained record goes with an object that had not taken the record over",

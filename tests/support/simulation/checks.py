@@ -484,7 +484,7 @@ class Checks(EndpointChecks):
             for name in sorted(names):
                 # The record of a former hostname is seen with the next list.
                 grace = OUTSIDE_GRACE if name == owner["spec"]["hostname"] else FORMER_GRACE
-                if self._touched(name, grace) or self._overwritten(name):
+                if self._touched(name, grace) or self._left_by_outsiders(name, owner):
                     continue
                 for server, values in self.world.authorities(name).items():
                     if values is None and server in self.world.ailing:

@@ -122,6 +122,9 @@ class FuzzWorld:
         except InvalidObject:
             return
         self._user(lambda sim: sim.api.edit(NAMESPACE, name, **{field: value}))
+        if field == "suspend" and found["spec"].get("suspend") and not value:
+            # What others did meanwhile is the operator's affair from now on.
+            self.sim.world.touched |= dict.fromkeys(self.sim.world.touched, self.sim.clock())
 
     def rename(self, name: str, hostname: str, observed: bool, restarts: bool) -> None:
         """The user edits who keeps the A record, then the hostname. A second later every operator dies, or none."""

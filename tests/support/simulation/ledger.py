@@ -243,13 +243,15 @@ class Ledger:
             return True
         return uid in self.api.stripped and unconfirmed
 
-    def _overwritten(self, name: str) -> bool:
-        """An outsider's record stands where the ownership record stood, or in place of both: the operator leaves it."""
+    def _left_by_outsiders(self, name: str, owner: Object) -> bool:
+        """Does the operator leave what an outsider did to the record? It does while the object is suspended, and where
+        another record stands instead of the ownership record."""
         zone = self.world.zone_of(name)
         if zone is None or self.world.touched.get(name, 0.0) <= self._wrote.get(name, 0.0):
             return False
         text = self.world.mark(zone, name)
-        return mark_of(text) is None and bool(text or self.world.record(zone, name, "A"))
+        replaced = mark_of(text) is None and bool(text or self.world.record(zone, name, "A"))
+        return replaced or bool(owner["spec"].get("suspend"))
 
     def _names(self) -> set[str]:
         """Every hostname that any object ever wanted."""

@@ -20,6 +20,7 @@ from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import Finding, SetPtr, failed, unknown
 from mailegress.reconcile.rules import finalizer
 from mailegress.reconcile.rules.claims import Claims, Hold
+from mailegress.reconcile.rules.ownership_check import recorded_places
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
 from mailegress.reconcile.rules.record_changes import simple_a
 from mailegress.reconcile.rules.targets import Targets
@@ -266,6 +267,19 @@ def changed_by_others(observed: Observed, recorded: AddressStatus, eip: Eip) -> 
     if explained == {None} or eip.ptr.pending or observed.ptr_under_way(eip.region, eip.allocation_id):
         return False
     return not any(eip.ptr.settled_to(name) for name in explained)
+
+
+def added_by_others(observed: Observed, eip: Eip, hostname: str) -> bool:
+    """Is this address, which the record at the hostname holds, none that the operator gave it?
+
+    The status records each one before that, from the first write of the record on. It cannot tell if somebody deleted
+    it meanwhile.
+    """
+    s, known = observed, observed.memory.ownership
+    if s.recorded_for(eip.allocation_id) is not None:
+        return False
+    told = known.begun if known.generation_without_records is not None else recorded_places(s)
+    return any(name == hostname and (zone_id, name) in told for zone_id, name in s.owned())
 
 
 def left_alone(observed: Observed, eip: Eip) -> bool:

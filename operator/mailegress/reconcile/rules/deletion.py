@@ -40,7 +40,7 @@ from mailegress.reconcile.rules import (
     targets,
     unseen,
 )
-from mailegress.reconcile.rules.adoption import changed_by_others, made_before
+from mailegress.reconcile.rules.adoption import added_by_others, changed_by_others, made_before
 from mailegress.reconcile.rules.claims import taken_over
 from mailegress.reconcile.rules.leaving import unread
 from mailegress.reconcile.rules.ownership_check import own_mark
@@ -202,7 +202,8 @@ def _candidates(observed: Observed) -> list[tuple[Eip, str, bool]]:
             for address in simple.values:
                 eip = region.by_ip(address)
                 if eip is not None:
-                    found[(eip.allocation_id, name)] = (eip, name, not mark.adopted)
+                    ours = not mark.adopted and not added_by_others(s, eip, name)
+                    found[(eip.allocation_id, name)] = (eip, name, ours)
     for eip, name in _unrecorded(s):
         found[(eip.allocation_id, name)] = (eip, name, True)
     # Written down as set by us: also where the record is gone or never was ours (Observed).

@@ -18,7 +18,7 @@ from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import ChangeRecords, NeedAuthorities, NeedName, NeedSweep
 from mailegress.reconcile.rules import policy, unseen
 from mailegress.reconcile.rules.a_record import RecordState
-from mailegress.reconcile.rules.adoption import changed_by_others
+from mailegress.reconcile.rules.adoption import added_by_others, changed_by_others
 from mailegress.reconcile.rules.claims import taken_over
 from mailegress.reconcile.rules.leaving import leaving, unread
 from mailegress.reconcile.rules.ownership_check import own_mark, vouched
@@ -292,7 +292,7 @@ def in_use(
             return f"{name} stays: {hidden.finding.message.removesuffix('.')}"
         if eip is not None and s.ptr_under_way(eip.region, eip.allocation_id):
             return f"{name} stays until the PTR of {address} is known"
-        if eip is None or name not in (eip.ptr.name, eip.ptr.update):
+        if eip is None or name not in (eip.ptr.name, eip.ptr.update) or added_by_others(s, eip, name):
             continue
         step = reset(s, builder, eip, name)
         if step is not None:
