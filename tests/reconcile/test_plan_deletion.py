@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mailegress.api.status import Status
+from mailegress.api.conditions import REVERSE_READY
+from mailegress.api.status import FormerRecord, Status
 from mailegress.model.aws import Eip
 from mailegress.reconcile.result import ChangeRecords, RemoveFinalizer, ResetPtr
 from tests.support.planned import HOST, carry_out, converged
-from tests.support.planner import OTHER_UID, REGION, ZONE, PlannerHarness, mine, obj
+from tests.support.planner import OTHER_UID, REGION, ZONE, PlannerHarness, mine, obj, verdict
 
 
 def test_deletion_resets_ptrs_then_removes_records_then_lets_go() -> None:
@@ -100,3 +101,19 @@ def test_deletion_resets_a_ptr_beside_the_record_of_an_object_that_lost_its_stat
         "eipalloc-00000001",
         former.allocation_id,
     }
+
+
+def test_a_deletion_names_the_former_hostname_that_a_ptr_still_shows() -> None:
+    harness = PlannerHarness()
+    eip = harness.eip(1)
+    me = converged(harness, eip)
+    harness.records.put("old.example.com", [eip.public_ip], mine())
+    harness.set_ptr(eip, "old.example.com")
+    former = (FormerRecord(ZONE.id, "old.example.com"),)
+    me = replace(me, status=replace(me.status, former_records=former))
+    gone = replace(me, meta=replace(me.meta, deletion_timestamp="2026-01-02T00:00:00Z", generation=2))
+    plan = harness.plan(gone)
+    assert isinstance(plan.action, ResetPtr)
+    assert verdict(plan, REVERSE_READY).message.startswith(
+        f"Waiting until AWS shows no PTR {HOST} or old.example.com for {eip.public_ip}; "
+    )

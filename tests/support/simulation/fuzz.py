@@ -1,4 +1,4 @@
-"""The stateful fuzz for as long as it is told, with new examples: ``python -m simulation.fuzz MINUTES [SEED]``."""
+"""The stateful fuzz with new examples, for as long as it is told: ``make fuzz MINUTES=60 SEED=1``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def main(arguments: list[str]) -> int:
         minutes = float(arguments[0])
         number = int(arguments[1]) if len(arguments) > 1 else random.SystemRandom().randrange(2**32)
     except (IndexError, ValueError):
-        print("usage: python -m simulation.fuzz MINUTES [SEED]", file=sys.stderr)
+        print("usage: python -m tests.support.simulation.fuzz MINUTES [SEED]", file=sys.stderr)
         return 2
     until, examples = time.monotonic() + minutes * 60, 0
     while time.monotonic() < until:

@@ -158,8 +158,8 @@ def _reading() -> Finding:
 def _resetting(observed: Observed, *, earlier: str = "") -> Finding:
     """One text from before the first reset is sent until the last PTR is gone. ``earlier``: what comes before."""
     status = observed.obj.status
-    former = (place.hostname for place in status.former_records if not place.zone_id)
-    name = " or ".join((status.hostname or observed.obj.spec.hostname, *former))
+    names = (status.hostname or observed.obj.spec.hostname, *(f.hostname for f in status.former_records))
+    name = " or ".join(dict.fromkeys(names))
     addresses = f" for {dns_checks.listing(status.public_ips)}" if status.public_ips else ""
     return failed(
         reasons.DELETING,
