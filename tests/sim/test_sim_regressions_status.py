@@ -266,3 +266,17 @@ def test_one_of_two_operators_that_are_both_down_is_retired_once_both_run() -> N
     state.strike(point="kube.status", ahead=0, kind="crash", when="before")
     state.retire_second()
     state.teardown()
+
+
+def test_an_object_waits_for_a_ptr_that_another_one_keeps_until_its_new_hostname_is_verified() -> None:
+    """The other one's new hostname has no zone, and a third party removed the ownership record of the former one."""
+    spec = {"hostname": "mta.example.com", "elasticIPs": [{"allocationID": "EIP0"}]}
+    state = MailWorld()
+    state.begin(spec=spec, seconds=310.0)
+    state.change_record(host=0, what="drop-mark")
+    state.edit(
+        field="elasticIPs", name="a", spec={**spec, "elasticIPs": [{"allocationID": "eipalloc-0dead"}]}
+    )
+    state.create(name="b", spec=spec)
+    state.rename(hostname="out.elsewhere.net", name="a", observed=False, restarts=False)
+    state.teardown()

@@ -85,6 +85,11 @@ class _Wish:
     def addresses(self) -> frozenset[str]:
         return frozenset(e.public_ip for e in self.eips)
 
+    def recorded(self) -> set[tuple[str, str]]:
+        """(address, name) of the PTRs that the status records as the operator's."""
+        entries = self.body["status"].get("addresses", ())
+        return {(a["publicIP"], a.get("ptr", "")) for a in entries if a.get("ptrOrigin") == "Managed"}
+
     def others(self) -> list[_Wish]:
         return [w for w in wishes(self.sim) if w.uid != self.uid]
 
@@ -132,10 +137,11 @@ def _marks(sim: Sim) -> Iterator[tuple[str, str]]:
 
 
 def _contested_address(wish: _Wish) -> bool:
-    """Another object wants one of the addresses, or holds one under its mark."""
+    """Another object wants one of the addresses, or holds one: by its mark, or by the PTR that its status records."""
     marks = wish.marks()
-    held = {e.public_ip for e in wish.eips if bare(e.ptr) in marks and marks[str(bare(e.ptr))] != wish.uid}
-    return bool(held) or any(wish.addresses & other.addresses for other in wish.others())
+    held = any(bare(e.ptr) in marks and marks[str(bare(e.ptr))] != wish.uid for e in wish.eips)
+    shown = {(e.public_ip, bare(e.ptr)) for e in wish.eips}
+    return held or any(wish.addresses & o.addresses or shown & o.recorded() for o in wish.others())
 
 
 def _contested_name(wish: _Wish) -> bool:
