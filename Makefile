@@ -115,7 +115,7 @@ fuzz: $(STAMP) ## random deeds, faults and crashes in virtual time: make fuzz MI
 	@$(PY) -m tests.support.simulation.fuzz $(MINUTES) $(SEED)
 
 .PHONY: bench
-bench: $(STAMP) ## measure against the floor that AWS's quotas set; about 1 hour; writes bench/results.json
+bench: $(STAMP) ## measure against the floor that AWS's quotas set; about 85 minutes; writes bench/results.json
 	@$(PY) -m bench
 
 .PHONY: bench-quick
