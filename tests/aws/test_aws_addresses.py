@@ -439,10 +439,33 @@ def test_a_mass_loss_is_not_believed_until_the_addresses_return_or_somebody_look
         world.aws.addresses.forget_absence(REGION, ["eipalloc-00000000"])
         assert absence(world, 0) is Absence.UNCHECKED
         await world.until(lambda: absence(world, 0) is Absence.LOST)
-        assert absence(world, 1) is Absence.MASS
+        await sweep(world)
+        assert absence(world, 1) is Absence.MASS, "fewer are missing, and none of them has returned"
         world.fake.eips.update(everything)
         await sweep(world)
         assert [absence(world, i) for i in range(5)] == [Absence.PRESENT] * 5
+
+    play(story())
+
+
+def test_an_address_that_stays_away_when_the_others_return_is_no_mass_loss() -> None:
+    """It was released while the operator had the credentials of another account, for example."""
+
+    async def story() -> None:
+        world = build(with_eips(30))
+        everything = dict(world.fake.eips)
+        world.aws.addresses.know_eips(lambda region: set(everything))
+        await sweep(world)
+        world.fake.eips.clear()
+        await sweep(world)
+        assert absence(world, 0) is Absence.MASS
+        world.fake.eips.update((k, eip) for k, eip in everything.items() if k >= "eipalloc-00000010")
+        await sweep(world)
+        assert absence(world, 0) is Absence.MASS, "ten of thirty are still a mass loss"
+        world.fake.eips.update((k, eip) for k, eip in everything.items() if k != "eipalloc-00000000")
+        await sweep(world)
+        assert absence(world, 0) in (Absence.UNCHECKED, Absence.SUSPECTED)
+        await world.until(lambda: absence(world, 0) is Absence.LOST)
 
     play(story())
 

@@ -280,3 +280,23 @@ def test_an_object_waits_for_a_ptr_that_another_one_keeps_until_its_new_hostname
     state.create(name="b", spec=spec)
     state.rename(hostname="out.elsewhere.net", name="a", observed=False, restarts=False)
     state.teardown()
+
+
+def test_an_address_that_is_released_while_the_account_is_out_of_sight_does_not_block_a_deletion() -> None:
+    """All addresses are missing at once, and then only one: it is lost, and no mass loss any more."""
+    state = MailWorld()
+    state.begin(
+        spec={
+            "hostname": "mta.example.com",
+            "elasticIPs": [{"allocationID": "EIP2"}, {"tags": {"use": "mail"}}],
+        },
+        seconds=0.0,
+    )
+    addresses = [{"allocationID": "EIP0"}, {"instanceID": "INSTANCE"}, {"natGatewayID": "NAT"}]
+    state.create(name="b", spec={"elasticIPs": addresses, "hostname": "mta.sub.example.com"})
+    state.wait_longer(seconds=31.0)
+    state.delete(name="a")
+    state.blind(what="ec2-account")
+    state.wait_longer(seconds=310.0)
+    state.lose_eip(eip=1)
+    state.teardown()

@@ -10,6 +10,30 @@ _ROUNDS = "tests/engine/test_rounds.py::"
 
 REGIONAL = (
     Mutant(
+        "mass-loss-stays",
+        "E1",
+        "One address that stays away when all others return is suspected of a mass loss for ever",
+        "aws/ec2/absence.py",
+        "        if returned and not self._is_mass_loss(self._gone(view)):\n",
+        "        if False:\n",
+        tests=(
+            "tests/aws/test_aws_addresses.py"
+            "::test_an_address_that_stays_away_when_the_others_return_is_no_mass_loss",
+        ),
+    ),
+    Mutant(
+        "mass-loss-ends-unseen",
+        "S2",
+        "A mass loss is believed as soon as few of its addresses are in use, although none has returned",
+        "aws/ec2/absence.py",
+        "        if returned and not self._is_mass_loss(self._gone(view)):\n",
+        "        if not self._is_mass_loss(self._gone(view)):\n",
+        tests=(
+            "tests/aws/test_aws_addresses.py"
+            "::test_a_mass_loss_is_not_believed_until_the_addresses_return_or_somebody_looked",
+        ),
+    ),
+    Mutant(
         "zonal-gateways-are-checked",
         "E3",
         "Zonal NAT gateways are read every minute, too",

@@ -117,8 +117,13 @@ class AbsenceWatch:
         view = self._reading.fact.value
         if view is None:
             return
-        self._mass -= view.eips.keys()
+        returned = self._mass & view.eips.keys()
+        self._mass -= returned
         self._acknowledged -= view.eips.keys()
+        if returned and not self._is_mass_loss(self._gone(view)):
+            # The list shows the account again, so that it is also right about the few that are still missing.
+            self._doubt(self._mass)
+            self._mass = set()
         now = self._rt.clock()
         for allocation_id, missing in list(self._missing.items()):
             if allocation_id in view.eips:
@@ -153,19 +158,29 @@ class AbsenceWatch:
 
     def _assess(self, view: RegionView) -> None:
         """Is so much missing at once that nothing may be believed?"""
-        known = self._known(self._region)
-        settings = self._rt.settings
-        gone = {a for a in known if a not in view.eips} - self._acknowledged
-        gone -= {a for a, missing in self._missing.items() if missing.lost}
-        retired = self._retired(view)
-        gone -= retired
-        self._mass -= retired
-        if not is_mass_loss(len(gone), len(known), count=settings.mass_count, share=settings.mass_share):
+        gone = self._gone(view)
+        self._mass -= self._retired(view)
+        if not self._is_mass_loss(gone):
             return
         fresh, self._mass = gone - self._mass, self._mass | gone
-        for allocation_id in fresh & self._missing.keys():
-            self._missing[allocation_id].first = None
-            for key in self._missing[allocation_id].keys:
+        self._doubt(fresh)
+
+    def _gone(self, view: RegionView) -> set[str]:
+        """EIPs in use that are missing, for no reason that is known."""
+        gone = {a for a in self._known(self._region) if a not in view.eips} - self._acknowledged
+        gone -= {a for a, missing in self._missing.items() if missing.lost}
+        return gone - self._retired(view)
+
+    def _is_mass_loss(self, gone: set[str]) -> bool:
+        known, settings = self._known(self._region), self._rt.settings
+        return is_mass_loss(len(gone), len(known), count=settings.mass_count, share=settings.mass_share)
+
+    def _doubt(self, allocation_ids: set[str]) -> None:
+        """Look-ups until now confirm nothing: two new ones have to, where they are asked for."""
+        for allocation_id in allocation_ids & self._missing.keys():
+            missing = self._missing[allocation_id]
+            missing.first, missing.due = None, self._rt.clock()
+            for key in missing.keys:
                 self._rt.wake(key)
 
     async def _run(self) -> None:

@@ -9,7 +9,7 @@ nothing is more likely the wrong account than a mass release, and believing it w
    ``lost_confirm_seconds`` apart, do not show it either (:func:`confirmed`).
 3. Not while a mass loss is suspected: more EIPs in use than ``mass_count``, and more than ``mass_share`` of them, are
    missing from the region at once (:func:`is_mass_loss`). An edit or a deletion of an object ends that for its
-   addresses; so does a list that shows them again.
+   addresses; so does a list that shows them again, or shows so many of the others that the rest is no mass loss.
    EIPs that AWS removed from a regional NAT gateway are not counted: the gateway shows that they left
    (:func:`removed_by_aws`).
 4. What is lost leaves the records, also under ``suspend`` (``retire.withdraw_lost``, ``a_record``). What is missing
