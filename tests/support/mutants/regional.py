@@ -65,8 +65,8 @@ REGIONAL = (
         "E1",
         "Addresses that AWS removes from a regional NAT gateway count towards a mass loss",
         "aws/ec2/absence.py",
-        "        retired = self._retired(view)\n        gone -= retired\n",
-        "        retired = self._retired(view)\n",
+        "        return gone - self._retired(view)\n",
+        "        return gone\n",
         runs=(Run("gateway-replaces"),),
     ),
     Mutant(
