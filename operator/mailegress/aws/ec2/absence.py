@@ -117,13 +117,7 @@ class AbsenceWatch:
         view = self._reading.fact.value
         if view is None:
             return
-        returned = self._mass & view.eips.keys()
-        self._mass -= returned
         self._acknowledged -= view.eips.keys()
-        if returned and not self._is_mass_loss(self._gone(view)):
-            # The list shows the account again, so that it is also right about the few that are still missing.
-            self._doubt(self._mass)
-            self._mass = set()
         now = self._rt.clock()
         for allocation_id, missing in list(self._missing.items()):
             if allocation_id in view.eips:
@@ -158,22 +152,24 @@ class AbsenceWatch:
 
     def _assess(self, view: RegionView) -> None:
         """Is so much missing at once that nothing may be believed?"""
-        gone = self._gone(view)
-        self._mass -= self._retired(view)
-        if not self._is_mass_loss(gone):
-            return
+        gone = self._mass_loss(view)
+        returned = self._mass & view.eips.keys()
+        self._mass -= returned | self._retired(view)
+        if returned and not gone:
+            # The list shows the account again, so that it is also right about the few that are still missing.
+            self._doubt(self._mass)
+            self._mass = set()
         fresh, self._mass = gone - self._mass, self._mass | gone
         self._doubt(fresh)
 
-    def _gone(self, view: RegionView) -> set[str]:
-        """EIPs in use that are missing, for no reason that is known."""
-        gone = {a for a in self._known(self._region) if a not in view.eips} - self._acknowledged
-        gone -= {a for a, missing in self._missing.items() if missing.lost}
-        return gone - self._retired(view)
-
-    def _is_mass_loss(self, gone: set[str]) -> bool:
+    def _mass_loss(self, view: RegionView) -> set[str]:
+        """EIPs in use that are missing for no reason that is known; none if they are too few for a mass loss."""
         known, settings = self._known(self._region), self._rt.settings
-        return is_mass_loss(len(gone), len(known), count=settings.mass_count, share=settings.mass_share)
+        gone = {a for a in known if a not in view.eips} - self._acknowledged
+        gone -= {a for a, missing in self._missing.items() if missing.lost}
+        gone -= self._retired(view)
+        many = is_mass_loss(len(gone), len(known), count=settings.mass_count, share=settings.mass_share)
+        return gone if many else set()
 
     def _doubt(self, allocation_ids: set[str]) -> None:
         """Look-ups until now confirm nothing: two new ones have to, where they are asked for."""
