@@ -277,6 +277,7 @@ def test_a_ptr_that_a_third_party_set_beside_the_record_of_a_former_hostname_sta
 
 
 def test_a_record_that_a_third_party_replaced_during_a_suspension_is_put_right_after_it() -> None:
+    """Until then it stays as it is, also when the operator writes for another object."""
     spec = {"hostname": "out.example.com", "elasticIPs": [{"natGatewayID": "REGIONAL"}]}
     state = MailWorld()
     state.begin(spec=spec, seconds=310.0)
@@ -284,6 +285,8 @@ def test_a_record_that_a_third_party_replaced_during_a_suspension_is_put_right_a
     state.change_record(host=1, what="right-a")
     state.edit(field="suspend", name="a", spec={**spec, "suspend": True})
     state.wait_longer(seconds=4000.0)
+    state.create(name="c", spec={"elasticIPs": [{"allocationID": "EIP3"}], "hostname": "mta.sub.example.com"})
+    state.wait_longer(seconds=310.0)
     state.edit(field="suspend", name="a", spec={**spec, "suspend": False})
     state.wait_longer(seconds=4000.0)
     state.teardown()

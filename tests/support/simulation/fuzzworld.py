@@ -63,6 +63,8 @@ class FuzzWorld:
         """Something may have happened that no watch told of."""
         self.unlisted = False
         """Somebody changed a record by hand, or a NAT gateway, which only the next list of them tells."""
+        self.suspended: dict[str, float] = {}
+        """UID of each suspended object -> since when; one that was created so is not in it."""
         self.hidden: set[str] = set()
         """Addresses that EC2 does not show at the moment."""
         self.silenced: list[int] = []
@@ -123,8 +125,14 @@ class FuzzWorld:
             return
         self._user(lambda sim: sim.api.edit(NAMESPACE, name, **{field: value}))
         if field == "suspend" and found["spec"].get("suspend") and not value:
-            # What others did meanwhile is the operator's affair from now on.
-            self.sim.world.touched |= dict.fromkeys(self.sim.world.touched, self.sim.clock())
+            self._taken_up(self.suspended.pop(found["metadata"]["uid"], 0.0))
+        elif field == "suspend" and value:
+            self.suspended.setdefault(found["metadata"]["uid"], self.sim.clock())
+
+    def _taken_up(self, since: float) -> None:
+        """What others did since then, or not long before, may be noticed only now."""
+        touched, now = self.sim.world.touched, self.sim.clock()
+        touched.update({what: now for what, at in touched.items() if since - at < OUTSIDE_GRACE})
 
     def rename(self, name: str, hostname: str, observed: bool, restarts: bool) -> None:
         """The user edits who keeps the A record, then the hostname. A second later every operator dies, or none."""
@@ -367,10 +375,7 @@ class FuzzWorld:
         sim.trace.note("sight", "all visible again")
         self.out_of_sight = False
         if (since := sim.world.unseen_since) is not None:
-            # What was touched meanwhile, or not long before, may be noticed only now.
-            for what, at in sim.world.touched.items():
-                if since - at < OUTSIDE_GRACE:
-                    sim.world.touched[what] = sim.world.clock()
+            self._taken_up(since)
             sim.world.unseen_since = None
             sim.world.retagged = {eip.public_ip: sim.clock() for eip in sim.world.all_eips()}
         for service in ("ec2", "route53"):
