@@ -11,81 +11,22 @@ from mailegress.aws.api import AwsError
 from mailegress.aws.settings import AwsSettings
 from mailegress.model.aws import Change, Verb
 from mailegress.model.facts import ErrorKind, WritePhase
-from tests.support.aws_world import REGION, FakeAws, World, a, build, claim, error, mark, now, play
+from tests.support.aws_world import (
+    REGION,
+    FakeAws,
+    a,
+    build,
+    claim,
+    error,
+    mark,
+    names,
+    now,
+    phase,
+    play,
+    submit,
+)
 
 CHANGE = "ChangeResourceRecordSets"
-
-
-def submit(world: World, *hosts: str, namespace: str = "mail") -> None:
-    for host in hosts:
-        world.aws.writer.submit(f"{namespace}/{host}", "Z1", host, claim(host))
-
-
-def phase(world: World, host: str) -> WritePhase | None:
-    state = world.aws.writer.state("Z1", host)
-    return None if state is None else state.phase
-
-
-def names(number: int, prefix: str = "h") -> list[str]:
-    return [f"{prefix}{i:04}.example.com" for i in range(number)]
-
-
-def test_a_thousand_waiting_names_are_two_batches() -> None:
-    async def story() -> None:
-        world = build()
-        hosts = names(1000)
-        submit(world, *hosts)
-        await world.until(lambda: all(phase(world, h) is WritePhase.INSYNC for h in hosts))
-        sizes = [call.size for call in world.fake.of(CHANGE)]
-        assert sizes == [1000, 1000]
-        assert all(world.times(f"mail/{h}") == 2 for h in hosts), "woken for applied and for INSYNC"
-
-    play(story())
-
-
-def test_one_edit_is_on_the_wire_after_the_quiet_moment() -> None:
-    async def story() -> None:
-        world = build()
-        began = now()
-        submit(world, "one.example.com")
-        await world.until(lambda: world.fake.count(CHANGE) == 1)
-        assert world.fake.of(CHANGE)[0].at - began == pytest.approx(0.05, abs=0.01)
-
-    play(story())
-
-
-def test_changes_that_trickle_in_are_collected_for_two_seconds_at_most() -> None:
-    async def story() -> None:
-        world = build()
-        began = now()
-        for host in names(100):
-            submit(world, host)
-            await asyncio.sleep(0.03)
-        await world.until(lambda: world.aws.writer.due == 0)
-        first = world.fake.of(CHANGE)[0]
-        assert first.at - began == pytest.approx(2.0, abs=0.05)
-        assert world.fake.count(CHANGE) == 2
-
-    play(story())
-
-
-def test_of_a_crowd_beyond_the_accounts_burst_the_first_quarter_of_a_batch_goes_ahead() -> None:
-    """A full bucket does not fill: what is used early flows back early."""
-
-    async def story() -> None:
-        world = build()
-        hosts, began = names(1000), now()
-        world.aws.writer.expect(lambda: len(hosts) - world.aws.writer.due)
-        for host in hosts:
-            submit(world, host)
-            await asyncio.sleep(0.01)
-        await world.until(lambda: world.aws.writer.due == 0)
-        calls = world.fake.of(CHANGE)
-        assert calls[0].at - began == pytest.approx(1.25, abs=0.1)
-        assert sum(call.size for call in calls) == 2000
-        assert len(calls) <= 4
-
-    play(story())
 
 
 def test_a_named_culprit_among_300_costs_two_calls_and_fails_alone() -> None:

@@ -36,3 +36,22 @@ def test_an_object_is_ready_beside_a_name_server_that_answers_again() -> None:
     state.blind(what="resolvers")
     state.wait_longer(seconds=1000.0)
     state.teardown()
+
+
+def test_two_operators_change_a_record_to_and_fro_while_it_is_published() -> None:
+    """What a server answered was published in between by the other operator, and AWS refuses the PTR until it holds."""
+    state = MailWorld()
+    state.begin(
+        spec={
+            "hostname": "out.example.com",
+            "elasticIPs": [{"allocationID": "EIP0"}, {"natGatewayID": "REGIONAL"}],
+        },
+        seconds=31.0,
+    )
+    state.blind(what="addresses-page-even")
+    state.scale(what="add")
+    state.second_operator()
+    state.wait(seconds=0.01)
+    state.lose_eip(eip=0)
+    state.wait_longer(seconds=1000.0)
+    state.teardown()

@@ -237,3 +237,14 @@ def test_an_object_that_is_stalled_at_once_keeps_its_hostname_from_a_younger_one
     spec = {"hostname": "mta.elsewhere.net", "deletionPolicy": "Retain", "elasticIPs": addresses}
     state.create(name="b", spec={**spec, "adoption": "Never"})
     state.teardown()
+
+
+def test_a_ptr_that_only_a_lost_status_told_of_counts_as_adopted() -> None:
+    """Under Observed there is no ownership record, and no operator was running when the status was deleted."""
+    state = MailWorld()
+    state.begin(spec={"elasticIPs": [{"allocationID": "EIP2"}], "hostname": "out.example.com"}, seconds=0.0)
+    state.rename(hostname="mta.elsewhere.net", name="a", observed=True, restarts=True)
+    state.wait(seconds=310.0)
+    state.crash()
+    state.meddle(name="a", what="status")
+    state.teardown()

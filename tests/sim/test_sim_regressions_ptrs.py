@@ -290,3 +290,16 @@ def test_a_record_that_a_third_party_replaced_during_a_suspension_is_put_right_a
     state.edit(field="suspend", name="a", spec={**spec, "suspend": False})
     state.wait_longer(seconds=4000.0)
     state.teardown()
+
+
+def test_a_third_party_sets_the_ptr_of_the_new_hostname_and_replaces_its_record_while_no_operator_runs() -> (
+    None
+):
+    """Nothing tells that PTR from the one that the operator was about to set."""
+    state = MailWorld()
+    state.begin(spec={"hostname": "out.example.com", "elasticIPs": [{"allocationID": "EIP4"}]}, seconds=31.0)
+    state.rename(hostname="mta.example.com", name="a", observed=False, restarts=True)
+    state.change_record(host=0, what="foreign-a")
+    state.blind(what="zone-account")
+    state.change_ptr(eip=4, name="mta.example.com")
+    state.teardown()

@@ -33,16 +33,23 @@ def test_a_ptr_goes_with_the_object_after_the_record_lost_its_address_and_the_st
     state.teardown()
 
 
-def test_the_record_of_a_former_hostname_that_somebody_removes_comes_back_while_a_ptr_shows_it() -> None:
+@pytest.mark.parametrize(
+    ("what", "values"),
+    [("drop-a", ("203.0.113.1",)), ("foreign-a", ("192.0.2.66", "203.0.113.1"))],
+    ids=["removed", "replaced"],
+)
+def test_the_record_of_a_former_hostname_that_somebody_changes_gets_its_address_back_while_a_ptr_shows_it(
+    what: str, values: tuple[str, ...]
+) -> None:
     """There is no hosted zone for the new hostname, so the PTR cannot change."""
     state = MailWorld()
     state.begin(spec={"hostname": "mta.example.com", "elasticIPs": [{"allocationID": "EIP0"}]}, seconds=310.0)
     state.rename(name="a", hostname="mta.elsewhere.net", observed=False, restarts=False)
-    state.change_record(host=0, what="drop-a")
+    state.change_record(host=0, what=what)
     state.wait_longer(seconds=4000.0)
     state.wait_longer(seconds=4000.0)
     world = state.world.sim.world
-    assert world.record(world.zone_of("mta.example.com"), "mta.example.com", "A") == (300, ("203.0.113.1",))
+    assert world.record(world.zone_of("mta.example.com"), "mta.example.com", "A") == (300, values)
     state.teardown()
 
 

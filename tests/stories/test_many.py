@@ -89,7 +89,7 @@ def test_one_bad_one_among_two_hundred(bare_story: Story, words: str) -> None:
     story.objects.delete_collection_namespaced_custom_object(GROUP, VERSION, story.namespace, PLURAL)
     wait_until(lambda: not objects(story), PATIENCE, "all to be gone", story.operator.log_tail)
     story.assert_world(before)
-    assert len(story.calls("ChangeResourceRecordSets", since=since)) <= 60
+    assert len(story.calls("ChangeResourceRecordSets", since=since)) <= 40, "removals are sent together"
     assert story.aws.upserts() == 0
 
 

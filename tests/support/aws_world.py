@@ -17,6 +17,7 @@ from mailegress.aws.sdk.operations import Operations
 from mailegress.aws.settings import AwsSettings
 from mailegress.aws.wiring import Aws, build_aws
 from mailegress.model.aws import Change, RecordSet, Verb, Zone
+from mailegress.model.facts import WritePhase
 from mailegress.model.ownership import Mark, encode
 from mailegress.reconcile.write_guard import OpenGuard
 from mailegress.telemetry.metrics import Metrics
@@ -299,3 +300,18 @@ def build(fake: FakeAws | None = None, settings: AwsSettings | None = None) -> W
         random.Random(7),
     )
     return World(fake, aws, metrics, woken)
+
+
+def submit(world: World, *hosts: str, namespace: str = "mail") -> None:
+    """Hand the first writes of names in zone Z1 over."""
+    for host in hosts:
+        world.aws.writer.submit(f"{namespace}/{host}", "Z1", host, claim(host))
+
+
+def phase(world: World, host: str) -> WritePhase | None:
+    state = world.aws.writer.state("Z1", host)
+    return None if state is None else state.phase
+
+
+def names(number: int, prefix: str = "h") -> list[str]:
+    return [f"{prefix}{i:04}.example.com" for i in range(number)]

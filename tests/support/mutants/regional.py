@@ -138,4 +138,16 @@ REGIONAL = (
             "::test_an_address_that_is_released_while_no_operator_runs_ends_ready_under_observed",
         ),
     ),
+    Mutant(
+        "former-record-stays-replaced",
+        "S3",
+        "The record of a former hostname that somebody replaced stays without the address whose PTR shows the name",
+        "reconcile/rules/retire.py",
+        '    foreign = simple is None and bool(view.of_type("A") or view.of_type("CNAME"))\n',
+        '    foreign = bool(view.of_type("A") or view.of_type("CNAME"))\n',
+        tests=(
+            "tests/sim/test_sim_regressions_status.py"
+            "::test_the_record_of_a_former_hostname_that_somebody_changes_gets_its_address_back_while_a_ptr_shows_it[replaced]",
+        ),
+    ),
 )

@@ -81,6 +81,8 @@ class ApiServer:
     """UIDs of objects whose finalizer somebody removed while watches delivered nothing."""
     deaf: bool = False
     """Watches deliver nothing (what happens meanwhile is missed for good)."""
+    listed: Callable[[], None] = lambda: None
+    """Called whenever somebody lists the objects."""
     _pages: dict[str, tuple[int, list[Object]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -312,6 +314,7 @@ class ApiServer:
 
     def _list(self, namespace: str | None, query: Mapping[str, str]) -> Reply:
         only = query.get("fieldSelector")
+        self.listed()
         if token := query.get("continue"):
             if token not in self._pages:
                 raise ApiError(410, "Expired", "the provided continue parameter is too old")

@@ -95,7 +95,7 @@ class Checks(EndpointChecks):
             if not mark.adopted and record is not None and address in record[1]:
                 self._setters.setdefault((address, name), set()).add(mark.uid)
             else:
-                self._of_another.add((address, name))
+                self._held_without[address, name] = mark.uid
         self._set.pop(address, None)
         self._strange.setdefault(address, set()).add(name)
 
@@ -294,11 +294,11 @@ class Checks(EndpointChecks):
                 if self._ailing(server, GATE):
                     continue
                 self.violated("S1", f"PTR {name} of {eip.public_ip} although {server} does not answer")
-            elif self._touched(name, within=max(PUBLISHING) + GATE):
-                # What an outsider wrote a moment ago reached this server after it was asked.
+            elif self._touched(name, within=max(PUBLISHING) + GATE) or self._of_rivals(name):
+                # What an outsider or another operator wrote a moment ago reached this server after it was asked.
                 continue
             elif eip.public_ip not in values or (
-                not observed and values != wanted and not self._touched(name) and not self._of_rivals(name)
+                not observed and values != wanted and not self._touched(name)
             ):
                 self.violated(
                     "S1",

@@ -77,7 +77,7 @@ class Process:
 
     def __init__(self, sim: Sim, number: int, settings: Settings) -> None:
         self.sim, self.number = sim, number
-        self.dead = False
+        self.dead = self.listed = False
         self.tasks: dict[asyncio.Task[Any], None] = {}
         self.schedulers: list[Scheduler] = []
         self.stop = Stop()
@@ -180,6 +180,7 @@ class Sim:
         self.settings = sim_settings(**(settings or {}))
         self.processes: list[Process] = []
         self.checks.alone = lambda: len(self.processes) < 2
+        self.api.listed = self._listed
         self.crashes = 0
         self.exits = 0
         self.closing = False
@@ -204,6 +205,12 @@ class Sim:
         self.crashes += 1
         self.checks.restarted()
         self._later(process)
+
+    def _listed(self) -> None:
+        process = owner_of(None)
+        if process is not None and not process.listed:
+            process.listed = True
+            self.checks.listed()
 
     def ended(self, process: Process) -> None:
         self.exits += 1

@@ -53,12 +53,12 @@ class Ledger:
     """Address -> (name, UID) of a PTR that the operator set and nobody replaced."""
     _setters: dict[tuple[str, str], set[str]] = field(default_factory=dict)
     """(address, name) -> UIDs of the objects for which the operator set this PTR."""
-    _of_another: set[tuple[str, str]] = field(default_factory=set)
-    """(address, name) of PTRs that an outsider set while another object held the name, without the address."""
+    _held_without: dict[tuple[str, str], str] = field(default_factory=dict)
+    """(address, name) of a PTR that an outsider set -> UID of the object that held the name, without the address."""
     _adopted: set[tuple[str, str]] = field(default_factory=set)
     """(address, UID) of PTRs that showed the object's hostname when its status called them adopted."""
     _untold: set[str] = field(default_factory=set)
-    """UIDs of objects that had no status when an operator started: it knew nothing of what had no mark."""
+    """UIDs of objects that had no status when an operator first listed them: it knew nothing of what had no mark."""
     _claimed: set[str] = field(default_factory=set)
     """Hostnames that any change batch was about."""
     _giving: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -111,6 +111,9 @@ class Ledger:
     def restarted(self) -> None:
         """S11 is each process's promise: what the one before it sent in its last second is not its doing."""
         self._rate.clear()
+
+    def listed(self) -> None:
+        """An operator listed the objects for the first time: it knows nothing of what no status tells."""
         for uid in self.api.stripped:
             body = self.api.by_uid(uid)
             if body is not None and "observedGeneration" not in (body.get("status") or {}):
@@ -185,7 +188,7 @@ class Ledger:
             for uid in uids if where == address else ():
                 body = self.api.ever.get(uid)
                 wanted = body is not None and name == body["spec"]["hostname"]
-                if name == before or (wanted and (address, name) not in self._of_another):
+                if name == before or (wanted and self._held_without.get((address, name), uid) == uid):
                     return uid
         return None
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from mailegress.aio.fair_queue import FairQueue
 from mailegress.aws.api import AwsError
 from mailegress.aws.errors import rejection_fault, rejections
-from mailegress.model.aws import Change
+from mailegress.model.aws import Change, Verb
 from mailegress.model.facts import Fault, WriteState
 from mailegress.reconcile.ports import Allowed, Key, always
 
@@ -35,11 +35,18 @@ class Intent:
     previous: WriteState | None = None
     """The state of the hostname before it was queued."""
     allowed: Allowed = always
+    urgent: bool = False
+    """It goes before all that wait."""
     records: int = field(init=False)
     characters: int = field(init=False)
 
     def __post_init__(self) -> None:
         self.records, self.characters = size_of(self.changes)
+
+    @property
+    def can_wait(self) -> bool:
+        """It only removes, and nothing depends on when."""
+        return not self.urgent and all(change.verb is Verb.DELETE for change in self.changes)
 
 
 Batch = Sequence[Intent]
@@ -63,6 +70,7 @@ class IntentQueue:
         self._queue: FairQueue[Intent] = FairQueue()
         self.records = 0
         self.characters = 0
+        self._urgent = self._can_wait = 0
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -73,11 +81,18 @@ class IntentQueue:
         lightest = self._queue.lightest
         return 0 < lightest <= _LIGHT and lightest * _LIGHT <= len(self._queue)
 
-    def put(self, namespace: str, intent: Intent, *, first: bool = False) -> None:
-        """Add an intent, or replace one for the same hostname (its keys are kept, to be woken as well).
+    @property
+    def delays_somebody(self) -> bool:
+        """Is something urgent here, or a namespace with a few changes?"""
+        return self._urgent > 0 or self.delays_somebody_light
 
-        ``first``: before all that wait, in a group of its own.
-        """
+    @property
+    def can_wait(self) -> bool:
+        """Are all that wait removals that nothing depends on?"""
+        return self._can_wait == len(self._queue)
+
+    def put(self, namespace: str, intent: Intent) -> None:
+        """Add an intent, or replace one for the same hostname (its keys are kept, to be woken as well)."""
         if intent.records > self._most_records or intent.characters > self._most_characters:
             raise ValueError(f"the changes of {intent.hostname} do not fit one change batch")
         old = self._queue.get(intent.hostname)
@@ -85,7 +100,7 @@ class IntentQueue:
             self._count(old, -1)
             intent.keys = {**old.keys, **intent.keys}
             intent.queued_at, intent.previous = old.queued_at, old.previous
-        if first:
+        if intent.urgent:
             self._queue.put_first(_FIRST, intent.hostname, intent)
         else:
             self._queue.put(namespace, intent.hostname, intent)
@@ -128,6 +143,8 @@ class IntentQueue:
     def _count(self, intent: Intent, sign: int) -> None:
         self.records += sign * intent.records
         self.characters += sign * intent.characters
+        self._urgent += sign * intent.urgent
+        self._can_wait += sign * intent.can_wait
 
 
 def split(batch: Batch, error: AwsError) -> tuple[list[tuple[Intent, Fault]], list[Intent]]:

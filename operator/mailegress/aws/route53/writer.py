@@ -47,6 +47,8 @@ class _Lane:
     running: bool = False
     free_at: float = NEVER
     """When the zone can be expected to be done with the last change."""
+    removals: deque[float] = field(default_factory=lambda: deque(maxlen=MANY))
+    """When the last changes that can wait were handed over."""
     denied: bool = False
     """Every name of the last batch was denied: the next denial is believed at once."""
 
@@ -88,8 +90,10 @@ class BatchWriter:
             return
         now = self._rt.clock()
         known = self._states.get((zone_id, hostname))
-        intent = Intent(hostname, tuple(changes), {key: None}, now, known, allowed)
-        lane.queue.put(key.partition("/")[0], intent, first=urgent)
+        intent = Intent(hostname, tuple(changes), {key: None}, now, known, allowed, urgent)
+        lane.queue.put(key.partition("/")[0], intent)
+        if intent.can_wait:
+            lane.removals.append(now)
         fault, attempts = (None, 0) if known is None else (known.fault, known.attempts)
         self._states[zone_id, hostname] = WriteState(
             WritePhase.QUEUED, now, fault, attempts=attempts, urgent=urgent
@@ -149,7 +153,8 @@ class BatchWriter:
         """Until the batch is full, or nothing came for a moment, or the first one has waited long enough.
 
         Of a crowd of new objects each needs a status and a finalizer before its change is handed over, which takes the
-        API server several seconds for all of them: the collection lasts as long, unless somebody light waits.
+        API server several seconds for all of them: the collection lasts as long, unless somebody light waits. Of a
+        crowd of deleted objects each hands over its removal when its PTR is reset: they are collected as well.
         """
         settings = self._rt.settings
         first = lane.queue.oldest
@@ -158,7 +163,7 @@ class BatchWriter:
             if crowd and self._should_begin(lane):
                 return
             longest = settings.batch_crowd if crowd else settings.batch_longest
-            quiet = settings.batch_longest if crowd else settings.batch_quiet
+            quiet = settings.batch_longest if crowd or self._many_removals(lane) else settings.batch_quiet
             left = first + longest - self._rt.clock()
             if left <= 0 or not await lane.signal.wait(min(quiet, left)):
                 return
@@ -166,7 +171,12 @@ class BatchWriter:
     def _is_crowd(self, lane: _Lane) -> bool:
         """Many objects on their way, and a twentieth of those that wait already, are worth waiting for."""
         coming = self._coming()
-        return coming >= max(MANY, len(lane.queue) / 20) and not lane.queue.delays_somebody_light
+        return coming >= max(MANY, len(lane.queue) / 20) and not lane.queue.delays_somebody
+
+    def _many_removals(self, lane: _Lane) -> bool:
+        """Only removals wait, and enough came lately to expect more."""
+        lately = self._rt.clock() - self._rt.settings.batch_crowd
+        return lane.queue.can_wait and len(lane.removals) == MANY and lane.removals[0] > lately
 
     def _should_begin(self, lane: _Lane) -> bool:
         """More is coming than the account may change at once, and what it may change grows only once it was used."""

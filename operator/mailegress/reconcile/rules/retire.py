@@ -247,15 +247,17 @@ def _retire_one(
 def _restore(
     observed: Observed, builder: PlanBuilder, targets: Targets, zone_id: str, view: NameView, mark: Mark
 ) -> None:
-    """Put back the A record of a former hostname that somebody removed, for the addresses whose PTRs show it."""
-    s, name = observed, view.hostname
-    if mark.adopted or name == s.obj.spec.hostname or view.of_type("A") or view.of_type("CNAME"):
+    """Put an address whose PTR shows a former hostname back into its A record, which somebody changed or removed."""
+    s, name, simple = observed, view.hostname, simple_a(view)
+    foreign = simple is None and bool(view.of_type("A") or view.of_type("CNAME"))
+    if mark.adopted or name == s.obj.spec.hostname or foreign:
         return
+    present = frozenset(simple.values) if simple is not None else frozenset()
     eips = (targets.find(s, a.public_ip or "") for a in s.recorded() if a.ptr_origin is Origin.MANAGED)
     shown = frozenset(eip.public_ip for eip in eips if eip is not None and eip.ptr.name == name)
-    if values := shown - targets.lost - policy.barred_in(s, zone_id, targets):
-        why = f"put back the A record of {name}: {dns_checks.listing(values)}"
-        builder.act(ChangeRecords(zone_id, name, changed(s, view, None, mark, values), why))
+    if missing := shown - present - targets.lost - policy.barred_in(s, zone_id, targets):
+        why = f"put {dns_checks.listing(missing)} back into the A record of {name}"
+        builder.act(ChangeRecords(zone_id, name, changed(s, view, simple, mark, present | missing), why))
 
 
 def _until_verified(
