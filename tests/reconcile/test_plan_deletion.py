@@ -117,3 +117,12 @@ def test_a_deletion_names_the_former_hostname_that_a_ptr_still_shows() -> None:
     assert verdict(plan, REVERSE_READY).message.startswith(
         f"Waiting until AWS shows no PTR {HOST} or old.example.com for {eip.public_ip}; "
     )
+
+
+def test_deletion_leaves_the_ptr_that_a_retained_object_left_at_a_hostname_that_this_one_never_held() -> None:
+    """The other object is gone, and its ownership record stands: nobody took it over."""
+    harness = PlannerHarness()
+    eip = harness.eip(1, HOST)
+    harness.records.put(HOST, [eip.public_ip], mine(uid=OTHER_UID))
+    me = obj(HOST, [eip], deleting=True)
+    assert isinstance(harness.plan(me).action, RemoveFinalizer)

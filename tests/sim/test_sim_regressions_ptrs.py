@@ -303,3 +303,24 @@ def test_a_third_party_sets_the_ptr_of_the_new_hostname_and_replaces_its_record_
     state.blind(what="zone-account")
     state.change_ptr(eip=4, name="mta.example.com")
     state.teardown()
+
+
+def test_a_retained_ptr_stays_when_an_object_that_waited_for_the_hostname_is_deleted_at_the_same_time() -> (
+    None
+):
+    state = MailWorld()
+    state.begin(spec={"hostname": "mta.example.com", "elasticIPs": [{"allocationID": "EIP0"}]}, seconds=0.0)
+    hostname = "mta.sub.example.com"
+    state.create(
+        name="b",
+        spec={
+            "adoption": "Never",
+            "deletionPolicy": "Retain",
+            "elasticIPs": [{"allocationID": "EIP4"}],
+            "hostname": hostname,
+        },
+    )
+    state.wait_longer(seconds=31.0)
+    state.edit(field="hostname", name="a", spec={"hostname": hostname})
+    state.edit(field="elasticIPs", name="a", spec={"elasticIPs": [{"instanceID": "INSTANCE"}]})
+    state.teardown()

@@ -150,4 +150,16 @@ REGIONAL = (
             "::test_the_record_of_a_former_hostname_that_somebody_changes_gets_its_address_back_while_a_ptr_shows_it[replaced]",
         ),
     ),
+    Mutant(
+        "retained-ptr-goes-with-another-object",
+        "S2",
+        "The deletion of an object resets the PTR that a retained one left at the same hostname",
+        "reconcile/rules/deletion.py",
+        "    names = observed.own_names()\n",
+        "    names = observed.own_names() | {observed.obj.spec.hostname}\n",
+        tests=(
+            "tests/reconcile/test_plan_deletion.py"
+            "::test_deletion_leaves_the_ptr_that_a_retained_object_left_at_a_hostname_that_this_one_never_held",
+        ),
+    ),
 )

@@ -227,7 +227,7 @@ def _candidates(observed: Observed) -> list[tuple[Eip, str, bool]]:
 
 def _unrecorded(observed: Observed) -> list[tuple[Eip, str]]:
     """Selected EIPs, with the name, whose PTR is ours although no status tells of it: somebody deleted the status."""
-    names = observed.own_names() | {observed.obj.spec.hostname}
+    names = observed.own_names()
     return [
         (eip, name)
         for eip in targets.resolve(observed, PlanBuilder()).wanted.values()
