@@ -67,6 +67,93 @@ def test_a_failing_region_takes_ready_only_from_the_objects_that_use_it(reason: 
     simulate(story, settings={"regions": f"{REGION},{ELSEWHERE}"})
 
 
+ZONE_EFFECTS: dict[str, dict[str, Any]] = {
+    "AWSUnavailable": {"effect": "server_error"},
+    "Throttled": {"effect": "error", "code": "Throttling", "status": 400},
+    "AccessDenied": {"effect": "error", "code": "AccessDenied", "status": 403},
+}
+
+
+@pytest.mark.parametrize("reason", ZONE_EFFECTS)
+def test_a_failing_zone_takes_ready_only_from_the_objects_that_use_it(reason: str) -> None:
+    async def story(sim: Sim) -> None:
+        sim.world.zone()
+        failing = sim.world.zone("example.net")
+        first, second = sim.world.eips(2)
+        sim.start()
+        sim.meg("here", HOST, [first])
+        sim.meg("there", "mta.example.net", [second])
+        await sim.ready("here", "there")
+        seen = readies(sim, "here")
+        sim.world.control.add_fault(
+            service="route53", operation="*ResourceRecordSets", contains=failing.id, **ZONE_EFFECTS[reason]
+        )
+        # A restarted process finds the zone failing from the start.
+        await sim.restart()
+        await sim.reason("there", reason)
+        await sim.sleep(3600)
+        assert sim.condition("here") == ("True", "Ready")
+        assert seen in ([], [("True", "Ready")]), seen
+        sim.world.drop_record(HOST)
+        await sim.until(
+            lambda: sim.world.record(sim.world.zone_of(HOST), HOST, "A"), "the A record to be back", 1200.0
+        )
+        sim.world.control.clear_faults()
+        await sim.ready("here", "there")
+
+    simulate(story)
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        "GetCallerIdentity",
+        "ListHostedZones",
+        "GetHostedZone",
+        "ListResourceRecordSets",
+        "DescribeAddresses",
+        "DescribeAddressesAttribute",
+        "DescribeNatGateways",
+    ],
+)
+def test_what_a_restarted_operator_cannot_read_ends_ready(operation: str) -> None:
+    """AWS fails from the restart on, and meanwhile somebody removes the A record: nobody knows whether it is there."""
+
+    async def story(sim: Sim) -> None:
+        sim.world.zone()
+        [eip] = sim.world.eips(1)
+        sim.start()
+        sim.meg("a", HOST, [eip])
+        await sim.ready("a")
+        sim.world.control.add_fault(operation=operation, effect="server_error")
+        await sim.restart()
+        sim.world.drop_record(HOST)
+        await sim.reason("a", "AWSUnavailable")
+        assert sim.condition("a") == ("Unknown", "AWSUnavailable")
+        sim.world.control.clear_faults()
+        await sim.ready("a")
+
+    simulate(story)
+
+
+@pytest.mark.parametrize("operation", ["ListHostedZones", "GetHostedZone"])
+def test_zones_that_are_known_are_enough_while_aws_does_not_list_them(operation: str) -> None:
+    async def story(sim: Sim) -> None:
+        sim.world.zone()
+        [eip] = sim.world.eips(1)
+        sim.start()
+        sim.meg("a", HOST, [eip])
+        await sim.ready("a")
+        seen = readies(sim, "a")
+        sim.world.control.add_fault(operation=operation, effect="server_error")
+        await sim.sleep(3 * 3600)
+        assert sim.condition("a") == ("True", "Ready")
+        assert seen in ([], [("True", "Ready")]), seen
+        sim.world.control.clear_faults()
+
+    simulate(story)
+
+
 def test_an_address_that_aws_does_not_serve_delays_no_other_and_is_tried_every_quarter_of_an_hour() -> None:
     """ModifyAddressAttribute answers UnsupportedOperation for one Elastic IP of two."""
 

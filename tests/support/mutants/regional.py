@@ -162,4 +162,38 @@ REGIONAL = (
             "::test_deletion_leaves_the_ptr_that_a_retained_object_left_at_a_hostname_that_this_one_never_held",
         ),
     ),
+    Mutant(
+        "outage-at-the-start-is-unseen",
+        "E8",
+        "An object stays Ready when AWS answers no reading after a restart",
+        "reconcile/rules/__init__.py",
+        "        if not (finding.ok or finding.inconclusive):\n",
+        "        if not finding.ok:\n",
+        tests=(
+            "tests/sim/test_sim_regions.py::test_what_a_restarted_operator_cannot_read_ends_ready[ListResourceRecordSets]",
+        ),
+    ),
+    Mutant(
+        "unread-zones-are-unseen",
+        "E8",
+        "An object stays Ready when AWS does not list the hosted zones after a restart",
+        "reconcile/rules/__init__.py",
+        "facts if finding.ok else (*facts, *zones)",
+        "facts",
+        tests=(
+            "tests/sim/test_sim_regions.py::test_what_a_restarted_operator_cannot_read_ends_ready[ListHostedZones]",
+        ),
+    ),
+    Mutant(
+        "zones-must-be-listed-for-ever",
+        "E8",
+        "An object is no longer Ready while AWS does not list the hosted zones, although its zone is known",
+        "reconcile/rules/__init__.py",
+        "facts if finding.ok else (*facts, *zones)",
+        "(*facts, *zones)",
+        tests=(
+            "tests/sim/test_sim_regions.py"
+            "::test_zones_that_are_known_are_enough_while_aws_does_not_list_them[ListHostedZones]",
+        ),
+    ),
 )

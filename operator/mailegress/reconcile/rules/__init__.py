@@ -237,20 +237,23 @@ def _wait(observed: Observed, builder: PlanBuilder, findings: dict[str, Finding]
 
 
 def _end_for_outage(observed: Observed, record: RecordState, ptrs: PtrState) -> tuple[RecordState, PtrState]:
-    """Conditions that are True end when what they rest on cannot be read any more.
+    """Conditions that are True end when what they rest on cannot be read any more, or not be read after a restart.
 
-    Only the regions and the record that this object uses count: a region that fails ends nobody else's conditions.
+    Only the regions, the zone and the record that this object uses count: a region that fails ends nobody else's
+    conditions. What is known of the zones is enough for an object that can be judged.
     """
     facts: list[Fact[Any]] = [observed.views.addresses.get(r) for r in targets_rule.regions(observed)]
+    zones: list[Fact[Any]] = [observed.views.zones.get()] if observed.managed else []
     if record.zone is not None:
         facts.append(observed.views.records.get(record.zone.id, observed.obj.spec.hostname))
-    outage = confirmations.outage(observed, facts)
-    if outage is None:
-        return record, ptrs
-    return (
-        replace(record, finding=outage) if record.finding.ok else record,
-        replace(ptrs, finding=outage) if ptrs.finding.ok else ptrs,
-    )
+        zones.append(observed.views.zones.name_servers(record.zone.id))
+
+    def ended(finding: Finding) -> Finding:
+        if not (finding.ok or finding.inconclusive):
+            return finding
+        return confirmations.outage(observed, facts if finding.ok else (*facts, *zones)) or finding
+
+    return replace(record, finding=ended(record.finding)), replace(ptrs, finding=ended(ptrs.finding))
 
 
 def _accepted(observed: Observed, targets: Targets, claims: Claims) -> Finding:
