@@ -307,3 +307,16 @@ def test_an_address_that_is_released_while_the_account_is_out_of_sight_does_not_
     state.wait_longer(seconds=310.0)
     state.lose_eip(eip=1)
     state.teardown()
+
+
+def test_an_object_that_lost_its_status_and_names_a_wrong_zone_is_in_conflict_where_its_ownership_record_stands() -> (
+    None
+):
+    """Another object wants the hostname, so the record grants nothing."""
+    state = MailWorld()
+    state.begin(seconds=310.0, spec={"elasticIPs": [{"allocationID": "EIP0"}], "hostname": "out.example.com"})
+    state.crash()
+    state.meddle(name="a", what="status")
+    state.create(name="c", spec={"elasticIPs": [{"allocationID": "EIP1"}], "hostname": "out.example.com"})
+    state.edit(field="forward", name="a", spec={"forward": {"hostedZoneID": "ZONE1"}})
+    state.teardown()

@@ -8,6 +8,7 @@ from typing import Any
 
 from mailegress.api.names import OWNERSHIP_LABEL
 from sandbox.aws.model.eip import Eip
+from sandbox.aws.model.zones import Zone as HostedZone
 from tests.support.simulation.apiwire import Object
 from tests.support.simulation.facts import RECEIVING, bare, has_tags, mark_of
 from tests.support.simulation.fuzzworld import FuzzWorld
@@ -97,9 +98,6 @@ class _Wish:
         """Hostname -> UID of every mark in the world."""
         return dict(_marks(self.sim))
 
-    def stored(self) -> tuple[int, tuple[str, ...]] | None:
-        return self.sim.world.record(self.zone(), self.hostname, "A")
-
     def zone(self) -> Any:
         wanted = (self.spec.get("forward") or {}).get("hostedZoneID")
         if wanted:
@@ -152,16 +150,25 @@ def _contested_name(wish: _Wish) -> bool:
 
 
 def _foreign_record(wish: _Wish) -> bool:
-    """An A record or a mark stands at the name and is not this object's, or nothing confirms that it is."""
-    zone = wish.zone()
-    text = wish.sim.world.mark(zone, wish.hostname)
+    """An A record or a mark stands at the name and is not this object's, or nothing confirms that it is.
+
+    The zone that the name's mark stands in is chosen, whatever the spec names.
+    """
+    world = wish.sim.world
+    return any(
+        _foreign_in(wish, zone) for zone in (wish.zone(), world.zone_of(wish.hostname)) if zone is not None
+    )
+
+
+def _foreign_in(wish: _Wish, zone: HostedZone) -> bool:
+    world = wish.sim.world
+    text, stored = world.mark(zone, wish.hostname), world.record(zone, wish.hostname, "A")
     mark = mark_of(text) if text else None
     ours = mark is not None and mark.uid == wish.uid
     if wish.uid in wish.sim.api.lapsed | wish.sim.api.stripped and ours:
-        stored = wish.stored()
         rivalled = any(other.hostname == wish.hostname for other in wish.others())
         return stored is not None and (rivalled or frozenset(stored[1]) != wish.addresses)
-    return not ours and (wish.stored() is not None or bool(text))
+    return not ours and (stored is not None or bool(text))
 
 
 def _is_empty(sim: Sim, selector: Mapping[str, Any]) -> bool:
