@@ -55,3 +55,14 @@ def test_two_operators_change_a_record_to_and_fro_while_it_is_published() -> Non
     state.lose_eip(eip=0)
     state.wait_longer(seconds=1000.0)
     state.teardown()
+
+
+def test_a_claim_that_route_53_refused_for_its_timing_is_not_repeated_for_an_object_that_is_gone() -> None:
+    """Another operator removed the record and the finalizer meanwhile."""
+    state = MailWorld()
+    state.begin(spec={"hostname": "mta.example.com", "elasticIPs": [{"allocationID": "EIP0"}]}, seconds=0.0)
+    state.second_operator()
+    state.wait(seconds=0.5)
+    state.delete(name="a")
+    state.wait(seconds=3.0)
+    state.teardown()

@@ -1,4 +1,5 @@
-"""Whether a write that waits to be sent is still allowed: policies may have changed since it was handed over (S14).
+"""Whether a write that waits to be sent is still allowed: since it was handed over, its object may have gone (S8), and
+policies may have changed (S14).
 
 A write waits for its batch, for the rate limit, and while AWS throttles. The writers ask immediately before each
 request whether it may be sent; one that may not returns to its object, as if it had not been handed over. Removals are
@@ -28,7 +29,7 @@ class PolicyGate:
     def for_records(self, obj: MailEgress, plan: Plan, change: ChangeRecords) -> Allowed:
         """For a change of the records at one hostname."""
         added = added_addresses(change.changes)
-        if not self._enforced or added is None:
+        if added is None:
             return always
         wish = _wish(obj, change.hostname, change.zone_id)
 
@@ -40,12 +41,14 @@ class PolicyGate:
 
     def for_ptr(self, obj: MailEgress, plan: Plan, write: SetPtr) -> Allowed:
         """For a PTR that is set."""
-        if not self._enforced:
-            return always
         wish = _wish(obj, write.hostname, plan.place[0] if plan.place is not None else None)
         return lambda: self._allows(obj.meta.uid, wish, self._eips([(write.region, write.allocation_id)]))
 
     def _allows(self, uid: str, wish: Wish, eips: Iterable[Eip]) -> bool:
+        if not self._views.claims.live(uid):
+            return False
+        if not self._enforced:
+            return True
         policies = self._views.policies
         if policies.current(self._clock()) is not None or policies.grant(uid).refused:
             return False

@@ -196,4 +196,16 @@ REGIONAL = (
             "::test_zones_that_are_known_are_enough_while_aws_does_not_list_them[ListHostedZones]",
         ),
     ),
+    Mutant(
+        "claim-for-a-gone-object",
+        "S8",
+        "A write that waits is sent although its object is gone",
+        "reconcile/policy_gate.py",
+        "        if not self._views.claims.live(uid):\n",
+        "        if False:\n",
+        tests=(
+            "tests/sim/test_sim_regressions_dns.py"
+            "::test_a_claim_that_route_53_refused_for_its_timing_is_not_repeated_for_an_object_that_is_gone",
+        ),
+    ),
 )
