@@ -320,3 +320,12 @@ def test_an_object_that_lost_its_status_and_names_a_wrong_zone_is_in_conflict_wh
     state.create(name="c", spec={"elasticIPs": [{"allocationID": "EIP1"}], "hostname": "out.example.com"})
     state.edit(field="forward", name="a", spec={"forward": {"hostedZoneID": "ZONE1"}})
     state.teardown()
+
+
+def test_an_object_that_comes_back_from_a_backup_as_it_was_before_the_first_write_is_new() -> None:
+    state = MailWorld()
+    state.begin(spec={"hostname": "mta.example.com", "elasticIPs": [{"allocationID": "EIP0"}]}, seconds=0.0)
+    state.take_backup()
+    state.rename(hostname="mta.sub.example.com", name="a", observed=False, restarts=True)
+    state.restore_backup()
+    state.teardown()

@@ -76,7 +76,8 @@ class ApiServer:
     stripped: set[str] = field(default_factory=set)
     """UIDs of objects whose status somebody threw away."""
     forgotten: set[str] = field(default_factory=set)
-    """Those of them of which something was out of the operator's sight then: nothing tells of it any more."""
+    """Those of them of which something was out of the operator's sight then, and those that came back from a backup as
+    they were before the operator's first write: nothing tells of them any more."""
     unheard: set[str] = field(default_factory=set)
     """UIDs of objects whose finalizer somebody removed while watches delivered nothing."""
     deaf: bool = False
@@ -210,6 +211,7 @@ class ApiServer:
     def restore(self, saved: Mapping[tuple[str, str], Object], bump: int) -> None:
         """An older state comes back; the revision moves on by ``bump``, and no watch of before goes on."""
         self.lapsed |= {o["metadata"]["uid"] for o in (*self.objects.values(), *saved.values())}
+        self.forgotten |= {o["metadata"]["uid"] for o in saved.values() if _looks_new(o)}
         self.objects = copy.deepcopy(dict(saved))
         self.rv += bump
         self.history.clear()
@@ -475,3 +477,9 @@ class ApiServer:
             self.note("lease", stored["spec"].get("holderIdentity") or "released")
         self.leases[namespace, name] = stored
         return Reply(copy.deepcopy(stored))
+
+
+def _looks_new(body: Object) -> bool:
+    """Nobody edited it, and no operator wrote to it."""
+    meta, status = body["metadata"], body.get("status") or {}
+    return meta["generation"] == 1 and not meta.get("finalizers") and status.get("observedGeneration", -1) == -1
