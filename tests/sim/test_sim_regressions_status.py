@@ -329,3 +329,29 @@ def test_an_object_that_comes_back_from_a_backup_as_it_was_before_the_first_writ
     state.rename(hostname="mta.sub.example.com", name="a", observed=False, restarts=True)
     state.restore_backup()
     state.teardown()
+
+
+def test_an_older_object_that_could_not_see_its_addresses_stands_behind_a_younger_one_until_it_looks_again() -> (
+    None
+):
+    state = MailWorld()
+    state.create(
+        name="b",
+        spec={
+            "elasticIPs": [{"allocationID": "EIP1"}, {"allocationID": "EIP4"}],
+            "hostname": "mta.elsewhere.net",
+        },
+    )
+    state.wait(seconds=3.0)
+    state.blind(what="ec2-account")
+    state.strike(ahead=0, kind="crash", point="kube.status", when="before")
+    addresses = [{"publicIP": "IP4"}, {"tags": {"use": "mail"}}, {"allocationID": "EIP0"}]
+    state.create(
+        name="a",
+        spec={"elasticIPs": addresses, "hostname": "mta.sub.example.com", "forward": {}, "senderDomains": []},
+    )
+    state.wait(seconds=31.0)
+    state.edit(
+        field="senderDomains", name="a", spec={"elasticIPs": addresses, "hostname": "mta.sub.example.com"}
+    )
+    state.teardown()

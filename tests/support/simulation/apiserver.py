@@ -482,4 +482,6 @@ class ApiServer:
 def _looks_new(body: Object) -> bool:
     """Nobody edited it, and no operator wrote to it."""
     meta, status = body["metadata"], body.get("status") or {}
-    return meta["generation"] == 1 and not meta.get("finalizers") and status.get("observedGeneration", -1) == -1
+    return (
+        meta["generation"] == 1 and not meta.get("finalizers") and status.get("observedGeneration", -1) == -1
+    )

@@ -432,6 +432,9 @@ class Checks(EndpointChecks):
         if owner is None or (name_of(eip) == name and self._touched(eip.public_ip)):
             # (An outsider gave it the PTR of the marked name: it is held by that, whoever is older.)
             return
+        if not self._is_listed(eip):
+            # The older one could not see it a moment ago, and stands behind those that can until it looks again.
+            return
         for other in self.api.objects.values():
             if other["metadata"]["uid"] in self.api.lapsed:
                 # It came back from a backup: nobody could know of it at that moment.

@@ -141,8 +141,8 @@ class Ledger:
         at, since = self.world.touched.get(what), self.world.unseen_since
         return at is not None and (self.world.clock() if since is None else since) - at < within
 
-    def _tags_are_known(self, eip: Eip) -> bool:
-        """Whether the operators have had the time to list the tags that the address has now."""
+    def _is_listed(self, eip: Eip) -> bool:
+        """Whether the operators have had the time to list the address with the tags that it has now."""
         at = self.world.retagged.get(eip.public_ip)
         listed = at is None or self.world.clock() - at > RETAGGED
         return listed and self.world.unseen_since is None
@@ -226,7 +226,7 @@ class Ledger:
         here = [s for s in body["spec"]["elasticIPs"] if s.get("region", REGION) == eip.region]
         named = {s.get("allocationID") or s.get("publicIP") for s in here}
         return bool(named & {eip.allocation_id, eip.public_ip}) or (
-            self._tags_are_known(eip) and any(has_tags(eip.tags, s.get("tags")) for s in here)
+            self._is_listed(eip) and any(has_tags(eip.tags, s.get("tags")) for s in here)
         )
 
     def left_as_it_is(self, uid: str, name: str, address: str) -> bool:
