@@ -39,6 +39,28 @@ def readies(sim: Sim, name: str) -> list[tuple[str, str]]:
     return found
 
 
+async def ready_object(sim: Sim) -> None:
+    """One object in one zone, with one address."""
+    sim.world.zone()
+    [eip] = sim.world.eips(1)
+    sim.start()
+    sim.meg("a", HOST, [eip])
+    await sim.ready("a")
+
+
+async def outlive(sim: Sim, seen: list[tuple[str, str]]) -> None:
+    """What the object ``there`` uses fails for an hour; ``here`` stays Ready, and what happens to it is repaired."""
+    await sim.sleep(3600)
+    assert sim.condition("here") == ("True", "Ready")
+    assert seen in ([], [("True", "Ready")]), seen
+    sim.world.drop_record(HOST)
+    await sim.until(
+        lambda: sim.world.record(sim.world.zone_of(HOST), HOST, "A"), "the A record to be back", 1200.0
+    )
+    sim.world.control.clear_faults()
+    await sim.ready("here", "there")
+
+
 @pytest.mark.parametrize("reason", EFFECTS)
 def test_a_failing_region_takes_ready_only_from_the_objects_that_use_it(reason: str) -> None:
     async def story(sim: Sim) -> None:
@@ -53,16 +75,7 @@ def test_a_failing_region_takes_ready_only_from_the_objects_that_use_it(reason: 
         await sim.reason("there", reason)
         # A restarted process finds the region failing from the start.
         await sim.restart()
-        await sim.sleep(3600)
-        assert sim.condition("here") == ("True", "Ready")
-        assert seen in ([], [("True", "Ready")]), seen
-        # What happens in its own region is still seen and repaired.
-        sim.world.drop_record(HOST)
-        await sim.until(
-            lambda: sim.world.record(sim.world.zone_of(HOST), HOST, "A"), "the A record to be back", 1200.0
-        )
-        sim.world.control.clear_faults()
-        await sim.ready("here", "there")
+        await outlive(sim, seen)
 
     simulate(story, settings={"regions": f"{REGION},{ELSEWHERE}"})
 
@@ -91,15 +104,7 @@ def test_a_failing_zone_takes_ready_only_from_the_objects_that_use_it(reason: st
         # A restarted process finds the zone failing from the start.
         await sim.restart()
         await sim.reason("there", reason)
-        await sim.sleep(3600)
-        assert sim.condition("here") == ("True", "Ready")
-        assert seen in ([], [("True", "Ready")]), seen
-        sim.world.drop_record(HOST)
-        await sim.until(
-            lambda: sim.world.record(sim.world.zone_of(HOST), HOST, "A"), "the A record to be back", 1200.0
-        )
-        sim.world.control.clear_faults()
-        await sim.ready("here", "there")
+        await outlive(sim, seen)
 
     simulate(story)
 
@@ -120,11 +125,7 @@ def test_what_a_restarted_operator_cannot_read_ends_ready(operation: str) -> Non
     """AWS fails from the restart on, and meanwhile somebody removes the A record: nobody knows whether it is there."""
 
     async def story(sim: Sim) -> None:
-        sim.world.zone()
-        [eip] = sim.world.eips(1)
-        sim.start()
-        sim.meg("a", HOST, [eip])
-        await sim.ready("a")
+        await ready_object(sim)
         sim.world.control.add_fault(operation=operation, effect="server_error")
         await sim.restart()
         sim.world.drop_record(HOST)
@@ -139,11 +140,7 @@ def test_what_a_restarted_operator_cannot_read_ends_ready(operation: str) -> Non
 @pytest.mark.parametrize("operation", ["ListHostedZones", "GetHostedZone"])
 def test_zones_that_are_known_are_enough_while_aws_does_not_list_them(operation: str) -> None:
     async def story(sim: Sim) -> None:
-        sim.world.zone()
-        [eip] = sim.world.eips(1)
-        sim.start()
-        sim.meg("a", HOST, [eip])
-        await sim.ready("a")
+        await ready_object(sim)
         seen = readies(sim, "a")
         sim.world.control.add_fault(operation=operation, effect="server_error")
         await sim.sleep(3 * 3600)

@@ -167,8 +167,8 @@ REGIONAL = (
         "E8",
         "An object stays Ready when AWS answers no reading after a restart",
         "reconcile/rules/__init__.py",
-        "        if not (finding.ok or finding.inconclusive):\n",
-        "        if not finding.ok:\n",
+        "outage if finding.ok else blind if finding.inconclusive else None",
+        "outage if finding.ok else None",
         tests=(
             "tests/sim/test_sim_regions.py::test_what_a_restarted_operator_cannot_read_ends_ready[ListResourceRecordSets]",
         ),
@@ -178,8 +178,8 @@ REGIONAL = (
         "E8",
         "An object stays Ready when AWS does not list the hosted zones after a restart",
         "reconcile/rules/__init__.py",
-        "facts if finding.ok else (*facts, *zones)",
-        "facts",
+        "    blind = outage or confirmations.outage(observed, zones)\n",
+        "    blind = outage\n",
         tests=(
             "tests/sim/test_sim_regions.py::test_what_a_restarted_operator_cannot_read_ends_ready[ListHostedZones]",
         ),
@@ -189,8 +189,8 @@ REGIONAL = (
         "E8",
         "An object is no longer Ready while AWS does not list the hosted zones, although its zone is known",
         "reconcile/rules/__init__.py",
-        "facts if finding.ok else (*facts, *zones)",
-        "(*facts, *zones)",
+        "outage if finding.ok else blind if",
+        "blind if finding.ok else blind if",
         tests=(
             "tests/sim/test_sim_regions.py"
             "::test_zones_that_are_known_are_enough_while_aws_does_not_list_them[ListHostedZones]",

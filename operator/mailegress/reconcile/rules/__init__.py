@@ -248,10 +248,14 @@ def _end_for_outage(observed: Observed, record: RecordState, ptrs: PtrState) -> 
         facts.append(observed.views.records.get(record.zone.id, observed.obj.spec.hostname))
         zones.append(observed.views.zones.name_servers(record.zone.id))
 
+    outage = confirmations.outage(observed, facts)
+    blind = outage or confirmations.outage(observed, zones)
+    if blind is None:
+        return record, ptrs
+
     def ended(finding: Finding) -> Finding:
-        if not (finding.ok or finding.inconclusive):
-            return finding
-        return confirmations.outage(observed, facts if finding.ok else (*facts, *zones)) or finding
+        ending = outage if finding.ok else blind if finding.inconclusive else None
+        return ending or finding
 
     return replace(record, finding=ended(record.finding)), replace(ptrs, finding=ended(ptrs.finding))
 
