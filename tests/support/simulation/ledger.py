@@ -57,8 +57,8 @@ class Ledger:
     """(address, name) of a PTR that an outsider set -> UID of the object that held the name, without the address."""
     _adopted: set[tuple[str, str]] = field(default_factory=set)
     """(address, UID) of PTRs that showed the object's hostname when its status called them adopted."""
-    _untold: set[str] = field(default_factory=set)
-    """UIDs of objects that had no status when an operator first listed them: it knew nothing of what had no mark."""
+    _untold: set[tuple[str, str]] = field(default_factory=set)
+    """(UID, name) of a PTR without a mark, whose object had no status when an operator first listed it."""
     _claimed: set[str] = field(default_factory=set)
     """Hostnames that any change batch was about."""
     _giving: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -113,11 +113,12 @@ class Ledger:
         self._rate.clear()
 
     def listed(self) -> None:
-        """An operator listed the objects for the first time: it knows nothing of what no status tells."""
-        for uid in self.api.stripped:
-            body = self.api.by_uid(uid)
-            if body is not None and "observedGeneration" not in (body.get("status") or {}):
-                self._untold.add(uid)
+        """An operator listed the objects for the first time: it knows nothing of what no status and no mark tells."""
+        for name, uid in self._set.values():
+            body = self.api.by_uid(uid) if uid in self.api.stripped else None
+            untold = body is not None and "observedGeneration" not in (body.get("status") or {})
+            if untold and self._mark_at(name) is None:
+                self._untold.add((uid, name))
 
     def inherit(self, address: str, name: str, uid: str) -> None:
         """An earlier operator set this PTR for that object."""
@@ -242,7 +243,7 @@ class Ledger:
             unconfirmed = True
         else:
             unconfirmed = name in self.world.touched and (stands is None or not selected)
-        if uid in self._untold and self._mark_at(name) is None:
+        if (uid, name) in self._untold and self._mark_at(name) is None:
             return True
         return uid in self.api.stripped and unconfirmed
 
