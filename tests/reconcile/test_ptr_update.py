@@ -8,8 +8,8 @@ from mailegress.api.status import AddressStatus, Origin
 from mailegress.api.types import MailEgress
 from mailegress.model.aws import Eip, Ptr
 from mailegress.model.facts import WritePhase, WriteState
-from mailegress.reconcile.result import AddFinalizer, ResetPtr, SetPtr
-from tests.support.planner import REGION, UID, PlannerHarness, mine, obj, recorded
+from mailegress.reconcile.result import AddFinalizer, NeedPtr, ResetPtr, SetPtr
+from tests.support.planner import REGION, UID, ZONE, PlannerHarness, mine, obj, recorded
 
 HOST, NEW = "mta.example.com", "out.example.com"
 
@@ -142,3 +142,39 @@ def test_a_deletion_does_not_reset_what_a_third_party_set_meanwhile() -> None:
     step = harness.plan(me)
     assert not (isinstance(step.action, ResetPtr) and step.action.allocation_id == eip.allocation_id)
     assert me.meta.uid == UID
+
+
+@pytest.mark.parametrize(
+    ("ptr", "update"), [(None, NEW), (NEW, None)], ids=["set meanwhile", "shown meanwhile"]
+)
+def test_an_address_that_left_stays_recorded_until_its_ptr_was_read_after_its_entry(
+    ptr: str | None, update: str | None
+) -> None:
+    """Another process may have written the entry and set the PTR after this one had listed the addresses."""
+    harness = PlannerHarness(now=1000.0)
+    eip = harness.eip(1)
+    me = left(harness, eip, ptr, update)
+    step = harness.plan(me)
+    assert eip.allocation_id in {need.allocation_id for need in step.needs if isinstance(need, NeedPtr)}
+    assert entry(harness.written(me, step), eip) == entry(me, eip)
+    harness.book.at = harness.now
+    assert entry(harness.written(me, harness.plan(me)), eip) is None
+
+
+def test_a_ptr_that_this_process_set_is_managed_although_the_status_does_not_tell_of_it() -> None:
+    harness = PlannerHarness()
+    eip = harness.eip(1, HOST)
+    harness.records.put(HOST, [eip.public_ip], mine())
+    harness.publish(HOST)
+    me = obj(HOST, [eip], status=recorded(HOST))
+    memory = harness.observed(me).memory
+    memory.ownership.begun = frozenset({(ZONE.id, HOST)})
+    assert [a.ptr_origin for a in harness.plan(me).addresses] == [Origin.ADOPTED], "somebody else set it"
+    memory.ptrs.managed[eip.allocation_id, HOST] = False
+    assert [a.ptr_origin for a in harness.plan(me).addresses] == [Origin.MANAGED]
+    harness.set_ptr(eip, None)
+    harness.plan(me)
+    harness.set_ptr(eip, HOST)
+    assert [a.ptr_origin for a in harness.plan(me).addresses] == [Origin.ADOPTED], (
+        "somebody else set it again"
+    )

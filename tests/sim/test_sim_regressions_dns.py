@@ -66,3 +66,17 @@ def test_a_claim_that_route_53_refused_for_its_timing_is_not_repeated_for_an_obj
     state.delete(name="a")
     state.wait(seconds=3.0)
     state.teardown()
+
+
+def test_a_hosted_zone_below_the_chosen_one_is_looked_for_while_public_dns_asks_it() -> None:
+    state = MailWorld()
+    state.blind(what="lower-zone")
+    state.create(
+        name="c",
+        spec={
+            "elasticIPs": [{"allocationID": "EIP2"}, {"tags": {"use": "mail"}}],
+            "hostname": "mta.sub.example.com",
+        },
+    )
+    state.wait(seconds=310.0)
+    state.teardown()

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from mailegress.api.names import FINALIZER
+from mailegress.api.status import Origin
 from mailegress.api.types import MailEgress, parse_meta
 from mailegress.model.endpoints import ChangeEndpoint
 from mailegress.reconcile.memory import Memory
@@ -127,6 +128,10 @@ class Executor:
     def _set_ptr(self, key: str, obj: MailEgress, plan: Plan, write: SetPtr, memory: Memory) -> None:
         if write.repairs is not None:
             memory.ptrs.repairs[write.allocation_id] = write.repairs
+        if any(
+            a.allocation_id == write.allocation_id and a.ptr_origin is Origin.MANAGED for a in plan.addresses
+        ):
+            memory.ptrs.managed.setdefault((write.allocation_id, write.hostname), False)
         allowed = self._gate.for_ptr(obj, plan, write)
         self._writers.ptrs.set_ptr(
             key, write.region, write.allocation_id, write.hostname, write.before, allowed

@@ -15,7 +15,7 @@ from mailegress.api.names import endpoint_name
 from mailegress.api.status import Origin
 from mailegress.api.types import MailEgress
 from mailegress.model import ownership
-from mailegress.model.aws import Change, Verb
+from mailegress.model.aws import Change, Eip, Verb
 from mailegress.model.dns import Delegated
 from mailegress.model.endpoints import ChangeEndpoint, DnsEndpoint
 from mailegress.model.facts import WritePhase
@@ -144,6 +144,9 @@ class PtrHistory:
     """(allocation ID, hostname) of PTRs that matched since the last edit: one that differs later has drifted."""
     pending_since: dict[str, tuple[float, str]] = field(default_factory=dict)
     """Allocation ID -> since when AWS reports a change of its PTR as PENDING: loop time, and RFC 3339."""
+    managed: dict[tuple[str, str], bool] = field(default_factory=dict)
+    """(allocation ID, hostname) of PTRs that this process set and recorded as its own, until they were shown and are
+    not any more -> were they shown? Somebody may delete or replace the status that tells of them."""
     repairs: dict[str, tuple[float, ...]] = field(default_factory=dict)
     """Allocation ID -> when its PTR was repaired, as ``rules/ptr_repair_limit.py`` counts; cleared by an edit."""
 
@@ -159,6 +162,7 @@ class PtrHistory:
             if view is None or eip is None:
                 continue
             shown = eip.ptr.name
+            self._observe_managed(allocation_id, eip)
             if (
                 not view.ptr_supported
                 and report is not None
@@ -176,6 +180,15 @@ class PtrHistory:
                 self.matched_since_edit |= {place}
             since[place] = self.ptr_since.get(place, now)
         self.ptr_since = since
+
+    def _observe_managed(self, allocation_id: str, eip: Eip) -> None:
+        for place, seen in tuple(self.managed.items()):
+            if place[0] != allocation_id:
+                continue
+            if eip.ptr.name == place[1]:
+                self.managed[place] = True
+            elif seen and not eip.ptr.pending:
+                del self.managed[place]
 
     def observe_pending(
         self, used: Iterable[tuple[str, str]], views: Views, now: float, timestamp: str

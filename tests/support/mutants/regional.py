@@ -208,4 +208,40 @@ REGIONAL = (
             "::test_a_claim_that_route_53_refused_for_its_timing_is_not_repeated_for_an_object_that_is_gone",
         ),
     ),
+    Mutant(
+        "entry-of-another-process-dropped",
+        "S8",
+        "An address leaves the status while another process of the operator sets its PTR",
+        "reconcile/rules/status_fields.py",
+        "        if eip is not None and _says_more(old, eip) and",
+        "        if eip is None and _says_more(old, eip) and",
+        tests=(
+            "tests/reconcile/test_ptr_update.py"
+            "::test_an_address_that_left_stays_recorded_until_its_ptr_was_read_after_its_entry[set meanwhile]",
+        ),
+    ),
+    Mutant(
+        "own-ptr-is-forgotten-with-the-status",
+        "S5",
+        "A PTR that this process set stays when the status that tells of it was deleted and replaced",
+        "reconcile/rules/adoption.py",
+        "    return (eip.allocation_id, hostname) in observed.memory.ptrs.managed\n",
+        "    return False\n",
+        tests=(
+            "tests/sim/test_sim_regressions_processes.py"
+            "::test_the_process_that_set_a_ptr_knows_it_as_its_own_without_any_status",
+        ),
+    ),
+    Mutant(
+        "zone-below-is-not-looked-for",
+        "E1",
+        "A hosted zone below the chosen one, which public DNS asks, is seen only with the next list",
+        "reconcile/rules/zones.py",
+        "    elif wanted.zone is not None and _asked_below(observed, wanted.zone):\n",
+        "    elif False:\n",
+        tests=(
+            "tests/sim/test_sim_regressions_dns.py"
+            "::test_a_hosted_zone_below_the_chosen_one_is_looked_for_while_public_dns_asks_it",
+        ),
+    ),
 )

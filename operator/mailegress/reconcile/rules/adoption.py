@@ -210,12 +210,15 @@ def known_origin(observed: Observed, eip: Eip) -> bool:
 
 
 def made_before(observed: Observed, eip: Eip, hostname: str) -> bool:
-    """An A record under a mark that says it was created by us, or by an object that is gone, already holds the address.
+    """An A record under a mark that says it was created by us, or by an object that is gone, already holds the address;
+    or this process set the PTR.
 
     AWS takes a PTR only after the A, and the A was ours: the PTR beside it is ours too (lost status, restored cluster).
     Where the mark is ours and somebody deleted the status, the A is taken to have held the address, whatever it holds.
     """
     s, known = observed, observed.memory.ownership
+    if _set_here(s, eip, hostname):
+        return True
     lost = known.generation_without_records == s.obj.meta.generation
     for zone_id, view in s.views.records.holder(hostname):
         mark = ownership.parse(view.mark.values) if view.mark is not None else None
@@ -223,7 +226,7 @@ def made_before(observed: Observed, eip: Eip, hostname: str) -> bool:
             continue
         own, place = mark.uid == s.obj.meta.uid, (zone_id, hostname)
         if own and place in known.begun:
-            # What this process sets beside a record that it made, it records first.
+            # What this process sets beside a record that it made, it records first, and knows if the status is lost.
             continue
         if not own and s.views.claims.live(mark.uid):
             continue
@@ -232,6 +235,11 @@ def made_before(observed: Observed, eip: Eip, hostname: str) -> bool:
         if own and lost and place not in known.written:
             return True
     return False
+
+
+def _set_here(observed: Observed, eip: Eip, hostname: str) -> bool:
+    """Did this process set the PTR, whatever the status still tells of it?"""
+    return (eip.allocation_id, hostname) in observed.memory.ptrs.managed
 
 
 def _about_to_set(observed: Observed, builder: PlanBuilder, eip: Eip) -> SetPtr | None:
@@ -276,7 +284,7 @@ def added_by_others(observed: Observed, eip: Eip, hostname: str) -> bool:
     it meanwhile.
     """
     s, known = observed, observed.memory.ownership
-    if s.recorded_for(eip.allocation_id) is not None:
+    if s.recorded_for(eip.allocation_id) is not None or _set_here(s, eip, hostname):
         return False
     told = known.begun if known.generation_without_records is not None else recorded_places(s)
     return any(name == hostname and (zone_id, name) in told for zone_id, name in s.owned())

@@ -74,6 +74,9 @@ def _choose(observed: Observed, builder: PlanBuilder) -> Choice:
                 finding=unknown(reasons.PROGRESSING, "Reading the hosted zones.", inconclusive=True)
             )
         builder.list_again(observed, "zones", fact, NeedZones)
+    elif wanted.zone is not None and _asked_below(observed, wanted.zone):
+        # Its hosted zone may be made, or be shown to the operator, at any time.
+        builder.list_again(observed, "zones", fact, NeedZones)
     marked = _marked(observed, fact.value)
     if marked is None or (wanted.zone is not None and marked.id == wanted.zone.id):
         return _with_servers(observed, builder, wanted)
@@ -95,6 +98,13 @@ def _choose(observed: Observed, builder: PlanBuilder) -> Choice:
         ),
         servers=_servers(observed, builder, marked.id),
     )
+
+
+def _asked_below(observed: Observed, zone: Zone) -> bool:
+    """Does public DNS ask a zone below this one, which the spec did not name, for the hostname?"""
+    report = observed.views.dns.authorities(observed.obj.spec.hostname).value
+    named = observed.obj.spec.forward.hosted_zone_id
+    return named is None and report is not None and report.zone.endswith(f".{zone.name}")
 
 
 def _switched(observed: Observed, builder: PlanBuilder, zone: Zone, servers: frozenset[str] | None) -> bool:

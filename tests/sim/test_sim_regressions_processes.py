@@ -1,0 +1,61 @@
+"""Sequences that the fuzz found with two operators at work on the same objects, kept as they were shrunk."""
+
+from __future__ import annotations
+
+from tests.support.simulation.machine import MailWorld
+
+
+def test_an_address_that_only_another_process_sees_stays_recorded_until_its_ptr_is_read() -> None:
+    """Its entry tells of a PTR that was set after this process had listed the addresses."""
+    state = MailWorld()
+    state.begin(
+        spec={
+            "hostname": "out.example.com",
+            "elasticIPs": [{"natGatewayID": "REGIONAL"}, {"tags": {"use": "mail"}}],
+        },
+        seconds=310.0,
+    )
+    state.second_operator()
+    state.retag(key="use", present=True, what="BALANCER")
+    state.wait_longer(seconds=4000.0)
+    state.wait_longer(seconds=1000.0)
+    state.retag(key="env", present=True, what="EIP3")
+    state.wait_longer(seconds=310.0)
+    state.wait_longer(seconds=60.0)
+    state.wait_longer(seconds=1000.0)
+    state.wait_longer(seconds=310.0)
+    state.retag(key="use", present=True, what="EIP4")
+    state.wait_longer(seconds=310.0)
+    state.teardown()
+
+
+def test_a_ptr_stays_managed_when_another_process_replaced_the_status_that_says_so() -> None:
+    state = MailWorld()
+    state.begin(
+        spec={
+            "elasticIPs": [{"allocationID": "EIP3"}, {"tags": {"use": "mail"}}],
+            "hostname": "mta.example.com",
+        },
+        seconds=310.0,
+    )
+    state.scale(what="add")
+    state.wait(seconds=31.0)
+    state.second_operator()
+    state.change_ptr(eip=0, name="out.example.com")
+    state.wait(seconds=60.0)
+    state.retag(key="use", present=True, what="EIP2")
+    state.wait(seconds=4000.0)
+    state.teardown()
+
+
+def test_the_process_that_set_a_ptr_knows_it_as_its_own_without_any_status() -> None:
+    """The status was deleted, and another process wrote one that tells of no address."""
+    state = MailWorld()
+    state.begin(seconds=0.0, spec={"elasticIPs": [{"allocationID": "EIP3"}], "hostname": "out.example.com"})
+    state.wait(seconds=310.0)
+    state.trouble_api(times=3, what="status-429")
+    state.meddle(name="a", what="status")
+    state.delete(name="a")
+    state.second_operator()
+    state.wait(seconds=10.0)
+    state.teardown()
