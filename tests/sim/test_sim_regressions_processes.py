@@ -59,3 +59,29 @@ def test_the_process_that_set_a_ptr_knows_it_as_its_own_without_any_status() -> 
     state.second_operator()
     state.wait(seconds=10.0)
     state.teardown()
+
+
+def test_a_process_may_write_where_another_one_is_left_without_an_answer() -> None:
+    state = MailWorld()
+    state.begin(
+        spec={
+            "hostname": "mta.example.com",
+            "elasticIPs": [{"networkInterfaceID": "INTERFACE"}, {"tags": {"use": "mail"}}],
+        },
+        seconds=0.0,
+    )
+    state.wait_longer(seconds=310.0)
+    state.second_operator()
+    state.strike(ahead=2, kind="5xx", point="ec2.reset_ptr", when="before")
+    state.create(
+        name="b",
+        spec={
+            "forward": {"management": "ExternalDNS"},
+            "elasticIPs": [{"tags": {"use": "mail"}}],
+            "hostname": "mta.example.com",
+        },
+    )
+    state.strike(ahead=1, kind="crash", point="ec2.reset_ptr", when="after")
+    state.delete(name="a")
+    state.wait(seconds=60.0)
+    state.teardown()

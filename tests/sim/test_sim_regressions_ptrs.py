@@ -324,3 +324,15 @@ def test_a_retained_ptr_stays_when_an_object_that_waited_for_the_hostname_is_del
     state.edit(field="hostname", name="a", spec={"hostname": hostname})
     state.edit(field="elasticIPs", name="a", spec={"elasticIPs": [{"instanceID": "INSTANCE"}]})
     state.teardown()
+
+
+def test_an_object_that_is_deleted_as_its_addresses_are_released_does_not_wait_for_a_mass_loss() -> None:
+    """Whoever deletes it may have released them all a moment before."""
+    state = MailWorld()
+    state.begin(seconds=31.0, spec={"elasticIPs": [{"tags": {"use": "mail"}}], "hostname": "mta.example.com"})
+    for eip in (3, 0, 1, 4):
+        state.lose_eip(eip=eip)
+    state.delete(name="a")
+    addresses = [{"publicIP": "IP3"}, {"allocationID": "EIP4"}]
+    state.create(name="b", spec={"hostname": "out.example.com", "elasticIPs": addresses})
+    state.teardown()

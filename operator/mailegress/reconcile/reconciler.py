@@ -17,6 +17,7 @@ from mailegress.api.names import FINALIZER
 from mailegress.api.status import Status
 from mailegress.api.types import MailEgress, parse_object, parse_remains
 from mailegress.api.validation import InvalidObject
+from mailegress.model.facts import NEVER
 from mailegress.reconcile import rules, summarise
 from mailegress.reconcile.emit_events import EventEmitter
 from mailegress.reconcile.executor import Executor
@@ -91,10 +92,14 @@ class Reconciler:
         return list(self._memories.values())
 
     def used(self, region: str) -> set[str]:
-        """Allocation IDs that objects use in a region: the base of the mass-loss rule."""
+        """Allocation IDs that objects use in a region: the base of the mass-loss rule.
+
+        Not those of objects that are being deleted: whoever deletes them may have released the addresses just before.
+        """
         return {
             allocation_id
             for memory in self._memories.values()
+            if memory.edits.deleting_at == NEVER
             for where, allocation_id in memory.used
             if where == region
         }

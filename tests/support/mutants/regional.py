@@ -244,4 +244,16 @@ REGIONAL = (
             "::test_a_hosted_zone_below_the_chosen_one_is_looked_for_while_public_dns_asks_it",
         ),
     ),
+    Mutant(
+        "deletion-is-a-mass-loss",
+        "E5",
+        "An object that is deleted as its addresses are released waits for ever, because a mass loss is suspected",
+        "reconcile/reconciler.py",
+        "            if memory.edits.deleting_at == NEVER\n",
+        "",
+        tests=(
+            "tests/sim/test_sim_regressions_ptrs.py"
+            "::test_an_object_that_is_deleted_as_its_addresses_are_released_does_not_wait_for_a_mass_loss",
+        ),
+    ),
 )

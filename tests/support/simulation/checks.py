@@ -133,7 +133,7 @@ class Checks(EndpointChecks):
 
     def _on_unknown(self, call: Call) -> None:
         for target in targets(call):
-            self._unknown[target] = self.world.clock()
+            self._unknown[target] = (self.world.clock(), self.caller())
 
     def _on_read(self, call: Call, began: float) -> None:
         if call.operation == "ListResourceRecordSets":
@@ -148,7 +148,7 @@ class Checks(EndpointChecks):
                 self._read_ptr[allocation] = began
 
     def _known(self, kind: str, target: str, began: float) -> None:
-        for place, at in list(self._unknown.items()):
+        for place, (at, _) in list(self._unknown.items()):
             if place[0] == kind and place[1].split(" ")[0] == target and began >= at:
                 del self._unknown[place]
 
@@ -157,10 +157,9 @@ class Checks(EndpointChecks):
 
     def _before(self, call: Call) -> None:
         self._sent += 1
-        # What another operator had sent before is no second write.
         sent = self._sent_at.pop(id(call))
         for target in targets(call):
-            if target in self._unknown and self._unknown[target] <= sent:
+            if self._repeated(target, sent):
                 self.violated(
                     "S10", f"{call.operation} again for {target} without reading what became of the last"
                 )

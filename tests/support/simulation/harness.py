@@ -76,7 +76,7 @@ class Process:
     """One operator process: everything it starts belongs to it and dies with it."""
 
     def __init__(self, sim: Sim, number: int, settings: Settings) -> None:
-        self.sim, self.number = sim, number
+        self.sim, self.number, self.started = sim, number, sim.clock()
         self.dead = self.listed = False
         self.tasks: dict[asyncio.Task[Any], None] = {}
         self.schedulers: list[Scheduler] = []
@@ -179,7 +179,7 @@ class Sim:
         """A crashed operator stays down until the user's next act, and the user does not wait meanwhile."""
         self.settings = sim_settings(**(settings or {}))
         self.processes: list[Process] = []
-        self.checks.alone = lambda: len(self.processes) < 2
+        self.checks.alone, self.checks.caller = lambda: len(self.processes) < 2, _owner.get
         self.api.listed = self._listed
         self.crashes = 0
         self.exits = 0

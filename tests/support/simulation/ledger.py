@@ -6,6 +6,7 @@ import math
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from mailegress.api.names import FINALIZER
 from mailegress.model.ownership import Mark
@@ -27,6 +28,12 @@ FORMER_GRACE = 4500.0 + OUTSIDE_GRACE
 """The same for the record of a former hostname, which only the list of the zone shows."""
 
 
+class Caller(Protocol):
+    """An operator process."""
+
+    started: float
+
+
 @dataclass
 class Ledger:
     world: World
@@ -45,8 +52,8 @@ class Ledger:
     _rate: dict[str, deque[float]] = field(default_factory=dict)
     _reconciles: dict[int, tuple[int, int]] = field(default_factory=dict)
     """Process -> the second of the last reconcile, and how many there were in it."""
-    _unknown: dict[tuple[str, str], float] = field(default_factory=dict)
-    """Write target -> when its caller was left without an answer."""
+    _unknown: dict[tuple[str, str], tuple[float, Caller | None]] = field(default_factory=dict)
+    """Write target -> when its caller was left without an answer, and which process that was."""
     _sent_at: dict[int, float] = field(default_factory=dict)
     """When each call that is under way was sent, by its identity."""
     _set: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -73,6 +80,8 @@ class Ledger:
     nothing by their age."""
     alone: Callable[[], bool] = lambda: True
     """Whether at most one operator runs."""
+    caller: Callable[[], Caller | None] = lambda: None
+    """The operator process whose call it is."""
     _wrote: dict[str, float] = field(default_factory=dict)
     """Hostname or address -> the last write's time."""
     _rivalled: dict[str, float] = field(default_factory=dict)
@@ -119,6 +128,15 @@ class Ledger:
             untold = body is not None and "observedGeneration" not in (body.get("status") or {})
             if untold and self._mark_at(name) is None:
                 self._untold.add((uid, name))
+
+    def _repeated(self, target: tuple[str, str], sent: float) -> bool:
+        """Is this write, sent then, sent by a process that must first read what became of the last one?
+
+        What another process is left without an answer to is no matter of one that was at work already.
+        """
+        at, process = self._unknown.get(target, (float("inf"), None))
+        caller = self.caller()
+        return at <= sent and (caller is None or caller is process or caller.started >= at)
 
     def inherit(self, address: str, name: str, uid: str) -> None:
         """An earlier operator set this PTR for that object."""
