@@ -72,6 +72,17 @@ def test_the_copy_is_slim_and_enough_for_the_typed_object() -> None:
     assert _held(store).body()["spec"]["hostname"] == "mta.example.com"
 
 
+@pytest.mark.parametrize("deleted", [None, {"observedGeneration": -1}], ids=["gone", "default"])
+def test_what_a_deleted_status_recorded_is_kept(deleted: dict[str, Any] | None) -> None:
+    store = Store()
+    body = egress(rv="10")
+    address = {"allocationID": "eipalloc-0123456789abcdef0", "ptr": "mta.example.com", "ptrOrigin": "Managed"}
+    assert store.upsert({**body, "status": {"observedGeneration": 1, "addresses": [address]}})
+    bare = egress(rv="11")
+    assert store.upsert({**bare, "status": deleted} if deleted is not None else bare)
+    assert _held(store).body().get("status", {}).get("addresses") == [address]
+
+
 def test_a_name_taken_by_another_object_is_a_replacement() -> None:
     store = Store()
     first = store.upsert(egress(uid="old", rv="10"))

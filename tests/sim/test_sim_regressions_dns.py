@@ -80,3 +80,19 @@ def test_a_hosted_zone_below_the_chosen_one_is_looked_for_while_public_dns_asks_
     )
     state.wait(seconds=310.0)
     state.teardown()
+
+
+def test_a_record_that_leaves_a_zone_that_public_dns_does_not_ask_needs_no_new_answers() -> None:
+    state = MailWorld()
+    state.create(
+        name="b",
+        spec={
+            "hostname": "mta.sub.example.com",
+            "forward": {"ttlSeconds": 85},
+            "elasticIPs": [{"allocationID": "EIP4"}],
+        },
+    )
+    state.blind(what="zones-page-odd")
+    state.trouble_dns(server=3, what="lag")
+    state.wait_longer(seconds=1000.0)
+    state.teardown()

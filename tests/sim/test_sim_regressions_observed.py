@@ -248,3 +248,28 @@ def test_a_ptr_that_only_a_lost_status_told_of_counts_as_adopted() -> None:
     state.crash()
     state.meddle(name="a", what="status")
     state.teardown()
+
+
+def test_nothing_tells_whose_a_ptr_is_when_the_status_was_deleted_and_the_spec_edited() -> None:
+    state = MailWorld()
+    state.begin(
+        seconds=0.0,
+        spec={
+            "elasticIPs": [{"tags": {"use": "mail"}}, {"networkInterfaceID": "INTERFACE"}],
+            "hostname": "out.example.com",
+        },
+    )
+    state.rename(hostname="out.elsewhere.net", name="a", observed=True, restarts=False)
+    state.wait_longer(seconds=31.0)
+    state.crash()
+    state.meddle(name="a", what="status")
+    state.edit(
+        field="suspend",
+        name="a",
+        spec={
+            "elasticIPs": [{"allocationID": "EIP0"}],
+            "hostname": "mta.sub.example.com",
+            "suspend": True,
+        },
+    )
+    state.teardown()

@@ -262,10 +262,7 @@ BOUNDS = (
         "engine/store.py",
         'status.is_missing(body.get("status"))',
         "False",
-        tests=(
-            "tests/sim/test_sim_regressions_observed.py"
-            "::test_a_status_that_is_deleted_under_observed_is_remembered",
-        ),
+        tests=("tests/engine/test_store.py::test_what_a_deleted_status_recorded_is_kept[gone]",),
     ),
     Mutant(
         "unrecorded-ptr-is-left",

@@ -176,7 +176,8 @@ class Checks(EndpointChecks):
             for batch in self._pending:
                 self._check_ownership(batch)
                 self._claimed.add(batch.hostname)
-                if "A" in batch.deletes or "A" in batch.creates:
+                asked = batch.zone is self.world.zone_of(batch.hostname)
+                if asked and ("A" in batch.deletes or "A" in batch.creates):
                     self._wrote_now(batch.hostname)
             self._pending = []
             loop = asyncio.get_running_loop()

@@ -125,7 +125,8 @@ class Ledger:
         """An operator listed the objects for the first time: it knows nothing of what no status and no mark tells."""
         for name, uid in self._set.values():
             body = self.api.by_uid(uid) if uid in self.api.stripped else None
-            untold = body is not None and "observedGeneration" not in (body.get("status") or {})
+            # An edit gives a missing status its default.
+            untold = body is not None and (body.get("status") or {}).get("observedGeneration", -1) < 0
             if untold and self._mark_at(name) is None:
                 self._untold.add((uid, name))
 
