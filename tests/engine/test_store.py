@@ -176,7 +176,7 @@ def test_an_unusable_spec_does_not_upset_the_store() -> None:
         store.upsert({"metadata": {"name": "x"}})
 
 
-def test_an_object_costs_less_than_three_kilobytes() -> None:
+def test_an_object_costs_less_than_1200_bytes() -> None:
     count = 500
     status = {
         "observedGeneration": 1,
@@ -212,4 +212,4 @@ def test_an_object_costs_less_than_three_kilobytes() -> None:
         after, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert (after - before) / count < 3000
+    assert (after - before) / count < 1200

@@ -55,9 +55,10 @@ class _Entry(Generic[T]):
     fact: Fact[T] = field(default_factory=Fact)
     wants: dict[Key, _Want[T]] = field(default_factory=dict)
     task: asyncio.Task[None] | None = None
-    poke: asyncio.Event = field(default_factory=asyncio.Event)
+    poke: asyncio.Event | None = None
+    """Set while it sleeps until a request is due."""
     ticket: Ticket | None = None
-    """While it waits for its place."""
+    """While it waits for its place or is read."""
     retry_at: float = NEVER
     touched: float = NEVER
 
@@ -142,7 +143,8 @@ class Readings(Generic[T]):
         if earlier is not None:
             want = replace(want, not_before=max(not_before, earlier.not_before))
         entry.wants[key] = want
-        entry.poke.set()
+        if entry.poke is not None:
+            entry.poke.set()
         if entry.ticket is not None:
             entry.ticket.join(_namespace(key))
         if entry.task is None:
@@ -187,22 +189,23 @@ class Readings(Generic[T]):
                         *(w.detail for w in entry.wants.values() if w.not_before <= at)
                     )
                     failed = await self._once(name, entry, at, detail, namespace)
+                entry.ticket = None
                 self._tell(entry, at, failed)
         except asyncio.CancelledError:
             raise
         except BaseException as error:
             self._on_error(name, error)
         finally:
-            entry.task = None
+            entry.task = entry.ticket = None
 
     async def _until_due(self, entry: _Entry[T]) -> None:
         """Sleep until the earliest request is due and no back-off holds it; an earlier one shortens it."""
         while True:
-            entry.poke.clear()
             due = max(entry.retry_at, min(w.not_before for w in entry.wants.values()))
             delay = due - self._clock()
             if delay <= 0:
                 return
+            entry.poke = asyncio.Event()
             waits = [
                 asyncio.ensure_future(self._sleep(delay)),
                 asyncio.ensure_future(entry.poke.wait()),
@@ -210,6 +213,7 @@ class Readings(Generic[T]):
             try:
                 await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             finally:
+                entry.poke = None
                 for wait in waits:
                     wait.cancel()
                 await asyncio.gather(*waits, return_exceptions=True)

@@ -456,13 +456,12 @@ class Memory:
     def record_plan(self, plan: Plan) -> None:
         """Keep what the next reconcile must know of this plan."""
         self.dns.record_plan(plan)
-        self.used = plan.wanted | {
-            (a.region, a.allocation_id) for a in plan.addresses if a.region and a.allocation_id
-        }
+        shown = {(a.region, a.allocation_id) for a in plan.addresses if a.region and a.allocation_id}
+        self.used = plan.wanted if shown <= plan.wanted else plan.wanted | shown
         self.refused = plan.refused
         self.gateways = plan.gateways or EMPTY
-        current = {plan.place} if plan.place is not None else set()
-        self.ownership.places = frozenset(self.ownership.owned | current)
+        owned, current = self.ownership.owned, plan.place
+        self.ownership.places = owned if current is None or current in owned else owned | {current}
 
 
 def _mark_at(place: Place, views: Views) -> Mark | None:
