@@ -411,4 +411,4 @@ def test_a_refused_address_is_watched_and_not_used(harness: PlannerHarness) -> N
     assert verdict(plan, "Accepted").reason == "AddressNotAllowed"
     memory = Memory.first(me, harness.now)
     memory.record_plan(plan)
-    assert (memory.watched, memory.used) == (frozenset({eip.allocation_id}), frozenset())
+    assert (memory.watched, memory.used) == (frozenset({eip.allocation_id}), ())

@@ -7,7 +7,7 @@ list is enough. A round asks for everything at once, so that the layers below ca
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -62,7 +62,7 @@ class Watched(Protocol):
         """(region, ID) of the regional NAT gateways that it selects."""
 
     @property
-    def places(self) -> frozenset[tuple[str, str]]:
+    def places(self) -> Collection[tuple[str, str]]:
         """(zone ID, hostname)."""
 
 

@@ -138,9 +138,9 @@ class PtrHistory:
 
     ptr_since: dict[tuple[str, str], float] = field(default_factory=dict)
     """(allocation ID, hostname) -> since when AWS reports that PTR, for as long as it does."""
-    ptr_seen_for: frozenset[str] = EMPTY
+    ptr_seen_for: tuple[str, ...] = ()
     """Hostnames with an ownership record of this object that a PTR showed while this process watched."""
-    matched_since_edit: frozenset[tuple[str, str]] = EMPTY
+    matched_since_edit: tuple[tuple[str, str], ...] = ()
     """(allocation ID, hostname) of PTRs that matched since the last edit: one that differs later has drifted."""
     pending_since: dict[str, tuple[float, str]] = field(default_factory=dict)
     """Allocation ID -> since when AWS reports a change of its PTR as PENDING: loop time, and RFC 3339."""
@@ -172,12 +172,12 @@ class PtrHistory:
             if shown is None:
                 continue
             if shown in own_names and shown not in self.ptr_seen_for:
-                self.ptr_seen_for |= {shown}
+                self.ptr_seen_for += (shown,)
             if eip.ptr.status:
                 continue
             place = (allocation_id, shown)
             if eip.ptr.name == hostname and place not in self.matched_since_edit:
-                self.matched_since_edit |= {place}
+                self.matched_since_edit += (place,)
             since[place] = self.ptr_since.get(place, now)
         self.ptr_since = since
 
@@ -255,9 +255,9 @@ class OwnershipRecords:
     """Written by this process and still there -> account of the zone as last listed. Confirms ownership (S2)."""
     begun: frozenset[Place] = EMPTY
     """Nothing of this object was there, so this process asked for it, with whatever outcome."""
-    owned: frozenset[Place] = EMPTY
+    owned: tuple[Place, ...] = ()
     """As of the last reconcile: ownership records of this object in zones that exist."""
-    places: frozenset[Place] = EMPTY
+    places: tuple[Place, ...] = ()
     """Those, and the place that the spec names, as of the last reconcile."""
     generation_without_records: int | None = None
     """The newest generation seen with a status that tells of no write: the object is new, or somebody deleted its
@@ -339,14 +339,14 @@ class Progress:
 
     since: float
     """When ``key`` changed last."""
-    key: str = ""
+    key: int = 0
     """Changes whenever something moves."""
     ready_generation: int = -1
     """The last generation that this process saw Ready."""
     stalled_generation: int = -1
     """The last generation that was Stalled without another object in its way."""
 
-    def observe(self, key: str, now: float) -> None:
+    def observe(self, key: int, now: float) -> None:
         """Note whether something moved since the last reconcile."""
         if key != self.key:
             self.key, self.since = key, now
@@ -386,7 +386,7 @@ class Memory:
     ptrs: PtrHistory = field(default_factory=PtrHistory)
     dns: DnsAnswers = field(default_factory=DnsAnswers)
     api: ApiWrites = field(default_factory=ApiWrites)
-    used: frozenset[tuple[str, str]] = EMPTY
+    used: tuple[tuple[str, str], ...] = ()
     """(region, allocation ID) of the Elastic IPs that the last reconcile dealt with."""
     refused: frozenset[str] = EMPTY
     """Allocation IDs of those that no policy allowed then."""
@@ -416,7 +416,7 @@ class Memory:
         return frozenset(allocation_id for _, allocation_id in self.used) | self.refused
 
     @property
-    def places(self) -> frozenset[Place]:
+    def places(self) -> tuple[Place, ...]:
         """(zone ID, hostname) that the last reconcile dealt with."""
         return self.ownership.places
 
@@ -429,7 +429,7 @@ class Memory:
             resolved = {a.selector for a in obj.status.addresses if a.allocation_id}
             if any(s.by_tags and str(s) not in resolved for s in obj.spec.elastic_ips):
                 self.edits.tags_floor = now
-            self.ptrs.matched_since_edit = EMPTY
+            self.ptrs.matched_since_edit = ()
             self.dns.answers.clear()
         if now >= self.edits.limit.due(settings.blocked_seconds, settings.resync_seconds):
             self._honour_edits(now)
@@ -457,11 +457,11 @@ class Memory:
         """Keep what the next reconcile must know of this plan."""
         self.dns.record_plan(plan)
         shown = {(a.region, a.allocation_id) for a in plan.addresses if a.region and a.allocation_id}
-        self.used = plan.wanted if shown <= plan.wanted else plan.wanted | shown
+        self.used = tuple(plan.wanted | shown)
         self.refused = plan.refused
         self.gateways = plan.gateways or EMPTY
         owned, current = self.ownership.owned, plan.place
-        self.ownership.places = owned if current is None or current in owned else owned | {current}
+        self.ownership.places = owned if current is None or current in owned else (*owned, current)
 
 
 def _mark_at(place: Place, views: Views) -> Mark | None:

@@ -203,8 +203,8 @@ class Reconciler:
             concerned += claims.set_blocked(uid, plan.blocked_on)
         if plan.standing is not None:
             concerned += claims.stand(uid, plan.standing)
-        owned = frozenset(observed.owned())
-        for _, hostname in memory.ownership.owned - owned:
+        owned = observed.owned()
+        for _, hostname in set(memory.ownership.owned).difference(owned):
             concerned += claims.next_for(hostname) - {memory.key}
         memory.ownership.owned = owned
         for key in concerned:

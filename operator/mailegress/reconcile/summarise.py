@@ -89,11 +89,11 @@ def _ready(obj: MailEgress, plan: Plan, found: dict[str, Finding], held: bool) -
     )
 
 
-def progress_key(obj: MailEgress, plan: Plan, found: dict[str, Finding]) -> str:
+def progress_key(obj: MailEgress, plan: Plan, found: dict[str, Finding]) -> int:
     """Changes whenever something moved; neither messages nor attempts count."""
     parts = [str(obj.meta.generation), *(f"{k}={f.status}/{f.reason}" for k, f in found.items())]
     parts += [f"{a.public_ip}:{a.ptr}" for a in plan.addresses]
-    return "|".join(parts)
+    return hash(tuple(parts))
 
 
 def compose(

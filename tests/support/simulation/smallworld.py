@@ -188,7 +188,7 @@ def operate(state: State, index: int) -> State:
     harness = desk_of(state)
     plan = harness.plan(found)
     memory = harness.memories[found.meta.uid]
-    memory.ownership.owned = frozenset(harness.observed(found).owned())
+    memory.ownership.owned = harness.observed(found).owned()
     if isinstance(plan.action, RemoveFinalizer):
         check_release(state, found)
         return _gone(state, index)
