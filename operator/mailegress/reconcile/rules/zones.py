@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from mailegress.api import reasons
 from mailegress.api.names import is_within
 from mailegress.model.aws import Zone
+from mailegress.model.facts import NEVER
 from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import (
     Finding,
@@ -138,7 +139,8 @@ def _with_servers(observed: Observed, builder: PlanBuilder, choice: Choice) -> C
 def _servers(observed: Observed, builder: PlanBuilder, zone_id: str) -> frozenset[str] | None:
     fact = observed.views.zones.name_servers(zone_id)
     if fact.value is None:
-        builder.need(NeedNameServers(zone_id, observed.memory.first_seen))
+        # Any reading of this process will do, also one that began before the object was seen.
+        builder.need(NeedNameServers(zone_id, NEVER))
     return fact.value
 
 
