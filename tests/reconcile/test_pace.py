@@ -16,9 +16,9 @@ from mailegress.model.aws import ZoneLook
 from mailegress.model.facts import ErrorKind, Fact, Fault
 from mailegress.reconcile.executor import Executor
 from mailegress.reconcile.reconciler import Reconciler
-from mailegress.reconcile.result import NeedRegion, NeedZoneLook, NeedZones
+from mailegress.reconcile.result import NeedNameServers, NeedRegion, NeedZoneLook, NeedZones
 from mailegress.telemetry.metrics import Metrics
-from tests.support.planner import ACCOUNT, ZONE, PlannerHarness, body, mine, obj, recorded
+from tests.support.planner import ACCOUNT, OTHER_UID, UID, ZONE, PlannerHarness, body, mine, obj, recorded
 
 HOST = "mta.example.com"
 KEY = "mail/meg-1"
@@ -171,3 +171,14 @@ def test_zones_are_listed_once_after_a_zone_is_not_found(
     harness.zones.at = listed_at
     harness.now = 7.0
     assert (NeedZones(5.0) in harness.plan(me).needs) == asked
+
+
+def test_objects_that_are_seen_one_after_another_need_one_reading_of_the_name_servers() -> None:
+    harness = PlannerHarness()
+    harness.zones.servers.clear()
+    needs = set()
+    for number, (name, uid) in enumerate((("mta.example.com", UID), ("out.example.com", OTHER_UID)), 1):
+        harness.now = float(number)
+        plan = harness.plan(obj(name, [harness.eip(number)], uid=uid))
+        needs |= {need for need in plan.needs if isinstance(need, NeedNameServers)}
+    assert len(needs) == 1

@@ -58,7 +58,7 @@ class _Entry(Generic[T]):
     poke: asyncio.Event | None = None
     """Set while it sleeps until a request is due."""
     ticket: Ticket | None = None
-    """While it waits for its place or is read."""
+    """While it waits for its place, or is read."""
     retry_at: float = NEVER
     touched: float = NEVER
 
@@ -189,7 +189,6 @@ class Readings(Generic[T]):
                         *(w.detail for w in entry.wants.values() if w.not_before <= at)
                     )
                     failed = await self._once(name, entry, at, detail, namespace)
-                entry.ticket = None
                 self._tell(entry, at, failed)
         except asyncio.CancelledError:
             raise
