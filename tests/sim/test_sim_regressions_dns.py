@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from tests.support.simulation.machine import MailWorld
 
 
@@ -95,4 +99,31 @@ def test_a_record_that_leaves_a_zone_that_public_dns_does_not_ask_needs_no_new_a
     state.blind(what="zones-page-odd")
     state.trouble_dns(server=3, what="lag")
     state.wait_longer(seconds=1000.0)
+    state.teardown()
+
+
+ALONE: list[dict[str, Any]] = [{"allocationID": "EIP0"}]
+BOTH: list[dict[str, Any]] = [*ALONE, {"allocationID": "EIP3"}]
+
+
+@pytest.mark.parametrize("wanted", [ALONE, BOTH], ids=["its-own-address", "both-addresses"])
+@pytest.mark.parametrize("other", ["live", "deleted", "renamed"])
+@pytest.mark.parametrize("seconds", [1.0, 310.0], ids=["new", "ready"])
+def test_a_hostname_in_a_zone_that_is_out_of_sight_is_not_taken_over_after_a_restart(
+    wanted: list[dict[str, Any]], other: str, seconds: float
+) -> None:
+    """An older object asks for it; nothing but the status of its holder tells of the ownership record."""
+    name, eips = "mta.sub.example.com", [{"allocationID": "EIP3"}]
+    state = MailWorld()
+    state.begin(spec={"hostname": "mta.example.com", "elasticIPs": ALONE}, seconds=310.0)
+    state.create(name="b", spec={"hostname": name, "elasticIPs": eips})
+    state.wait(seconds=seconds)
+    state.blind(what="lower-zone")
+    state.crash()
+    if other == "deleted":
+        state.delete(name="b")
+    elif other == "renamed":
+        state.edit(field="hostname", name="b", spec={"hostname": "out.example.com", "elasticIPs": eips})
+    state.edit(field="hostname", name="a", spec={"hostname": name, "elasticIPs": wanted})
+    state.wait_longer(seconds=60.0)
     state.teardown()

@@ -8,7 +8,7 @@ from typing import Final, NoReturn, TypeVar
 from mailegress.api import limits, validation
 from mailegress.api.names import FINALIZER, RECONCILE_ANNOTATION
 from mailegress.api.slim import FOREIGN_FINALIZERS
-from mailegress.api.status import Origin, Status
+from mailegress.api.status import FormerRecord, Origin, Status
 from mailegress.api.tags import Tags, tags_label, tags_of
 from mailegress.api.text import clean_text
 from mailegress.api.validation import InvalidObject
@@ -150,6 +150,17 @@ class MailEgress:
         names |= {self.status.hostname} if self.status.hostname is not None else set()
         names |= set(self.status.dns_endpoint.hostnames) if self.status.dns_endpoint is not None else set()
         return frozenset(names - {self.spec.hostname})
+
+    def records_in_status(self) -> tuple[FormerRecord, ...]:
+        """Where records of this object may stand, as the status says: at its hostname, and at former places."""
+        if self.untouched:
+            return ()
+        status = self.status
+        places = {(p.zone_id, p.hostname): p for p in status.former_records if p.zone_id}
+        if status.zone is not None and status.zone.id and status.hostname:
+            place = FormerRecord(status.zone.id, status.hostname, status.zone.account_id)
+            places[place.zone_id, place.hostname] = place
+        return tuple(places[key] for key in sorted(places))
 
     def former_ptrs(self) -> frozenset[tuple[str, str, str]]:
         """(former hostname, region, allocation ID) of the PTRs that were set for this object, as the status records."""

@@ -1,8 +1,8 @@
 """Who stands in line for which hostname and Elastic IP. Who may write is decided in ``rules/claims.py`` (S9, E4).
 
 Claims are read from the specs of all live objects (so they are complete after the first full list) and from the marks
-and PTRs in AWS. Another object's status is read only for what nothing else shows: the hostnames of its DNSEndpoint, and
-the former hostnames of PTRs that were set for it.
+and PTRs in AWS. Another object's status is read only for what nothing else shows: the hostnames of its DNSEndpoint, the
+former hostnames of PTRs that were set for it, and records of it in hosted zones that cannot be read.
 
 Where no mark and no PTR shows whose something is, the first in line holds it: the oldest of those that can do something
 with it (see :class:`Standing`), then the oldest of the others. Whatever happens to one object, at most the first two of
@@ -13,13 +13,12 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_left, insort
-from collections import defaultdict
-from collections.abc import Hashable, Iterable, Iterator
-from dataclasses import dataclass, replace
-from typing import Protocol
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Generic, Protocol, TypeVar
 
 from mailegress.api.names import FINALIZER, endpoint_name
-from mailegress.api.status import Origin
+from mailegress.api.status import FormerRecord, Origin
 from mailegress.api.types import EipSelector, MailEgress, Management
 from mailegress.model.aws import Eip
 from mailegress.model.endpoints import DnsEndpoint
@@ -67,6 +66,8 @@ class Claimant:
     could be anybody's. None: its status names no DNSEndpoint."""
     entitled: bool = True
     """A policy allows it, or policies are not enforced. Otherwise it claims nothing, neither by age nor as a rival."""
+    records: tuple[FormerRecord, ...] = field(default=(), compare=False)
+    """Where its status tells of records of it. They hold a hostname only while the hosted zone cannot be read."""
 
     @property
     def all_selectors(self) -> tuple[IdSelector | TagSelector, ...]:
@@ -157,11 +158,41 @@ class ClaimsView(Protocol):
     def former_at(self, eip: Eip, hostname: str) -> str | None:
         """UID of the object that set this PTR before it was renamed, as its status records."""
 
+    def recorded_at(self, hostname: str) -> Sequence[Claimant]:
+        """The live objects whose status tells of a record of theirs at the hostname, oldest first."""
+
     def endpoint_holder(self, endpoint: DnsEndpoint, hostname: str) -> Claimant | None:
         """The live object whose own DNSEndpoint this is, if the object's status names both it and the hostname."""
 
     def in_cycle(self, uid: str, on: frozenset[str]) -> bool | None:
         """Would waiting for ``on`` wait for ourselves in the end? None: one of them has not been decided yet."""
+
+
+_Key = TypeVar("_Key", bound=Hashable)
+
+
+class _Holders(Generic[_Key]):
+    """Which objects, by UID, have a key."""
+
+    def __init__(self) -> None:
+        self._uids: dict[_Key, set[str]] = {}
+        self._keys: dict[str, frozenset[_Key]] = {}
+
+    def at(self, key: _Key) -> Collection[str]:
+        return self._uids.get(key, ())
+
+    def put(self, uid: str, keys: frozenset[_Key]) -> frozenset[_Key]:
+        """Take in all keys of an object; those that it lost or gained come back."""
+        before = self._keys.pop(uid, frozenset())
+        if keys:
+            self._keys[uid] = keys
+        for key in before - keys:
+            self._uids[key].discard(uid)
+            if not self._uids[key]:
+                del self._uids[key]
+        for key in keys - before:
+            self._uids.setdefault(key, set()).add(uid)
+        return before ^ keys
 
 
 class ClaimIndex:
@@ -177,9 +208,10 @@ class ClaimIndex:
         self._standings: dict[str, Standing] = {}
         self._lines: dict[Line, list[_Place]] = {}
         self._places: dict[str, dict[Line, _Place]] = {}
-        self._leaving: dict[Line, set[str]] = defaultdict(set)
-        self._former: dict[tuple[str, str, str], set[str]] = defaultdict(set)
-        self._former_of: dict[str, frozenset[tuple[str, str, str]]] = {}
+        self._leaving: _Holders[Line] = _Holders()
+        self._former: _Holders[tuple[str, str, str]] = _Holders()
+        self._left: _Holders[str] = _Holders()
+        """Hostnames at which records are told of by the status of objects that do not stand in line for them."""
         self._blocked: dict[str, frozenset[str]] = {}
 
     def __len__(self) -> int:
@@ -213,8 +245,10 @@ class ClaimIndex:
             leaving=leaving,
             endpoint=frozenset(endpoint.hostnames) if endpoint is not None else None,
             entitled=entitled,
+            records=obj.records_in_status(),
         )
-        return self._put(claimant) | (self._renamed(obj.meta.uid, obj.former_ptrs()) - {key})
+        former = self._former.put(claimant.uid, obj.former_ptrs())
+        return self._put(claimant) | self._concerned(claimant, {name for name, *_ in former})
 
     def entitle(self, uid: str, entitled: bool) -> set[str]:
         """A policy gives an object its right to claim, or takes it; the keys of those that this concerns come back."""
@@ -222,21 +256,37 @@ class ClaimIndex:
         return self._put(replace(claimant, entitled=entitled)) if claimant is not None else set()
 
     def _put(self, claimant: Claimant) -> set[str]:
-        if self._by_uid.get(claimant.uid) == claimant:
-            return set()
+        known = self._by_uid.get(claimant.uid)
+        changed = {*(known.records if known is not None else ())} ^ {*claimant.records}
+        concerned = self._concerned(claimant, {record.hostname for record in changed})
+        if known == claimant:
+            # What its pass found out about it stays true, wherever its records are.
+            self._by_uid[claimant.uid] = claimant
+            self._leave_behind(claimant)
+            return concerned
         before = self._remove(claimant.uid)
         self._by_uid[claimant.uid] = claimant
         for by_tags in claimant.tag_selectors:
             self._tagged.add(by_tags)
-        if claimant.leaving:
-            for selector in claimant.all_selectors:
-                self._leaving[claimant.hostname, *selector].add(claimant.uid)
-        return self._queue_up(claimant, before)
+        places = ((claimant.hostname, *selector) for selector in claimant.all_selectors)
+        self._leaving.put(claimant.uid, frozenset(places if claimant.leaving else ()))
+        return self._queue_up(claimant, before) | concerned
+
+    def _concerned(self, claimant: Claimant, hostnames: Iterable[str]) -> set[str]:
+        """Who waits for these hostnames, besides this object."""
+        return self._heads(map(_hostname_line, hostnames)) - {claimant.key}
 
     def drop(self, uid: str) -> set[str]:
         """Forget an object; the keys of those that may come in its place are returned."""
         self._blocked.pop(uid, None)
-        return self._renamed(uid, frozenset()) | self._heads(self._remove(uid))
+        former = self._former.put(uid, frozenset())
+        left = self._left.put(uid, frozenset())
+        lines = {
+            *self._remove(uid),
+            *map(_hostname_line, left),
+            *(_hostname_line(name) for name, *_ in former),
+        }
+        return self._heads(lines)
 
     def stand(self, uid: str, standing: Standing) -> set[str]:
         """What an object's pass found out about it; the keys of objects whose claims this changes come back, its own
@@ -260,19 +310,6 @@ class ClaimIndex:
         """None: its spec has not been looked at by a pass yet."""
         return self._standings.get(uid)
 
-    def _renamed(self, uid: str, ptrs: frozenset[tuple[str, str, str]]) -> set[str]:
-        """Take in which PTRs still show former hostnames of an object; who waits for those hostnames comes back."""
-        before = self._former_of.pop(uid, frozenset())
-        if ptrs:
-            self._former_of[uid] = ptrs
-        for place in before - ptrs:
-            self._former[place].discard(uid)
-            if not self._former[place]:
-                del self._former[place]
-        for place in ptrs - before:
-            self._former[place].add(uid)
-        return self._heads({_hostname_line(place[0]) for place in before ^ ptrs})
-
     # ------------------------------------------------ lines
 
     def _remove(self, uid: str) -> dict[Line, _Place]:
@@ -280,12 +317,7 @@ class ClaimIndex:
         self._standings.pop(uid, None)
         for by_tags in claimant.tag_selectors if claimant is not None else ():
             self._tagged.remove(by_tags)
-        if claimant is not None and claimant.leaving:
-            for selector in claimant.all_selectors:
-                place = (claimant.hostname, *selector)
-                self._leaving[place].discard(uid)
-                if not self._leaving[place]:
-                    del self._leaving[place]
+        self._leaving.put(uid, frozenset())
         return self._leave(uid)
 
     def _leave(self, uid: str) -> dict[Line, _Place]:
@@ -318,9 +350,15 @@ class ClaimIndex:
             for line, place in places.items():
                 insort(self._lines.setdefault(line, []), place)
             self._places[claimant.uid] = places
+        self._leave_behind(claimant)
         woken = self._heads({*before, *self._places.get(claimant.uid, ())})
         woken.discard(claimant.key)
         return woken
+
+    def _leave_behind(self, claimant: Claimant) -> None:
+        lines = self._places.get(claimant.uid, {})
+        names = (record.hostname for record in claimant.records)
+        self._left.put(claimant.uid, frozenset(n for n in names if _hostname_line(n) not in lines))
 
     def _heads(self, lines: Iterable[Line]) -> set[str]:
         return {self._by_uid[place[2]].key for line in lines for place in self._lines.get(line, ())[:_HEADS]}
@@ -396,16 +434,22 @@ class ClaimIndex:
         under Observed, or was renamed after it set the PTR.
         """
         uids = [
-            uid
-            for selector in self._selectors_of(eip)
-            for uid in self._leaving.get((hostname, *selector), ())
+            uid for selector in self._selectors_of(eip) for uid in self._leaving.at((hostname, *selector))
         ]
-        uids.extend(self._former.get((hostname, eip.region, eip.allocation_id), ()))
+        uids.extend(self._former.at((hostname, eip.region, eip.allocation_id)))
         return self._by_uid.get(min(uids, default=""))
 
     def former_at(self, eip: Eip, hostname: str) -> str | None:
         """UID of the object that set this PTR before it was renamed, as its status records."""
-        return min(self._former.get((hostname, eip.region, eip.allocation_id), ()), default=None)
+        return min(self._former.at((hostname, eip.region, eip.allocation_id)), default=None)
+
+    def recorded_at(self, hostname: str) -> Sequence[Claimant]:
+        """The live objects whose status tells of a record of theirs at the hostname, oldest first."""
+        line = self._lines.get(_hostname_line(hostname), ())
+        uids = (*(place[2] for place in line), *self._left.at(hostname))
+        found = (self._by_uid[uid] for uid in uids)
+        told = (c for c in found if any(record.hostname == hostname for record in c.records))
+        return sorted(told, key=lambda claimant: claimant.order)
 
     def endpoint_holder(self, endpoint: DnsEndpoint, hostname: str) -> Claimant | None:
         """The live object whose own DNSEndpoint this is, if the object's status names both it and the hostname."""

@@ -256,4 +256,52 @@ REGIONAL = (
             "::test_an_object_that_is_deleted_as_its_addresses_are_released_does_not_wait_for_a_mass_loss",
         ),
     ),
+    Mutant(
+        "hidden-mark-is-no-claim",
+        "S9",
+        "After a restart, a hostname whose hosted zone cannot be read belongs to whoever is the oldest",
+        "reconcile/rules/claims.py",
+        "        hidden = [each for each in found if each is not None]\n",
+        "        hidden = [each for each in found if False]\n",
+        tests=(
+            "tests/sim/test_sim_regressions_dns.py"
+            "::test_a_hostname_in_a_zone_that_is_out_of_sight_is_not_taken_over_after_a_restart[ready-live-both-addresses]",
+        ),
+    ),
+    Mutant(
+        "unread-mark-is-no-claim",
+        "S9",
+        "An ownership record in a zone that was not read yet, or may not be read, holds no hostname",
+        "reconcile/rules/unseen.py",
+        "    if fact.value is not None or not listed.editable:\n",
+        "    if True:\n",
+        tests=(
+            "tests/reconcile/test_hidden_claims.py"
+            "::test_a_record_in_a_zone_that_was_not_read_holds_the_hostname[fault1-HostnameConflict]",
+        ),
+    ),
+    Mutant(
+        "hidden-mark-of-a-former-name",
+        "S9",
+        "What an object has at a hostname that it does not want any more is not waited for while its zone is hidden",
+        "reconcile/claim_index.py",
+        "frozenset(n for n in names if _hostname_line(n) not in lines)",
+        "frozenset(n for n in names if n is None)",
+        tests=(
+            "tests/sim/test_sim_regressions_dns.py"
+            "::test_a_hostname_in_a_zone_that_is_out_of_sight_is_not_taken_over_after_a_restart[ready-deleted-its-own-address]",
+        ),
+    ),
+    Mutant(
+        "hidden-record-without-the-address",
+        "S9",
+        "A record that cannot be seen counts as one without the address whose PTR shows the hostname",
+        "reconcile/rules/claims.py",
+        "            and not told.hidden\n",
+        "",
+        tests=(
+            "tests/reconcile/test_hidden_claims.py"
+            "::test_an_address_whose_ptr_shows_such_a_hostname_is_the_holders",
+        ),
+    ),
 )

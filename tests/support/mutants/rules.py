@@ -60,7 +60,7 @@ RULES = (
         "S9",
         "Age alone decides who holds a hostname, whatever mark stands there",
         "reconcile/rules/claims.py",
-        "    holder = marked_holder(observed, hostname)\n    if holder is None:\n",
+        "    holder = shown.uid\n    if holder is None:\n",
         "    holder = None\n    if holder is None:\n",
         runs=(Run("conflict-takeover"),),
     ),
@@ -377,8 +377,8 @@ RULES = (
         "S9",
         "An object takes a PTR with its hostname that another object, renamed since, has set",
         "reconcile/claim_index.py",
-        "            self._former[place].add(uid)\n",
-        "            pass\n",
+        "self._former.put(claimant.uid, obj.former_ptrs())",
+        "self._former.put(claimant.uid, frozenset())",
         tests=(
             "tests/sim/test_sim_regressions_observed.py::"
             "test_the_ptr_of_a_former_hostname_under_observed_stays_with_its_object",

@@ -1,9 +1,9 @@
 """Who may write for a hostname and for an Elastic IP: exactly one MailEgress each (S9, E4).
 
-In this order: the object whose ownership record is at the hostname (for an address: whose hostname its PTR shows); else
-the first in line for it, the oldest object that can use it. ``reconcile/claim_index.py`` keeps the lines. Two objects
-that wait for each other both report ``ClaimCycle``. Other objects are never named in a message: they may belong to
-another tenant (S12).
+In this order: the object whose ownership record is at the hostname (for an address: whose hostname its PTR shows); the
+object whose status tells of one in a hosted zone that cannot be read; else the first in line for it, the oldest object
+that can use it. ``reconcile/claim_index.py`` keeps the lines. Two objects that wait for each other both report
+``ClaimCycle``. Other objects are never named in a message: they may belong to another tenant (S12).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from mailegress.model.facts import ErrorKind, Fault
 from mailegress.reconcile.claim_index import Claimant, Standing
 from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import Finding, NeedName, NeedZones, failed, from_fault, unknown
+from mailegress.reconcile.rules import unseen
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
 from mailegress.reconcile.rules.targets import Targets
 from mailegress.reconcile.rules.zones import Choice
@@ -82,6 +83,35 @@ def marked_holder(observed: Observed, hostname: str, preferred: str | None = Non
     owners = (observed.views.claims.endpoint_holder(e, hostname) for e in endpoints)
     eldest = min((c for c in owners if c is not None), key=lambda c: c.order, default=None)
     return eldest.uid if eldest is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """Whose a hostname is by an ownership record."""
+
+    uid: str | None
+    """None: nobody's, as far as is known."""
+    hidden: bool = False
+    """Only the status of that object tells of the record: its hosted zone cannot be read, which does not mean that the
+    record is gone."""
+    waits: bool = False
+    """Whether one stands where nothing was read yet is being found out."""
+
+
+def _shown(observed: Observed, builder: PlanBuilder, hostname: str, preferred: str | None = None) -> _Shown:
+    holder = marked_holder(observed, hostname, preferred)
+    if holder is not None:
+        return _Shown(holder)
+    first = preferred or observed.obj.meta.uid
+    waits = False
+    for claimant in sorted(observed.views.claims.recorded_at(hostname), key=lambda c: c.uid != first):
+        places = (record for record in claimant.records if record.hostname == hostname)
+        found = (unseen.of_others(observed, builder, where, claimant.uid) for where in places)
+        hidden = [each for each in found if each is not None]
+        if any(claimant.uid == first or not each.waits for each in hidden):
+            return _Shown(claimant.uid, hidden=True)
+        waits = waits or bool(hidden)
+    return _Shown(None, waits=waits)
 
 
 def taken_over(observed: Observed, hostname: str, address: str) -> bool:
@@ -156,7 +186,10 @@ def _hostname(observed: Observed, builder: PlanBuilder, choice: Choice) -> tuple
         return Hold.UNKNOWN, None
     if observed.external and not _searched(observed, builder, hostname):
         return Hold.UNKNOWN, None
-    holder = marked_holder(observed, hostname)
+    shown = _shown(observed, builder, hostname)
+    if shown.waits:
+        return Hold.UNKNOWN, None
+    holder = shown.uid
     if holder is None:
         first = claims.first_for(hostname)
         holder = first.uid if first is not None else me
@@ -184,11 +217,15 @@ def _eip(observed: Observed, builder: PlanBuilder, eip: Eip, hostname: Hold) -> 
     elif shown is not None and (setter := claims.former_at(eip, shown)) is not None:
         holder = setter
     elif shown is not None and shown not in observed.own_names():
-        holder = marked_holder(observed, shown)
+        told = _shown(observed, builder, shown)
+        if told.waits:
+            return Hold.UNKNOWN, None
+        holder = told.uid
         if holder is None and shown != observed.obj.spec.hostname and not _read(observed, builder, shown):
             return Hold.UNKNOWN, None
         if (
             holder is not None
+            and not told.hidden
             and not claims.wants_eip(holder, eip)
             and not _leads_to(observed, shown, eip.public_ip)
         ):
@@ -250,8 +287,11 @@ def _lost_name(observed: Observed, builder: PlanBuilder, other: Claimant) -> boo
     if not _read(observed, builder, other.hostname):
         # Where nobody may look, age must do.
         return False if all(fault for _, fault in _unread(observed, other.hostname)) else None
+    shown = _shown(observed, builder, other.hostname, other.uid)
+    if shown.waits:
+        return None
     first = claims.first_for(other.hostname)
-    holder = marked_holder(observed, other.hostname, other.uid) or (first.uid if first else other.uid)
+    holder = shown.uid or (first.uid if first else other.uid)
     return holder != other.uid and claims.wants_hostname(holder, other.hostname)
 
 

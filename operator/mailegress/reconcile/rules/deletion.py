@@ -107,7 +107,7 @@ def _blocked_by(hidden: list[unseen.Unseen]) -> Finding | None:
 
 def _unseen_places(observed: Observed, builder: PlanBuilder) -> list[unseen.Unseen]:
     since = observed.memory.edits.deleting_at
-    found = (unseen.place(observed, builder, where, since) for where in unseen.recorded(observed))
+    found = (unseen.place(observed, builder, where, since) for where in observed.obj.records_in_status())
     return [it for it in found if it is not None]
 
 
@@ -125,7 +125,10 @@ def _read(observed: Observed, builder: PlanBuilder) -> Finding | None:
             builder.need(NeedSweep())
             return from_fault(swept.fault) if swept.fault else _reading()
     listed = {z.id for z in zones.value if z.editable}
-    places = {*s.owned(), *((p.zone_id, p.hostname) for p in unseen.recorded(s) if p.zone_id in listed)}
+    places = {
+        *s.owned(),
+        *((p.zone_id, p.hostname) for p in s.obj.records_in_status() if p.zone_id in listed),
+    }
     hostname = s.obj.spec.hostname
     fitting = [z for z in zones.value if z.editable and is_within(hostname, z.name)]
     longest = max((len(z.name) for z in fitting), default=0)

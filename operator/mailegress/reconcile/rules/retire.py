@@ -40,7 +40,7 @@ def retire(
     current = (forward.zone.id, hostname) if managed and forward.zone is not None else None
     owed: list[str] = []
     listed = {zone.id for zone in observed.views.zones.get().value or () if zone.editable}
-    written = {(p.zone_id, p.hostname) for p in unseen.recorded(observed) if p.zone_id in listed}
+    written = {(p.zone_id, p.hostname) for p in observed.obj.records_in_status() if p.zone_id in listed}
     for zone_id, name in sorted({*observed.owned(), *written}):
         if (zone_id, name) == current or (managed and current is None and name == hostname):
             continue

@@ -97,7 +97,7 @@ def _lost(observed: Observed, builder: PlanBuilder) -> frozenset[str]:
     if lost:
         if s.views.zones.get().value is None:
             builder.need(NeedZones(s.memory.first_seen))
-        for where in unseen.recorded(s):
+        for where in s.obj.records_in_status():
             if s.views.records.get(where.zone_id, where.hostname).value is None:
                 builder.need(NeedName(where.zone_id, where.hostname, s.memory.first_seen))
     return lost

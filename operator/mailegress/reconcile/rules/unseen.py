@@ -19,6 +19,7 @@ from mailegress.reconcile.confirmations import lasting
 from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import (
     Finding,
+    NeedName,
     NeedRegion,
     NeedZoneLook,
     NeedZones,
@@ -38,10 +39,10 @@ class Unseen:
     waits: bool = False
 
 
-def _marked(observed: Observed, view: NameView) -> bool:
-    """Does an ownership record of this object stand there?"""
+def _marked(observed: Observed, view: NameView, uid: str) -> bool:
+    """Does an ownership record of that object stand there?"""
     mark = ownership.parse(view.mark.values) if view.mark is not None else None
-    return mark is not None and mark.uid == observed.obj.meta.uid and observed.settings.mine(mark.owner)
+    return mark is not None and mark.uid == uid and observed.settings.mine(mark.owner)
 
 
 # ---------------------------------------------------------------- PTRs
@@ -128,35 +129,40 @@ def holding(observed: Observed, builder: PlanBuilder, public_ip: str) -> Unseen 
 # ---------------------------------------------------------------- records
 
 
-def recorded(observed: Observed) -> tuple[FormerRecord, ...]:
-    """Where records of ours may stand, as the status says: the present place, and former ones."""
-    status = observed.obj.status
-    if observed.obj.untouched:
-        return ()
-    places = {(p.zone_id, p.hostname): p for p in status.former_records if p.zone_id}
-    if (present := _present(observed)) is not None:
-        places[present.zone_id, present.hostname] = present
-    return tuple(places[key] for key in sorted(places))
-
-
-def _present(observed: Observed) -> FormerRecord | None:
-    status = observed.obj.status
-    if status.zone is None or not status.zone.id or not status.hostname:
-        return None
-    return FormerRecord(status.zone.id, status.hostname, status.zone.account_id)
-
-
 def current(observed: Observed) -> FormerRecord | None:
     """The recorded place of the hostname that the spec names."""
-    present = _present(observed)
-    named = present is not None and present.hostname == observed.obj.spec.hostname
-    return present if named and present in recorded(observed) else None
+    status, hostname = observed.obj.status, observed.obj.spec.hostname
+    if status.zone is None or status.hostname != hostname:
+        return None
+    here = (status.zone.id, hostname)
+    return next((p for p in observed.obj.records_in_status() if (p.zone_id, p.hostname) == here), None)
 
 
-def place(observed: Observed, builder: PlanBuilder, where: FormerRecord, floor: float) -> Unseen | None:
+def of_others(observed: Observed, builder: PlanBuilder, where: FormerRecord, uid: str) -> Unseen | None:
+    """Why it is not known whether the record of another object, of which its status tells, still stands.
+
+    None: the place was read, or it is gone for good.
+    """
+    zones = observed.views.zones.get().value or ()
+    listed = next((zone for zone in zones if zone.id == where.zone_id), None)
+    if listed is None:
+        return place(observed, builder, where, observed.memory.first_seen, uid)
+    fact = observed.views.records.get(where.zone_id, where.hostname)
+    if fact.value is not None or not listed.editable:
+        return None
+    builder.need(NeedName(where.zone_id, where.hostname, observed.memory.first_seen))
+    if fact.fault is not None:
+        return Unseen(from_fault(fact.fault))
+    return Unseen(unknown(reasons.PROGRESSING, f"Reading {where.hostname}.", inconclusive=True), waits=True)
+
+
+def place(
+    observed: Observed, builder: PlanBuilder, where: FormerRecord, floor: float, uid: str | None = None
+) -> Unseen | None:
     """Why a recorded place cannot be looked at. None: its zone is listed, or gone for good, or it is clean.
 
-    ``floor``: how new the list of zones must be to say that one is missing.
+    ``floor``: how new the list of zones must be to say that one is missing. ``uid``: whose place, by default this
+    object's.
     """
     zones = observed.views.zones.get()
     if zones.value is None:
@@ -166,7 +172,7 @@ def place(observed: Observed, builder: PlanBuilder, where: FormerRecord, floor: 
     if any(zone.id == where.zone_id for zone in zones.value):
         return None
     view = observed.views.records.get(where.zone_id, where.hostname).value
-    if view is not None and not _marked(observed, view):
+    if view is not None and not _marked(observed, view, uid or observed.obj.meta.uid):
         return None
     name = f"hosted zone {where.zone_id}"
     looking = Unseen(
@@ -235,7 +241,7 @@ def former(observed: Observed, builder: PlanBuilder, present: tuple[str, str] | 
     """What is recorded or was written elsewhere than at ``present``, (zone ID, hostname)."""
     s = observed
     listed = {z.id: z for z in s.views.zones.get().value or ()}
-    places = {(p.zone_id, p.hostname): p for p in recorded(s)}
+    places = {(p.zone_id, p.hostname): p for p in s.obj.records_in_status()}
     # An ownership record that neither status nor memory knows is not written down: that would confirm a forged one.
     for written, account in s.memory.ownership.written.items():
         places.setdefault(written, FormerRecord(*written, account))
@@ -249,7 +255,7 @@ def former(observed: Observed, builder: PlanBuilder, present: tuple[str, str] | 
             continue
         if zone_id in listed:
             view = s.views.records.get(zone_id, hostname).value
-            if listed[zone_id].editable and (view is None or _marked(s, view)):
+            if listed[zone_id].editable and (view is None or _marked(s, view, s.obj.meta.uid)):
                 kept.append(where)
         elif (unseen := place(s, builder, where, s.memory.first_seen)) is not None:
             kept.append(where)
