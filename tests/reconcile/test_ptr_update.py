@@ -8,7 +8,7 @@ from mailegress.api.status import AddressStatus, Origin
 from mailegress.api.types import MailEgress
 from mailegress.model.aws import Eip, Ptr
 from mailegress.model.facts import WritePhase, WriteState
-from mailegress.reconcile.result import AddFinalizer, NeedPtr, ResetPtr, SetPtr
+from mailegress.reconcile.result import AddFinalizer, ChangeRecords, NeedPtr, ResetPtr, SetPtr
 from tests.support.planner import REGION, UID, ZONE, PlannerHarness, mine, obj, recorded
 
 HOST, NEW = "mta.example.com", "out.example.com"
@@ -150,11 +150,17 @@ def test_a_deletion_does_not_reset_what_a_third_party_set_meanwhile() -> None:
 def test_an_address_that_left_stays_recorded_until_its_ptr_was_read_after_its_entry(
     ptr: str | None, update: str | None
 ) -> None:
-    """Another process may have written the entry and set the PTR after this one had listed the addresses."""
+    """Another process may have written the entry and set the PTR after this one had listed the addresses. It may set it
+    for as long as its proof is valid."""
     harness = PlannerHarness(now=1000.0)
     eip = harness.eip(1)
     me = left(harness, eip, ptr, update)
     step = harness.plan(me)
+    if update is not None:
+        assert entry(harness.written(me, step), eip) == entry(me, eip)
+        harness.now += harness.settings.gate_seconds
+        harness.book.at = harness.now - 1.0
+        step = harness.plan(me)
     assert eip.allocation_id in {need.allocation_id for need in step.needs if isinstance(need, NeedPtr)}
     assert entry(harness.written(me, step), eip) == entry(me, eip)
     harness.book.at = harness.now
@@ -178,3 +184,27 @@ def test_a_ptr_that_this_process_set_is_managed_although_the_status_does_not_tel
     assert [a.ptr_origin for a in harness.plan(me).addresses] == [Origin.ADOPTED], (
         "somebody else set it again"
     )
+
+
+@pytest.mark.parametrize(("ptr", "update"), [(None, HOST), (HOST, None)], ids=["to be set", "set"])
+def test_an_address_stays_in_the_record_until_its_ptr_was_read_after_the_status_told_of_one(
+    ptr: str | None, update: str | None
+) -> None:
+    """Another process set the PTR a moment after this one had read it, and this one does not want the address."""
+    harness = PlannerHarness()
+    kept, eip = harness.eip(9, HOST), harness.eip(1)
+    harness.records.put(HOST, [kept.public_ip, eip.public_ip], mine())
+    harness.publish(HOST)
+    told = {**recorded(HOST), "addresses": [stored(eip, None)]}
+    harness.observed(obj(HOST, [kept], status=told))
+    harness.now = harness.settings.gate_seconds / 2
+    me = obj(HOST, [kept], status={**told, "addresses": [stored(eip, ptr, update)]})
+    assert not isinstance(harness.plan(me).action, ChangeRecords)
+    harness.book.at = harness.now
+    if update is not None:
+        assert not isinstance(harness.plan(me).action, ChangeRecords), (
+            "the other may still be about to set it"
+        )
+        harness.now += harness.settings.gate_seconds
+        harness.book.at = harness.records.at = harness.dns.at = harness.now
+    assert isinstance(harness.plan(me).action, ChangeRecords)

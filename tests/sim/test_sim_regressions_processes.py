@@ -85,3 +85,20 @@ def test_a_process_may_write_where_another_one_is_left_without_an_answer() -> No
     state.delete(name="a")
     state.wait(seconds=60.0)
     state.teardown()
+
+
+def test_an_address_stays_in_the_record_while_the_status_tells_of_a_ptr_that_another_operator_sets() -> None:
+    """One operator read the PTR a moment before the other, which alone sees that the spec wants it, wrote it."""
+    state = MailWorld()
+    state.begin(
+        spec={
+            "hostname": "mta.example.com",
+            "elasticIPs": [{"networkInterfaceID": "INTERFACE"}, {"tags": {"use": "mail"}}],
+        },
+        seconds=0.0,
+    )
+    state.wait(seconds=3.0)
+    state.second_operator()
+    state.retag(key="use", present=True, what="EIP3")
+    state.wait(seconds=310.0)
+    state.teardown()

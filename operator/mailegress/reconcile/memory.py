@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mailegress.api.names import endpoint_name
-from mailegress.api.status import Origin
+from mailegress.api.status import AddressStatus, Origin
 from mailegress.api.types import MailEgress
 from mailegress.model import ownership
 from mailegress.model.aws import Change, Eip, Verb
@@ -147,6 +147,10 @@ class PtrHistory:
     managed: dict[tuple[str, str], bool] = field(default_factory=dict)
     """(allocation ID, hostname) of PTRs that this process set and recorded as its own, until they were shown and are
     not any more -> were they shown? Somebody may delete or replace the status that tells of them."""
+    told: int = 0
+    """Changes whenever the status tells of other PTRs of this object."""
+    told_at: float = NEVER
+    """When ``told`` changed last."""
     repairs: dict[str, tuple[float, ...]] = field(default_factory=dict)
     """Allocation ID -> when its PTR was repaired, as ``rules/ptr_repair_limit.py`` counts; cleared by an edit."""
 
@@ -180,6 +184,14 @@ class PtrHistory:
                 self.matched_since_edit += (place,)
             since[place] = self.ptr_since.get(place, now)
         self.ptr_since = since
+
+    def observe_told(self, entries: Iterable[AddressStatus], now: float) -> None:
+        """Note when the status tells of other PTRs than before: another process may have written that."""
+        told = hash(
+            tuple((a.allocation_id, a.ptr, a.ptr_update) for a in entries if a.ptr_origin is Origin.MANAGED)
+        )
+        if told != self.told:
+            self.told, self.told_at = told, now
 
     def _observe_managed(self, allocation_id: str, eip: Eip) -> None:
         for place, seen in tuple(self.managed.items()):
@@ -442,6 +454,7 @@ class Memory:
         if endpoint is not None and endpoint.owner == self.uid:
             self.ownership.endpoint_seen = True
             own_names |= self.ownership.endpoint_hostnames(obj, endpoint)
+        self.ptrs.observe_told(obj.status.addresses, now)
         self.ptrs.observe(obj.spec.hostname, self.used, own_names, views, now)
         return edited
 

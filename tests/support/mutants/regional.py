@@ -304,4 +304,28 @@ REGIONAL = (
             "::test_an_address_whose_ptr_shows_such_a_hostname_is_the_holders",
         ),
     ),
+    Mutant(
+        "told-ptr-is-not-read-again",
+        "S4",
+        "An address leaves the record although the status tells of a PTR that another process set after the reading",
+        "reconcile/rules/leaving.py",
+        "    return observed.memory.ptrs.told_at + coming\n",
+        "    return NEVER\n",
+        tests=(
+            "tests/sim/test_sim_regressions_processes.py"
+            "::test_an_address_stays_in_the_record_while_the_status_tells_of_a_ptr_that_another_operator_sets",
+        ),
+    ),
+    Mutant(
+        "told-ptr-is-set-at-once",
+        "S4",
+        "A PTR that another process wrote down counts as set already, although it may be sent for a minute",
+        "reconcile/rules/leaving.py",
+        "    return observed.memory.ptrs.told_at + coming\n",
+        "    return observed.memory.ptrs.told_at\n",
+        tests=(
+            "tests/reconcile/test_ptr_update.py"
+            "::test_an_address_stays_in_the_record_until_its_ptr_was_read_after_the_status_told_of_one[to be set]",
+        ),
+    ),
 )

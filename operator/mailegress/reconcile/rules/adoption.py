@@ -266,6 +266,15 @@ def unfinished(recorded: AddressStatus, eip: Eip) -> str | None:
     return None if update is None or eip.ptr.settled_to(update) else update
 
 
+def says_more(entry: AddressStatus, eip: Eip) -> bool:
+    """Does the entry tell of a PTR of ours that this process does not see?
+
+    Another process of this operator may have set it since it was read, or may be about to.
+    """
+    differs = entry.ptr not in (None, eip.ptr.name) or unfinished(entry, eip) is not None
+    return differs and entry.ptr_origin is Origin.MANAGED
+
+
 def changed_by_others(observed: Observed, recorded: AddressStatus, eip: Eip) -> bool:
     """Does a PTR of an address that is not wanted differ from everything that the operator set or last saw?
 

@@ -15,7 +15,7 @@ from mailegress.model.facts import NEVER
 from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import Finding, NeedPtr, from_fault, unknown
 from mailegress.reconcile.rules import unseen
-from mailegress.reconcile.rules.adoption import left_alone
+from mailegress.reconcile.rules.adoption import left_alone, says_more, unfinished
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
 from mailegress.reconcile.rules.targets import Targets
 
@@ -32,13 +32,28 @@ def unread(observed: Observed, builder: PlanBuilder, eip: Eip, since: float = NE
     view = observed.views.addresses.get(eip.region).value
     if left_alone(observed, eip) or view is None or not view.ptr_supported:
         return None
-    if read_lately(observed, builder, eip, since):
+    told = _told_at(observed, eip)
+    if told > observed.now:
+        builder.later(told - observed.now)
+    elif read_lately(observed, builder, eip, max(since, told)):
         return None
     fault = observed.views.addresses.ptr(eip.region, eip.allocation_id).fault
     if fault is not None:
         return unseen.Unseen(from_fault(fault, f"Reading the PTR of {eip.public_ip}: "))
     reading = unknown(reasons.PROGRESSING, f"Reading the PTR of {eip.public_ip}.", inconclusive=True)
     return unseen.Unseen(reading, waits=True)
+
+
+def _told_at(observed: Observed, eip: Eip) -> float:
+    """When the PTR must be read, because the status tells of another one than this process sees.
+
+    Another process of this operator that wrote it down sets it at once, or for as long as its proof is valid.
+    """
+    entry = observed.recorded_for(eip.allocation_id)
+    if entry is None or not says_more(entry, eip):
+        return NEVER
+    coming = observed.settings.gate_seconds if unfinished(entry, eip) is not None else 0.0
+    return observed.memory.ptrs.told_at + coming
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import Finding
 from mailegress.reconcile.rules import loss, unseen
 from mailegress.reconcile.rules.a_record import RecordState
-from mailegress.reconcile.rules.adoption import changed_by_others, origin, ptr_update, unfinished
+from mailegress.reconcile.rules.adoption import changed_by_others, origin, ptr_update, says_more, unfinished
 from mailegress.reconcile.rules.claims import ELSEWHERE, Claims, Hold, taken_over
 from mailegress.reconcile.rules.leaving import unread
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
@@ -247,7 +247,7 @@ def _leaving(
         if (hidden := unseen.address(s, builder, old)) is not None:
             entries[old.allocation_id] = _replaced(old, hidden.finding.reason)
             continue
-        if eip is not None and _says_more(old, eip) and unread(s, builder, eip) is not None:
+        if eip is not None and says_more(old, eip) and unread(s, builder, eip) is not None:
             entries[old.allocation_id] = old
             continue
         if eip is not None and changed_by_others(s, old, eip):
@@ -263,15 +263,6 @@ def _leaving(
         ):
             entries[old.allocation_id] = _replaced(old, reasons.PROGRESSING.name, eip)
     return tuple(entries.values())
-
-
-def _says_more(entry: AddressStatus, eip: Eip) -> bool:
-    """Does the entry tell of a PTR of ours that this process does not see?
-
-    Another process of this operator may have set it after the list was read.
-    """
-    differs = entry.ptr not in (None, eip.ptr.name) or unfinished(entry, eip) is not None
-    return differs and entry.ptr_origin is Origin.MANAGED
 
 
 def _former_ptrs(
