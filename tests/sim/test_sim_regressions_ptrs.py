@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.support.simulation.machine import MailWorld
@@ -335,4 +337,83 @@ def test_an_object_that_is_deleted_as_its_addresses_are_released_does_not_wait_f
     state.delete(name="a")
     addresses = [{"publicIP": "IP3"}, {"allocationID": "EIP4"}]
     state.create(name="b", spec={"hostname": "out.example.com", "elasticIPs": addresses})
+    state.teardown()
+
+
+def spec_of(hostname: str, management: str, *, suspend: bool = False) -> dict[str, Any]:
+    forward = {"management": management}
+    return {
+        "hostname": hostname,
+        "elasticIPs": [{"allocationID": "EIP1"}],
+        "forward": forward,
+        "suspend": suspend,
+    }
+
+
+@pytest.mark.parametrize("management", ["Managed", "Observed"])
+@pytest.mark.parametrize("seen", [True, False], ids=["seen before the rename", "not seen before the rename"])
+def test_a_name_that_a_third_party_set_before_the_object_got_it_stays(management: str, seen: bool) -> None:
+    """The object had a PTR of its own at the address, did not repair it, and is renamed twice."""
+    state = MailWorld()
+    state.begin(spec=spec_of("out.example.com", "Managed"), seconds=310.0)
+    state.edit(field="suspend", name="a", spec=spec_of("out.example.com", management, suspend=True))
+    state.wait(seconds=31.0)
+    state.change_ptr(eip=1, name="mta.example.com")
+    state.wait(seconds=1000.0 if seen else 0.01)
+    state.crash()
+    state.edit(field="hostname", name="a", spec=spec_of("mta.example.com", management))
+    state.wait(seconds=31.0)
+    state.edit(field="hostname", name="a", spec=spec_of("mta.sub.example.com", management))
+    state.wait(seconds=310.0)
+    state.delete(name="a")
+    state.wait(seconds=310.0)
+    state.teardown()
+
+
+@pytest.mark.parametrize("management", ["Managed", "Observed"])
+@pytest.mark.parametrize("restarts", [True, False])
+def test_a_ptr_that_a_third_party_changes_is_repaired(management: str, restarts: bool) -> None:
+    state = MailWorld()
+    state.begin(spec=spec_of("out.example.com", "Managed"), seconds=310.0)
+    state.edit(field="forward", name="a", spec=spec_of("out.example.com", management))
+    state.wait(seconds=310.0)
+    state.change_ptr(eip=1, name="foreign.example.org")
+    if restarts:
+        state.crash()
+    state.wait(seconds=1000.0)
+    assert state.world.sim.condition("a")[0] == "True"
+    state.teardown()
+
+
+def test_a_third_partys_ptr_that_two_operators_see_at_different_times_belongs_to_neither() -> None:
+    """One sees its own write still pending and the other what replaced it, while the object is renamed."""
+    state = MailWorld()
+    state.begin(
+        spec={
+            "elasticIPs": [{"tags": {"use": "mail"}}, {"allocationID": "EIP2"}],
+            "hostname": "out.example.com",
+        },
+        seconds=31.0,
+    )
+    state.second_operator()
+    state.change_ptr(eip=1, name="mta.example.com")
+    state.rename(hostname="mta.elsewhere.net", name="a", observed=True, restarts=True)
+    state.edit(
+        field="hostname",
+        name="a",
+        spec={
+            "forward": {"management": "Managed"},
+            "hostname": "mta.example.com",
+            "elasticIPs": [{"allocationID": "EIP4"}],
+        },
+    )
+    state.retire_second()
+    state.edit(
+        field="hostname",
+        name="a",
+        spec={
+            "hostname": "mta.sub.example.com",
+            "elasticIPs": [{"allocationID": "EIP2"}, {"tags": {"use": "mail"}}],
+        },
+    )
     state.teardown()

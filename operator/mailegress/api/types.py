@@ -1,7 +1,7 @@
 """The custom resource as the operator sees it: metadata and spec as typed values, read from API objects."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, NoReturn, TypeVar
 
@@ -196,7 +196,26 @@ def parse_object(body: Mapping[str, object]) -> MailEgress:
     """Read a MailEgress as the API server gives it. Raises InvalidObject for metadata or spec; any status is
     taken leniently.
     """
-    return MailEgress(parse_meta(body), parse_spec(body.get("spec")), Status.from_dict(body.get("status")))
+    spec = parse_spec(body.get("spec"))
+    return MailEgress(parse_meta(body), spec, _disowned(spec.hostname, Status.from_dict(body.get("status"))))
+
+
+def _disowned(hostname: str, status: Status) -> Status:
+    """The status without an origin of PTRs that had this hostname before the object had it.
+
+    The operator manages such an address and wrote down what a third party set there, under another hostname.
+    """
+    known = {status.hostname, *(former.hostname for former in status.former_records)}
+    known |= set(status.dns_endpoint.hostnames) if status.dns_endpoint is not None else set()
+    if hostname in known or all(entry.ptr != hostname for entry in status.addresses):
+        return status
+    entries = (
+        replace(entry, ptr_origin=None)
+        if entry.ptr_origin is Origin.MANAGED and entry.ptr == hostname != entry.ptr_update
+        else entry
+        for entry in status.addresses
+    )
+    return replace(status, addresses=tuple(entries))
 
 
 def parse_remains(body: Mapping[str, object]) -> MailEgress:

@@ -213,8 +213,8 @@ REGIONAL = (
         "S8",
         "An address leaves the status while another process of the operator sets its PTR",
         "reconcile/rules/status_fields.py",
-        "        if eip is not None and _says_more(old, eip) and",
-        "        if eip is None and _says_more(old, eip) and",
+        "        if eip is not None and says_more(old, eip) and",
+        "        if eip is None and says_more(old, eip) and",
         tests=(
             "tests/reconcile/test_ptr_update.py"
             "::test_an_address_that_left_stays_recorded_until_its_ptr_was_read_after_its_entry[set meanwhile]",
@@ -326,6 +326,30 @@ REGIONAL = (
         tests=(
             "tests/reconcile/test_ptr_update.py"
             "::test_an_address_stays_in_the_record_until_its_ptr_was_read_after_the_status_told_of_one[to be set]",
+        ),
+    ),
+    Mutant(
+        "hostname-claims-a-foreign-ptr",
+        "S2",
+        "What a third party set at an address of the object becomes the operator's when the object gets that hostname",
+        "api/types.py",
+        "    if hostname in known or all(entry.ptr != hostname for entry in status.addresses):\n",
+        "    if True:\n",
+        tests=(
+            "tests/sim/test_sim_regressions_ptrs.py"
+            "::test_a_name_that_a_third_party_set_before_the_object_got_it_stays[seen before the rename-Managed]",
+        ),
+    ),
+    Mutant(
+        "rename-claims-a-foreign-ptr",
+        "S2",
+        "A PTR that a third party set to the new hostname just before a rename counts as the operator's",
+        "reconcile/rules/adoption.py",
+        "        known = None if changed_by_others(observed, recorded, eip) else known\n",
+        "        pass\n",
+        tests=(
+            "tests/sim/test_sim_regressions_ptrs.py"
+            "::test_a_name_that_a_third_party_set_before_the_object_got_it_stays[not seen before the rename-Managed]",
         ),
     ),
 )

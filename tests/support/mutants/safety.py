@@ -296,8 +296,8 @@ SAFETY = (
         "S4",
         "An address leaves a record, or a record goes, on a list of PTRs that is minutes old",
         "reconcile/rules/leaving.py",
-        "    if read_lately(observed, builder, eip, since):\n        return None\n",
-        "    return None\n",
+        "    elif read_lately(observed, builder, eip, max(since, told)):\n",
+        "    else:\n",
         tests=(
             "tests/reconcile/test_leaving.py::test_an_address_leaves_the_record_on_a_new_reading_of_its_ptr_only",
             "tests/reconcile/test_leaving.py::test_a_former_record_goes_on_a_new_reading_of_the_ptrs_only",

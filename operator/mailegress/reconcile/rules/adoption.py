@@ -316,6 +316,9 @@ def origin(
     if write is not None:
         # What was adopted and is put back stays as it was found; all else that we set is ours.
         return known if write.repair and known is not None else Origin.MANAGED
+    if recorded is not None and known is Origin.MANAGED and eip.ptr.name == hostname:
+        # A third party may have set the name that the object got since the PTR was seen.
+        known = None if changed_by_others(observed, recorded, eip) else known
     if known is not None:
         return known
     if claims.hostname is not Hold.MINE or not claims.allows(eip.allocation_id):
