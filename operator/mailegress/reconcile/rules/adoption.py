@@ -276,9 +276,10 @@ def says_more(entry: AddressStatus, eip: Eip) -> bool:
 
 
 def changed_by_others(observed: Observed, recorded: AddressStatus, eip: Eip) -> bool:
-    """Does a PTR of an address that is not wanted differ from everything that the operator set or last saw?
+    """Does a PTR differ from everything that the operator set or last saw?
 
-    Then a third party set or removed it, and it is not the operator's any more, whatever name it shows (S2).
+    Then a third party set or removed it. Where the address is not wanted, or the PTR shows a hostname that the object
+    got since, it is not the operator's any more, whatever name it shows (S2).
     """
     explained = {recorded.ptr, recorded.ptr_update}
     if explained == {None} or eip.ptr.pending or observed.ptr_under_way(eip.region, eip.allocation_id):

@@ -99,6 +99,7 @@ class _Shown:
 
 
 def _shown(observed: Observed, builder: PlanBuilder, hostname: str, preferred: str | None = None) -> _Shown:
+    """By a reading that shows the record, or by what is told of one that cannot be read. ``preferred``: as above."""
     holder = marked_holder(observed, hostname, preferred)
     if holder is not None:
         return _Shown(holder)
