@@ -80,6 +80,7 @@ def test_an_address_whose_ptr_is_being_set_stays_in_the_record_although_the_spec
     harness = PlannerHarness()
     kept, dropped = harness.eip(1), harness.eip(2)
     me = ready(harness, kept, dropped)
+    harness.observed(me)
     me = replace(me, spec=obj(HOST, [kept]).spec, meta=replace(me.meta, generation=2))
     harness.set_ptr(dropped, None)
     harness.ptrs.states[dropped.allocation_id] = WriteState(phase, 0.0)
@@ -90,7 +91,6 @@ def test_an_address_whose_ptr_is_being_set_stays_in_the_record_although_the_spec
     assert plan.action is None
     assert not plan.taken_back, "it may be the reset"
     harness.ptrs.states.clear()
-    harness.book.at = harness.now
     assert values(harness.plan(me)) == (kept.public_ip,)
 
 

@@ -355,3 +355,33 @@ def test_an_older_object_that_could_not_see_its_addresses_stands_behind_a_younge
         field="senderDomains", name="a", spec={"elasticIPs": addresses, "hostname": "mta.sub.example.com"}
     )
     state.teardown()
+
+
+def test_whoever_takes_a_hostname_over_has_only_the_ptrs_of_which_its_record_tells() -> None:
+    """A third party removed the A record and the finalizer of the object before, while no operator ran."""
+    state = MailWorld()
+    state.begin(
+        spec={
+            "hostname": "mta.example.com",
+            "elasticIPs": [{"natGatewayTags": {"use": "mail"}}, {"allocationID": "EIP0"}],
+        },
+        seconds=310.0,
+    )
+    state.strike(ahead=0, kind="crash", point="kube.status", when="before")
+    state.change_ptr(eip=0, name="")
+    state.change_record(host=0, what="drop-a")
+    state.trouble_api(times=2, what="status-409")
+    state.meddle(name="a", what="finalizer")
+    state.edit(
+        field="adoption",
+        name="a",
+        spec={
+            "hostname": "mta.example.com",
+            "elasticIPs": [{"allocationID": "EIP0"}],
+            "adoption": "Matching",
+        },
+    )
+    state.crash()
+    state.delete(name="a")
+    state.create(name="a", spec={"elasticIPs": [{"natGatewayID": "NAT"}], "hostname": "mta.example.com"})
+    state.teardown()

@@ -15,6 +15,7 @@ import heapq
 from bisect import bisect_left, insort
 from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from sys import intern
 from typing import Generic, Protocol, TypeVar
 
 from mailegress.api.names import FINALIZER, endpoint_name
@@ -106,6 +107,13 @@ def _all_selectors(
     selectors: tuple[EipSelector, ...], default_region: str
 ) -> tuple[IdSelector | TagSelector, ...]:
     return (*_id_selectors(selectors, default_region), *_tag_selectors(selectors))
+
+
+def _shared(record: FormerRecord, hostname: str) -> FormerRecord:
+    """The same with strings that are in memory already: thousands of objects have records in one hosted zone."""
+    name = hostname if record.hostname == hostname else record.hostname
+    account = intern(record.account_id) if record.account_id is not None else None
+    return FormerRecord(intern(record.zone_id), name, account)
 
 
 Line = tuple[Hashable, ...]
@@ -245,7 +253,7 @@ class ClaimIndex:
             leaving=leaving,
             endpoint=frozenset(endpoint.hostnames) if endpoint is not None else None,
             entitled=entitled,
-            records=obj.records_in_status(),
+            records=tuple(_shared(record, obj.spec.hostname) for record in obj.records_in_status()),
         )
         former = self._former.put(claimant.uid, obj.former_ptrs())
         return self._put(claimant) | self._concerned(claimant, {name for name, *_ in former})

@@ -379,10 +379,11 @@ class Checks(EndpointChecks):
         if created is not None:
             self._finalized(created.uid, f"a claim on {name}")
         if created is not None and mark is not None and created.uid != mark.uid:
-            # Taken over from an object that is gone: with the name go its PTRs.
-            for address, (ptr, uid) in list(self._set.items()):
-                if ptr == name and uid == mark.uid:
-                    self._set[address] = (ptr, created.uid)
+            # Taken over from an object that is gone: with the name go its PTRs, as far as its record tells of them.
+            told = batch.values if name in self.world.touched else self._set
+            for address, owned in list(self._set.items()):
+                if owned == (name, mark.uid) and address in told:
+                    self._set[address] = (name, created.uid)
         owner = self.api.by_uid(created.uid) if created is not None else None
         if (
             owner is not None
