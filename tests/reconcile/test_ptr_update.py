@@ -9,7 +9,7 @@ from mailegress.api.types import MailEgress
 from mailegress.model.aws import Eip, Ptr
 from mailegress.model.facts import WritePhase, WriteState
 from mailegress.reconcile.result import AddFinalizer, ChangeRecords, NeedPtr, ResetPtr, SetPtr
-from tests.support.planner import REGION, UID, ZONE, PlannerHarness, mine, obj, recorded
+from tests.support.planner import OTHER_UID, REGION, UID, ZONE, PlannerHarness, mine, obj, recorded
 
 HOST, NEW = "mta.example.com", "out.example.com"
 
@@ -208,3 +208,16 @@ def test_an_address_stays_in_the_record_until_its_ptr_was_read_after_the_status_
         harness.now += harness.settings.gate_seconds
         harness.book.at = harness.records.at = harness.dns.at = harness.now
     assert isinstance(harness.plan(me).action, ChangeRecords)
+
+
+def test_what_a_third_party_set_is_not_recorded_where_another_object_has_the_address() -> None:
+    """The object was renamed to the hostname that the PTR shows now: written down, it would be the object's."""
+    harness = PlannerHarness()
+    eip = harness.eip(1, NEW)
+    harness.records.put(NEW, [eip.public_ip], mine(OTHER_UID))
+    harness.publish(NEW)
+    harness.take(obj(NEW, [eip], uid=OTHER_UID))
+    me = obj(NEW, [eip], status={**recorded(HOST), "addresses": [stored(eip, HOST)]})
+    found = entry(harness.written(me, harness.plan(me)), eip)
+    assert found is not None
+    assert (found.ptr, found.ptr_origin, found.reason) == (HOST, Origin.MANAGED, "AddressConflict")

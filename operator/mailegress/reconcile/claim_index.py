@@ -13,16 +13,17 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_left, insort
-from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from sys import intern
-from typing import Generic, Protocol, TypeVar
+from typing import Protocol
 
 from mailegress.api.names import FINALIZER, endpoint_name
 from mailegress.api.status import FormerRecord, Origin
 from mailegress.api.types import EipSelector, MailEgress, Management
 from mailegress.model.aws import Eip
 from mailegress.model.endpoints import DnsEndpoint
+from mailegress.reconcile.holders import Holders
 from mailegress.reconcile.tag_selectors import TagSelector, TagSelectors
 
 IdSelector = tuple[str, str, str]
@@ -176,33 +177,6 @@ class ClaimsView(Protocol):
         """Would waiting for ``on`` wait for ourselves in the end? None: one of them has not been decided yet."""
 
 
-_Key = TypeVar("_Key", bound=Hashable)
-
-
-class _Holders(Generic[_Key]):
-    """Which objects, by UID, have a key."""
-
-    def __init__(self) -> None:
-        self._uids: dict[_Key, set[str]] = {}
-        self._keys: dict[str, frozenset[_Key]] = {}
-
-    def at(self, key: _Key) -> Collection[str]:
-        return self._uids.get(key, ())
-
-    def put(self, uid: str, keys: frozenset[_Key]) -> frozenset[_Key]:
-        """Take in all keys of an object; those that it lost or gained come back."""
-        before = self._keys.pop(uid, frozenset())
-        if keys:
-            self._keys[uid] = keys
-        for key in before - keys:
-            self._uids[key].discard(uid)
-            if not self._uids[key]:
-                del self._uids[key]
-        for key in keys - before:
-            self._uids.setdefault(key, set()).add(uid)
-        return before ^ keys
-
-
 class ClaimIndex:
     """Live objects by UID, in line for hostnames and selectors; and who waits for whom.
 
@@ -216,9 +190,9 @@ class ClaimIndex:
         self._standings: dict[str, Standing] = {}
         self._lines: dict[Line, list[_Place]] = {}
         self._places: dict[str, dict[Line, _Place]] = {}
-        self._leaving: _Holders[Line] = _Holders()
-        self._former: _Holders[tuple[str, str, str]] = _Holders()
-        self._left: _Holders[str] = _Holders()
+        self._leaving: Holders[Line] = Holders()
+        self._former: Holders[tuple[str, str, str]] = Holders()
+        self._left: Holders[str] = Holders()
         """Hostnames at which records are told of by the status of objects that do not stand in line for them."""
         self._blocked: dict[str, frozenset[str]] = {}
 

@@ -440,8 +440,8 @@ RULES = (
         "    replaced = own is not None and changed_by_others(observed, own, eip)\n",
         "    replaced = False\n",
         tests=(
-            "tests/sim/test_sim_regressions.py"
-            "::test_a_ptr_that_a_third_party_sets_to_a_hostname_that_the_object_never_held_stays",
+            "tests/reconcile/test_ptr_update.py"
+            "::test_what_a_third_party_set_is_not_recorded_where_another_object_has_the_address",
         ),
     ),
     Mutant(

@@ -191,15 +191,14 @@ def _not_allowed(observed: Observed, entry: Entry) -> list[AddressStatus]:
 def _not_held(observed: Observed, claims: Claims, entry: Entry, eip: Eip) -> AddressStatus | None:
     """What is shown of an address that another object may hold: the selector and the reason, no detail of the address.
 
-    What this object wrote down about its own PTR stays: its clean-up depends on it. None: this object holds it, and if
-    it has not got its hostname, the PTR is as it left it.
+    What this object wrote down about its own PTR stays: its clean-up depends on it. None: this object holds it.
     """
     hold = claims.eips.get(eip.allocation_id, Hold.UNKNOWN)
     old = observed.recorded_for(eip.allocation_id)
     own = old if old is not None and old.ptr_origin is not None else None
     # What somebody else set instead is not shown as this object's.
     replaced = own is not None and changed_by_others(observed, own, eip)
-    if hold is Hold.MINE and (claims.hostname is Hold.MINE or not replaced):
+    if hold is Hold.MINE:
         return None
     reason = {Hold.LOST: reasons.ADDRESS_CONFLICT, Hold.RELEASE: reasons.WAITING_FOR_RELEASE}.get(
         hold, reasons.PENDING
