@@ -221,3 +221,20 @@ def test_what_a_third_party_set_is_not_recorded_where_another_object_has_the_add
     found = entry(harness.written(me, harness.plan(me)), eip)
     assert found is not None
     assert (found.ptr, found.ptr_origin, found.reason) == (HOST, Origin.MANAGED, "AddressConflict")
+
+
+@pytest.mark.parametrize("deleting", [False, True])
+def test_a_reading_that_is_older_than_what_the_status_tells_is_not_written_down(deleting: bool) -> None:
+    """Another process of the operator has read the PTR since."""
+    harness = PlannerHarness()
+    eip = harness.eip(1, HOST)
+    harness.records.put(NEW, [eip.public_ip], mine())
+    harness.publish(NEW)
+    harness.now = 10.0
+    told = {**recorded(NEW), "addresses": [stored(eip, NEW)]}
+    me = obj(NEW, [eip], status=told, deleting=deleting)
+    for at, shown in ((harness.book.at, NEW), (harness.now, HOST)):
+        harness.book.at = at
+        found = entry(harness.written(me, harness.plan(me)), eip)
+        assert found is not None
+        assert found.ptr == shown

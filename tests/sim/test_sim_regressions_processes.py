@@ -102,3 +102,13 @@ def test_an_address_stays_in_the_record_while_the_status_tells_of_a_ptr_that_ano
     state.retag(key="use", present=True, what="EIP3")
     state.wait(seconds=310.0)
     state.teardown()
+
+
+def test_a_reading_that_is_older_than_the_status_is_not_written_over_it() -> None:
+    """Of two operators, one wrote down that its PTR is there, and the other had read the PTR before."""
+    state = MailWorld()
+    state.begin(spec={"hostname": "mta.example.com", "elasticIPs": [{"allocationID": "EIP0"}]}, seconds=31.0)
+    state.second_operator()
+    state.rename(hostname="mta.elsewhere.net", name="a", observed=True, restarts=False)
+    state.wait(seconds=310.0)
+    state.teardown()

@@ -352,4 +352,16 @@ REGIONAL = (
             "::test_a_name_that_a_third_party_set_before_the_object_got_it_stays[not seen before the rename-Managed]",
         ),
     ),
+    Mutant(
+        "older-reading-overwrites",
+        "S8",
+        "A process writes an older reading of a PTR over what another one has written down",
+        "reconcile/rules/adoption.py",
+        "    return says_more(entry, eip) and not fact.fresh(observed.memory.ptrs.told_at)\n",
+        "    return False\n",
+        tests=(
+            "tests/sim/test_sim_regressions_processes.py"
+            "::test_a_reading_that_is_older_than_the_status_is_not_written_over_it",
+        ),
+    ),
 )

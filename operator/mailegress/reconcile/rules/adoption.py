@@ -275,6 +275,12 @@ def says_more(entry: AddressStatus, eip: Eip) -> bool:
     return differs and entry.ptr_origin is Origin.MANAGED
 
 
+def outdated(observed: Observed, entry: AddressStatus, eip: Eip) -> bool:
+    """Was the PTR read before the status told of another one? It proves nothing, and is not written down."""
+    fact = observed.views.addresses.ptr(eip.region, eip.allocation_id)
+    return says_more(entry, eip) and not fact.fresh(observed.memory.ptrs.told_at)
+
+
 def changed_by_others(observed: Observed, recorded: AddressStatus, eip: Eip) -> bool:
     """Does a PTR differ from everything that the operator set or last saw?
 
@@ -283,6 +289,8 @@ def changed_by_others(observed: Observed, recorded: AddressStatus, eip: Eip) -> 
     """
     explained = {recorded.ptr, recorded.ptr_update}
     if explained == {None} or eip.ptr.pending or observed.ptr_under_way(eip.region, eip.allocation_id):
+        return False
+    if outdated(observed, recorded, eip):
         return False
     return not any(eip.ptr.settled_to(name) for name in explained)
 

@@ -20,7 +20,14 @@ from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import Finding
 from mailegress.reconcile.rules import loss, unseen
 from mailegress.reconcile.rules.a_record import RecordState
-from mailegress.reconcile.rules.adoption import changed_by_others, origin, ptr_update, says_more, unfinished
+from mailegress.reconcile.rules.adoption import (
+    changed_by_others,
+    origin,
+    outdated,
+    ptr_update,
+    says_more,
+    unfinished,
+)
 from mailegress.reconcile.rules.claims import ELSEWHERE, Claims, Hold, taken_over
 from mailegress.reconcile.rules.leaving import unread
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
@@ -132,6 +139,9 @@ def _addresses(
         whose = origin(s, builder, claims, record.zone, eip)
         update = ptr_update(s, builder, eip) if whose is not None else None
         shown = _address(entry.selector, eip, whose, update, _iprev(s, eip, record, resolved), reason)
+        old = s.recorded_for(eip.allocation_id)
+        if old is not None and outdated(s, old, eip):
+            shown = replace(shown, ptr=old.ptr, ptr_update=update or old.ptr_update)
         entries.setdefault(eip.allocation_id, shown)
     return tuple(entries.values())
 
@@ -204,7 +214,8 @@ def _not_held(observed: Observed, claims: Claims, entry: Entry, eip: Eip) -> Add
         hold, reasons.PENDING
     )
     if own is not None:
-        return _replaced(own, reason.name if hold in ELSEWHERE else own.reason, None if replaced else eip)
+        stays = replaced or outdated(observed, own, eip)
+        return _replaced(own, reason.name if hold in ELSEWHERE else own.reason, None if stays else eip)
     if hold is Hold.UNKNOWN:
         # A new process has not decided yet; what was shown of the selector stands until it has.
         shown = old or next(
@@ -347,7 +358,7 @@ def of_deleting(observed: Observed) -> tuple[AddressStatus, ...]:
             else None
         )
         eip = view.eips.get(entry.allocation_id or "") if view is not None else None
-        if eip is None:
+        if eip is None or outdated(observed, entry, eip):
             kept.append(entry)
         elif changed_by_others(observed, entry, eip):
             kept.append(_address(entry.selector, eip, None))
