@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mailegress.api.names import endpoint_name
-from mailegress.api.status import AddressStatus, Origin
+from mailegress.api.status import AddressStatus, Origin, Status
 from mailegress.api.types import MailEgress
 from mailegress.model import ownership
 from mailegress.model.aws import Change, Eip, Verb
@@ -150,7 +150,7 @@ class PtrHistory:
     told: int = 0
     """Changes whenever the status tells of other PTRs of this object."""
     told_at: float = NEVER
-    """When ``told`` changed last."""
+    """When another process, or somebody, changed that last; if nobody did, when it was first seen."""
     repairs: dict[str, tuple[float, ...]] = field(default_factory=dict)
     """Allocation ID -> when its PTR was repaired, as ``rules/ptr_repair_limit.py`` counts; cleared by an edit."""
 
@@ -187,9 +187,7 @@ class PtrHistory:
 
     def observe_told(self, entries: Iterable[AddressStatus], now: float) -> None:
         """Note when the status tells of other PTRs than before: another process may have written that."""
-        told = hash(
-            tuple((a.allocation_id, a.ptr, a.ptr_update) for a in entries if a.ptr_origin is Origin.MANAGED)
-        )
+        told = _told(entries)
         if told != self.told:
             self.told, self.told_at = told, now
 
@@ -466,6 +464,10 @@ class Memory:
             self.ownership.endpoint_repairs = ()
         self.dns.unsatisfied.clear()
 
+    def record_status(self, status: Status) -> None:
+        """Note the status that this process wrote: what it tells was read before."""
+        self.ptrs.told = _told(status.addresses)
+
     def record_plan(self, plan: Plan) -> None:
         """Keep what the next reconcile must know of this plan."""
         self.dns.record_plan(plan)
@@ -475,6 +477,12 @@ class Memory:
         self.gateways = plan.gateways or EMPTY
         owned, current = self.ownership.owned, plan.place
         self.ownership.places = owned if current is None or current in owned else (*owned, current)
+
+
+def _told(entries: Iterable[AddressStatus]) -> int:
+    return hash(
+        tuple((a.allocation_id, a.ptr, a.ptr_update) for a in entries if a.ptr_origin is Origin.MANAGED)
+    )
 
 
 def _mark_at(place: Place, views: Views) -> Mark | None:

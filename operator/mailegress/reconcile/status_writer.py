@@ -88,6 +88,7 @@ class StatusWriter:
         stored = await self._kube.replace_status(body, status.to_dict())
         api.failures = api.conflicts = 0
         api.last_written_status = _digest(stored.get("status"))
+        memory.record_status(status)
         self._objects.seen(stored)
         self._log(memory.key, obj, status)
         await self._events.emit_all(body, obj, status, plan)

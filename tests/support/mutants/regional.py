@@ -364,4 +364,13 @@ REGIONAL = (
             "::test_a_reading_that_is_older_than_the_status_is_not_written_over_it",
         ),
     ),
+    Mutant(
+        "own-status-outdates-readings",
+        "E3",
+        "What a process read while it wrote a status is not written down, because its own status counts as newer",
+        "reconcile/status_writer.py",
+        "        memory.record_status(status)\n",
+        "",
+        tests=("tests/sim/test_sim_words.py::test_a_deletion_says_each_step_once",),
+    ),
 )
