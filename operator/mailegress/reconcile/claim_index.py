@@ -192,8 +192,8 @@ class ClaimIndex:
         self._places: dict[str, dict[Line, _Place]] = {}
         self._leaving: Holders[Line] = Holders()
         self._former: Holders[tuple[str, str, str]] = Holders()
-        self._left: Holders[str] = Holders()
-        """Hostnames at which records are told of by the status of objects that do not stand in line for them."""
+        self._recorded: Holders[str] = Holders()
+        """Hostnames at which the status of an object tells of its records."""
         self._blocked: dict[str, frozenset[str]] = {}
 
     def __len__(self) -> int:
@@ -239,12 +239,12 @@ class ClaimIndex:
 
     def _put(self, claimant: Claimant) -> set[str]:
         known = self._by_uid.get(claimant.uid)
+        self._recorded.put(claimant.uid, frozenset(record.hostname for record in claimant.records))
         changed = {*(known.records if known is not None else ())} ^ {*claimant.records}
         concerned = self._concerned(claimant, {record.hostname for record in changed})
         if known == claimant:
             # What its pass found out about it stays true, wherever its records are.
             self._by_uid[claimant.uid] = claimant
-            self._leave_behind(claimant)
             return concerned
         before = self._remove(claimant.uid)
         self._by_uid[claimant.uid] = claimant
@@ -262,7 +262,7 @@ class ClaimIndex:
         """Forget an object; the keys of those that may come in its place are returned."""
         self._blocked.pop(uid, None)
         former = self._former.put(uid, frozenset())
-        left = self._left.put(uid, frozenset())
+        left = self._recorded.put(uid, frozenset())
         lines = {
             *self._remove(uid),
             *map(_hostname_line, left),
@@ -332,15 +332,9 @@ class ClaimIndex:
             for line, place in places.items():
                 insort(self._lines.setdefault(line, []), place)
             self._places[claimant.uid] = places
-        self._leave_behind(claimant)
         woken = self._heads({*before, *self._places.get(claimant.uid, ())})
         woken.discard(claimant.key)
         return woken
-
-    def _leave_behind(self, claimant: Claimant) -> None:
-        lines = self._places.get(claimant.uid, {})
-        names = (record.hostname for record in claimant.records)
-        self._left.put(claimant.uid, frozenset(n for n in names if _hostname_line(n) not in lines))
 
     def _heads(self, lines: Iterable[Line]) -> set[str]:
         return {self._by_uid[place[2]].key for line in lines for place in self._lines.get(line, ())[:_HEADS]}
@@ -427,10 +421,7 @@ class ClaimIndex:
 
     def recorded_at(self, hostname: str) -> Sequence[Claimant]:
         """The live objects whose status tells of a record of theirs at the hostname, oldest first."""
-        line = self._lines.get(_hostname_line(hostname), ())
-        uids = (*(place[2] for place in line), *self._left.at(hostname))
-        found = (self._by_uid[uid] for uid in uids)
-        told = (c for c in found if any(record.hostname == hostname for record in c.records))
+        told = (self._by_uid[uid] for uid in self._recorded.at(hostname))
         return sorted(told, key=lambda claimant: claimant.order)
 
     def endpoint_holder(self, endpoint: DnsEndpoint, hostname: str) -> Claimant | None:

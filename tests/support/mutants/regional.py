@@ -285,8 +285,8 @@ REGIONAL = (
         "S9",
         "What an object has at a hostname that it does not want any more is not waited for while its zone is hidden",
         "reconcile/claim_index.py",
-        "frozenset(n for n in names if _hostname_line(n) not in lines)",
-        "frozenset(n for n in names if n is None)",
+        "frozenset(record.hostname for record in claimant.records)",
+        "frozenset(r.hostname for r in claimant.records if claimant.hostname == r.hostname and not claimant.deleting)",
         tests=(
             "tests/sim/test_sim_regressions_dns.py"
             "::test_a_hostname_in_a_zone_that_is_out_of_sight_is_not_taken_over_after_a_restart[ready-deleted-its-own-address]",
