@@ -9,6 +9,7 @@ from mailegress.api.types import MailEgress
 from mailegress.model.aws import Eip, Ptr
 from mailegress.model.facts import WritePhase, WriteState
 from mailegress.reconcile.result import AddFinalizer, ChangeRecords, NeedPtr, ResetPtr, SetPtr
+from mailegress.reconcile.rules.adoption import changed_by_others
 from tests.support.planner import OTHER_UID, REGION, UID, ZONE, PlannerHarness, mine, obj, recorded
 
 HOST, NEW = "mta.example.com", "out.example.com"
@@ -238,3 +239,26 @@ def test_a_reading_that_is_older_than_what_the_status_tells_is_not_written_down(
         found = entry(harness.written(me, harness.plan(me)), eip)
         assert found is not None
         assert found.ptr == shown
+
+
+def test_a_reading_that_is_older_than_the_status_shows_no_change_by_a_third_party() -> None:
+    harness = PlannerHarness(now=10.0)
+    eip = harness.eip(1, HOST)
+    me = obj(NEW, [eip], status={**recorded(NEW), "addresses": [stored(eip, NEW)]})
+    observed, told = harness.observed(me), entry(me, eip)
+    assert told is not None
+    assert not changed_by_others(observed, told, eip)
+    harness.book.at = harness.now
+    assert changed_by_others(observed, told, eip)
+
+
+def test_a_reading_that_is_older_than_the_status_is_not_stored_where_another_object_has_the_address() -> None:
+    harness = PlannerHarness(now=10.0)
+    eip = harness.eip(1, HOST)
+    harness.records.put(HOST, [eip.public_ip], mine(OTHER_UID))
+    harness.publish(HOST)
+    harness.take(obj(HOST, [eip], uid=OTHER_UID))
+    me = obj(NEW, [eip], status={**recorded(NEW), "addresses": [stored(eip, NEW)]})
+    found = entry(harness.written(me, harness.plan(me)), eip)
+    assert found is not None
+    assert (found.ptr, found.reason) == (NEW, "AddressConflict")

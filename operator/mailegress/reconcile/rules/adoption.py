@@ -276,7 +276,7 @@ def says_more(entry: AddressStatus, eip: Eip) -> bool:
 
 
 def outdated(observed: Observed, entry: AddressStatus, eip: Eip) -> bool:
-    """Was the PTR read before the status told of another one? It proves nothing, and is not written down."""
+    """Is the reading older than the different PTR in the status? Then it proves nothing, and is not stored."""
     fact = observed.views.addresses.ptr(eip.region, eip.allocation_id)
     return says_more(entry, eip) and not fact.fresh(observed.memory.ptrs.told_at)
 

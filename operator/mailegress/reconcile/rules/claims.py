@@ -92,14 +92,16 @@ class _Shown:
     uid: str | None
     """None: nobody's, as far as is known."""
     hidden: bool = False
-    """Only the status of that object tells of the record: its hosted zone cannot be read, which does not mean that the
-    record is gone."""
+    """Only the status of that object names the record. Its zone cannot be read, so the record may still exist."""
     waits: bool = False
-    """Whether one stands where nothing was read yet is being found out."""
+    """A place that a status names was not read yet. The reading is requested."""
 
 
 def _shown(observed: Observed, builder: PlanBuilder, hostname: str, preferred: str | None = None) -> _Shown:
-    """By a reading that shows the record, or by what is told of one that cannot be read. ``preferred``: as above."""
+    """Find the owner by a record that was read, else by a status that names a record in a zone that cannot be read.
+
+    ``preferred`` as in :func:`marked_holder`.
+    """
     holder = marked_holder(observed, hostname, preferred)
     if holder is not None:
         return _Shown(holder)
