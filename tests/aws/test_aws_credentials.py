@@ -192,19 +192,19 @@ async def test_a_key_that_is_refused_is_looked_up_again_with_a_back_off(
     await aws.list_hosted_zones()
 
 
-async def test_new_ec2_credentials_are_announced_once(served: SandboxAws, tmp_path: Path) -> None:
+async def test_new_credentials_are_announced_once(served: SandboxAws, tmp_path: Path) -> None:
     """Whatever was read with the old ones may belong to another account."""
     served.run("register_key", access_key="AKIAOTHER", account=OTHER)
     write_keys(tmp_path / "credentials", "AKIAOLD")
-    clock, told = Hand(), []
-    aws = api(clock)
-    aws.on_renewal(lambda: told.append("renewed"))
+    aws, told = api(clock := Hand()), []
+    aws.on_renewal(Service.EC2, lambda: told.append(Service.EC2))
+    aws.on_renewal(Service.ROUTE53, lambda: told.append(Service.ROUTE53))
     first = await aws.get_caller_identity(Service.EC2, REGION)
     assert told == []
     write_keys(tmp_path / "credentials", "AKIAOTHER")
     clock.now += FILES_CHECKED_EVERY
     assert await aws.get_caller_identity(Service.EC2, REGION) == OTHER != first
-    assert told == ["renewed"]
+    assert told == [Service.EC2, Service.ROUTE53]
 
 
 # ---------------------------------------------------------------- causes on this side

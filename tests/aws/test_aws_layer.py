@@ -71,7 +71,7 @@ def test_a_look_at_a_zone_tells_gone_from_denied_and_in_which_account() -> None:
             answers.pop(0)
             await world.quiet(1)
         assert found == [(True, ""), (False, ""), (False, "AccessDenied")]
-        assert world.fake.count("GetCallerIdentity") == 3
+        assert world.fake.count("GetCallerIdentity") == 6, "before and after each look"
 
     play(story())
 

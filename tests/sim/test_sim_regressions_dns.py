@@ -127,3 +127,14 @@ def test_a_hostname_in_a_zone_that_is_out_of_sight_is_not_taken_over_after_a_res
     state.edit(field="hostname", name="a", spec={"hostname": name, "elasticIPs": wanted})
     state.wait_longer(seconds=60.0)
     state.teardown()
+
+
+def test_a_zone_is_recorded_with_the_account_that_it_was_listed_in() -> None:
+    """The credentials become another account's for an instant, in which only the account is asked for."""
+    state = MailWorld()
+    state.begin(spec={"hostname": "mta.example.com", "elasticIPs": ALONE}, seconds=31.0)
+    state.lose_eip(eip=0)
+    state.second_operator()
+    state.blind(what="zone-account")
+    state.wait(seconds=0.01)
+    state.teardown()

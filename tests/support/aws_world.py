@@ -94,6 +94,7 @@ class FakeAws(Operations):
         self.after: dict[str, list[AwsError]] = defaultdict(list)
         self.account = settings.default_account
         """Whose credentials the calls are made with."""
+        self._listeners: list[Callable[[], None]] = []
         self.eips = _Eips(self.model.account().region(region).addresses, self.model.network)
         self.eips.update(eips or {})
         self._service = AwsService(self.model)
@@ -123,6 +124,16 @@ class FakeAws(Operations):
 
     def of(self, operation: str) -> list[Called]:
         return [call for call in self.calls if call.operation == operation]
+
+    def on_renewal(self, service: Service, listener: Callable[[], None]) -> None:
+        self._listeners.append(listener)
+
+    def renew(self, account: str) -> None:
+        """From now on calls are made with credentials of this account, as the SDK's clients announce it."""
+        if account != self.account:
+            self.account = account
+            for listener in self._listeners:
+                listener()
 
     def put(self, zone_id: str, *records: RecordSet) -> None:
         """Record sets that are there before the operator, or that somebody else makes; existing ones are replaced."""

@@ -102,8 +102,8 @@ class ChangeInfo:
 class RenewsCredentials(Protocol):
     """An ``AwsApi`` whose credentials can change while it is used."""
 
-    def on_renewal(self, listener: Callable[[], None]) -> None:
-        """Call ``listener``, from any thread, when calls begin to be made with other EC2 credentials."""
+    def on_renewal(self, service: Service, listener: Callable[[], None]) -> None:
+        """Call ``listener``, from any thread, when the service's calls begin to be made with other credentials."""
 
 
 class AwsApi(Protocol):

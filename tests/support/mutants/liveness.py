@@ -34,7 +34,7 @@ LIVENESS = (
         "aws/sdk/sessions.py",
         "        if identity is not None and identity.stamp != self._stamp:\n",
         "        if identity is not None and not identity.stamp:\n",
-        tests=("tests/aws/test_aws_credentials.py::test_new_ec2_credentials_are_announced_once",),
+        tests=("tests/aws/test_aws_credentials.py::test_new_credentials_are_announced_once",),
     ),
     Mutant(
         "watch-only",

@@ -373,4 +373,27 @@ REGIONAL = (
         "",
         tests=("tests/sim/test_sim_words.py::test_a_deletion_says_each_step_once",),
     ),
+    Mutant(
+        "reading-of-two-accounts",
+        "S5",
+        "What the credentials of another account do not show counts as gone from the account before",
+        "aws/identity.py",
+        "            if await account() == before and renewals == self._renewals:\n",
+        "            if True:\n",
+        tests=(
+            "tests/aws/test_aws_identity.py::test_a_lookup_of_an_address_in_another_account_confirms_no_loss[False]",
+        ),
+    ),
+    Mutant(
+        "account-changes-unnoticed",
+        "S5",
+        "The credentials became another account's for part of a reading, and its list counts as the account's own",
+        "aws/identity.py",
+        " and renewals == self._renewals:\n",
+        ":\n",
+        tests=(
+            "tests/aws/test_aws_identity.py"
+            "::test_a_list_of_zones_that_another_account_gave_meanwhile_is_read_again",
+        ),
+    ),
 )

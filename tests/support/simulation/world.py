@@ -94,7 +94,7 @@ class World:
         """Those that did, and when they were healed."""
         self.keys: dict[str, str] = {}
         """Access key of a service ("ec2", "route53"); without one, that of the default account."""
-        self.renewal_listeners: list[Callable[[], None]] = []
+        self.renewal_listeners: list[tuple[str, Callable[[], None]]] = []
         self.hidden: dict[str, str] = {}
         """Hosted zones that the operator's role does not see: zone ID -> error code of a direct look-up."""
         self.short: dict[str, int] = {}
@@ -220,8 +220,8 @@ class World:
         self.keys.pop(service, None)
         if key is not None:
             self.keys[service] = key
-        if service == "ec2":
-            for listener in self.renewal_listeners:
+        for concerned, listener in self.renewal_listeners:
+            if concerned == service:
                 listener()
 
     def outside(self, what: str, *touched: str) -> None:
@@ -363,8 +363,8 @@ class SimAws(Operations):
         text = f"injected {plan.kind} \x1b[31m\u202e\r\nRequestId: {request}"
         raise AwsError(service, operation, code, text, status)
 
-    def on_renewal(self, listener: Callable[[], None]) -> None:
-        self.world.renewal_listeners.append(listener)
+    def on_renewal(self, service: Service, listener: Callable[[], None]) -> None:
+        self.world.renewal_listeners.append((service.value, listener))
 
     def _shortened(self, operation: str, items: tuple[T, ...]) -> tuple[T, ...]:
         lacks = self.world.short.pop(operation, None)

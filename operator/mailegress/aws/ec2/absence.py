@@ -7,11 +7,11 @@ When such an EIP counts as lost, and when a mass loss is suspected instead, is d
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from mailegress.aws.api import AwsError, Service
-from mailegress.aws.ec2.listing import Identity
+from mailegress.aws.api import AddressRow, AwsError, Service
+from mailegress.aws.identity import Identity
 from mailegress.aws.rate_limit import Priority
 from mailegress.aws.runtime import Runtime
 from mailegress.aws.shared_reading import Reading
@@ -206,11 +206,10 @@ class AbsenceWatch:
         ids = [allocation_id for _, allocation_id in due[:_FILTER_VALUES]]
         if not ids:
             return
-        call = functools.partial(self._rt.api.describe_addresses, self._region, ids)
+        # Whose account this look-up is made in decides what it means, so it is asked for each time.
+        asked = functools.partial(self._identity.account, self._region, fresh=True)
         try:
-            # Whose account this look-up is made in decides what it means, so it is asked for each time.
-            account = await self._identity.account(self._region, fresh=True)
-            rows = await self._rt.read(Service.EC2, Priority.POLL, self._region, call)
+            account, rows = await self._identity.steadily(asked, functools.partial(self._read, ids))
         except AwsError as error:
             self._identity.note(error)
             again = self._rt.clock() + self._backoff.next()
@@ -232,6 +231,10 @@ class AbsenceWatch:
                     self._reading.request(key, began)
             else:
                 self._note_missing(missing, began, ours)
+
+    async def _read(self, ids: Sequence[str], account: str) -> tuple[str, tuple[AddressRow, ...]]:
+        call = functools.partial(self._rt.api.describe_addresses, self._region, ids)
+        return account, await self._rt.read(Service.EC2, Priority.POLL, self._region, call)
 
     def _note_missing(self, missing: _Missing, began: float, ours: bool) -> None:
         confirm = self._rt.settings.lost_confirm

@@ -6,11 +6,12 @@ import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from mailegress.aws.api import RenewsCredentials
+from mailegress.aws.api import Service
 from mailegress.aws.ec2.absence import AbsenceWatch, KnownEips
 from mailegress.aws.ec2.gateway_check import GatewayCheck
-from mailegress.aws.ec2.listing import Identity, Sweeper
+from mailegress.aws.ec2.listing import Sweeper
 from mailegress.aws.ec2.ptr_poller import PtrPoller
+from mailegress.aws.identity import Identity
 from mailegress.aws.runtime import Runtime
 from mailegress.aws.shared_reading import Reading
 from mailegress.model.aws import Absence, Eip, Ptr, RegionView
@@ -103,9 +104,7 @@ class SharedAddressBook:
     def __init__(self, runtime: Runtime) -> None:
         self._rt = runtime
         self._known: KnownEips = lambda region: set()
-        identity = Identity(runtime)
-        if isinstance(runtime.api, RenewsCredentials):
-            runtime.api.on_renewal(identity.renewed)
+        identity = Identity(runtime, Service.EC2)
         known = functools.partial(self._known_eips)
         self._regions = {r: _Region(runtime, r, identity, known) for r in runtime.settings.regions}
 

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from mailegress.aws.api import AwsError, Service
-from mailegress.aws.ec2.listing import Identity
+from mailegress.aws.identity import Identity
 from mailegress.aws.rate_limit import Priority
 from mailegress.aws.runtime import Runtime
 from mailegress.aws.shared_reading import Reading

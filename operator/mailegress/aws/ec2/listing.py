@@ -7,9 +7,9 @@ import re
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
-from mailegress.api import reasons
 from mailegress.aws.api import AddressRow, AwsError, Page, Service
-from mailegress.aws.errors import classify, says_no_such_operation
+from mailegress.aws.errors import says_no_such_operation
+from mailegress.aws.identity import Identity
 from mailegress.aws.rate_limit import Priority
 from mailegress.aws.runtime import Runtime
 from mailegress.model.aws import Eip, NatGateway, Ptr, RegionView
@@ -28,43 +28,6 @@ def may_lack_ptr_api(region: str) -> bool:
     return _OTHER_PARTITIONS.match(region) is not None
 
 
-class Identity:
-    """The account that a service's credentials belong to; asked again hourly and after credentials failed."""
-
-    def __init__(self, runtime: Runtime, service: Service = Service.EC2) -> None:
-        self._rt = runtime
-        self._service = service
-        self._account = ""
-        self._at = NEVER
-        self.renewals = 0
-        """How often other credentials came into use: what was read before may be another account's."""
-
-    async def account(self, region: str, *, fresh: bool = False) -> str:
-        """The 12-digit account of the EC2 credentials. ``fresh``: ask AWS, even if it is known. Raises ``AwsError``."""
-        now = self._rt.clock()
-        if fresh or not self._account or now - self._at > self._rt.settings.identity_max_age:
-            self.forget()
-            renewals = self.renewals
-            account = await self._rt.api.get_caller_identity(self._service, region)
-            if renewals != self.renewals:
-                return account
-            self._account, self._at = account, now
-        return self._account
-
-    def forget(self) -> None:
-        self._account = ""
-
-    def renewed(self) -> None:
-        """Note that calls are made with other credentials from now on. May be called from any thread."""
-        self.renewals += 1
-        self.forget()
-
-    def note(self, error: AwsError) -> None:
-        """Note a failed call. If the credentials were refused, the next ones may be another account's."""
-        if classify(error).reason == reasons.CREDENTIALS_UNAVAILABLE.name:
-            self.forget()
-
-
 class Sweeper:
     """Reads one region. NAT gateways and "no PTRs here" are remembered between sweeps, to keep the calls few."""
 
@@ -80,20 +43,15 @@ class Sweeper:
 
     async def sweep(self, demand: Callable[[], float]) -> RegionView:
         """``demand``: the newest moment that somebody wants everything to be read after."""
+        account = functools.partial(self._identity.account, self._region)
         try:
-            while True:
-                renewals = self._identity.renewals
-                view = await self._sweep(demand)
-                if renewals == self._identity.renewals:
-                    return view
-                # Half of it may have been read in another account.
+            return await self._identity.steadily(account, functools.partial(self._sweep, demand))
         except AwsError as error:
             self._identity.note(error)
             raise
 
-    async def _sweep(self, demand: Callable[[], float]) -> RegionView:
+    async def _sweep(self, demand: Callable[[], float], account: str) -> RegionView:
         began = self._rt.clock()
-        account = await self._identity.account(self._region)
         rows = await self._call(functools.partial(self._rt.api.describe_addresses, self._region))
         ptrs = await self._ptrs(began)
         gateways = await self._nat_gateways(rows, began, demand())

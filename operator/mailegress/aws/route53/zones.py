@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from mailegress.api import reasons
 from mailegress.aws.api import AwsError, Service
-from mailegress.aws.ec2.listing import Identity
 from mailegress.aws.errors import classify
+from mailegress.aws.identity import Identity
 from mailegress.aws.rate_limit import Priority
 from mailegress.aws.runtime import Runtime
 from mailegress.aws.shared_reading import Reading
@@ -70,8 +70,17 @@ class ZoneList:
         # Whose account is looked into decides what a missing zone means, so it is asked for each time.
         return await self._identity.account(self._rt.settings.regions[0], fresh=True)
 
+    async def _account_if_known(self) -> str:
+        try:
+            return await self._account()
+        except AwsError:
+            # The list is worth having without it.
+            return ""
+
     async def _look(self, zone_id: str) -> ZoneLook:
-        account = await self._account()
+        return await self._identity.steadily(self._account, functools.partial(self._look_in, zone_id))
+
+    async def _look_in(self, zone_id: str, account: str) -> ZoneLook:
         call = functools.partial(self._rt.api.get_hosted_zone, zone_id)
         try:
             await self._rt.read(Service.ROUTE53, Priority.POLL, zone_id, call)
@@ -85,13 +94,11 @@ class ZoneList:
         return ZoneLook(account, there=True)
 
     async def _read(self) -> tuple[Zone, ...]:
+        return await self._identity.steadily(self._account_if_known, self._read_in)
+
+    async def _read_in(self, account: str) -> tuple[Zone, ...]:
         zones: dict[str, Zone] = {}
         marker = ""
-        try:
-            account = await self._account()
-        except AwsError:
-            # The list is worth having without it.
-            account = ""
         while True:
             list_page = functools.partial(self._rt.api.list_hosted_zones, marker)
             page = await self._rt.read(Service.ROUTE53, Priority.POLL, "zones", list_page)

@@ -48,7 +48,7 @@ class BotoApi(Operations):
         self._metrics = metrics
         self._clock = clock
         self._clients = Clients(settings, on_fetch=self._fetched, on_renewed=self._renewed)
-        self._renewal_listeners: list[Callable[[], None]] = []
+        self._renewal_listeners: list[tuple[RoleSettings, Callable[[], None]]] = []
         self._logged: dict[str, set[_Target]] = {}
         self._known: dict[RoleSettings, str] = {}
         self._unknown: set[RoleSettings] = set()
@@ -72,9 +72,9 @@ class BotoApi(Operations):
 
         return await self._call(Service.STS, "GetCallerIdentity", region, {}, account, service)
 
-    def on_renewal(self, listener: Callable[[], None]) -> None:
-        """Call ``listener``, from any thread, when calls begin to be made with other EC2 credentials."""
-        self._renewal_listeners.append(listener)
+    def on_renewal(self, service: Service, listener: Callable[[], None]) -> None:
+        """Call ``listener``, from any thread, when the service's calls begin to be made with other credentials."""
+        self._renewal_listeners.append((self._role(service), listener))
 
     def introduce(self) -> None:
         """Log, in the background, as whom and where calls are made, or why that is not known."""
@@ -216,8 +216,8 @@ class BotoApi(Operations):
     def _renewed(self, role: RoleSettings) -> None:
         if self._introduced:
             self._unknown.add(role)
-        if role == self._settings.ec2:
-            for listener in self._renewal_listeners:
+        for concerned, listener in self._renewal_listeners:
+            if concerned == role:
                 listener()
 
     def _fetched(self, role: RoleSettings, failed: CredentialsFailed | None) -> None:
