@@ -213,6 +213,26 @@ def test_a_selector_that_stays_is_resolved_without_another_list() -> None:
     assert not any(isinstance(need, NeedRegion) for need in harness.plan(me).needs)
 
 
+@pytest.mark.parametrize("tagged", [False, True], ids=["leaves", "joins"])
+def test_a_list_that_is_older_than_another_processes_status_moves_no_address(tagged: bool) -> None:
+    """The other one has seen since that the second address got, or lost, the tag, and its PTR is there, or gone."""
+    harness = PlannerHarness()
+    eips = [harness.eip(1, tags=MAIL), harness.eip(2, tags=MAIL)]
+    both = ready(harness, eips, BY_TAGS)
+    one = replace(both, status=replace(both.status, addresses=both.status.addresses[:1]))
+    seen, newer = (both, one) if tagged else (one, both)
+    if not tagged:
+        tag(harness, eips[1])
+    harness.plan(seen)
+    harness.now = 20.0
+    plan = harness.plan(newer)
+    assert NeedRegion(REGION, 20.0) in plan.needs
+    assert plan.action is None
+    harness.book.at = 20.0
+    assert NeedRegion(REGION, 20.0) not in harness.plan(newer).needs
+    assert wanted(harness, newer) == [e.public_ip for e in eips][: 1 + tagged]
+
+
 # ---------------------------------------------------------------- too many
 
 

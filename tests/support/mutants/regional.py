@@ -396,4 +396,28 @@ REGIONAL = (
             "::test_a_list_of_zones_that_another_account_gave_meanwhile_is_read_again",
         ),
     ),
+    Mutant(
+        "old-list-decides-who-leaves",
+        "S8",
+        "Of two processes, the one with the older list of addresses undoes what the other has done since",
+        "reconcile/rules/targets.py",
+        "    late = [r for r in book.regions if r in moving and not book.get(r).fresh(told_at)]\n",
+        "    late: list[str] = []\n",
+        tests=(
+            "tests/reconcile/test_tag_selectors.py"
+            "::test_a_list_that_is_older_than_another_processes_status_moves_no_address[leaves]",
+        ),
+    ),
+    Mutant(
+        "old-list-decides-who-joins",
+        "S8",
+        "Of two processes, the one with the older list sets the PTR again that the other has reset",
+        "reconcile/rules/targets.py",
+        "    if told_at > observed.memory.first_seen:\n",
+        "    if False:\n",
+        tests=(
+            "tests/reconcile/test_tag_selectors.py"
+            "::test_a_list_that_is_older_than_another_processes_status_moves_no_address[joins]",
+        ),
+    ),
 )

@@ -142,9 +142,27 @@ def resolve(observed: Observed, builder: PlanBuilder) -> Targets:
     if early and (not before or before - unique.keys()):
         # Nothing leaves, and a new object does not begin with some of them, before the newer list is there.
         known = False
+    if _outdated(observed, builder, unique):
+        known = False
     wanted = dict(sorted(unique.items(), key=lambda item: address_order(item[1].public_ip)))
     lost, mass = loss.losses(observed)
     return Targets(tuple(entries), wanted, known, lost, mass, fault, outside, gateways=frozenset(gateways))
+
+
+def _outdated(observed: Observed, builder: PlanBuilder, found: Mapping[str, Eip]) -> bool:
+    """Is a list by which an address joins or leaves older than what another process has written into the status?
+
+    Two processes with lists of different age would undo each other's changes until the older list is read again.
+    """
+    book, told_at = observed.views.addresses, observed.memory.ptrs.told_at
+    recorded = {a.allocation_id: a.region for a in observed.recorded()}
+    moving = {region for key, region in recorded.items() if key not in found}
+    if told_at > observed.memory.first_seen:
+        moving |= {eip.region for key, eip in found.items() if key not in recorded}
+    late = [r for r in book.regions if r in moving and not book.get(r).fresh(told_at)]
+    for region in late:
+        builder.need(NeedRegion(region, told_at))
+    return bool(late)
 
 
 def that_send(observed: Observed, targets: Targets) -> Targets:
