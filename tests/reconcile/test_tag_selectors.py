@@ -13,7 +13,7 @@ from mailegress.api.tags import tags_of
 from mailegress.api.types import MailEgress, parse_object
 from mailegress.model.aws import Absence, Eip, NatAddress, NatGateway
 from mailegress.reconcile.claim_index import ClaimIndex
-from mailegress.reconcile.result import NeedRegion, ResetPtr
+from mailegress.reconcile.result import ChangeRecords, NeedRegion, ResetPtr
 from tests.support.planner import OTHER_UID, REGION, UID, PlannerHarness, body, mine, obj, verdict
 
 HOST, OTHER_HOST = "mta.example.com", "mta2.example.com"
@@ -160,6 +160,25 @@ def test_an_address_that_only_the_tag_named_is_held_beside_one_that_is_named_by_
     assert plan.action is None
     assert {a for _, a in plan.wanted} == {tagged.allocation_id, named.allocation_id}
     assert verdict(plan, FORWARD_READY).reason == "AddressNotFound"
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_held_address_that_another_object_has_is_given_up_without_a_conflict(count: int) -> None:
+    """A third party set its PTR, so the PTR does not show whose the address is any more."""
+    harness = PlannerHarness()
+    eips = [harness.eip(number, tags=MAIL) for number in range(1, 1 + count)]
+    me, taken = ready(harness, eips, BY_TAGS), eips[0]
+    for eip in eips:
+        tag(harness, eip)
+    harness.take(obj(OTHER_HOST, [taken], uid=OTHER_UID))
+    assert taken.allocation_id in {a for _, a in harness.plan(me).wanted}, "its PTR shows whose it is"
+    harness.set_ptr(harness.book.eips[taken.allocation_id], "mail.stranger.net")
+    plan = harness.plan(me)
+    assert verdict(plan, ACCEPTED).ok, "the spec selects nothing that another object has"
+    assert isinstance(plan.action, ChangeRecords), "it leaves the A record"
+    status = harness.written(me, plan).status
+    named = [a for a in status.addresses if a.reason == "AddressNotFound"]
+    assert [a.allocation_id for a in named] == ([eips[1].allocation_id] if count == 2 else [None])
 
 
 def test_an_address_that_is_released_with_its_tag_is_lost_not_only_unselected() -> None:

@@ -385,3 +385,19 @@ def test_whoever_takes_a_hostname_over_has_only_the_ptrs_of_which_its_record_tel
     state.delete(name="a")
     state.create(name="a", spec={"elasticIPs": [{"natGatewayID": "NAT"}], "hostname": "mta.example.com"})
     state.teardown()
+
+
+def test_an_address_that_no_selector_names_any_more_is_no_conflict_when_another_object_has_it() -> None:
+    """The last address with the tag lost it, and somebody else set its PTR."""
+    state = MailWorld()
+    state.begin(
+        seconds=310.0, spec={"elasticIPs": [{"tags": {"use": "mail"}}], "hostname": "out.example.com"}
+    )
+    state.lose_eip(eip=1)
+    state.change_ptr(eip=0, name="mail.stranger.net")
+    state.retag(key="use", present=False, what="EIP0")
+    state.create(
+        name="b",
+        spec={"elasticIPs": [{"allocationID": "EIP0"}], "hostname": "mta.sub.example.com"},
+    )
+    state.teardown()

@@ -420,4 +420,28 @@ REGIONAL = (
             "::test_a_list_that_is_older_than_another_processes_status_moves_no_address[joins]",
         ),
     ),
+    Mutant(
+        "held-address-conflicts",
+        "S8",
+        "An address that no selector names any more is reported as a conflict when another object has it",
+        "reconcile/rules/claims.py",
+        "        if hold is Hold.LOST and allocation_id not in selected:\n",
+        "        if False:\n",
+        tests=(
+            "tests/reconcile/test_tag_selectors.py"
+            "::test_a_held_address_that_another_object_has_is_given_up_without_a_conflict[1]",
+        ),
+    ),
+    Mutant(
+        "given-up-address-stays-recorded",
+        "S8",
+        "The status shows an address that the object gave up to another one",
+        "reconcile/rules/status_fields.py",
+        "        and a.allocation_id not in targets.given_up\n",
+        "",
+        tests=(
+            "tests/reconcile/test_tag_selectors.py"
+            "::test_a_held_address_that_another_object_has_is_given_up_without_a_conflict[1]",
+        ),
+    ),
 )

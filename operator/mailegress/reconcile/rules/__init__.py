@@ -97,7 +97,7 @@ def plan(observed: Observed) -> Plan:
     targets, not_allowed = policy.narrow(observed, builder, targets, verdict)  # S14: before claims
     targets = targets_rule.that_send(observed, targets)  # E8
     targets = targets_rule.limited(observed, targets)  # S12
-    claims = claims_rule.decide(observed, builder, targets, zone)  # S9 E4
+    claims, targets = claims_rule.decide(observed, builder, targets, zone)  # S9 E4
     refusal = targets_rule.refusal(observed, targets)
     searching = retire.search(observed, builder)  # E2
     retire.withdraw_lost(observed, builder, targets)  # S2: before any other write

@@ -23,7 +23,7 @@ from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import Finding, NeedName, NeedZones, failed, from_fault, unknown
 from mailegress.reconcile.rules import unseen
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
-from mailegress.reconcile.rules.targets import Targets
+from mailegress.reconcile.rules.targets import Targets, giving_up
 from mailegress.reconcile.rules.zones import Choice
 
 
@@ -133,8 +133,13 @@ def _leads_to(observed: Observed, hostname: str, address: str) -> bool:
     )
 
 
-def decide(observed: Observed, builder: PlanBuilder, targets: Targets, choice: Choice) -> Claims:
-    """Decide every claim of this object. Other objects are never named: they may be another tenant's."""
+def decide(
+    observed: Observed, builder: PlanBuilder, targets: Targets, choice: Choice
+) -> tuple[Claims, Targets]:
+    """Decide every claim of this object. Other objects are never named: they may be another tenant's.
+
+    An address that no selector resolves to any more, and that another object has, is not a target any more.
+    """
     hostname_hold, holder = _hostname(observed, builder, choice)
     blockers = {holder} if hostname_hold in ELSEWHERE and holder else set()
     holds: dict[str, Hold] = {}
@@ -142,20 +147,26 @@ def decide(observed: Observed, builder: PlanBuilder, targets: Targets, choice: C
     # By the selector that the user wrote: only the holder of an address may see which address it is.
     written = {e.eip.allocation_id: e.selector for e in targets.entries if e.eip is not None}
     several = {str(s) for s in observed.obj.spec.elastic_ips if s.by_tags}
+    selected = {e.eip.allocation_id for e in targets.entries if e.eip is not None and not e.held}
+    given_up: set[str] = set()
     for allocation_id, eip in targets.wanted.items():
         hold, owner = _eip(observed, builder, eip, hostname_hold)
         holds[allocation_id] = hold
-        if hold in ELSEWHERE:
+        if hold is Hold.LOST and allocation_id not in selected:
+            # The spec does not select it, so there is nothing that the user could remove.
+            given_up.add(allocation_id)
+        elif hold in ELSEWHERE:
             label = written.get(allocation_id, allocation_id)
             label = f"an Elastic IP with {label}" if label in several else label
             contested[label] = Hold.LOST if contested.get(label) is Hold.LOST else hold
             blockers |= {owner} if owner else set()
     builder.blocked_on = blockers
+    targets = giving_up(targets, frozenset(given_up))
     builder.standing = _standing(observed, targets, hostname_hold)
     finding = _finding(observed, hostname_hold, contested, frozenset(blockers))
     if finding is None and hostname_hold is Hold.UNKNOWN:
         finding = _unclear(observed, choice)
-    return Claims(hostname_hold, holds, finding)
+    return Claims(hostname_hold, holds, finding), targets
 
 
 def _standing(observed: Observed, targets: Targets, hostname: Hold) -> Standing | None:

@@ -128,7 +128,7 @@ def _addresses(
                 entries.setdefault(shown.allocation_id or shown.selector, shown)
             continue
         if eip is None:
-            for shown in _unresolved(s, entry):
+            for shown in _unresolved(s, targets, entry):
                 entries.setdefault(shown.allocation_id or shown.selector, shown)
             continue
         if (other := _not_held(s, claims, entry, eip)) is not None:
@@ -146,12 +146,14 @@ def _addresses(
     return tuple(entries.values())
 
 
-def _unresolved(observed: Observed, entry: Entry) -> list[AddressStatus]:
+def _unresolved(observed: Observed, targets: Targets, entry: Entry) -> list[AddressStatus]:
     """What the status recorded of a selector that resolves to nothing now; if nothing, an entry with the reason."""
     recorded = [
         a
         for a in observed.obj.status.addresses
-        if a.selector == entry.selector and (not entry.gone or a.allocation_id in entry.gone)
+        if a.selector == entry.selector
+        and (not entry.gone or a.allocation_id in entry.gone)
+        and a.allocation_id not in targets.given_up
     ]
     keep = recorded if entry.reason is None else [a for a in recorded if a.allocation_id]
     if keep:

@@ -74,6 +74,8 @@ class Targets:
     """Elastic IPs that the selectors resolve to, each counted once, if they are too many."""
     gateways: frozenset[tuple[str, str]] = frozenset()
     """(region, ID) of the regional NAT gateways that the selectors mean: AWS changes their addresses by itself."""
+    given_up: frozenset[str] = frozenset()
+    """Allocation IDs of addresses that no selector resolves to any more, and that another object has."""
 
     @property
     def problem(self) -> Finding | None:
@@ -216,6 +218,18 @@ def limited(observed: Observed, targets: Targets) -> Targets:
     return replace(
         targets, entries=entries, wanted=wanted, total=total, counts=Counter(e.selector for e in held)
     )
+
+
+def giving_up(targets: Targets, given_up: frozenset[str]) -> Targets:
+    """Without these addresses, by allocation ID. Their selectors resolve to none."""
+    if not given_up:
+        return targets
+    entries = (
+        replace(e, eip=None, held=False) if e.eip is not None and e.eip.allocation_id in given_up else e
+        for e in targets.entries
+    )
+    wanted = {key: eip for key, eip in targets.wanted.items() if key not in given_up}
+    return replace(targets, entries=tuple(dict.fromkeys(entries)), wanted=wanted, given_up=given_up)
 
 
 def look_again(observed: Observed, builder: PlanBuilder, region: str) -> None:
