@@ -312,8 +312,8 @@ REGIONAL = (
         "    return observed.memory.ptrs.told_at + coming\n",
         "    return NEVER\n",
         tests=(
-            "tests/sim/test_sim_regressions_processes.py"
-            "::test_an_address_stays_in_the_record_while_the_status_tells_of_a_ptr_that_another_operator_sets",
+            "tests/reconcile/test_ptr_update.py"
+            "::test_an_address_stays_in_the_record_until_its_ptr_was_read_after_the_status_told_of_one[to be set]",
         ),
     ),
     Mutant(
