@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from mailegress.api.conditions import REVERSE_READY
 from mailegress.api.status import AddressStatus, Origin
 from mailegress.api.types import MailEgress
 from mailegress.model.aws import Eip, Ptr
 from mailegress.model.facts import WritePhase, WriteState
 from mailegress.reconcile.result import AddFinalizer, ChangeRecords, NeedPtr, ResetPtr, SetPtr
 from mailegress.reconcile.rules.adoption import changed_by_others
-from tests.support.planner import OTHER_UID, REGION, UID, ZONE, PlannerHarness, mine, obj, recorded
+from tests.support.planner import OTHER_UID, REGION, UID, ZONE, PlannerHarness, mine, obj, recorded, verdict
 
 HOST, NEW = "mta.example.com", "out.example.com"
 
@@ -262,3 +263,23 @@ def test_a_reading_that_is_older_than_the_status_is_not_stored_where_another_obj
     found = entry(harness.written(me, harness.plan(me)), eip)
     assert found is not None
     assert (found.ptr, found.reason) == (NEW, "AddressConflict")
+
+
+@pytest.mark.parametrize("name", ["mail.stranger.net", None])
+def test_a_ptr_that_was_never_seen_is_not_taken_back_from_a_third_party_under_observed(
+    name: str | None,
+) -> None:
+    """The process that recorded what it would set ended before the write, or right after it: nobody knows."""
+    harness = PlannerHarness()
+    eip = harness.eip(1, name)
+    harness.dns.answers[HOST] = frozenset({eip.public_ip})
+    told = {"hostname": HOST, "addresses": [stored(eip, None, HOST)]}
+    me = obj(HOST, [eip], status=told, forward={"management": "Observed"})
+    harness.plan(me)
+    harness.now = harness.dns.at = harness.book.at = 10.0
+    plan = harness.plan(me)
+    [shown] = plan.addresses
+    assert isinstance(plan.action, SetPtr) == (name is None)
+    assert (verdict(plan, REVERSE_READY).reason == "PTRConflict") == (name is not None)
+    whose = (HOST, Origin.MANAGED) if name is None else (None, None)
+    assert (shown.ptr, shown.ptr_update, shown.ptr_origin) == (name, *whose)

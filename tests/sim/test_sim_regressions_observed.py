@@ -273,3 +273,16 @@ def test_nothing_tells_whose_a_ptr_is_when_the_status_was_deleted_and_the_spec_e
         },
     )
     state.teardown()
+
+
+def test_what_a_third_party_set_before_a_ptr_was_ever_written_stays() -> None:
+    """The process ended after it had recorded what it would set, and before it sent that."""
+    state = MailWorld()
+    state.begin(spec={"hostname": "mta.example.com", "elasticIPs": [{"allocationID": "EIP0"}]}, seconds=0.0)
+    state.trouble_api(times=3, what="status-500")
+    state.strike(ahead=0, kind="crash", point="ec2.set_ptr", when="before")
+    state.wait_longer(seconds=31.0)
+    state.change_ptr(eip=0, name="mail.stranger.net")
+    state.rename(hostname="mta.elsewhere.net", name="a", observed=True, restarts=False)
+    state.wait_longer(seconds=31.0)
+    state.teardown()

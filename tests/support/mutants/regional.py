@@ -444,4 +444,28 @@ REGIONAL = (
             "::test_a_held_address_that_another_object_has_is_given_up_without_a_conflict[1]",
         ),
     ),
+    Mutant(
+        "unseen-ptr-is-taken-back",
+        "S2",
+        "Under Observed, what a third party set is overwritten because a process that ended was about to set the PTR",
+        "reconcile/rules/observed_record.py",
+        "        and not never_seen(observed, recorded, eip)\n",
+        "",
+        tests=(
+            "tests/reconcile/test_ptr_update.py"
+            "::test_a_ptr_that_was_never_seen_is_not_taken_back_from_a_third_party_under_observed[mail.stranger.net]",
+        ),
+    ),
+    Mutant(
+        "unseen-ptr-stays-managed",
+        "S2",
+        "A PTR that a third party set counts as the operator's because a process that ended was about to set another",
+        "reconcile/rules/adoption.py",
+        "        elif never_seen(observed, recorded, eip):\n            known = None\n",
+        "",
+        tests=(
+            "tests/reconcile/test_ptr_update.py"
+            "::test_a_ptr_that_was_never_seen_is_not_taken_back_from_a_third_party_under_observed[mail.stranger.net]",
+        ),
+    ),
 )

@@ -295,6 +295,14 @@ def changed_by_others(observed: Observed, recorded: AddressStatus, eip: Eip) -> 
     return not any(eip.ptr.settled_to(name) for name in explained)
 
 
+def never_seen(observed: Observed, recorded: AddressStatus, eip: Eip) -> bool:
+    """Was the PTR to be set by the operator, and shows what somebody else set, before the operator saw its own there?
+
+    The write may never have been sent: the process that recorded it may have ended before.
+    """
+    return recorded.ptr is None and changed_by_others(observed, recorded, eip)
+
+
 def added_by_others(observed: Observed, eip: Eip, hostname: str) -> bool:
     """Is this address, which the record at the hostname holds, none that the operator gave it?
 
@@ -325,9 +333,12 @@ def origin(
     if write is not None:
         # What was adopted and is put back stays as it was found; all else that we set is ours.
         return known if write.repair and known is not None else Origin.MANAGED
-    if recorded is not None and known is Origin.MANAGED and eip.ptr.name == hostname:
-        # A third party may have set the name that the object got since the PTR was seen.
-        known = None if changed_by_others(observed, recorded, eip) else known
+    if recorded is not None and known is Origin.MANAGED:
+        if eip.ptr.name == hostname:
+            # A third party may have set the name that the object got since the PTR was seen.
+            known = None if changed_by_others(observed, recorded, eip) else known
+        elif never_seen(observed, recorded, eip):
+            known = None
     if known is not None:
         return known
     if claims.hostname is not Hold.MINE or not claims.allows(eip.allocation_id):

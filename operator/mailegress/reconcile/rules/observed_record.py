@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from mailegress.api import reasons
 from mailegress.api.conditions import FORWARD_READY
+from mailegress.model.aws import Eip
 from mailegress.model.dns import AuthorityReport, Expected
 from mailegress.model.facts import NEVER
 from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import Finding, failed, from_fault, unknown
 from mailegress.reconcile.rules.a_record import RecordState
-from mailegress.reconcile.rules.adoption import nobody_joins, pointed, ptr_problem
+from mailegress.reconcile.rules.adoption import never_seen, nobody_joins, pointed, ptr_problem
 from mailegress.reconcile.rules.claims import Claims, Hold
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
 from mailegress.reconcile.rules.propagation import prove
@@ -92,8 +93,7 @@ def _joining(observed: Observed, targets: Targets, claims: Claims) -> frozenset[
         frozenset(
             e.public_ip
             for e in targets.wanted.values()
-            if claims.allows(e.allocation_id)
-            and (_had(observed, e.allocation_id) or ptr_problem(observed, e) is None)
+            if claims.allows(e.allocation_id) and (_had(observed, e) or ptr_problem(observed, e) is None)
         )
         - targets.lost
     )
@@ -120,12 +120,13 @@ def _seen(
     return seen, ttl
 
 
-def _had(observed: Observed, allocation_id: str) -> bool:
+def _had(observed: Observed, eip: Eip) -> bool:
     """Has it joined under this hostname? Not if its PTR was found to be a third party's."""
-    recorded = observed.recorded_for(allocation_id)
+    recorded = observed.recorded_for(eip.allocation_id)
     return (
         recorded is not None
         and recorded.ptr_origin is not None
         and recorded.reason != reasons.PTR_CONFLICT.name
         and observed.obj.status.hostname == observed.obj.spec.hostname
+        and not never_seen(observed, recorded, eip)
     )
