@@ -232,6 +232,18 @@ def test_a_selector_that_stays_is_resolved_without_another_list() -> None:
     assert not any(isinstance(need, NeedRegion) for need in harness.plan(me).needs)
 
 
+def test_an_object_that_is_seen_before_the_first_list_asks_for_no_list_of_its_own() -> None:
+    """Each of thousands would ask for one that is newer than the moment at which it was seen first."""
+    harness = PlannerHarness()
+    me = ready(harness, [harness.eip(1, tags=MAIL)], BY_TAGS)
+    harness.now = 500.0
+    harness.memories.clear()
+    harness.book.at = None
+    needs = [need for need in harness.plan(me).needs if isinstance(need, NeedRegion)]
+    assert needs
+    assert all(need.not_before < harness.now for need in needs)
+
+
 @pytest.mark.parametrize("tagged", [False, True], ids=["leaves", "joins"])
 def test_a_list_that_is_older_than_another_processes_status_moves_no_address(tagged: bool) -> None:
     """The other one has seen since that the second address got, or lost, the tag, and its PTR is there, or gone."""

@@ -401,8 +401,8 @@ REGIONAL = (
         "S8",
         "Of two processes, the one with the older list of addresses undoes what the other has done since",
         "reconcile/rules/targets.py",
-        "    late = [r for r in book.regions if r in moving and not book.get(r).fresh(told_at)]\n",
-        "    late: list[str] = []\n",
+        "    for region in late:\n",
+        "    late = []\n    for region in late:\n",
         tests=(
             "tests/reconcile/test_tag_selectors.py"
             "::test_a_list_that_is_older_than_another_processes_status_moves_no_address[leaves]",
@@ -466,6 +466,18 @@ REGIONAL = (
         tests=(
             "tests/reconcile/test_ptr_update.py"
             "::test_a_ptr_that_was_never_seen_is_not_taken_back_from_a_third_party_under_observed[mail.stranger.net]",
+        ),
+    ),
+    Mutant(
+        "own-list-at-first-sight",
+        "E1",
+        "Each object that is seen before the first list of the region asks for another one",
+        "reconcile/rules/targets.py",
+        " if fact.value is not None and not fact.fresh(told_at)]\n",
+        " if not fact.fresh(told_at)]\n",
+        tests=(
+            "tests/reconcile/test_tag_selectors.py"
+            "::test_an_object_that_is_seen_before_the_first_list_asks_for_no_list_of_its_own",
         ),
     ),
 )

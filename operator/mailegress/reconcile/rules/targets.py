@@ -161,7 +161,8 @@ def _outdated(observed: Observed, builder: PlanBuilder, found: Mapping[str, Eip]
     moving = {region for key, region in recorded.items() if key not in found}
     if told_at > observed.memory.first_seen:
         moving |= {eip.region for key, eip in found.items() if key not in recorded}
-    late = [r for r in book.regions if r in moving and not book.get(r).fresh(told_at)]
+    lists = {region: book.get(region) for region in book.regions if region in moving}
+    late = [region for region, fact in lists.items() if fact.value is not None and not fact.fresh(told_at)]
     for region in late:
         builder.need(NeedRegion(region, told_at))
     return bool(late)
