@@ -283,3 +283,17 @@ def test_a_ptr_that_was_never_seen_is_not_taken_back_from_a_third_party_under_ob
     assert (verdict(plan, REVERSE_READY).reason == "PTRConflict") == (name is not None)
     whose = (HOST, Origin.MANAGED) if name is None else (None, None)
     assert (shown.ptr, shown.ptr_update, shown.ptr_origin) == (name, *whose)
+
+
+def test_a_ptr_that_was_found_to_be_a_third_partys_is_not_taken_back_under_observed() -> None:
+    """Found before the status told of the new hostname, when the PTR of the former one was the operator's."""
+    harness = PlannerHarness()
+    eip = harness.eip(1, "mail.stranger.net")
+    harness.dns.answers[HOST] = frozenset({eip.public_ip})
+    found = {**stored(eip, "mail.stranger.net"), "reason": "PTRConflict"}
+    me = obj(HOST, [eip], status={"hostname": HOST, "addresses": [found]}, forward={"management": "Observed"})
+    harness.plan(me)
+    harness.now = harness.dns.at = harness.book.at = 10.0
+    plan = harness.plan(me)
+    assert plan.action is None
+    assert verdict(plan, REVERSE_READY).reason == "PTRConflict"

@@ -416,8 +416,8 @@ RULES = (
         "        and recorded.reason != reasons.PTR_CONFLICT.name\n",
         "",
         tests=(
-            "tests/sim/test_sim_regressions_observed.py"
-            "::test_a_ptr_that_was_found_to_be_foreign_after_a_rename_under_observed_stays",
+            "tests/reconcile/test_ptr_update.py"
+            "::test_a_ptr_that_was_found_to_be_a_third_partys_is_not_taken_back_under_observed",
         ),
     ),
     Mutant(
