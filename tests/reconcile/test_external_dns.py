@@ -188,6 +188,16 @@ def test_an_edited_endpoint_is_restored_and_the_writer_is_named() -> None:
     assert world.endpoint().addresses(HOST) == {eip.public_ip}
 
 
+def test_an_address_that_somebody_took_out_of_the_endpoint_is_put_back_until_its_ptr_is_reset() -> None:
+    """It leaves the spec at the same time."""
+    world = World()
+    old, new = world.harness.eip(1), world.harness.eip(2)
+    me = edit(ready(world, old), new)
+    world.change(entries=(EndpointEntry(HOST, frozenset({"203.0.113.99"}), 300),), changed_by="kubectl-edit")
+    world.step(me)
+    assert world.endpoint().addresses(HOST) == {old.public_ip, new.public_ip}
+
+
 def test_a_deleted_endpoint_is_created_again() -> None:
     world = World()
     eip = world.harness.eip(1)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from mailegress.api.conditions import ACCEPTED, FORWARD_READY, READY, REVERSE_READY
 from mailegress.api.status import Origin
 from mailegress.api.types import MailEgress, parse_object
@@ -33,6 +35,23 @@ def test_a_swap_is_union_then_ptr_then_reset_then_shrink() -> None:
     first = seen[0]
     assert isinstance(first, ChangeRecords)
     assert first.changes[1].record_set.values == (old.public_ip, new.public_ip)
+
+
+@pytest.mark.parametrize("found", [("192.0.2.66",), (), None], ids=["replaced", "emptied", "removed"])
+def test_an_address_that_somebody_took_out_of_the_record_is_put_back_until_its_ptr_is_reset(
+    found: tuple[str, ...] | None,
+) -> None:
+    """It leaves the spec at the same time. Receivers see its PTR for as long as the new record is not verified."""
+    harness = PlannerHarness()
+    old, new = harness.eip(1), harness.eip(2)
+    me = edited(converged(harness, old), (new,))
+    if found is None:
+        harness.records.views.pop((ZONE.id, HOST))
+    else:
+        harness.records.put(HOST, found, mine())
+    assert values(harness.plan(me)) == (old.public_ip, new.public_ip)
+    harness.set_ptr(old, "mail.stranger.net")
+    assert values(harness.plan(me)) == (new.public_ip,), "that PTR needs no record of ours"
 
 
 def test_a_rename_makes_before_it_breaks_and_waits_for_receivers() -> None:

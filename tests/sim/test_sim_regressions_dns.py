@@ -138,3 +138,23 @@ def test_a_zone_is_recorded_with_the_account_that_it_was_listed_in() -> None:
     state.blind(what="zone-account")
     state.wait(seconds=0.01)
     state.teardown()
+
+
+def test_an_address_that_somebody_took_out_of_the_record_is_put_back_until_its_ptr_is_reset() -> None:
+    """It leaves the spec at the same time, and a name server without an answer keeps its PTR from being reset."""
+    state = MailWorld()
+    state.begin(
+        spec={"hostname": "mta.example.com", "elasticIPs": [{"tags": {"use": "mail"}}]}, seconds=310.0
+    )
+    state.change_record(host=0, what="foreign-a")
+    state.trouble_dns(server=3, what="SERVFAIL")
+    state.edit(
+        field="elasticIPs",
+        name="a",
+        spec={
+            "elasticIPs": [{"instanceID": "INSTANCE", "region": "ap-northeast-1"}],
+            "hostname": "mta.example.com",
+        },
+    )
+    state.wait_longer(seconds=4000.0)
+    state.teardown()

@@ -62,7 +62,7 @@ EXTERNAL = (
         "S4",
         "An address leaves the DNSEndpoint while its PTR shows the hostname",
         "reconcile/rules/external_record.py",
-        "            wanted=final | old.stay,\n            final=final,\n            answered",
+        "            wanted=wanted,\n            final=final,\n            answered",
         "            wanted=final,\n            final=final,\n            answered",
         runs=(Run("external-swap"),),
     ),
@@ -200,5 +200,17 @@ EXTERNAL = (
         "    due = since + s.settings.external_removal_seconds\n",
         "    due = s.now + s.settings.external_removal_seconds\n",
         tests=(f"{_ENDS}test_a_record_that_stays_is_reported_and_the_object_goes",),
+    ),
+    Mutant(
+        "removed-target-is-not-put-back",
+        "S3",
+        "An address that somebody took out of the DNSEndpoint while it leaves the spec stays out of it with its PTR",
+        "reconcile/rules/external_record.py",
+        "        if values != wanted:\n",
+        "        if False:\n",
+        tests=(
+            "tests/reconcile/test_external_dns.py"
+            "::test_an_address_that_somebody_took_out_of_the_endpoint_is_put_back_until_its_ptr_is_reset",
+        ),
     ),
 )

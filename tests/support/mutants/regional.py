@@ -480,4 +480,16 @@ REGIONAL = (
             "::test_an_object_that_is_seen_before_the_first_list_asks_for_no_list_of_its_own",
         ),
     ),
+    Mutant(
+        "removed-address-is-not-put-back",
+        "S3",
+        "An address that somebody took out of the A record while it leaves the spec stays out of it with its PTR",
+        "reconcile/rules/a_record.py",
+        "        if values == wanted:\n",
+        "        if True:\n",
+        tests=(
+            "tests/reconcile/test_plan_change.py"
+            "::test_an_address_that_somebody_took_out_of_the_record_is_put_back_until_its_ptr_is_reset[replaced]",
+        ),
+    ),
 )

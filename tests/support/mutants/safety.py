@@ -333,7 +333,7 @@ SAFETY = (
         "S4",
         "The record holds the new addresses only, from the first change on",
         "reconcile/rules/a_record.py",
-        "        wanted = final | old.stay\n",
+        "        wanted = self._restored(values, final | old.stay) if mine or free else final\n",
         "        wanted = set(final)\n",
         runs=(Run("eip-swap"), Run("tag-moved")),
     ),

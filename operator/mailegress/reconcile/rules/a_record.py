@@ -32,7 +32,7 @@ from mailegress.reconcile.rules import suspend, unseen
 from mailegress.reconcile.rules.adoption import nobody_joins, pointed, record_problem
 from mailegress.reconcile.rules.claims import Claims, Hold
 from mailegress.reconcile.rules.delegation import delegated
-from mailegress.reconcile.rules.leaving import Leaving, leaving
+from mailegress.reconcile.rules.leaving import Leaving, leaving, missing
 from mailegress.reconcile.rules.ownership_check import recorded_places, vouched
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
 from mailegress.reconcile.rules.propagation import prove
@@ -139,7 +139,8 @@ class _Record:
         mine = marked and (simple is None or vouched(s, self.zone.id, self.view))
         final = final_values(s, self.targets, self.claims, values if mine else frozenset())
         old = self._leaving(values - final, mine)
-        wanted = final | old.stay
+        free = simple is None and self.view.mark is None
+        wanted = self._restored(values, final | old.stay) if mine or free else final
         base = RecordState(
             finding=unknown(reasons.PROGRESSING, "Preparing the A record."),
             values=values,
@@ -223,6 +224,14 @@ class _Record:
             return Leaving()
         hostname, gone = self.observed.obj.spec.hostname, addresses - self.targets.lost
         return leaving(self.observed, self.builder, self.targets, gone, hostname, self.read_at)
+
+    def _restored(self, values: frozenset[str], wanted: frozenset[str]) -> frozenset[str]:
+        """A record that is written anyway gets back what somebody removed, or what the one in a former zone holds."""
+        if values == wanted:
+            return wanted
+        return wanted | missing(
+            self.observed, self.targets, self.observed.obj.spec.hostname, self.zone.id, wanted
+        )
 
     # ------------------------------------------------ conflicts and changes
 

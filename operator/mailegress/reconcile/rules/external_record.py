@@ -31,7 +31,7 @@ from mailegress.reconcile.rules import suspend
 from mailegress.reconcile.rules.a_record import RecordState
 from mailegress.reconcile.rules.adoption import nobody_joins, pointed
 from mailegress.reconcile.rules.claims import Claims, Hold
-from mailegress.reconcile.rules.leaving import Leaving, leaving
+from mailegress.reconcile.rules.leaving import Leaving, leaving, missing
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
 from mailegress.reconcile.rules.propagation import Proof, prove
 from mailegress.reconcile.rules.ptr_repair_limit import HOUR
@@ -121,12 +121,16 @@ class _Endpoint:
         values = entry.targets if entry is not None else frozenset()
         final = final_values(s, self.targets, self.claims, values)
         old = leaving(s, self.builder, self.targets, values - final - self.targets.lost, hostname, NEVER)
+        wanted = final | old.stay
+        if values != wanted:
+            # It is written anyway, so it gets back what somebody removed.
+            wanted |= missing(s, self.targets, hostname, None, wanted)
         base = RecordState(
             finding=unknown(reasons.PROGRESSING, "Preparing the DNSEndpoint."),
             values=values,
             ttl=entry.ttl if entry is not None else None,
             mine=entry is not None,
-            wanted=final | old.stay,
+            wanted=wanted,
             final=final,
             answered=self._answered(),
             known=True,

@@ -10,11 +10,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mailegress.api import reasons
+from mailegress.api.status import Origin
 from mailegress.model.aws import Eip
 from mailegress.model.facts import NEVER
 from mailegress.reconcile.observe import Observed
 from mailegress.reconcile.result import Finding, NeedPtr, from_fault, unknown
-from mailegress.reconcile.rules import unseen
+from mailegress.reconcile.rules import policy, unseen
 from mailegress.reconcile.rules.adoption import left_alone, says_more, unfinished
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
 from mailegress.reconcile.rules.targets import Targets
@@ -65,6 +66,23 @@ class Leaving:
     """Some of them stay only until their PTR is read, which is under way."""
     refused: Finding | None = None
     """Some of them stay because AWS does not show their PTR."""
+
+
+def missing(
+    observed: Observed, targets: Targets, hostname: str, zone_id: str | None, present: frozenset[str]
+) -> frozenset[str]:
+    """Addresses that the A record lacks: their PTRs, which this object set, show its hostname.
+
+    ``zone_id`` as in :func:`policy.barred_in`.
+    """
+    s = observed
+    eips = (targets.find(s, a.public_ip or "") for a in s.recorded() if a.ptr_origin is Origin.MANAGED)
+    lacking = [
+        eip for eip in eips if eip is not None and eip.ptr.name == hostname and eip.public_ip not in present
+    ]
+    if not lacking:
+        return frozenset()
+    return frozenset(e.public_ip for e in lacking) - targets.lost - policy.barred_in(s, zone_id, lacking)
 
 
 def leaving(

@@ -11,7 +11,7 @@ which addresses the account has.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from mailegress.api import reasons
@@ -118,14 +118,16 @@ def narrow(
     return narrowed, finding
 
 
-def barred_in(observed: Observed, zone_id: str, targets: Targets) -> frozenset[str]:
-    """Public IPs of the object that must not come into a record of this zone, which the spec need not name any more."""
+def barred_in(observed: Observed, zone_id: str | None, eips: Iterable[Eip]) -> frozenset[str]:
+    """Public IPs of those that must not come into a record of this zone, which the spec need not name any more.
+
+    None: into the record that the spec asks for.
+    """
     if observed.settings.policy is not PolicyMode.ENFORCE:
         return frozenset()
-    wish = replace(_wish(observed), zone_id=zone_id)
+    wish = _wish(observed) if zone_id is None else replace(_wish(observed), zone_id=zone_id)
     zones = {wish.hostname} if _is_zone(observed) else ()
     grant = judge_wish(observed.views.policies.selected(wish.namespace), wish, zones)
-    eips = (*targets.wanted.values(), *targets.refused.values())
     return frozenset(eip.public_ip for eip in eips if not grant.allows(eip))
 
 

@@ -20,7 +20,7 @@ from mailegress.reconcile.rules import policy, unseen
 from mailegress.reconcile.rules.a_record import RecordState
 from mailegress.reconcile.rules.adoption import added_by_others, changed_by_others
 from mailegress.reconcile.rules.claims import taken_over
-from mailegress.reconcile.rules.leaving import leaving, unread
+from mailegress.reconcile.rules.leaving import leaving, missing, unread
 from mailegress.reconcile.rules.ownership_check import own_mark, vouched
 from mailegress.reconcile.rules.plan_builder import PlanBuilder
 from mailegress.reconcile.rules.ptr import PtrState, reset
@@ -98,7 +98,8 @@ def keep_equal(observed: Observed, builder: PlanBuilder, targets: Targets, forwa
         if old.reading is not None:
             continue
         # What no policy allows in this zone stays where it is, and does not come into it.
-        barred = policy.barred_in(s, zone_id, targets) - set(simple.values)
+        eips = (*targets.wanted.values(), *targets.refused.values())
+        barred = policy.barred_in(s, zone_id, eips) - set(simple.values)
         new = forward.values - barred
         values = (new | old.stay) - targets.lost
         if values and values != set(simple.values):
@@ -253,11 +254,9 @@ def _restore(
     if mark.adopted or name == s.obj.spec.hostname or foreign:
         return
     present = frozenset(simple.values) if simple is not None else frozenset()
-    eips = (targets.find(s, a.public_ip or "") for a in s.recorded() if a.ptr_origin is Origin.MANAGED)
-    shown = frozenset(eip.public_ip for eip in eips if eip is not None and eip.ptr.name == name)
-    if missing := shown - present - targets.lost - policy.barred_in(s, zone_id, targets):
-        why = f"put {dns_checks.listing(missing)} back into the A record of {name}"
-        builder.act(ChangeRecords(zone_id, name, changed(s, view, simple, mark, present | missing), why))
+    if lacking := missing(s, targets, name, zone_id, present):
+        why = f"put {dns_checks.listing(lacking)} back into the A record of {name}"
+        builder.act(ChangeRecords(zone_id, name, changed(s, view, simple, mark, present | lacking), why))
 
 
 def _until_verified(
