@@ -189,8 +189,8 @@ POLICIES = (
         "S14",
         "An address comes into a former zone that no policy allows any more",
         _RULE,
-        "    return frozenset(eip.public_ip for eip in eips if not grant.allows(eip))\n",
-        "    return targets.refused_ips\n",
+        "    wish = _wish(observed) if zone_id is None else replace(_wish(observed), zone_id=zone_id)\n",
+        "    wish = _wish(observed)\n",
         tests=(
             "tests/reconcile/test_zone_exchange.py"
             "::test_nothing_comes_into_a_former_zone_that_no_policy_allows[not-named]",
