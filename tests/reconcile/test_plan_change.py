@@ -14,7 +14,18 @@ from mailegress.model.facts import Fact, WritePhase, WriteState
 from mailegress.reconcile import summarise
 from mailegress.reconcile.result import ChangeRecords, NeedPtr, ResetPtr, SetPtr
 from tests.support.planned import HOST, NEW, carry_out, converged, edited, values
-from tests.support.planner import OTHER_UID, REGION, UID, ZONE, PlannerHarness, body, mine, obj, verdict
+from tests.support.planner import (
+    OTHER_UID,
+    REGION,
+    UID,
+    ZONE,
+    PlannerHarness,
+    body,
+    mine,
+    obj,
+    policy,
+    verdict,
+)
 
 
 def test_a_swap_is_union_then_ptr_then_reset_then_shrink() -> None:
@@ -52,6 +63,17 @@ def test_an_address_that_somebody_took_out_of_the_record_is_put_back_until_its_p
     assert values(harness.plan(me)) == (old.public_ip, new.public_ip)
     harness.set_ptr(old, "mail.stranger.net")
     assert values(harness.plan(me)) == (new.public_ip,), "that PTR needs no record of ours"
+
+
+def test_an_address_that_no_policy_allows_any_more_is_not_put_back() -> None:
+    harness = PlannerHarness()
+    harness.enforce(policy())
+    old, new = harness.eip(1), harness.eip(2)
+    me = edited(converged(harness, old), (new,))
+    harness.records.put(HOST, ("192.0.2.66",), mine())
+    assert values(harness.plan(me)) == (old.public_ip, new.public_ip)
+    harness.change(policy(addresses={"allocationIDs": [new.allocation_id]}))
+    assert values(harness.plan(me)) == (new.public_ip,)
 
 
 def test_a_rename_makes_before_it_breaks_and_waits_for_receivers() -> None:
