@@ -176,6 +176,8 @@ def test_a_held_address_that_another_object_has_is_given_up_without_a_conflict(c
     plan = harness.plan(me)
     assert verdict(plan, ACCEPTED).ok, "the spec selects nothing that another object has"
     assert isinstance(plan.action, ChangeRecords), "it leaves the A record"
+    assert plan.standing is not None
+    assert plan.standing.able == (count == 2), "with no address left it holds nothing by its age"
     status = harness.written(me, plan).status
     named = [a for a in status.addresses if a.reason == "AddressNotFound"]
     assert [a.allocation_id for a in named] == ([eips[1].allocation_id] if count == 2 else [None])

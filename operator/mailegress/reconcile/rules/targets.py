@@ -225,12 +225,12 @@ def giving_up(targets: Targets, given_up: frozenset[str]) -> Targets:
     """Without these addresses, by allocation ID. Their selectors resolve to none."""
     if not given_up:
         return targets
-    entries = (
+    entries = tuple(
         replace(e, eip=None, held=False) if e.eip is not None and e.eip.allocation_id in given_up else e
         for e in targets.entries
     )
     wanted = {key: eip for key, eip in targets.wanted.items() if key not in given_up}
-    return replace(targets, entries=tuple(dict.fromkeys(entries)), wanted=wanted, given_up=given_up)
+    return replace(targets, entries=entries, wanted=wanted, given_up=given_up)
 
 
 def look_again(observed: Observed, builder: PlanBuilder, region: str) -> None:
