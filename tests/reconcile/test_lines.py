@@ -101,6 +101,28 @@ def test_a_suspended_object_under_observed_keeps_what_its_ptr_shows() -> None:
     assert accepted(harness, new) == "HostnameConflict"
 
 
+@pytest.mark.parametrize("management", ["Managed", "Observed"])
+def test_a_hopeless_object_keeps_the_hostname_that_a_ptr_of_its_own_still_shows(management: str) -> None:
+    """The address was removed from the spec, and its PTR stays until another one is right."""
+    harness = PlannerHarness()
+    left, selected = harness.eip(1, A), harness.eip(2)
+    entry = {
+        "selector": f"allocationID={left.allocation_id}",
+        "publicIP": left.public_ip,
+        "allocationID": left.allocation_id,
+        "region": REGION,
+        "ptr": A,
+        "ptrOrigin": "Managed",
+    }
+    status = {"observedGeneration": 1, "hostname": A, "addresses": [entry]}
+    old = obj(A, [selected], created=OLD, status=status, forward={"management": management})
+    passed(harness, old)
+    harness.memories[UID].progress.stalled_generation = old.meta.generation
+    passed(harness, old)
+    new = obj(A, [harness.eip(3)], uid=numbered(2), created=NEW)
+    assert accepted(harness, new) == "HostnameConflict"
+
+
 def test_nobody_takes_the_place_of_an_older_one_that_was_not_looked_at_yet() -> None:
     harness = PlannerHarness()
     eip = harness.eip(1)

@@ -286,3 +286,18 @@ def test_what_a_third_party_set_before_a_ptr_was_ever_written_stays() -> None:
     state.rename(hostname="mta.elsewhere.net", name="a", observed=True, restarts=False)
     state.wait_longer(seconds=31.0)
     state.teardown()
+
+
+def test_a_stalled_object_keeps_the_hostname_of_a_ptr_that_it_has_not_reset_yet() -> None:
+    """Its A record is somebody else's to repair. A younger object would write one without that address."""
+    state = MailWorld()
+    state.begin(
+        spec={"hostname": "out.example.com", "elasticIPs": [{"natGatewayTags": {"use": "mail"}}]},
+        seconds=310.0,
+    )
+    state.rename(hostname="out.example.com", name="a", observed=True, restarts=False)
+    addresses = [{"tags": {"use": "mail"}}, {"region": "eu-west-1", "allocationID": "EIP3"}]
+    state.edit(field="elasticIPs", name="a", spec={"hostname": "mta.example.com", "elasticIPs": addresses})
+    state.change_record(host=1, what="drop-a")
+    state.create(name="c", spec={"hostname": "out.example.com", "elasticIPs": [{"allocationID": "EIP1"}]})
+    state.teardown()

@@ -35,7 +35,8 @@ class Standing:
     """What an object's own pass found out about its right to hold something by age alone."""
 
     holds: bool = False
-    """Its mark stands at its hostname, or (Observed) a PTR shows it: a suspension takes nothing away."""
+    """Its mark stands at its hostname, or a PTR shows it (that it set; under Observed, any of its addresses): neither a
+    suspension nor a long wait takes that away."""
     able: bool = True
     """Its selectors resolve to at least one address, and it is not hopeless (Stalled for half an hour of no progress
     although no other object keeps it from anything; until its spec is edited)."""

@@ -104,8 +104,8 @@ BOUNDS = (
         "S9",
         "A suspended object under Observed loses the name that its PTR shows",
         "reconcile/rules/claims.py",
-        "    holds = spec.hostname in shown if is_observed else ",
-        "    holds = not is_observed and ",
+        "        shown |= {eip.ptr.name for eip in targets.wanted.values()}\n",
+        "        pass\n",
         tests=(
             "tests/reconcile/test_lines.py::test_a_suspended_object_under_observed_keeps_what_its_ptr_shows",
         ),

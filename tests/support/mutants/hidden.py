@@ -6,6 +6,18 @@ from tests.support.mutants.mutant import Mutant, Run
 
 HIDDEN = (
     Mutant(
+        "left-ptr-holds-nothing",
+        "S9",
+        "A hopeless object loses the hostname that the PTR of an address that left its spec still shows",
+        "reconcile/rules/claims.py",
+        "    shown = {name for a in ours for name in (a.ptr, a.ptr_update)}\n",
+        "    shown = {name for a in ours for name in (a.ptr, a.ptr_update) if not name}\n",
+        tests=(
+            "tests/reconcile/test_lines.py::"
+            "test_a_hopeless_object_keeps_the_hostname_that_a_ptr_of_its_own_still_shows[Observed]",
+        ),
+    ),
+    Mutant(
         "missing-region-is-clean",
         "S5",
         "A PTR in a region that is not configured any more counts as reset",

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from mailegress.api import reasons
 from mailegress.api.conditions import ACCEPTED, UNKNOWN
 from mailegress.api.names import is_within
+from mailegress.api.status import Origin
 from mailegress.api.types import Management
 from mailegress.model import ownership
 from mailegress.model.aws import Eip
@@ -172,9 +173,12 @@ def decide(
 def _standing(observed: Observed, targets: Targets, hostname: Hold) -> Standing | None:
     """May this object hold anything by its age? None: not known yet."""
     spec, memory = observed.obj.spec, observed.memory
-    shown = {eip.ptr.name for eip in targets.wanted.values()}
-    is_observed = spec.forward.management is Management.OBSERVED
-    holds = spec.hostname in shown if is_observed else spec.hostname in observed.own_names()
+    # The PTR of an address that leaves stays until the others are right, and receivers look up its name until then.
+    ours = (a for a in observed.obj.status.addresses if a.ptr_origin is Origin.MANAGED)
+    shown = {name for a in ours for name in (a.ptr, a.ptr_update)}
+    if spec.forward.management is Management.OBSERVED:
+        shown |= {eip.ptr.name for eip in targets.wanted.values()}
+    holds = spec.hostname in shown or spec.hostname in observed.own_names()
     # A region that was not read yet, or does not answer for now, says nothing; one that is denied holds nothing.
     waiting = targets.fault is None or targets.fault.kind is ErrorKind.TRANSIENT
     if waiting and not targets.wanted and not targets.known and not targets.outside:
