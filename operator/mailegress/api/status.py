@@ -26,6 +26,10 @@ class Origin(StrEnum):
     ADOPTED = "Adopted"
 
 
+_ORIGINS = {origin.value: origin for origin in Origin}
+_SEVERITIES = {severity.value: severity for severity in Severity}
+
+
 def format_time(moment: datetime) -> str:
     """Return an aware `moment` as Kubernetes writes times: UTC, whole seconds, `Z`."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -276,10 +280,10 @@ class Advisory:
         """Read a stored entry; None if code, severity or message is missing."""
         stored = mapping(value)
         code, message = _string(stored, "code"), _string(stored, "message")
-        severity = _string(stored, "severity")
-        if code is None or message is None or severity not in set(Severity):
+        severity = _SEVERITIES.get(_string(stored, "severity") or "")
+        if code is None or message is None or severity is None:
             return None
-        return cls(code, Severity(severity), message, _strings(stored, "addresses"))
+        return cls(code, severity, message, _strings(stored, "addresses"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,7 +354,9 @@ class Status:
         for condition in self.conditions:
             kind = clean_text(condition.type, limits.REASON_LENGTH)
             if kind:
-                by_type.setdefault(kind, replace(condition, type=kind))
+                by_type.setdefault(
+                    kind, condition if kind == condition.type else replace(condition, type=kind)
+                )
         return sorted(by_type.values(), key=lambda condition: conditions.order_of(condition.type))
 
     @classmethod
@@ -431,7 +437,7 @@ def _list(stored: Mapping[str, object], name: str) -> list[object]:
 
 def _origin(value: Mapping[str, object], key: str) -> Origin | None:
     found = _string(value, key)
-    return Origin(found) if found in set(Origin) else None
+    return _ORIGINS.get(found) if found is not None else None
 
 
 def _string(stored: Mapping[str, object], name: str) -> str | None:

@@ -40,6 +40,8 @@ def clean_text(text: str, limit: int) -> str:
     ellipsis. Idempotent.
     Characters are counted as the API server counts `maxLength`: Unicode code points.
     """
+    if len(text) <= limit and text.isascii() and text.isprintable() and "  " not in text:
+        return text.strip()
     # Whatever the sender's text weighs, only its beginning is looked at.
     head = text[: max(EXTERNAL_LIMIT, limit + 1)]
     if not (head.isascii() and head.isprintable()):

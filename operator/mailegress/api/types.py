@@ -1,5 +1,6 @@
 """The custom resource as the operator sees it: metadata and spec as typed values, read from API objects."""
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -404,6 +405,7 @@ def _choice(parent: Mapping[str, object], name: str, field: str, default: _E) ->
     if value is None:
         return default
     kind = type(default)
-    if isinstance(value, str) and value in {member.value for member in kind}:
-        return kind(value)
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            return kind(value)
     raise InvalidObject(f"{field}.{name}", value, " or ".join(kind))
