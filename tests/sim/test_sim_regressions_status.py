@@ -401,3 +401,18 @@ def test_an_address_that_no_selector_names_any_more_is_no_conflict_when_another_
         spec={"elasticIPs": [{"allocationID": "EIP0"}], "hostname": "mta.sub.example.com"},
     )
     state.teardown()
+
+
+def test_a_changed_record_stays_when_no_status_tells_that_the_operator_wrote_it() -> None:
+    """``RecordConflict`` says so. A PTR that somebody else waits for comes half an hour later."""
+    state = MailWorld()
+    state.begin(
+        spec={"elasticIPs": [{"allocationID": "EIP4"}], "hostname": "mta.sub.example.com"}, seconds=310.0
+    )
+    state.change_record(host=2, what="right-a")
+    state.trouble_dns(server=3, what="REFUSED")
+    state.crash()
+    state.create(name="c", spec={"elasticIPs": [{"publicIP": "IP3"}], "hostname": "mta.example.com"})
+    state.meddle(name="a", what="status")
+    state.wait(seconds=4000.0)
+    state.teardown()

@@ -13,7 +13,7 @@ from mailegress.model.ownership import Mark
 from sandbox.aws.model.eip import Eip
 from tests.support.simulation.apiserver import ApiServer
 from tests.support.simulation.apiwire import Object
-from tests.support.simulation.facts import RECEIVING, Batch, bare, has_tags, mark_of
+from tests.support.simulation.facts import RECEIVING, Batch, bare, has_tags, mark_of, ready_of
 from tests.support.simulation.world import REGION, World
 
 GATE = 60.0
@@ -267,14 +267,18 @@ class Ledger:
         return uid in self.api.stripped and unconfirmed
 
     def _left_by_outsiders(self, name: str, owner: Object) -> bool:
-        """Does the operator leave what an outsider did to the record? It does while the object is suspended, and where
-        another record stands instead of the ownership record."""
+        """Does the operator leave what an outsider did to the record? It does while the object is suspended, where
+        another record stands instead of the ownership record, and where it says that no status tells any more what it
+        wrote."""
         zone = self.world.zone_of(name)
         if zone is None or self.world.touched.get(name, 0.0) <= self._wrote.get(name, 0.0):
             return False
         text = self.world.mark(zone, name)
         replaced = mark_of(text) is None and bool(text or self.world.record(zone, name, "A"))
-        return replaced or bool(owner["spec"].get("suspend"))
+        ready = ready_of(owner)
+        stripped = owner["metadata"]["uid"] in self.api.stripped
+        untold = stripped and ready is not None and ready["reason"] == "RecordConflict"
+        return replaced or untold or bool(owner["spec"].get("suspend"))
 
     def _names(self) -> set[str]:
         """Every hostname that any object ever wanted."""
