@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -14,13 +13,11 @@ from mailegress.api.advisories import ALL_ADVISORIES, Severity
 from mailegress.api.conditions import READY, TRUE
 from mailegress.api.status import Advisory, Status
 from mailegress.api.types import MailEgress, parse_object
-from mailegress.engine.burst import CreationBurst
 from mailegress.model.aws import RecordSet
 from mailegress.reconcile import rules
 from mailegress.reconcile.executor import Executor
-from mailegress.reconcile.reconciler import Reconciler
-from mailegress.telemetry.metrics import Metrics
 from tests.support.advised import HOST, INSTANCE, NAT, advised, behind_gateway, settled
+from tests.support.one_object import OneObject
 from tests.support.planner import OTHER_UID, UID, ZONE, PlannerHarness, body, mine, obj, recorded
 
 
@@ -277,29 +274,6 @@ def test_a_code_that_does_not_exist_does_not_stay_in_the_status() -> None:
 # ---------------------------------------------------------------- Events and the metric
 
 
-class Stored:
-    """A store and an API server with one object, which keep what was written."""
-
-    def __init__(self, item: dict[str, Any]) -> None:
-        self.item = item
-        self.writes = 0
-        self.events: list[tuple[str, bool]] = []
-
-    def body(self, key: str) -> dict[str, Any]:
-        return self.item
-
-    def seen(self, item: Any) -> None:
-        return None
-
-    async def replace_status(self, item: dict[str, Any], status: dict[str, Any]) -> dict[str, Any]:
-        self.writes += 1
-        self.item = {**item, "status": dict(status)}
-        return self.item
-
-    async def emit(self, involved: Any, *, warning: bool, reason: str, **_: Any) -> None:
-        self.events.append((reason, warning))
-
-
 async def test_one_event_and_one_write_when_a_code_appears(monkeypatch: pytest.MonkeyPatch) -> None:
     """An object that was Ready before this version gets its advice with one write, and stays Ready."""
     monkeypatch.setattr(Executor, "request", lambda *_: None)
@@ -308,12 +282,9 @@ async def test_one_event_and_one_write_when_a_code_appears(monkeypatch: pytest.M
     me = harness.written(me, harness.plan(me))
     old = me.status.to_dict()
     item = body(me.spec.hostname, [{s.kind.value: s.value} for s in me.spec.elastic_ips], uid=UID, status=old)
-    stored: Any = Stored(item)
+    stored = OneObject(item)
     harness.settings = replace(harness.settings, advisories=True)
-    reconciler = Reconciler(
-        harness.ports, stored, stored, CreationBurst(lambda: harness.now), harness.settings, Metrics(),
-        wake=lambda key: None, clock=lambda: harness.now, timestamp=lambda: "2026-01-01T00:00:00Z",
-    )  # fmt: skip
+    reconciler = stored.reconciler(harness)
     for _ in range(6):
         await reconciler.process("mail/meg-1")
         harness.now += harness.settings.quiet_seconds

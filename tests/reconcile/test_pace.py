@@ -3,52 +3,22 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from mailegress.api.conditions import STALLED, TRUE
 from mailegress.api.types import MailEgress, parse_object
-from mailegress.engine.burst import CreationBurst
 from mailegress.model.aws import ZoneLook
 from mailegress.model.facts import ErrorKind, Fact, Fault
 from mailegress.reconcile.executor import Executor
-from mailegress.reconcile.reconciler import Reconciler
 from mailegress.reconcile.result import NeedNameServers, NeedRegion, NeedZoneLook, NeedZones
-from mailegress.telemetry.metrics import Metrics
+from tests.support.one_object import OneObject
 from tests.support.planner import ACCOUNT, OTHER_UID, UID, ZONE, PlannerHarness, body, mine, obj, recorded
 
 HOST = "mta.example.com"
 KEY = "mail/meg-1"
-
-
-class Stored:
-    """A store and an API server with one object."""
-
-    def __init__(self, item: dict[str, Any]) -> None:
-        self.item = item
-        self.writes = 0
-
-    def body(self, key: str) -> dict[str, Any]:
-        return self.item
-
-    def seen(self, item: Mapping[str, Any]) -> None:
-        return None
-
-    async def replace_status(self, item: Mapping[str, Any], status: Mapping[str, Any]) -> Mapping[str, Any]:
-        self.writes += 1
-        self.item = {**item, "status": dict(status)}
-        return self.item
-
-    async def emit(self, involved: Mapping[str, Any], **event: Any) -> None:
-        return None
-
-    @property
-    def stalled(self) -> bool:
-        conditions = self.item["status"].get("conditions", ())
-        return any(c["type"] == STALLED and c["status"] == TRUE for c in conditions)
 
 
 async def test_an_object_that_is_stalled_is_not_passed_without_a_pause(
@@ -58,18 +28,15 @@ async def test_an_object_that_is_stalled_is_not_passed_without_a_pause(
     harness = PlannerHarness()
     eip = harness.eip(1)
     harness.records.put(HOST, [eip.public_ip], mine())
-    stored = Stored(body(HOST, [{"allocationID": eip.allocation_id}]))
-    ports: Any = stored
-    reconciler = Reconciler(
-        harness.ports, ports, ports, CreationBurst(lambda: harness.now), harness.settings, Metrics(),
-        wake=lambda key: None, clock=lambda: harness.now, timestamp=lambda: "2026-01-01T00:00:00Z",
-    )  # fmt: skip
+    stored = OneObject(body(HOST, [{"allocationID": eip.allocation_id}]))
+    reconciler = stored.reconciler(harness)
     passes = 0
     while harness.now < 2 * harness.settings.stalled_after_seconds:
         passes += 1
         assert passes < 1000, f"passed over and over at {harness.now:g} s"
         harness.now += await reconciler.process(KEY) or 0.0
-    assert stored.stalled
+    conditions = stored.item["status"]["conditions"]
+    assert any(c["type"] == STALLED and c["status"] == TRUE for c in conditions)
 
 
 # ---------------------------------------------------------------- lists that are read again

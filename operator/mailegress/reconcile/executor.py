@@ -21,6 +21,7 @@ from mailegress.reconcile.ports import Kube, KubeGone, ObjectStore, Requests, Wa
 from mailegress.reconcile.result import (
     AddFinalizer,
     ChangeRecords,
+    Need,
     NeedAuthorities,
     NeedDelegation,
     NeedName,
@@ -64,41 +65,45 @@ class Executor:
 
     def request(self, key: str, plan: Plan) -> None:
         """Request the readings that the plan needs, and take back queued PTR writes that it no longer wants (S1)."""
-        requests = self._requests
         for need in plan.needs:
-            match need:
-                case NeedRegion(region, not_before):
-                    requests.addresses.request(key, region, not_before)
-                case NeedPtr(region, allocation_id, not_before, known):
-                    requests.addresses.request_ptr(key, region, allocation_id, not_before, known)
-                case NeedZones(not_before):
-                    requests.zones.request(key, not_before)
-                case NeedNameServers(zone_id, not_before):
-                    requests.zones.request_name_servers(key, zone_id, not_before)
-                case NeedZoneLook(zone_id, not_before):
-                    requests.zones.request_look(key, zone_id, not_before)
-                case NeedName(zone_id, hostname, not_before, patient):
-                    requests.records.request(key, zone_id, hostname, not_before, patient=patient)
-                case NeedSweep():
-                    requests.records.request_all_swept(key)
-                case NeedAuthorities(hostname, not_before):
-                    requests.dns.request_authorities(key, hostname, not_before)
-                case NeedSampleAuthority(hostname, not_before, expected):
-                    requests.dns.request_sample_authority(key, hostname, not_before, expected.met_by)
-                case NeedDelegation(zone, not_before):
-                    requests.dns.request_delegation(key, zone, not_before)
-                case NeedServerAddresses(name, not_before):
-                    requests.dns.request_server_addresses(key, name, not_before)
-                case NeedPublic(hostname, addresses, not_before, report):
-                    same = report.says_the_same if report is not None else None
-                    requests.dns.request_public(key, hostname, addresses, not_before, same)
+            self.read(key, need)
         if (advice := plan.advice_need) is not None:
             equal = functools.partial(operator.eq, advice.known) if advice.known is not None else None
-            requests.dns.request_mail(
+            self._requests.dns.request_mail(
                 key, advice.hostname, advice.addresses, advice.domains, advice.not_before, equal
             )
         for region, allocation_id in plan.taken_back:
             self._writers.ptrs.take_back(region, allocation_id)
+
+    def read(self, key: str, need: Need) -> None:
+        """Request one reading; the object is reconciled when it is there."""
+        requests = self._requests
+        match need:
+            case NeedRegion(region, not_before):
+                requests.addresses.request(key, region, not_before)
+            case NeedPtr(region, allocation_id, not_before, known):
+                requests.addresses.request_ptr(key, region, allocation_id, not_before, known)
+            case NeedZones(not_before):
+                requests.zones.request(key, not_before)
+            case NeedNameServers(zone_id, not_before):
+                requests.zones.request_name_servers(key, zone_id, not_before)
+            case NeedZoneLook(zone_id, not_before):
+                requests.zones.request_look(key, zone_id, not_before)
+            case NeedName(zone_id, hostname, not_before, patient):
+                requests.records.request(key, zone_id, hostname, not_before, patient=patient)
+            case NeedSweep():
+                requests.records.request_all_swept(key)
+            case NeedAuthorities(hostname, not_before):
+                requests.dns.request_authorities(key, hostname, not_before)
+            case NeedSampleAuthority(hostname, not_before, expected):
+                requests.dns.request_sample_authority(key, hostname, not_before, expected.met_by)
+            case NeedDelegation(zone, not_before):
+                requests.dns.request_delegation(key, zone, not_before)
+            case NeedServerAddresses(name, not_before):
+                requests.dns.request_server_addresses(key, name, not_before)
+            case NeedPublic(hostname, addresses, not_before, report):
+                same = report.says_the_same if report is not None else None
+                requests.dns.request_public(key, hostname, addresses, not_before, same)
 
     async def act(self, key: str, obj: MailEgress, plan: Plan, memory: Memory) -> None:
         """Hand over the one write of the plan. Returns when the finalizer is written, or the AWS write is queued."""

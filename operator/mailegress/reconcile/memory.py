@@ -355,6 +355,8 @@ class Progress:
     """The last generation that this process saw Ready."""
     stalled_generation: int = -1
     """The last generation that was Stalled without another object in its way."""
+    looked: bool = False
+    """This process has planned for it, or waits for its record before it does."""
 
     def observe(self, key: int, now: float) -> None:
         """Note whether something moved since the last reconcile."""

@@ -35,7 +35,7 @@ from mailegress.reconcile.ports import (
     Wake,
 )
 from mailegress.reconcile.result import ChangeRecords, Plan, RemoveFinalizer
-from mailegress.reconcile.rules import loss
+from mailegress.reconcile.rules import first_look, loss
 from mailegress.reconcile.settings import ReconcileSettings
 from mailegress.reconcile.status_writer import StatusWriter
 from mailegress.telemetry.condition_counts import ConditionCounts
@@ -138,6 +138,11 @@ class Reconciler:
         now = self._clock()
         memory = self._remember(obj, now)
         observed = self._observe(key, obj, memory, now)
+        if not memory.progress.looked:
+            memory.progress.looked = True
+            if (need := first_look.record(observed)) is not None:
+                self._executor.read(key, need)
+                return self._settings.blocked_seconds
         plan = _plan(observed, unreadable)
         memory.record_plan(plan)
         self._count_policy(obj, plan)

@@ -13,6 +13,7 @@ from tests.support.mutants.policies import POLICIES
 from tests.support.mutants.regional import REGIONAL
 from tests.support.mutants.rules import RULES
 from tests.support.mutants.safety import SAFETY
+from tests.support.mutants.startup import STARTUP
 from tests.support.mutants.tagged import TAGGED
 
 INVARIANTS = (*(f"S{n}" for n in range(1, 15)), *(f"E{n}" for n in range(1, 10)))
@@ -30,4 +31,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *TAGGED,
     *REGIONAL,
     *EXTERNAL,
+    *STARTUP,
 )

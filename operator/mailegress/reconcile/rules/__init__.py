@@ -5,6 +5,7 @@ the guarantees that it keeps (``docs/guarantees.md``). The rules are pure: they 
 :class:`PlanBuilder`; they never write, wait, log or read a clock.
 
 =====================  ==================================================================================
+``first_look``         what the first plan of a process waits for
 ``policy``             what policies allow; ``shrink_only``: what remains possible for what they refuse
 ``targets``            selectors → Elastic IPs
 ``loss``               lost addresses, mass loss

@@ -1,0 +1,43 @@
+"""Bugs in what a process does first (S12, E8)."""
+
+from __future__ import annotations
+
+from tests.support.mutants.mutant import Mutant
+
+STARTUP = (
+    Mutant(
+        "first-look-for-ever",
+        "E8",
+        "An object that was Ready is not reconciled as long as its record cannot be read",
+        "reconcile/reconciler.py",
+        "            memory.progress.looked = True\n",
+        "",
+        tests=(
+            "tests/reconcile/test_first_look.py::"
+            "test_the_object_is_planned_for_after_a_minute_although_its_record_was_not_read",
+        ),
+    ),
+    Mutant(
+        "first-look-at-any-zone",
+        "S12",
+        "Route 53 is asked for a hosted zone that only a status names",
+        "reconcile/rules/first_look.py",
+        "    if not listed or ",
+        "    if ",
+        tests=(
+            "tests/reconcile/test_first_look.py::"
+            "test_every_other_object_is_planned_for_at_once[zone_not_listed]",
+        ),
+    ),
+    Mutant(
+        "first-look-without-a-policy",
+        "S14",
+        "Under Enforce, Route 53 is asked for a hostname before a policy allows it",
+        "reconcile/rules/first_look.py",
+        " or s.settings.policy is PolicyMode.ENFORCE:",
+        ":",
+        tests=(
+            "tests/reconcile/test_first_look.py::test_every_other_object_is_planned_for_at_once[enforced]",
+        ),
+    ),
+)
