@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from mailegress.api.conditions import FORWARD_READY, READY, RESOLVED, REVERSE_READY
+from mailegress.api.status import Status
 from mailegress.api.types import MailEgress
 from mailegress.model.dns import AnswerKind, ResolverReport
 from mailegress.model.facts import ErrorKind, Fault
@@ -148,10 +149,25 @@ def test_a_request_is_answered_when_what_was_read_after_it_is_shown() -> None:
             harness.now,
         )
         plan = harness.plan(asked)
-        answered.append(summarise.handled_request(asked, harness.memories[asked.meta.uid], plan))
+        answered.append(summarise.handled_request(asked, harness.memories[asked.meta.uid]))
         asked = harness.written(asked, plan)
     assert answered == [None, None, None, "now"]
     assert status(asked, RESOLVED) == "Unknown"
+
+
+def test_a_request_that_was_handled_is_not_handled_again_when_the_status_was_deleted() -> None:
+    harness, me = ready()
+    harness.now = 5000.0
+    asked = requested(me)
+    harness.observed(asked)
+    for source in (harness.book, harness.records, harness.zones, harness.dns):
+        source.at = harness.now
+    harness.dns.public_at = harness.now
+    assert not harness.plan(asked).needs
+    harness.now += 2 * harness.settings.resync_seconds
+    stripped = replace(asked, status=Status())
+    assert harness.plan(stripped).needs, "it is time to look again"
+    assert summarise.handled_request(stripped, harness.memories[asked.meta.uid]) == "now"
 
 
 # ---------------------------------------------------------------- resolvers that give no answer

@@ -416,3 +416,16 @@ def test_a_changed_record_stays_when_no_status_tells_that_the_operator_wrote_it(
     state.meddle(name="a", what="status")
     state.wait(seconds=4000.0)
     state.teardown()
+
+
+def test_a_deleted_status_tells_of_a_handled_request_at_once() -> None:
+    """Before, it did with the next reading of public resolvers, up to an hour later."""
+    state = MailWorld()
+    state.begin(
+        spec={"elasticIPs": [{"tags": {"use": "mail"}}], "hostname": "out.example.com"}, seconds=310.0
+    )
+    state.meddle(name="a", what="request")
+    state.wait(seconds=310.0)
+    state.meddle(name="a", what="status")
+    state.wait(seconds=310.0)
+    state.teardown()

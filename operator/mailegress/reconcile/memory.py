@@ -87,6 +87,8 @@ class Edits:
     """The request for a reconcile that was honoured last."""
     request_at: float = NEVER
     """When ``reconcile_request`` was honoured."""
+    handled: bool = False
+    """Every source was read after that; or the status told so before this process saw the request."""
     deleting_at: float = NEVER
     """When the deletion was first seen."""
     tags_floor: float = NEVER
@@ -119,7 +121,7 @@ class Edits:
         if request is not None and request != obj.status.last_handled_reconcile_at:
             self.limit.seen(now, settings.blocked_seconds)
         else:
-            self.reconcile_request = request
+            self.reconcile_request, self.handled = request, True
 
     def honour(self, now: float) -> bool:
         """Honour what is pending. True if an edit is part of it."""
@@ -128,7 +130,7 @@ class Edits:
         if edited:
             self.edit_at = now
         if self.newest_request != self.reconcile_request:
-            self.reconcile_request, self.request_at = self.newest_request, now
+            self.reconcile_request, self.request_at, self.handled = self.newest_request, now, False
         return edited
 
 
@@ -473,6 +475,8 @@ class Memory:
     def record_plan(self, plan: Plan) -> None:
         """Keep what the next reconcile must know of this plan."""
         self.dns.record_plan(plan)
+        if not plan.needs and not any(finding.inconclusive for finding in plan.findings.values()):
+            self.edits.handled = True
         shown = {(a.region, a.allocation_id) for a in plan.addresses if a.region and a.allocation_id}
         self.used = tuple(plan.wanted | shown)
         self.refused = plan.refused

@@ -223,7 +223,7 @@ class Reconciler:
         stuck = now >= deadline
         if summarise.hopeless(obj, found[READY], stuck=stuck):
             memory.progress.stalled_generation = obj.meta.generation
-        handled = summarise.handled_request(obj, memory, plan)
+        handled = summarise.handled_request(obj, memory)
         status = summarise.compose(obj, plan, found, self._timestamp(), stuck=stuck, handled=handled)
         waits = not stuck and found[READY].status != TRUE
         return status, deadline - now if waits else float("inf")

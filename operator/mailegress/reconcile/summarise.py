@@ -126,15 +126,13 @@ def compose(
     )
 
 
-def handled_request(obj: MailEgress, memory: Memory, plan: Plan) -> str | None:
+def handled_request(obj: MailEgress, memory: Memory) -> str | None:
     """The request for a reconcile that counts as handled: every source was read after it, and the status shows what was
     read.
     """
-    request = memory.edits.reconcile_request
-    if request is None:
-        return obj.status.last_handled_reconcile_at
-    read = not plan.needs and not any(finding.inconclusive for finding in plan.findings.values())
-    return request if read else obj.status.last_handled_reconcile_at
+    edits = memory.edits
+    handled = edits.reconcile_request is not None and edits.handled
+    return edits.reconcile_request if handled else obj.status.last_handled_reconcile_at
 
 
 def patience(

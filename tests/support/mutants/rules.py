@@ -480,4 +480,17 @@ RULES = (
             "::test_the_record_of_a_former_hostname_that_somebody_changes_gets_its_address_back_while_a_ptr_shows_it[removed]",
         ),
     ),
+    Mutant(
+        "handled-forgotten",
+        "E3",
+        "A request that was handled counts as open when the status was deleted",
+        "reconcile/memory.py",
+        "        if not plan.needs and not any(finding.inconclusive for finding in plan.findings.values()):\n"
+        "            self.edits.handled = True\n",
+        "        self.edits.handled = not plan.needs\n",
+        tests=(
+            "tests/reconcile/test_verdict.py::"
+            "test_a_request_that_was_handled_is_not_handled_again_when_the_status_was_deleted",
+        ),
+    ),
 )
