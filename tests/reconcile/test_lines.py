@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from mailegress.api.conditions import ACCEPTED
-from mailegress.api.types import MailEgress, parse_object
+from mailegress.api.types import MailEgress, parse_object, parse_remains
 from mailegress.model.aws import Eip
+from mailegress.reconcile import rules
 from mailegress.reconcile.claim_index import ClaimIndex, Standing
 from mailegress.reconcile.result import Plan
 from mailegress.reconcile.rules import claims
@@ -101,25 +103,39 @@ def test_a_suspended_object_under_observed_keeps_what_its_ptr_shows() -> None:
     assert accepted(harness, new) == "HostnameConflict"
 
 
+def having_set(eip: Eip, name: str) -> dict[str, Any]:
+    """The status of an object that set this PTR."""
+    entry = {
+        "selector": f"allocationID={eip.allocation_id}",
+        "publicIP": eip.public_ip,
+        "allocationID": eip.allocation_id,
+        "region": REGION,
+        "ptr": name,
+        "ptrOrigin": "Managed",
+    }
+    return {"observedGeneration": 1, "hostname": name, "addresses": [entry]}
+
+
 @pytest.mark.parametrize("management", ["Managed", "Observed"])
 def test_a_hopeless_object_keeps_the_hostname_that_a_ptr_of_its_own_still_shows(management: str) -> None:
     """The address was removed from the spec, and its PTR stays until another one is right."""
     harness = PlannerHarness()
     left, selected = harness.eip(1, A), harness.eip(2)
-    entry = {
-        "selector": f"allocationID={left.allocation_id}",
-        "publicIP": left.public_ip,
-        "allocationID": left.allocation_id,
-        "region": REGION,
-        "ptr": A,
-        "ptrOrigin": "Managed",
-    }
-    status = {"observedGeneration": 1, "hostname": A, "addresses": [entry]}
-    old = obj(A, [selected], created=OLD, status=status, forward={"management": management})
+    old = obj(A, [selected], created=OLD, status=having_set(left, A), forward={"management": management})
     passed(harness, old)
     harness.memories[UID].progress.stalled_generation = old.meta.generation
     passed(harness, old)
     new = obj(A, [harness.eip(3)], uid=numbered(2), created=NEW)
+    assert accepted(harness, new) == "HostnameConflict"
+
+
+def test_an_object_with_an_invalid_spec_keeps_the_hostname_that_a_ptr_of_its_own_shows() -> None:
+    harness = PlannerHarness()
+    old = parse_remains(body(A, created=OLD, status=having_set(harness.eip(1, A), A)))
+    plan = rules.refuse(harness.observed(old), "spec.elasticIPs is nothing")
+    assert plan.standing is not None
+    harness.claims.stand(UID, plan.standing)
+    new = obj(A, [harness.eip(2)], uid=numbered(2), created=NEW)
     assert accepted(harness, new) == "HostnameConflict"
 
 

@@ -104,8 +104,8 @@ BOUNDS = (
         "S9",
         "A suspended object under Observed loses the name that its PTR shows",
         "reconcile/rules/claims.py",
-        "        shown |= {eip.ptr.name for eip in targets.wanted.values()}\n",
-        "        pass\n",
+        "    holds = holds or (is_observed and spec.hostname in {eip.ptr.name for eip in targets.wanted.values()})\n",
+        "",
         tests=(
             "tests/reconcile/test_lines.py::test_a_suspended_object_under_observed_keeps_what_its_ptr_shows",
         ),

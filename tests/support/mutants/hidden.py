@@ -18,6 +18,18 @@ HIDDEN = (
         ),
     ),
     Mutant(
+        "refused-ptr-holds-nothing",
+        "S9",
+        "An object with a spec that cannot be read loses the hostname that a PTR of it shows",
+        "reconcile/rules/__init__.py",
+        "        standing=Standing(holds=claims_rule.holds_hostname(observed), able=False),\n",
+        "        standing=Standing(able=False),\n",
+        tests=(
+            "tests/reconcile/test_lines.py::"
+            "test_an_object_with_an_invalid_spec_keeps_the_hostname_that_a_ptr_of_its_own_shows",
+        ),
+    ),
+    Mutant(
         "missing-region-is-clean",
         "S5",
         "A PTR in a region that is not configured any more counts as reset",

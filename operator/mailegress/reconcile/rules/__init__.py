@@ -307,7 +307,7 @@ def refuse(observed: Observed, why: str) -> Plan:
         former_records=kept.former.places,
         dns_endpoint=observed.obj.status.dns_endpoint,
         advisories=advisories.as_stored(observed),
-        standing=Standing(able=False),
+        standing=Standing(holds=claims_rule.holds_hostname(observed), able=False),
     )
 
 

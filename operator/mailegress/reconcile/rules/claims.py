@@ -170,15 +170,23 @@ def decide(
     return Claims(hostname_hold, holds, finding), targets
 
 
+def holds_hostname(observed: Observed) -> bool:
+    """Does an ownership record, or a PTR that the object set, show its hostname?
+
+    The PTR of an address that left the spec stays until the others are right, and receivers look up its name until
+    then.
+    """
+    ours = (a for a in observed.obj.status.addresses if a.ptr_origin is Origin.MANAGED)
+    shown = {name for a in ours for name in (a.ptr, a.ptr_update)}
+    return observed.obj.spec.hostname in shown | observed.own_names()
+
+
 def _standing(observed: Observed, targets: Targets, hostname: Hold) -> Standing | None:
     """May this object hold anything by its age? None: not known yet."""
     spec, memory = observed.obj.spec, observed.memory
-    # The PTR of an address that leaves stays until the others are right, and receivers look up its name until then.
-    ours = (a for a in observed.obj.status.addresses if a.ptr_origin is Origin.MANAGED)
-    shown = {name for a in ours for name in (a.ptr, a.ptr_update)}
-    if spec.forward.management is Management.OBSERVED:
-        shown |= {eip.ptr.name for eip in targets.wanted.values()}
-    holds = spec.hostname in shown or spec.hostname in observed.own_names()
+    is_observed = spec.forward.management is Management.OBSERVED
+    holds = holds_hostname(observed)
+    holds = holds or (is_observed and spec.hostname in {eip.ptr.name for eip in targets.wanted.values()})
     # A region that was not read yet, or does not answer for now, says nothing; one that is denied holds nothing.
     waiting = targets.fault is None or targets.fault.kind is ErrorKind.TRANSIENT
     if waiting and not targets.wanted and not targets.known and not targets.outside:
