@@ -8,7 +8,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailegress.api.status import Status
+from mailegress.api.status import Origin, Status
 from mailegress.api.types import (
     Adoption,
     DeletionPolicy,
@@ -218,3 +218,21 @@ def test_what_the_status_tells_of_counts_although_the_finalizer_was_removed(stat
     }
     assert parse_object({"metadata": meta, "spec": spec, "status": {"hostname": "x.example.com"}}).untouched
     assert not parse_object({"metadata": meta, "spec": spec, "status": status}).untouched
+
+
+HOST, FORMER = "mta.example.com", "former.example.com"
+
+
+@pytest.mark.parametrize(
+    ("update", "left"),
+    [(None, (HOST, None)), (HOST, (HOST, Origin.MANAGED)), (FORMER, (None, Origin.MANAGED))],
+)
+def test_a_name_that_a_third_party_set_before_the_object_had_it_is_not_the_objects(
+    update: str | None, left: tuple[str | None, Origin | None]
+) -> None:
+    """What the operator was about to set to another name then is still its own."""
+    entry = {"selector": "s", "ptr": HOST, "ptrOrigin": "Managed", "ptrUpdate": update}
+    status = {"observedGeneration": 1, "hostname": FORMER, "addresses": [entry]}
+    (found,) = parse_object({"metadata": METADATA, "spec": SPEC, "status": status}).status.addresses
+    assert (found.ptr, found.ptr_origin) == left
+    assert found.ptr_update == update

@@ -12,7 +12,14 @@ from mailegress.api.types import MailEgress, parse_object
 from mailegress.model.aws import Absence, NatAddress, NatGateway, Zone, ZoneLook
 from mailegress.model.facts import ErrorKind, Fault, WritePhase, WriteState
 from mailegress.reconcile import summarise
-from mailegress.reconcile.result import ChangeRecords, NeedZoneLook, NeedZones, RemoveFinalizer, ResetPtr
+from mailegress.reconcile.result import (
+    ChangeRecords,
+    NeedName,
+    NeedZoneLook,
+    NeedZones,
+    RemoveFinalizer,
+    ResetPtr,
+)
 from tests.support.planner import ACCOUNT, REGION, ZONE, PlannerHarness, body, mine, verdict
 
 HOST = "mta.example.com"
@@ -298,3 +305,23 @@ def test_a_change_of_zone_tells_the_record_that_goes_by_its_zone() -> None:
     harness.writer.states[ZONE.id, HOST] = WriteState(WritePhase.IN_FLIGHT, harness.now)
     during = harness.plan(me)
     assert before.owed == during.owed == (f"the former record of {HOST} in zone {ZONE.id} is being removed",)
+
+
+def test_a_record_of_which_another_process_told_is_kept_until_it_was_read_after_that() -> None:
+    """This process listed the zone before the other one wrote the record, and the object was renamed since."""
+    harness = PlannerHarness()
+    eip = harness.eip(1)
+    former = "former.example.com"
+    harness.now = harness.book.at = 1000.0
+    harness.records.at = 900.0
+    told = {
+        "observedGeneration": 1,
+        "hostname": former,
+        "zone": {"id": ZONE.id, "name": ZONE.name, "accountID": ACCOUNT},
+    }
+    me = parse_object(body(HOST, [{"allocationID": eip.allocation_id}], generation=2, status=told))
+    plan = harness.plan(me)
+    assert NeedName(ZONE.id, former, 1000.0) in plan.needs
+    assert [place.hostname for place in plan.former_records] == [former]
+    harness.records.at = 1000.0
+    assert harness.plan(me).former_records == (), "it was read and is clean"

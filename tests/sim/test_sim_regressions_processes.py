@@ -112,3 +112,27 @@ def test_a_reading_that_is_older_than_the_status_is_not_written_over_it() -> Non
     state.rename(hostname="mta.elsewhere.net", name="a", observed=True, restarts=False)
     state.wait(seconds=310.0)
     state.teardown()
+
+
+def test_a_record_that_another_process_wrote_is_cleaned_up_after_a_rename() -> None:
+    """This process heard of neither, and had listed the zone before."""
+    state = MailWorld()
+    state.begin(spec={"hostname": "out.example.com", "elasticIPs": [{"allocationID": "EIP4"}]}, seconds=310.0)
+    state.trouble_api(times=3, what="deaf")
+    state.trouble_api(times=7, what="status-lost")
+    state.trouble_dns(server=7, what="lag")
+    state.second_operator()
+    addresses = [
+        {"allocationID": "EIP2", "region": "ap-northeast-1"},
+        {"networkInterfaceID": "INTERFACE"},
+        {"instanceID": "INSTANCE"},
+    ]
+    state.create(name="c", spec={"hostname": "mta.elsewhere.net", "elasticIPs": addresses})
+    state.wait_longer(seconds=60.0)
+    state.trouble_api(times=2, what="list-429")
+    state.change_ptr(eip=2, name="mta.example.com")
+    spec = {"hostname": "mta.sub.example.com", "elasticIPs": [{"publicIP": "IP2"}]}
+    state.edit(field="hostname", name="c", spec=spec)
+    state.wait(seconds=310.0)
+    state.edit(field="hostname", name="c", spec={**spec, "hostname": "mta.example.com"})
+    state.teardown()

@@ -417,3 +417,16 @@ def test_a_third_partys_ptr_that_two_operators_see_at_different_times_belongs_to
         },
     )
     state.teardown()
+
+
+def test_a_ptr_under_way_stays_managed_when_the_object_gets_the_name_that_it_replaces() -> None:
+    """A third party had set that name. Then the operator ends, and the next process sees its own PTR there."""
+    state = MailWorld()
+    addresses = [{"networkInterfaceID": "INTERFACE"}, {"tags": {"use": "mail"}}]
+    state.begin(spec={"hostname": "out.example.com", "elasticIPs": addresses}, seconds=310.0)
+    state.change_ptr(eip=1, name="mail.stranger.net")
+    state.rename(hostname="out.elsewhere.net", name="a", observed=True, restarts=True)
+    state.change_ptr(eip=4, name="mta.example.com")
+    state.wait_longer(seconds=60.0)
+    state.rename(hostname="mta.example.com", name="a", observed=False, restarts=True)
+    state.teardown()

@@ -202,16 +202,17 @@ def parse_object(body: Mapping[str, object]) -> MailEgress:
 
 
 def _disowned(hostname: str, status: Status) -> Status:
-    """The status without an origin of PTRs that had this hostname before the object had it.
+    """The status without PTRs that had this hostname before the object had it.
 
-    The operator manages such an address and wrote down what a third party set there, under another hostname.
+    The operator manages such an address and wrote down what a third party set there, under another hostname. What it
+    was about to set itself is still its own.
     """
     known = {status.hostname, *(former.hostname for former in status.former_records)}
     known |= set(status.dns_endpoint.hostnames) if status.dns_endpoint is not None else set()
     if hostname in known or all(entry.ptr != hostname for entry in status.addresses):
         return status
     entries = (
-        replace(entry, ptr_origin=None)
+        (replace(entry, ptr=None) if entry.ptr_update else replace(entry, ptr_origin=None))
         if entry.ptr_origin is Origin.MANAGED and entry.ptr == hostname != entry.ptr_update
         else entry
         for entry in status.addresses

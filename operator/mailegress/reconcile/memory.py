@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mailegress.api.names import endpoint_name
-from mailegress.api.status import AddressStatus, Origin, Status
+from mailegress.api.status import Origin, Status
 from mailegress.api.types import MailEgress
 from mailegress.model import ownership
 from mailegress.model.aws import Change, Eip, Verb
@@ -187,9 +187,9 @@ class PtrHistory:
             since[place] = self.ptr_since.get(place, now)
         self.ptr_since = since
 
-    def observe_told(self, entries: Iterable[AddressStatus], now: float) -> None:
-        """Note when the status tells of other PTRs than before: another process may have written that."""
-        told = _told(entries)
+    def observe_told(self, status: Status, now: float) -> None:
+        """Note when the status tells of other PTRs or records than before: another process may have written that."""
+        told = _told(status)
         if told != self.told:
             self.told, self.told_at = told, now
 
@@ -456,7 +456,7 @@ class Memory:
         if endpoint is not None and endpoint.owner == self.uid:
             self.ownership.endpoint_seen = True
             own_names |= self.ownership.endpoint_hostnames(obj, endpoint)
-        self.ptrs.observe_told(obj.status.addresses, now)
+        self.ptrs.observe_told(obj.status, now)
         self.ptrs.observe(obj.spec.hostname, self.used, own_names, views, now)
         return edited
 
@@ -470,7 +470,7 @@ class Memory:
 
     def record_status(self, status: Status) -> None:
         """Note the status that this process wrote: what it tells was read before."""
-        self.ptrs.told = _told(status.addresses)
+        self.ptrs.told = _told(status)
 
     def record_plan(self, plan: Plan) -> None:
         """Keep what the next reconcile must know of this plan."""
@@ -485,10 +485,13 @@ class Memory:
         self.ownership.places = owned if current is None or current in owned else (*owned, current)
 
 
-def _told(entries: Iterable[AddressStatus]) -> int:
-    return hash(
-        tuple((a.allocation_id, a.ptr, a.ptr_update) for a in entries if a.ptr_origin is Origin.MANAGED)
+def _told(status: Status) -> int:
+    ptrs = (
+        (a.allocation_id, a.ptr, a.ptr_update) for a in status.addresses if a.ptr_origin is Origin.MANAGED
     )
+    places = ((place.zone_id, place.hostname) for place in status.former_records)
+    zone = status.zone.id if status.zone is not None else None
+    return hash((tuple(ptrs), tuple(places), zone, status.hostname))
 
 
 def _mark_at(place: Place, views: Views) -> Mark | None:

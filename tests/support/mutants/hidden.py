@@ -95,4 +95,40 @@ HIDDEN = (
         "    if account is not None:\n        return Unseen(\n",
         runs=(Run("zone-deleted"),),
     ),
+    Mutant(
+        "told-record-is-clean",
+        "S8",
+        "A record that another process wrote is forgotten by a reading from before that",
+        "reconcile/rules/unseen.py",
+        "            view = fact.value if fact.fresh(s.memory.ptrs.told_at) else None\n",
+        "            view = fact.value\n",
+        tests=(
+            "tests/reconcile/test_unseen.py::"
+            "test_a_record_of_which_another_process_told_is_kept_until_it_was_read_after_that",
+        ),
+    ),
+    Mutant(
+        "told-record-not-read",
+        "S4",
+        "A record that another process wrote is not read again after a rename",
+        "reconcile/rules/retire.py",
+        "        if fact.value is None or (mark is None and not fact.fresh(told_at)):\n",
+        "        if fact.value is None:\n",
+        tests=(
+            "tests/reconcile/test_unseen.py::"
+            "test_a_record_of_which_another_process_told_is_kept_until_it_was_read_after_that",
+        ),
+    ),
+    Mutant(
+        "update-disowned",
+        "S8",
+        "A PTR that is being set becomes a third party's when the object gets the name that it replaces",
+        "api/types.py",
+        "        (replace(entry, ptr=None) if entry.ptr_update else replace(entry, ptr_origin=None))\n",
+        "        replace(entry, ptr_origin=None)\n",
+        tests=(
+            "tests/api/test_parse.py"
+            "::test_a_name_that_a_third_party_set_before_the_object_had_it_is_not_the_objects[former.example.com-left2]",
+        ),
+    ),
 )

@@ -41,15 +41,17 @@ def retire(
     owed: list[str] = []
     listed = {zone.id for zone in observed.views.zones.get().value or () if zone.editable}
     written = {(p.zone_id, p.hostname) for p in observed.obj.records_in_status() if p.zone_id in listed}
+    # Another process may have written a record since it was read, and the status tells of it.
+    told_at = observed.memory.ptrs.told_at
     for zone_id, name in sorted({*observed.owned(), *written}):
         if (zone_id, name) == current or (managed and current is None and name == hostname):
             continue
         fact = observed.views.records.get(zone_id, name)
-        if fact.value is None:
-            builder.need(NeedName(zone_id, name, observed.memory.first_seen))
+        mark = own_mark(observed, zone_id, fact.value) if fact.value is not None else None
+        if fact.value is None or (mark is None and not fact.fresh(told_at)):
+            builder.need(NeedName(zone_id, name, told_at))
             owed.append(f"{name} (zone {zone_id}) is being read")
             continue
-        mark = own_mark(observed, zone_id, fact.value)
         if mark is None:
             continue
         owed.append(_retire_one(observed, builder, targets, forward, reverse, zone_id, fact.value, mark))

@@ -254,7 +254,8 @@ def former(observed: Observed, builder: PlanBuilder, present: tuple[str, str] | 
         if (zone_id, hostname) == present:
             continue
         if zone_id in listed:
-            view = s.views.records.get(zone_id, hostname).value
+            fact = s.views.records.get(zone_id, hostname)
+            view = fact.value if fact.fresh(s.memory.ptrs.told_at) else None
             if listed[zone_id].editable and (view is None or _marked(s, view, s.obj.meta.uid)):
                 kept.append(where)
         elif (unseen := place(s, builder, where, s.memory.first_seen)) is not None:
