@@ -9,7 +9,7 @@ from mailegress.api.status import Origin
 from mailegress.api.types import MailEgress, parse_object
 from mailegress.model import ownership
 from mailegress.model.aws import Eip
-from mailegress.model.facts import Fact
+from mailegress.model.facts import ErrorKind, Fact, Fault
 from mailegress.reconcile.result import ChangeRecords, ResetPtr
 from tests.support.planner import UID, PlannerHarness, body, mine, verdict
 
@@ -77,3 +77,38 @@ def test_an_ownership_record_that_was_deleted_is_restored_as_it_was(adopted: boo
     (created,) = plan.action.changes
     assert ownership.parse(created.record_set.values) == mine(adopted=adopted)
     assert harness.written(me, plan).status.forward == me.status.forward
+
+
+def told(harness: PlannerHarness, me: MailEgress) -> list[Origin | None]:
+    """Whose the PTRs are, as the next status would say it."""
+    return [entry.ptr_origin for entry in harness.written(me, harness.plan(me)).status.addresses]
+
+
+def test_whose_a_ptr_is_under_observed_waits_for_the_zones_when_the_status_was_deleted() -> None:
+    """The ownership record of the time before, when the object was Managed, may still stand."""
+    harness = PlannerHarness()
+    eip = harness.eip(1, HOST)
+    harness.dns.answers[HOST] = frozenset({eip.public_ip})
+    harness.records.put(HOST, [eip.public_ip], mine())
+    harness.records.unread.add(HOST)
+    harness.records.swept = False
+    selectors = [{"allocationID": eip.allocation_id}]
+    me = parse_object(body(HOST, selectors, generation=2, forward={"management": "Observed"}))
+    assert told(harness, me) == [None]
+    harness.records.unread.clear()
+    harness.records.swept = True
+    assert told(harness, me) == [Origin.MANAGED]
+
+
+@pytest.mark.parametrize(("kind", "origin"), [(ErrorKind.TRANSIENT, None), (ErrorKind.WORLD, Origin.ADOPTED)])
+def test_where_nobody_may_read_the_zones_a_ptr_counts_as_adopted(
+    kind: ErrorKind, origin: Origin | None
+) -> None:
+    harness = PlannerHarness()
+    eip = harness.eip(1, HOST)
+    harness.dns.answers[HOST] = frozenset({eip.public_ip})
+    fault = Fault("AccessDenied", "AWS denies route53:ListResourceRecordSets", kind)
+    harness.records.all_swept = lambda: Fact(fault=fault)  # type: ignore[method-assign]
+    selectors = [{"allocationID": eip.allocation_id}]
+    me = parse_object(body(HOST, selectors, generation=2, forward={"management": "Observed"}))
+    assert told(harness, me) == [origin]

@@ -301,3 +301,15 @@ def test_a_stalled_object_keeps_the_hostname_of_a_ptr_that_it_has_not_reset_yet(
     state.change_record(host=1, what="drop-a")
     state.create(name="c", spec={"hostname": "out.example.com", "elasticIPs": [{"allocationID": "EIP1"}]})
     state.teardown()
+
+
+def test_a_ptr_stays_managed_when_the_status_is_deleted_with_the_change_to_observed() -> None:
+    """The process that did not see it finds the ownership record only after its first status."""
+    state = MailWorld()
+    addresses = [{"natGatewayID": "REGIONAL"}, {"tags": {"use": "mail"}}]
+    state.begin(spec={"hostname": "mta.example.com", "elasticIPs": addresses}, seconds=310.0)
+    state.change_record(host=0, what="right-a")
+    state.meddle(name="a", what="status")
+    state.second_operator()
+    state.rename(hostname="mta.example.com", name="a", observed=True, restarts=False)
+    state.teardown()

@@ -179,6 +179,10 @@ class Observed:
         """
         return self.own_names() | self.obj.former_hostnames() | {self.obj.spec.hostname}
 
+    def searched(self) -> bool:
+        """Is nothing left that a former process may have written, and of which the status does not tell?"""
+        return self.memory.ownership.complete or self.fits() or bool(self.views.records.all_swept().value)
+
     def fits(self) -> bool:
         """Does the stored status say that nothing is owed beyond what the spec names?
 

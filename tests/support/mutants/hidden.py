@@ -131,4 +131,16 @@ HIDDEN = (
             "::test_a_name_that_a_third_party_set_before_the_object_had_it_is_not_the_objects[former.example.com-left2]",
         ),
     ),
+    Mutant(
+        "unsearched-is-adopted",
+        "S8",
+        "Under Observed, a PTR counts as adopted before the zones were searched for the ownership record",
+        "reconcile/rules/adoption.py",
+        "        elif _searching(observed):\n            return None",
+        "        elif False:\n            return None",
+        tests=(
+            "tests/reconcile/test_after_restart.py::"
+            "test_whose_a_ptr_is_under_observed_waits_for_the_zones_when_the_status_was_deleted",
+        ),
+    ),
 )

@@ -14,6 +14,7 @@ from mailegress.api.status import AddressStatus, Origin
 from mailegress.api.types import Adoption
 from mailegress.model import ownership
 from mailegress.model.aws import Eip, NameView, RecordSet, Zone
+from mailegress.model.facts import ErrorKind
 from mailegress.model.ownership import Mark
 from mailegress.reconcile import dns_checks
 from mailegress.reconcile.observe import Observed
@@ -237,6 +238,12 @@ def made_before(observed: Observed, eip: Eip, hostname: str) -> bool:
     return False
 
 
+def _searching(observed: Observed) -> bool:
+    """Are the hosted zones still to be searched for what a former process wrote? Not where nobody may read them."""
+    fault = observed.views.records.all_swept().fault
+    return not observed.searched() and (fault is None or fault.kind is ErrorKind.TRANSIENT)
+
+
 def _set_here(observed: Observed, eip: Eip, hostname: str) -> bool:
     """Did this process set the PTR, whatever the status still tells of it?"""
     return (eip.allocation_id, hostname) in observed.memory.ptrs.managed
@@ -353,6 +360,8 @@ def origin(
             if mark is not None and mark.uid != observed.obj.meta.uid:
                 # Another's, which leaves us what it had made or adopted once its record is taken over.
                 return None
+        elif _searching(observed):
+            return None  # The record of the time before may still stand, with its mark.
         if made_before(observed, eip, hostname):
             return Origin.MANAGED
         return Origin.ADOPTED if ptr_problem(observed, eip) is None else None

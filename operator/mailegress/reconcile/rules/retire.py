@@ -329,10 +329,7 @@ def search(observed: Observed, builder: PlanBuilder) -> tuple[str, ...]:
 
     Until then its status must not say that nothing is owed: the next process would believe it.
     """
-    memory = observed.memory
-    if memory.ownership.complete or observed.fits():
-        return ()
-    if observed.views.records.all_swept().value:
+    if observed.searched():
         return ()
     builder.need(NeedSweep())
     return ("the hosted zones are searched for other names of this object",)
