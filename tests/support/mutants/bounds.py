@@ -465,9 +465,9 @@ BOUNDS = (
         "bare-object-is-not-searched",
         "E2",
         "An edited object without a finalizer and a status has nothing elsewhere until something is written for it",
-        "reconcile/rules/retire.py",
-        "    if memory.ownership.complete or observed.fits():\n",
-        "    if memory.ownership.complete or observed.obj.untouched or observed.fits():\n",
+        "reconcile/observe.py",
+        "self.memory.ownership.complete or self.fits() or ",
+        "self.memory.ownership.complete or self.obj.untouched or self.fits() or ",
         tests=(
             "tests/sim/test_sim_regressions_status.py"
             "::test_a_record_of_a_former_hostname_goes_although_nothing_was_written_for_the_new_one",
