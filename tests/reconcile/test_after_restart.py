@@ -112,3 +112,23 @@ def test_where_nobody_may_read_the_zones_a_ptr_counts_as_adopted(
     selectors = [{"allocationID": eip.allocation_id}]
     me = parse_object(body(HOST, selectors, generation=2, forward={"management": "Observed"}))
     assert told(harness, me) == [origin]
+
+
+def test_an_address_that_left_is_kept_until_the_zones_are_searched_for_the_name_that_its_ptr_shows() -> None:
+    """No status tells of that former hostname: somebody deleted the one that did."""
+    harness = PlannerHarness()
+    left, selected = harness.eip(1, "former.example.com"), harness.eip(2)
+    harness.records.unread |= {HOST, "former.example.com"}
+    harness.records.swept = False
+    entry = {
+        "selector": f"allocationID={left.allocation_id}",
+        "publicIP": left.public_ip,
+        "allocationID": left.allocation_id,
+        "region": left.region,
+        "ptr": "former.example.com",
+        "ptrOrigin": "Managed",
+    }
+    status = {"observedGeneration": 2, "hostname": HOST, "addresses": [entry]}
+    me = parse_object(body(HOST, [{"allocationID": selected.allocation_id}], generation=3, status=status))
+    shown = {a.public_ip: a.ptr_origin for a in harness.written(me, harness.plan(me)).status.addresses}
+    assert shown.get(left.public_ip) is Origin.MANAGED

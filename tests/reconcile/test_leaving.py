@@ -135,6 +135,22 @@ def test_a_lost_address_leaves_at_once_although_another_ptr_is_old() -> None:
     assert step.action.changes[1].record_set.values == (stays.public_ip, leaves.public_ip)
 
 
+def test_an_address_of_which_no_status_tells_leaves_when_its_former_name_ran_out_of_caches() -> None:
+    """Its PTR shows another name of the object, since when nobody knows: not longer than the process has run."""
+    harness = PlannerHarness()
+    me, stays, leaves = shrinking(harness)
+    harness.set_ptr(leaves, NEW)
+    harness.records.put(NEW, [leaves.public_ip], mine())
+    step = harness.plan(me)
+    assert not isinstance(step.action, ChangeRecords)
+    harness.now += harness.settings.ptr_ttl_seconds + 1
+    harness.book.at = harness.records.at = harness.dns.at = harness.dns.public_at = harness.now
+    step = harness.plan(me)
+    assert isinstance(step.action, ChangeRecords)
+    assert step.action.hostname == HOST
+    assert step.action.changes[1].record_set.values == (stays.public_ip,)
+
+
 def test_nothing_is_read_where_aws_has_no_api_for_ptrs() -> None:
     harness = PlannerHarness()
     me, _, leaves = shrinking(harness)

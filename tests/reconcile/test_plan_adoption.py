@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from mailegress.api.conditions import FORWARD_READY
+from mailegress.api.status import Origin
 from mailegress.model.aws import Verb
 from mailegress.reconcile.result import ChangeRecords, SetPtr
 from tests.support.planned import HOST, NEW
-from tests.support.planner import OTHER_UID, PlannerHarness, mine, obj, verdict
+from tests.support.planner import OTHER_UID, ZONE, PlannerHarness, mine, obj, verdict
 
 
 def test_a_renamed_adopted_record_stays() -> None:
@@ -105,3 +108,35 @@ def test_another_operators_mark_is_a_conflict() -> None:
     plan = harness.plan(obj(HOST, [eip]))
     assert plan.action is None
     assert verdict(plan, FORWARD_READY).reason == "RecordConflict"
+
+
+@pytest.mark.parametrize(
+    ("before", "origin"),
+    [({"ptr": HOST}, Origin.MANAGED), ({}, Origin.ADOPTED), ({"ptr": NEW}, Origin.ADOPTED)],
+)
+def test_a_ptr_that_came_after_a_status_without_a_write_is_a_third_partys(
+    before: dict[str, str], origin: Origin
+) -> None:
+    """The record is the object's own, so another process wrote it. That one records a PTR before it sets it."""
+    harness = PlannerHarness()
+    eip = harness.eip(1, HOST)
+    harness.records.put(HOST, [eip.public_ip], mine())
+    harness.publish(HOST)
+    entry = {
+        "selector": f"allocationID={eip.allocation_id}",
+        "publicIP": eip.public_ip,
+        "allocationID": eip.allocation_id,
+        "region": eip.region,
+        **before,
+    }
+    zone = {"id": ZONE.id, "name": ZONE.name, "accountID": ZONE.account_id}
+    forward = {"origin": "Managed", "values": [eip.public_ip]}
+    status = {
+        "observedGeneration": 1,
+        "hostname": HOST,
+        "zone": zone,
+        "forward": forward,
+        "addresses": [entry],
+    }
+    (shown,) = harness.plan(obj(HOST, [eip], status=status)).addresses
+    assert shown.ptr_origin is origin

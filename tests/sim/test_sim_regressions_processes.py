@@ -136,3 +136,33 @@ def test_a_record_that_another_process_wrote_is_cleaned_up_after_a_rename() -> N
     state.wait(seconds=310.0)
     state.edit(field="hostname", name="c", spec={**spec, "hostname": "mta.example.com"})
     state.teardown()
+
+
+def test_a_ptr_that_a_third_party_set_after_another_process_wrote_the_status_is_adopted() -> None:
+    """That process wrote the record too. Its status says that it had set no PTR."""
+    state = MailWorld()
+    addresses = [{"tags": {"use": "mail"}}, {"natGatewayTags": {"use": "mail"}}]
+    state.begin(spec={"hostname": "out.example.com", "elasticIPs": addresses}, seconds=310.0)
+    addresses = [{"allocationID": "EIP1"}, {"instanceID": "INSTANCE"}, {"publicIP": "IP2"}]
+    state.create(name="b", spec={"hostname": "mta.example.com", "elasticIPs": addresses})
+    state.change_ptr(eip=2, name="mta.example.com")
+    state.second_operator()
+    state.wait(seconds=4000.0)
+    state.teardown()
+
+
+def test_a_reset_that_waits_is_sent_although_an_old_backup_says_ready() -> None:
+    state = MailWorld()
+    addresses = [{"tags": {"use": "mail"}}, {"natGatewayTags": {"use": "mail"}}]
+    state.begin(spec={"hostname": "out.example.com", "elasticIPs": addresses}, seconds=310.0)
+    state.refuse_ptrs(refuse=True)
+    state.second_operator()
+    state.strike(ahead=0, kind="crash", point="route53.change", when="after")
+    state.crash()
+    state.take_backup()
+    state.retire_second()
+    state.scale(what="drain")
+    state.scale(what="add")
+    state.wait_longer(seconds=310.0)
+    state.restore_backup()
+    state.teardown()

@@ -430,3 +430,19 @@ def test_a_ptr_under_way_stays_managed_when_the_object_gets_the_name_that_it_rep
     state.wait_longer(seconds=60.0)
     state.rename(hostname="mta.example.com", name="a", observed=False, restarts=True)
     state.teardown()
+
+
+def test_a_ptr_with_a_former_hostname_is_reset_when_no_status_tells_of_that_hostname() -> None:
+    """Somebody deleted the status with the rename, and the operator ended when the address left the spec."""
+    state = MailWorld()
+    state.begin(
+        spec={"hostname": "out.example.com", "elasticIPs": [{"tags": {"use": "mail"}}]}, seconds=310.0
+    )
+    spec = {"hostname": "mta.sub.example.com", "elasticIPs": [{"allocationID": "EIP0"}]}
+    state.edit(field="hostname", name="a", spec=spec)
+    state.meddle(name="a", what="status")
+    state.crash()
+    state.wait_longer(seconds=31.0)
+    state.edit(field="elasticIPs", name="a", spec={**spec, "elasticIPs": [{"publicIP": "IP3"}]})
+    state.crash()
+    state.teardown()

@@ -143,4 +143,40 @@ HIDDEN = (
             "test_whose_a_ptr_is_under_observed_waits_for_the_zones_when_the_status_was_deleted",
         ),
     ),
+    Mutant(
+        "unsearched-is-clean",
+        "S8",
+        "An address that left the spec is forgotten before the zones were searched for the name that its PTR shows",
+        "reconcile/rules/status_fields.py",
+        "        unsearched = old.ptr_origin is Origin.MANAGED and not s.searched()\n",
+        "        unsearched = False\n",
+        tests=(
+            "tests/reconcile/test_after_restart.py::"
+            "test_an_address_that_left_is_kept_until_the_zones_are_searched_for_the_name_that_its_ptr_shows",
+        ),
+    ),
+    Mutant(
+        "cached-for-ever",
+        "E1",
+        "An address of which no status tells stays in the record as long as its PTR shows another name of the object",
+        "reconcile/rules/leaving.py",
+        "ptr_since.get((eip.allocation_id, shown), s.memory.first_seen)\n",
+        "ptr_since.get((eip.allocation_id, shown), s.now)\n",
+        tests=(
+            "tests/reconcile/test_leaving.py::"
+            "test_an_address_of_which_no_status_tells_leaves_when_its_former_name_ran_out_of_caches",
+        ),
+    ),
+    Mutant(
+        "later-ptr-is-ours",
+        "S2",
+        "A PTR that a third party set beside a record that another process wrote counts as the operator's",
+        "reconcile/rules/adoption.py",
+        "        if own and (place in known.begun or came_later):\n",
+        "        if own and place in known.begun:\n",
+        tests=(
+            "tests/reconcile/test_plan_adoption.py::"
+            "test_a_ptr_that_came_after_a_status_without_a_write_is_a_third_partys[before1-Adopted]",
+        ),
+    ),
 )

@@ -225,13 +225,12 @@ class Checks(EndpointChecks):
                 )
             self._finalized(self._uid_of_ptr(eip), f"reset of {eip.public_ip}")
             owner = self.api.by_uid(self._uid_of_ptr(eip) or "")
-            for body in self.api.objects.values():
-                now = ready_of(body)
-                if not self.alone() or self._of_rivals(shown or ""):
-                    continue  # The other operator wrote that status.
-                relies = body["spec"]["hostname"] == shown and eip.public_ip in body["status"].get(
-                    "publicIPs", []
-                )
+            # A status of another operator, or from a backup, is not this one's.
+            theirs = not self.alone() or self._of_rivals(shown or "")
+            for body in () if theirs else self.api.objects.values():
+                now = ready_of(body) if body["metadata"]["uid"] not in self.api.lapsed else None
+                shows = eip.public_ip in body["status"].get("publicIPs", [])
+                relies = shows and body["spec"]["hostname"] == shown
                 if relies and now is not None and now["status"] == "True":
                     who = body["metadata"]["name"]
                     self.violated("S3", f"the PTR {shown} of {eip.public_ip} is reset while {who} is Ready")

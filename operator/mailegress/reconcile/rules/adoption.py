@@ -221,13 +221,16 @@ def made_before(observed: Observed, eip: Eip, hostname: str) -> bool:
     if _set_here(s, eip, hostname):
         return True
     lost = known.generation_without_records == s.obj.meta.generation
+    recorded = s.recorded_for(eip.allocation_id)
+    # Whoever sets it records that first, this process or another: a status without it tells of a third party.
+    came_later = recorded is not None and not lost and _is_news(recorded, eip)
     for zone_id, view in s.views.records.holder(hostname):
         mark = ownership.parse(view.mark.values) if view.mark is not None else None
         if mark is None or mark.adopted or not s.settings.mine(mark.owner):
             continue
         own, place = mark.uid == s.obj.meta.uid, (zone_id, hostname)
-        if own and place in known.begun:
-            # What this process sets beside a record that it made, it records first, and knows if the status is lost.
+        if own and (place in known.begun or came_later):
+            # A process that made the record knows it if the status is lost.
             continue
         if not own and s.views.claims.live(mark.uid):
             continue
@@ -236,6 +239,12 @@ def made_before(observed: Observed, eip: Eip, hostname: str) -> bool:
         if own and lost and place not in known.written:
             return True
     return False
+
+
+def _is_news(recorded: AddressStatus, eip: Eip) -> bool:
+    """Was the PTR another one when the status was written, which tells of no write of the operator?"""
+    untouched = recorded.ptr_origin is None and recorded.ptr_update is None
+    return untouched and recorded.ptr != eip.ptr.name and not eip.ptr.pending
 
 
 def _searching(observed: Observed) -> bool:

@@ -129,5 +129,5 @@ def _cached_for(observed: Observed, eip: Eip) -> float:
     s, shown = observed, eip.ptr.name
     if shown is None or shown not in s.own_names():
         return 0.0
-    switched = s.memory.ptrs.ptr_since.get((eip.allocation_id, shown), s.now)
+    switched = s.memory.ptrs.ptr_since.get((eip.allocation_id, shown), s.memory.first_seen)
     return max(switched + s.settings.ptr_ttl_seconds - s.now, 0.0)

@@ -255,7 +255,9 @@ def _leaving(
             entries[old.allocation_id] = old
             continue
         eip = targets.find(s, old.public_ip or "")
-        ours = eip is not None and points_here(s, eip)
+        # Which names are the object's is not known before the zones were searched for its ownership records.
+        unsearched = old.ptr_origin is Origin.MANAGED and not s.searched()
+        ours = unsearched or (eip is not None and points_here(s, eip))
         if (hidden := unseen.address(s, builder, old)) is not None:
             entries[old.allocation_id] = _replaced(old, hidden.finding.reason)
             continue
