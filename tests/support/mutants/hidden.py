@@ -172,8 +172,8 @@ HIDDEN = (
         "S2",
         "A PTR that a third party set beside a record that another process wrote counts as the operator's",
         "reconcile/rules/adoption.py",
-        "        if own and (place in known.begun or came_later):\n",
-        "        if own and place in known.begun:\n",
+        "        if own and came_later:\n",
+        "        if own and came_later and not own:\n",
         tests=(
             "tests/reconcile/test_plan_adoption.py::"
             "test_a_ptr_that_came_after_a_status_without_a_write_is_a_third_partys[before1-Adopted]",

@@ -320,8 +320,8 @@ SAFETY = (
         "S8",
         "The status drops an address that left spec and record while AWS is still setting its PTR",
         "reconcile/rules/status_fields.py",
-        "        ours = eip is not None and points_here(s, eip)\n",
-        "        ours = eip is not None and eip.ptr.name in s.own_names()\n",
+        "        ours = unsearched or (eip is not None and points_here(s, eip))\n",
+        "        ours = unsearched or (eip is not None and eip.ptr.name in s.own_names())\n",
         tests=(
             "tests/sim/test_sim_regressions.py"
             "::test_the_ptr_of_an_address_that_left_spec_and_record_at_once_is_reset",

@@ -222,15 +222,17 @@ def made_before(observed: Observed, eip: Eip, hostname: str) -> bool:
         return True
     lost = known.generation_without_records == s.obj.meta.generation
     recorded = s.recorded_for(eip.allocation_id)
-    # Whoever sets it records that first, this process or another: a status without it tells of a third party.
+    # Another process records a PTR before it sets it as well: a status without that tells of a third party.
     came_later = recorded is not None and not lost and _is_news(recorded, eip)
     for zone_id, view in s.views.records.holder(hostname):
         mark = ownership.parse(view.mark.values) if view.mark is not None else None
         if mark is None or mark.adopted or not s.settings.mine(mark.owner):
             continue
         own, place = mark.uid == s.obj.meta.uid, (zone_id, hostname)
-        if own and (place in known.begun or came_later):
-            # A process that made the record knows it if the status is lost.
+        if own and place in known.begun:
+            # What this process sets beside a record that it made, it records first, and knows if the status is lost.
+            continue
+        if own and came_later:
             continue
         if not own and s.views.claims.live(mark.uid):
             continue
