@@ -29,7 +29,7 @@ RULES = (
         "E2",
         "On deletion nothing is looked for beyond what the status names",
         "reconcile/rules/deletion.py",
-        "    if not (s.memory.ownership.complete or s.fits()):\n",
+        "    if not s.searched():\n",
         "    if False:\n",
         tests=(
             "tests/sim/test_sim_ownership.py::test_an_object_whose_status_was_lost_in_a_rename_leaves_nothing_behind[True]",

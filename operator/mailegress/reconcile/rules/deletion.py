@@ -119,11 +119,10 @@ def _read(observed: Observed, builder: PlanBuilder) -> Finding | None:
     if zones.value is None:
         builder.need(NeedZones(s.memory.first_seen))
         return from_fault(zones.fault) if zones.fault else _reading()
-    if not (s.memory.ownership.complete or s.fits()):
-        swept = s.views.records.all_swept()
-        if not swept.value:
-            builder.need(NeedSweep())
-            return from_fault(swept.fault) if swept.fault else _reading()
+    if not s.searched():
+        fault = s.views.records.all_swept().fault
+        builder.need(NeedSweep())
+        return from_fault(fault) if fault else _reading()
     listed = {z.id for z in zones.value if z.editable}
     places = {
         *s.owned(),
