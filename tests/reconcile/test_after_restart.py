@@ -11,7 +11,7 @@ from mailegress.model import ownership
 from mailegress.model.aws import Eip
 from mailegress.model.facts import ErrorKind, Fact, Fault
 from mailegress.reconcile.result import ChangeRecords, ResetPtr
-from tests.support.planner import UID, PlannerHarness, body, mine, verdict
+from tests.support.planner import UID, PlannerHarness, body, mine, stored_entry, verdict
 
 HOST = "mta.example.com"
 TAGS = {"use": "mail"}
@@ -120,14 +120,7 @@ def test_an_address_that_left_is_kept_until_the_zones_are_searched_for_the_name_
     left, selected = harness.eip(1, "former.example.com"), harness.eip(2)
     harness.records.unread |= {HOST, "former.example.com"}
     harness.records.swept = False
-    entry = {
-        "selector": f"allocationID={left.allocation_id}",
-        "publicIP": left.public_ip,
-        "allocationID": left.allocation_id,
-        "region": left.region,
-        "ptr": "former.example.com",
-        "ptrOrigin": "Managed",
-    }
+    entry = stored_entry(left, ptr="former.example.com", ptrOrigin="Managed")
     status = {"observedGeneration": 2, "hostname": HOST, "addresses": [entry]}
     me = parse_object(body(HOST, [{"allocationID": selected.allocation_id}], generation=3, status=status))
     shown = {a.public_ip: a.ptr_origin for a in harness.written(me, harness.plan(me)).status.addresses}

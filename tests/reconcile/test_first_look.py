@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from mailegress.api.policy import PolicyMode
-from mailegress.api.types import MailEgress, parse_object
+from mailegress.api.types import Forward, MailEgress, Management, parse_object
+from mailegress.model.facts import ErrorKind, Fact, Fault
 from mailegress.reconcile.executor import Executor
 from mailegress.reconcile.result import Need, NeedName, Plan
 from mailegress.reconcile.rules import first_look
@@ -70,7 +71,19 @@ def enforced(harness: PlannerHarness, me: MailEgress) -> MailEgress:
     return me
 
 
-@pytest.mark.parametrize("change", [read_already, zone_not_listed, edited, deleted, enforced])
+def refused(harness: PlannerHarness, me: MailEgress) -> MailEgress:
+    fault = Fault("AccessDenied", "AWS denies route53:ListResourceRecordSets", ErrorKind.WORLD)
+    harness.records.get = lambda zone_id, hostname: Fact(fault=fault)  # type: ignore[method-assign]
+    return me
+
+
+def observed_only(harness: PlannerHarness, me: MailEgress) -> MailEgress:
+    return replace(me, spec=replace(me.spec, forward=Forward(Management.OBSERVED)))
+
+
+@pytest.mark.parametrize(
+    "change", [read_already, refused, zone_not_listed, edited, deleted, enforced, observed_only]
+)
 def test_every_other_object_is_planned_for_at_once(change: Change) -> None:
     harness = PlannerHarness()
     me, _ = restarted(harness)

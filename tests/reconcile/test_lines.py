@@ -14,7 +14,7 @@ from mailegress.reconcile import rules
 from mailegress.reconcile.claim_index import ClaimIndex, Standing
 from mailegress.reconcile.result import Plan
 from mailegress.reconcile.rules import claims
-from tests.support.planner import REGION, UID, PlannerHarness, body, mine, obj, verdict
+from tests.support.planner import REGION, UID, PlannerHarness, body, mine, obj, stored_entry, verdict
 
 A, B = "a.example.com", "b.example.com"
 OLD, NEW = "2025-01-01T00:00:00Z", "2026-01-01T00:00:00Z"
@@ -103,25 +103,23 @@ def test_a_suspended_object_under_observed_keeps_what_its_ptr_shows() -> None:
     assert accepted(harness, new) == "HostnameConflict"
 
 
-def having_set(eip: Eip, name: str) -> dict[str, Any]:
-    """The status of an object that set this PTR."""
-    entry = {
-        "selector": f"allocationID={eip.allocation_id}",
-        "publicIP": eip.public_ip,
-        "allocationID": eip.allocation_id,
-        "region": REGION,
-        "ptr": name,
-        "ptrOrigin": "Managed",
-    }
+def having_set(eip: Eip, name: str, field: str = "ptr") -> dict[str, Any]:
+    """The status of an object that set this PTR, or is setting it (``ptrUpdate``)."""
+    entry = stored_entry(eip, ptrOrigin="Managed", **{field: name})
     return {"observedGeneration": 1, "hostname": name, "addresses": [entry]}
 
 
+@pytest.mark.parametrize("field", ["ptr", "ptrUpdate"])
 @pytest.mark.parametrize("management", ["Managed", "Observed"])
-def test_a_hopeless_object_keeps_the_hostname_that_a_ptr_of_its_own_still_shows(management: str) -> None:
+def test_a_hopeless_object_keeps_the_hostname_that_a_ptr_of_its_own_still_shows(
+    management: str, field: str
+) -> None:
     """The address was removed from the spec, and its PTR stays until another one is right."""
     harness = PlannerHarness()
-    left, selected = harness.eip(1, A), harness.eip(2)
-    old = obj(A, [selected], created=OLD, status=having_set(left, A), forward={"management": management})
+    left, selected = harness.eip(1, A if field == "ptr" else None), harness.eip(2)
+    old = obj(
+        A, [selected], created=OLD, status=having_set(left, A, field), forward={"management": management}
+    )
     passed(harness, old)
     harness.memories[UID].progress.stalled_generation = old.meta.generation
     passed(harness, old)

@@ -8,10 +8,11 @@ import pytest
 
 from mailegress.api.conditions import FORWARD_READY
 from mailegress.api.status import Origin
-from mailegress.model.aws import Verb
+from mailegress.api.types import MailEgress
+from mailegress.model.aws import Eip, Ptr, Verb
 from mailegress.reconcile.result import ChangeRecords, SetPtr
 from tests.support.planned import HOST, NEW
-from tests.support.planner import OTHER_UID, ZONE, PlannerHarness, mine, obj, verdict
+from tests.support.planner import OTHER_UID, ZONE, PlannerHarness, mine, obj, stored_entry, verdict
 
 
 def test_a_renamed_adopted_record_stays() -> None:
@@ -110,33 +111,46 @@ def test_another_operators_mark_is_a_conflict() -> None:
     assert verdict(plan, FORWARD_READY).reason == "RecordConflict"
 
 
+def with_entry(harness: PlannerHarness, eip: Eip, **before: str) -> MailEgress:
+    """The record is the object's own and holds the address. ``before``: the PTR, as the status tells of it."""
+    harness.records.put(HOST, [eip.public_ip], mine())
+    harness.publish(HOST)
+    zone = {"id": ZONE.id, "name": ZONE.name, "accountID": ZONE.account_id}
+    forward = {"origin": "Managed", "values": [eip.public_ip]}
+    status = {"observedGeneration": 1, "hostname": HOST, "zone": zone, "forward": forward}
+    return obj(HOST, [eip], status={**status, "addresses": [stored_entry(eip, **before)]})
+
+
 @pytest.mark.parametrize(
     ("before", "origin"),
-    [({"ptr": HOST}, Origin.MANAGED), ({}, Origin.ADOPTED), ({"ptr": NEW}, Origin.ADOPTED)],
+    [
+        ({"ptr": HOST}, Origin.MANAGED),
+        ({}, Origin.ADOPTED),
+        ({"ptr": NEW}, Origin.ADOPTED),
+        ({"ptrUpdate": HOST}, Origin.MANAGED),
+    ],
 )
 def test_a_ptr_that_came_after_a_status_without_a_write_is_a_third_partys(
     before: dict[str, str], origin: Origin
 ) -> None:
-    """The record is the object's own, so another process wrote it. That one records a PTR before it sets it."""
+    """Another process wrote the record. It records a PTR before it sets it."""
+    harness = PlannerHarness()
+    (shown,) = harness.plan(with_entry(harness, harness.eip(1, HOST), **before)).addresses
+    assert shown.ptr_origin is origin
+
+
+def test_a_ptr_that_aws_is_still_changing_proves_nothing_against_the_operator() -> None:
+    harness = PlannerHarness()
+    eip = harness.eip(1, Ptr(None, HOST, "PENDING"))
+    (shown,) = harness.plan(with_entry(harness, eip, ptr=NEW)).addresses
+    assert shown.ptr_origin is Origin.MANAGED
+
+
+def test_a_status_that_was_deleted_proves_nothing_against_the_operator() -> None:
+    """Who wrote the next one had read nothing yet."""
     harness = PlannerHarness()
     eip = harness.eip(1, HOST)
-    harness.records.put(HOST, [eip.public_ip], mine())
-    harness.publish(HOST)
-    entry = {
-        "selector": f"allocationID={eip.allocation_id}",
-        "publicIP": eip.public_ip,
-        "allocationID": eip.allocation_id,
-        "region": eip.region,
-        **before,
-    }
-    zone = {"id": ZONE.id, "name": ZONE.name, "accountID": ZONE.account_id}
-    forward = {"origin": "Managed", "values": [eip.public_ip]}
-    status = {
-        "observedGeneration": 1,
-        "hostname": HOST,
-        "zone": zone,
-        "forward": forward,
-        "addresses": [entry],
-    }
-    (shown,) = harness.plan(obj(HOST, [eip], status=status)).addresses
-    assert shown.ptr_origin is origin
+    me = with_entry(harness, eip)
+    harness.plan(obj(HOST, [eip]))
+    (shown,) = harness.plan(me).addresses
+    assert shown.ptr_origin is Origin.MANAGED

@@ -453,6 +453,12 @@ def obj(hostname: str = "mta.example.com", eips: Sequence[Eip] = (), **more: Any
     return parse_object(body(hostname, [{"allocationID": e.allocation_id} for e in eips], **more))
 
 
+def stored_entry(eip: Eip, **fields: str) -> dict[str, str]:
+    """The entry of an address in a stored status, with these fields too."""
+    place = {"publicIP": eip.public_ip, "allocationID": eip.allocation_id, "region": eip.region}
+    return {"selector": f"allocationID={eip.allocation_id}", **place, **fields}
+
+
 def policy(name: str = "mail", **changes: Any) -> dict[str, Any]:
     """A policy that allows everything to namespace ``mail``, with other fields in the spec; None removes one."""
     spec: dict[str, Any] = {

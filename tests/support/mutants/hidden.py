@@ -14,7 +14,7 @@ HIDDEN = (
         "    shown = {name for a in ours for name in (a.ptr, a.ptr_update) if not name}\n",
         tests=(
             "tests/reconcile/test_lines.py::"
-            "test_a_hopeless_object_keeps_the_hostname_that_a_ptr_of_its_own_still_shows[Observed]",
+            "test_a_hopeless_object_keeps_the_hostname_that_a_ptr_of_its_own_still_shows[Observed-ptr]",
         ),
     ),
     Mutant(
