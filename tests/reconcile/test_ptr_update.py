@@ -265,6 +265,18 @@ def test_a_reading_that_is_older_than_the_status_is_not_stored_where_another_obj
     assert (found.ptr, found.reason) == (NEW, "AddressConflict")
 
 
+@pytest.mark.parametrize(("name", "whose"), [(NEW, Origin.MANAGED), (HOST, None), (None, Origin.MANAGED)])
+def test_a_name_that_the_object_does_not_have_any_more_is_a_third_partys_where_the_ptr_had_been_removed(
+    name: str | None, whose: Origin | None
+) -> None:
+    """The status says that the operator's PTR is gone, and that it sets none."""
+    harness = PlannerHarness()
+    eip = harness.eip(1, name)
+    me = obj(NEW, [eip], status={"hostname": NEW, "addresses": [stored(eip, None)]})
+    [shown] = harness.plan(me).addresses
+    assert (shown.ptr, shown.ptr_origin) == (name, whose)
+
+
 @pytest.mark.parametrize("name", ["mail.stranger.net", None])
 def test_a_ptr_that_was_never_seen_is_not_taken_back_from_a_third_party_under_observed(
     name: str | None,

@@ -313,3 +313,14 @@ def test_a_ptr_stays_managed_when_the_status_is_deleted_with_the_change_to_obser
     state.second_operator()
     state.rename(hostname="mta.example.com", name="a", observed=True, restarts=False)
     state.teardown()
+
+
+def test_a_ptr_that_a_third_party_removed_and_later_set_to_a_name_of_before_is_the_third_partys() -> None:
+    state = MailWorld()
+    state.begin(spec={"hostname": "mta.example.com", "elasticIPs": [{"allocationID": "EIP1"}]}, seconds=310.0)
+    state.change_ptr(eip=1, name="")
+    state.rename(hostname="mta.example.com", name="a", observed=True, restarts=True)
+    state.rename(hostname="out.example.com", name="a", observed=False, restarts=True)
+    state.rename(hostname="mta.elsewhere.net", name="a", observed=False, restarts=True)
+    state.change_ptr(eip=1, name="mta.example.com")
+    state.teardown()

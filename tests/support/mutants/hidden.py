@@ -179,4 +179,16 @@ HIDDEN = (
             "test_a_ptr_that_came_after_a_status_without_a_write_is_a_third_partys[before1-Adopted]",
         ),
     ),
+    Mutant(
+        "ptr-of-before-stays-managed",
+        "S8",
+        "A PTR counts as the operator's although a third party removed that one and set a name of before later",
+        "reconcile/rules/adoption.py",
+        "    if explained == {None} and eip.ptr.name in observed.ptr_names():\n",
+        "    if explained == {None}:\n",
+        tests=(
+            "tests/reconcile/test_ptr_update.py::test_a_name_that_the_object_does_not_have_any_more_is_a_third_partys"
+            "_where_the_ptr_had_been_removed[mta.example.com-None]",
+        ),
+    ),
 )

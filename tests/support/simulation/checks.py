@@ -86,9 +86,12 @@ class Checks(EndpointChecks):
         return False
 
     def _on_forced(self, address: str, name: str | None) -> None:
-        """An outsider's PTR is not the operator's, unless it is the same."""
+        """An outsider's PTR is not the operator's, unless it is the same and the status does not say that it was
+        removed before."""
         ours = self._set.get(address)
-        if name is None or (ours is not None and name == ours[0]):
+        if name is None or (
+            ours is not None and name == ours[0] and not self._known_removed(ours[1], address)
+        ):
             return
         if (mark := self._mark_at(name)) is not None:
             record = self.world.record(self.world.zone_of(name), name, "A")

@@ -249,6 +249,12 @@ class Ledger:
             self._is_listed(eip) and any(has_tags(eip.tags, s.get("tags")) for s in here)
         )
 
+    def _known_removed(self, uid: str, address: str) -> bool:
+        """Does the status say that the address has no PTR, and none under way?"""
+        body = self.api.ever.get(uid)
+        told = body["status"].get("addresses", ()) if body is not None else ()
+        return any(e.get("publicIP") == address and not {"ptr", "ptrUpdate"} & e.keys() for e in told)
+
     def left_as_it_is(self, uid: str, name: str, address: str) -> bool:
         """No status says any more that the PTR is the object's own, and no A record either: the one that has the
         address was left as a third party's, or a third party removed it, or replaced it before the spec lost the

@@ -175,6 +175,21 @@ class StatusChecks(Ledger):
                 continue
             if eip is not None and name_of(eip) == ptr:
                 self.violated("S8", f"finalizer of {name} goes while {address} has its PTR {ptr}")
+        self._check_told(name, uid)
+
+    def _check_told(self, name: str, uid: str) -> None:
+        """S8: a PTR that the operator set once, and that the status still calls the operator's, does not stay."""
+        for entry in self.api.ever[uid]["status"].get("addresses", ()):
+            address, ptr = entry.get("publicIP"), entry.get("ptr")
+            eip = self.world.model.network.by_ip.get(address)
+            stays = eip is not None and ptr is not None and name_of(eip) == ptr
+            ours = entry.get("ptrOrigin") == "Managed" and uid in self._setters.get((address, ptr), ())
+            if not (stays and ours) or self._touched(address) or self.left_as_it_is(uid, ptr, address):
+                continue
+            if self._set.get(address, (ptr, uid))[1] == uid and self._mark_at(ptr) is None:
+                self.violated(
+                    "S8", f"finalizer of {name} goes and leaves {address} the PTR {ptr}, shown as Managed"
+                )
 
     # ------------------------------------------------------------ in the end
 

@@ -306,8 +306,10 @@ def changed_by_others(observed: Observed, recorded: AddressStatus, eip: Eip) -> 
     got since, it is not the operator's any more, whatever name it shows (S2).
     """
     explained = {recorded.ptr, recorded.ptr_update}
-    if explained == {None} or eip.ptr.pending or observed.ptr_under_way(eip.region, eip.allocation_id):
+    if eip.ptr.pending or observed.ptr_under_way(eip.region, eip.allocation_id):
         return False
+    if explained == {None} and eip.ptr.name in observed.ptr_names():
+        return False  # A release that recorded no update may have set a name of this object.
     if outdated(observed, recorded, eip):
         return False
     return not any(eip.ptr.settled_to(name) for name in explained)
@@ -316,7 +318,8 @@ def changed_by_others(observed: Observed, recorded: AddressStatus, eip: Eip) -> 
 def never_seen(observed: Observed, recorded: AddressStatus, eip: Eip) -> bool:
     """Was the PTR to be set by the operator, and shows what somebody else set, before the operator saw its own there?
 
-    The write may never have been sent: the process that recorded it may have ended before.
+    The write may never have been sent: the process that recorded it may have ended before. The same where a third
+    party removed the operator's PTR first, and the operator saw that.
     """
     return recorded.ptr is None and changed_by_others(observed, recorded, eip)
 
