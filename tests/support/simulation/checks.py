@@ -455,11 +455,6 @@ class Checks(EndpointChecks):
 
     # ------------------------------------------------------------ S3
 
-    def _forgotten(self, name: str, uid: str) -> bool:
-        """Nothing tells any more whose PTR it is: the status went back in time, and somebody took the mark away."""
-        mark = self._mark_at(name)
-        return uid in self.api.lapsed and (mark is None or mark.uid != uid)
-
     def record_changed(self) -> None:
         """External-dns changed a record."""
         self._continuity()

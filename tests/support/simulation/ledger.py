@@ -272,6 +272,11 @@ class Ledger:
             return True
         return uid in self.api.stripped and unconfirmed
 
+    def _forgotten(self, name: str, uid: str) -> bool:
+        """Nothing tells any more whose PTR it is: the status went back in time, and somebody took the mark away."""
+        mark = self._mark_at(name)
+        return uid in self.api.lapsed and (mark is None or mark.uid != uid)
+
     def _left_by_outsiders(self, name: str, owner: Object) -> bool:
         """Does the operator leave what an outsider did to the record? It does while the object is suspended, where
         another record stands instead of the ownership record, and where it says that no status tells any more what it
