@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from mailegress.api.conditions import FORWARD_READY
+from mailegress.api.conditions import FORWARD_READY, REVERSE_READY
 from mailegress.api.status import Origin
 from mailegress.api.types import MailEgress
 from mailegress.model.aws import Eip, Ptr, Verb
@@ -111,14 +111,14 @@ def test_another_operators_mark_is_a_conflict() -> None:
     assert verdict(plan, FORWARD_READY).reason == "RecordConflict"
 
 
-def with_entry(harness: PlannerHarness, eip: Eip, **before: str) -> MailEgress:
+def with_entry(harness: PlannerHarness, eip: Eip, adoption: str = "Matching", **before: str) -> MailEgress:
     """The record is the object's own and holds the address. ``before``: the PTR, as the status tells of it."""
     harness.records.put(HOST, [eip.public_ip], mine())
     harness.publish(HOST)
     zone = {"id": ZONE.id, "name": ZONE.name, "accountID": ZONE.account_id}
     forward = {"origin": "Managed", "values": [eip.public_ip]}
     status = {"observedGeneration": 1, "hostname": HOST, "zone": zone, "forward": forward}
-    return obj(HOST, [eip], status={**status, "addresses": [stored_entry(eip, **before)]})
+    return obj(HOST, [eip], status={**status, "addresses": [stored_entry(eip, **before)]}, adoption=adoption)
 
 
 @pytest.mark.parametrize(
@@ -128,6 +128,7 @@ def with_entry(harness: PlannerHarness, eip: Eip, **before: str) -> MailEgress:
         ({}, Origin.ADOPTED),
         ({"ptr": NEW}, Origin.ADOPTED),
         ({"ptrUpdate": HOST}, Origin.MANAGED),
+        ({"ptr": HOST, "reason": "PTRNotAdopted"}, Origin.ADOPTED),
     ],
 )
 def test_a_ptr_that_came_after_a_status_without_a_write_is_a_third_partys(
@@ -154,3 +155,14 @@ def test_a_status_that_was_deleted_proves_nothing_against_the_operator() -> None
     harness.plan(obj(HOST, [eip]))
     (shown,) = harness.plan(me).addresses
     assert shown.ptr_origin is Origin.MANAGED
+
+
+def test_a_ptr_that_was_not_adopted_before_the_record_was_written_is_left_as_it_was_found() -> None:
+    """A third party set it between the reading and the write of the record."""
+    harness = PlannerHarness()
+    eip = harness.eip(1, HOST)
+    told = {"ptr": HOST, "reason": "PTRNotAdopted"}
+    plan = harness.plan(with_entry(harness, eip, adoption="Never", **told))
+    assert verdict(plan, REVERSE_READY).ok
+    (shown,) = plan.addresses
+    assert shown.ptr_origin is Origin.ADOPTED

@@ -324,3 +324,17 @@ def test_a_ptr_that_a_third_party_removed_and_later_set_to_a_name_of_before_is_t
     state.rename(hostname="mta.elsewhere.net", name="a", observed=False, restarts=True)
     state.change_ptr(eip=1, name="mta.example.com")
     state.teardown()
+
+
+def test_a_ptr_that_was_adopted_under_observed_follows_to_the_next_hostname() -> None:
+    state = MailWorld()
+    tagged = {"tags": {"use": "mail"}}
+    state.begin(
+        spec={"hostname": "mta.example.com", "elasticIPs": [{"allocationID": "EIP4"}, tagged]}, seconds=0.0
+    )
+    addresses = [{"instanceID": "INSTANCE"}, {"allocationID": "EIP4"}, tagged]
+    state.create(name="c", spec={"hostname": "mta.elsewhere.net", "elasticIPs": addresses})
+    state.change_ptr(eip=0, name="mta.example.com")
+    state.rename(hostname="mta.example.com", name="a", observed=True, restarts=True)
+    state.rename(hostname="out.example.com", name="a", observed=False, restarts=False)
+    state.teardown()

@@ -446,3 +446,14 @@ def test_a_ptr_with_a_former_hostname_is_reset_when_no_status_tells_of_that_host
     state.edit(field="elasticIPs", name="a", spec={**spec, "elasticIPs": [{"publicIP": "IP3"}]})
     state.crash()
     state.teardown()
+
+
+def test_a_ptr_that_comes_while_the_record_is_written_stays_where_nothing_is_adopted() -> None:
+    state = MailWorld()
+    tagged = {"tags": {"use": "mail"}}
+    state.begin(spec={"hostname": "out.example.com", "elasticIPs": [tagged]}, seconds=310.0)
+    addresses = [{"region": "ap-northeast-1", **tagged}, {"allocationID": "EIP3"}]
+    spec = {"hostname": "mta.example.com", "elasticIPs": addresses, "adoption": "Never"}
+    state.create(name="b", spec=spec)
+    state.change_ptr(eip=3, name="mta.example.com")
+    state.teardown()

@@ -191,4 +191,28 @@ HIDDEN = (
             "_where_the_ptr_had_been_removed[mta.example.com-None]",
         ),
     ),
+    Mutant(
+        "ptr-not-adopted-becomes-ours",
+        "S2",
+        "A PTR that the status calls not adopted counts as the operator's for the process that comes next",
+        "reconcile/rules/adoption.py",
+        "    return untouched and (recorded.ptr != eip.ptr.name or refused) and not eip.ptr.pending\n",
+        "    return untouched and recorded.ptr != eip.ptr.name and not eip.ptr.pending\n",
+        tests=(
+            "tests/reconcile/test_plan_adoption.py::"
+            "test_a_ptr_that_came_after_a_status_without_a_write_is_a_third_partys[before4-Adopted]",
+        ),
+    ),
+    Mutant(
+        "joined-ptr-without-an-origin",
+        "S2",
+        "Under adoption: Never a PTR that came while the record was written is reset with the object",
+        "reconcile/rules/adoption.py",
+        "        return Origin.ADOPTED if joined or ptr_problem(",
+        "        return Origin.ADOPTED if ptr_problem(",
+        tests=(
+            "tests/reconcile/test_plan_adoption.py::"
+            "test_a_ptr_that_was_not_adopted_before_the_record_was_written_is_left_as_it_was_found",
+        ),
+    ),
 )

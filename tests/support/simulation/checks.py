@@ -129,10 +129,7 @@ class Checks(EndpointChecks):
         others = self._setters.get((eip.public_ip, name), set()) - {uid}
         if not others and name not in self._strange.get(eip.public_ip, set()):
             return False
-        return any(
-            entry.get("publicIP") == eip.public_ip and entry.get("ptrOrigin") == "Adopted"
-            for entry in holder["status"].get("addresses", ())
-        )
+        return any(e.get("ptrOrigin") == "Adopted" for e in self._told(uid, eip.public_ip))
 
     def _on_unknown(self, call: Call) -> None:
         for target in targets(call):
@@ -410,8 +407,12 @@ class Checks(EndpointChecks):
                 # (Released a moment ago: what was read was true.)
                 if not self._touched(address):
                     self.violated("S2", f"{address}, which is no EIP of anybody, joins {name}")
-            elif name_of(eip) is not None and name_of(eip) not in ours and not self._touched(address):
-                self.violated("S2", f"{address} with the foreign PTR {name_of(eip)} joins {name}")
+            elif (
+                (shown := name_of(eip)) not in ours | {None}
+                and not self._touched(address)
+                and not (created is not None and self._adopted_before(created.uid, address, shown))
+            ):
+                self.violated("S2", f"{address} with the foreign PTR {shown} joins {name}")
             else:
                 self._check_rivals(created, eip, name)
         self._joined |= values

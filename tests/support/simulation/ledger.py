@@ -249,11 +249,19 @@ class Ledger:
             self._is_listed(eip) and any(has_tags(eip.tags, s.get("tags")) for s in here)
         )
 
-    def _known_removed(self, uid: str, address: str) -> bool:
-        """Does the status say that the address has no PTR, and none under way?"""
+    def _told(self, uid: str, address: str) -> list[Object]:
+        """What the status of the object says of the address."""
         body = self.api.ever.get(uid)
         told = body["status"].get("addresses", ()) if body is not None else ()
-        return any(e.get("publicIP") == address and not {"ptr", "ptrUpdate"} & e.keys() for e in told)
+        return [entry for entry in told if entry.get("publicIP") == address]
+
+    def _known_removed(self, uid: str, address: str) -> bool:
+        """Does the status say that the address has no PTR, and none under way?"""
+        return any(not {"ptr", "ptrUpdate"} & entry.keys() for entry in self._told(uid, address))
+
+    def _adopted_before(self, uid: str, address: str, ptr: str | None) -> bool:
+        """Does the status say that the object adopted this PTR? It does so under Observed, then gets a new hostname."""
+        return any(e.get("ptr") == ptr and e.get("ptrOrigin") == "Adopted" for e in self._told(uid, address))
 
     def left_as_it_is(self, uid: str, name: str, address: str) -> bool:
         """No status says any more that the PTR is the object's own, and no A record either: the one that has the

@@ -244,9 +244,10 @@ def made_before(observed: Observed, eip: Eip, hostname: str) -> bool:
 
 
 def _is_news(recorded: AddressStatus, eip: Eip) -> bool:
-    """Was the PTR another one when the status was written, which tells of no write of the operator?"""
+    """Does the status tell of no write of the operator, and of another PTR or of one that may not be adopted?"""
     untouched = recorded.ptr_origin is None and recorded.ptr_update is None
-    return untouched and recorded.ptr != eip.ptr.name and not eip.ptr.pending
+    refused = recorded.reason == reasons.PTR_NOT_ADOPTED.name
+    return untouched and (recorded.ptr != eip.ptr.name or refused) and not eip.ptr.pending
 
 
 def _searching(observed: Observed) -> bool:
@@ -344,9 +345,9 @@ def left_alone(observed: Observed, eip: Eip) -> bool:
 
 
 def origin(
-    observed: Observed, builder: PlanBuilder, claims: Claims, zone: Zone | None, eip: Eip
+    observed: Observed, builder: PlanBuilder, claims: Claims, zone: Zone | None, eip: Eip, *, joined: bool
 ) -> Origin | None:
-    """Whose PTR it is, to be recorded before it is written."""
+    """Whose PTR it is, to be recorded before it is written. ``joined``: the A record holds the address by right."""
     hostname = observed.obj.spec.hostname
     recorded = observed.recorded_for(eip.allocation_id)
     known = recorded.ptr_origin if recorded is not None else None
@@ -378,6 +379,7 @@ def origin(
             return None  # The record of the time before may still stand, with its mark.
         if made_before(observed, eip, hostname):
             return Origin.MANAGED
-        return Origin.ADOPTED if ptr_problem(observed, eip) is None else None
+        # What came while the record was written is left as it was found, also under ``adoption: Never``.
+        return Origin.ADOPTED if joined or ptr_problem(observed, eip) is None else None
     shown = observed.own_names() & {eip.ptr.name, eip.ptr.update}
     return Origin.MANAGED if any(made_before(observed, eip, name) for name in shown) else None

@@ -136,7 +136,7 @@ def _addresses(
             continue
         finding = ptrs.by_eip.get(eip.allocation_id)
         reason = entry.reason.name if entry.reason else _reason(s, eip, finding)
-        whose = origin(s, builder, claims, record.zone, eip)
+        whose = origin(s, builder, claims, record.zone, eip, joined=record.joined(eip.public_ip))
         update = ptr_update(s, builder, eip) if whose is not None else None
         shown = _address(entry.selector, eip, whose, update, _iprev(s, eip, record, resolved), reason)
         old = s.recorded_for(eip.allocation_id)
