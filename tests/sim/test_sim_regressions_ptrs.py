@@ -457,3 +457,15 @@ def test_a_ptr_that_comes_while_the_record_is_written_stays_where_nothing_is_ado
     state.create(name="b", spec=spec)
     state.change_ptr(eip=3, name="mta.example.com")
     state.teardown()
+
+
+def test_a_ptr_that_changes_while_a_refused_reset_waits_is_reset_by_the_reading_before() -> None:
+    """A reset relies on a reading of the minute before."""
+    state = MailWorld()
+    addresses = [{"tags": {"use": "mail"}}, {"allocationID": "EIP2"}]
+    state.begin(spec={"hostname": "out.example.com", "elasticIPs": addresses}, seconds=310.0)
+    state.strike(ahead=0, kind="denied", point="ec2.reset_ptr", when="before")
+    state.delete(name="a")
+    state.wait_longer(seconds=31.0)
+    state.change_ptr(eip=2, name="mta.example.com")
+    state.teardown()

@@ -110,11 +110,6 @@ class Checks(EndpointChecks):
             return True
         return holder is not None and self._put_back(holder, eip, name)
 
-    def _unread(self, eip: Eip) -> bool:
-        """Did an outsider change the PTR after it was last read?"""
-        at = self.world.touched.get(eip.public_ip)
-        return at is not None and at >= self._read_ptr.get(eip.allocation_id, at)
-
     def _explained(self, name: str | None) -> bool:
         """Somebody threw away the status that told whose the PTR is, or restored an older one.
 
@@ -223,8 +218,11 @@ class Checks(EndpointChecks):
                     "S2",
                     f"reset of the PTR {shown} of {eip.public_ip}, which the operator did not set ({ours})",
                 )
-            self._finalized(self._uid_of_ptr(eip), f"reset of {eip.public_ip}")
-            owner = self.api.by_uid(self._uid_of_ptr(eip) or "")
+            uid = self._uid_of_ptr(eip)
+            if known or uid is not None:
+                # (An outsider's name, set a moment ago, does not say for whom it is reset.)
+                self._finalized(uid, f"reset of {eip.public_ip}")
+            owner = self.api.by_uid(uid or "")
             # A status of another operator, or from a backup, is not this one's.
             theirs = not self.alone() or self._of_rivals(shown or "")
             for body in () if theirs else self.api.objects.values():

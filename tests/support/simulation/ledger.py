@@ -285,6 +285,11 @@ class Ledger:
         mark = self._mark_at(name)
         return uid in self.api.lapsed and (mark is None or mark.uid != uid)
 
+    def _unread(self, eip: Eip) -> bool:
+        """Did an outsider change the PTR after it was last read?"""
+        at = self.world.touched.get(eip.public_ip)
+        return at is not None and at >= self._read_ptr.get(eip.allocation_id, at)
+
     def _left_by_outsiders(self, name: str, owner: Object) -> bool:
         """Does the operator leave what an outsider did to the record? It does while the object is suspended, where
         another record stands instead of the ownership record, and where it says that no status tells any more what it
