@@ -249,11 +249,13 @@ class Ledger:
             self._is_listed(eip) and any(has_tags(eip.tags, s.get("tags")) for s in here)
         )
 
+    def _entries(self, uid: str) -> list[Object]:
+        """What the status of the object says of its addresses."""
+        body = self.api.ever.get(uid, {})
+        return list((body.get("status") or {}).get("addresses", ()))
+
     def _told(self, uid: str, address: str) -> list[Object]:
-        """What the status of the object says of the address."""
-        body = self.api.ever.get(uid)
-        told = body["status"].get("addresses", ()) if body is not None else ()
-        return [entry for entry in told if entry.get("publicIP") == address]
+        return [entry for entry in self._entries(uid) if entry.get("publicIP") == address]
 
     def _known_removed(self, uid: str, address: str) -> bool:
         """Does the status say that the address has no PTR, and none under way?"""

@@ -179,7 +179,7 @@ class StatusChecks(Ledger):
 
     def _check_told(self, name: str, uid: str) -> None:
         """S8: a PTR that the operator set once, and that the status still calls the operator's, does not stay."""
-        for entry in self.api.ever[uid]["status"].get("addresses", ()):
+        for entry in self._entries(uid):
             address, ptr = entry.get("publicIP"), entry.get("ptr")
             eip = self.world.model.network.by_ip.get(address)
             stays = eip is not None and ptr is not None and name_of(eip) == ptr
