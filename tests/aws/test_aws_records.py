@@ -70,6 +70,29 @@ def test_many_names_are_read_by_one_sweep_that_serves_all_of_them() -> None:
     play(story())
 
 
+def test_a_name_is_served_with_the_page_that_shows_its_ownership_record() -> None:
+    async def story() -> None:
+        world = build(filled(1000))
+        await zones_known(world)
+        hosts = [f"h{i:05}.example.com" for i in (0, 100, 200, 350, 500, 700, 800, 999)]
+        unmarked = "a.example.com"
+        world.fake.put("Z1", a(unmarked))
+        world.fake.latency = 0.5
+        pages: dict[str, int] = {}
+        for host in (*hosts, unmarked):
+            world.aws.records.request(f"mail/{host}", "Z1", host, now())
+        while len(pages) <= len(hosts):
+            for host in (*hosts, unmarked):
+                if world.times(f"mail/{host}"):
+                    pages.setdefault(host, world.fake.count(LIST))
+            await asyncio.sleep(0.01)
+        # The next page is asked for at once.
+        assert [pages[host] for host in (*hosts, unmarked)] == [2, 2, 3, 4, 5, 6, 7, 7, 7]
+        assert world.aws.records.all_swept().value
+
+    play(story())
+
+
 def test_six_names_are_still_cheaper_by_point() -> None:
     async def story() -> None:
         world = build(filled(1000))
@@ -85,7 +108,7 @@ def test_idle_checks_are_done_together_because_all_grow_old_together() -> None:
         world = build(filled(1000))
         await zones_known(world)
         hosts = [f"h{i:05}.example.com" for i in range(500)]
-        await read(world, *hosts)
+        await read(world, *hosts, "absent.example.com")
         before = world.fake.count(LIST)
         age = 3600.0
         await world.quiet(age + 1)
@@ -143,22 +166,25 @@ def test_conflicting_sets_at_the_name_are_all_seen() -> None:
     play(story())
 
 
-def test_a_list_cut_in_the_middle_says_nothing() -> None:
+def test_a_list_cut_in_the_middle_says_nothing_of_what_it_did_not_show() -> None:
     async def story() -> None:
         world = build(filled(1000))
         await zones_known(world)
-        hosts = [f"h{i:05}.example.com" for i in range(10)]
+        shown = "h00000.example.com"
+        hosts = [*(f"h{i:05}.example.com" for i in range(400, 409)), "absent.example.com"]
         failures = iter([None, None, error("InternalError", "oops", 500)])
         world.fake.faults[LIST].append(lambda _: next(failures, None))
-        await read(world, *hosts)
-        fact = world.aws.records.get("Z1", hosts[0])
-        assert fact.value is None, "not even what the first pages showed"
+        await read(world, shown, *hosts)
+        first, fact = (world.aws.records.get("Z1", host) for host in (shown, hosts[0]))
+        assert first.value is not None
+        assert (first.fault, first.misses) == (None, 0)
+        assert fact.value is None
         assert fact.fault is not None
         assert (fact.fault.reason, fact.misses) == ("AWSUnavailable", 1)
         assert world.fake.count(LIST) == 3
         world.woken.clear()
         await read(world, *hosts)
-        assert view(world, hosts[9]).mark is not None
+        assert view(world, hosts[8]).mark is not None
         assert world.aws.records.get("Z1", hosts[0]).fault is None
         assert world.fake.of(LIST)[3].at - world.fake.of(LIST)[2].at >= 0.5, "after a pause"
 
@@ -171,7 +197,7 @@ def test_a_throttled_page_is_asked_for_again_and_the_sweep_goes_on() -> None:
         await zones_known(world)
         throttles = iter([None, error("Throttling"), error("Throttling"), None])
         world.fake.faults[LIST].append(lambda _: next(throttles, None))
-        await read(world, *(f"h{i:05}.example.com" for i in range(10)))
+        await read(world, *(f"h{i:05}.example.com" for i in range(10)), "absent.example.com")
         assert world.fake.count(LIST) == 9
         assert world.aws.records.get("Z1", "h00000.example.com").fault is None
 
@@ -251,7 +277,8 @@ def test_a_sweep_that_began_before_our_write_does_not_undo_what_we_know() -> Non
         await read(world, host)
         world.fake.latency = 0.5
         for i in range(20):
-            world.aws.records.request("mail/sweep", "Z1", f"h{i:05}.example.com", now())
+            world.aws.records.request(f"mail/h{i:05}", "Z1", f"h{i:05}.example.com", now())
+        world.aws.records.request("mail/sweep", "Z1", "absent.example.com", now())
         await world.until(lambda: world.fake.count(LIST) == 3)
         world.aws.writer.submit("mail/new", "Z1", host, claim(host))
         await world.until(lambda: world.times("mail/sweep") > 0)

@@ -40,4 +40,26 @@ STARTUP = (
             "tests/reconcile/test_first_look.py::test_every_other_object_is_planned_for_at_once[enforced]",
         ),
     ),
+    Mutant(
+        "name-known-before-its-mark",
+        "S2",
+        "A name counts as read, without an ownership record, before the list came to its ownership record",
+        "aws/route53/records.py",
+        "            marked = fold.add(items)\n",
+        "            fold.add(items)\n            marked = [record.name for record in items]\n",
+        tests=(
+            "tests/aws/test_aws_records.py::test_a_name_is_served_with_the_page_that_shows_its_ownership_record",
+        ),
+    ),
+    Mutant(
+        "served-name-fails-with-the-list",
+        "E8",
+        "A name that a list showed before it failed counts as a failed reading",
+        "aws/route53/records.py",
+        "        for hostname in [host for host in asked if host in lane.waiting]:\n",
+        "        for hostname in asked:\n",
+        tests=(
+            "tests/aws/test_aws_records.py::test_a_list_cut_in_the_middle_says_nothing_of_what_it_did_not_show",
+        ),
+    ),
 )

@@ -41,12 +41,17 @@ class Fold:
         self.marks: dict[str, RecordSet] = {}
         self.size = 0
 
-    def add(self, page: Iterable[RecordSet]) -> None:
+    def add(self, page: Iterable[RecordSet]) -> list[str]:
+        """The hostnames whose ownership records are in the page."""
+        marked = []
         for record in page:
             self.size += 1
             if record.type == "TXT" and record.name.startswith(_PREFIX):
-                self.marks[record.name[len(_PREFIX) :]] = record
+                hostname = record.name[len(_PREFIX) :]
+                self.marks[hostname] = record
+                marked.append(hostname)
             self.records.setdefault(record.name, []).append(record)
+        return marked
 
     def view(self, hostname: str) -> NameView:
         return NameView(hostname, tuple(self.records.get(hostname, ())), self.marks.get(hostname))
@@ -129,7 +134,8 @@ class RecordStore:
                 self._index(zone_id, hostname, None)
         for hostname in kept:
             entry = zone.entries.get(hostname)
-            if entry is None or (entry.at <= began and entry.floor <= began):
+            # What a page of this list showed is stored already.
+            if entry is None or (entry.at < began and entry.floor <= began):
                 self._set(zone_id, zone, fold.view(hostname), began)
         zone.unkept = frozenset(present - kept)
         zone.swept_at, zone.size = began, fold.size

@@ -182,7 +182,7 @@ class RecordCache:
         try:
             await self._rt.sleep(self._rt.settings.records_collect)
             while lane.waiting or lane.sweep_wanted:
-                self._serve(zone_id, lane)
+                self._serve(zone_id, lane, list(lane.waiting))
                 pause = self._due(lane) - self._rt.clock()
                 if pause > 0:
                     await lane.signal.wait(pause)
@@ -213,7 +213,7 @@ class RecordCache:
             self._relook_at = began + calls * self._rt.settings.relook_pause
         try:
             if sweep:
-                await self._sweep(zone_id)
+                await self._sweep(zone_id, lane)
                 lane.sweep_wanted = False
             else:
                 asked = asked[:1]
@@ -226,15 +226,15 @@ class RecordCache:
             return
         lane.backoff.reset()
         lane.fault = None
-        self._serve(zone_id, lane)
+        self._serve(zone_id, lane, list(lane.waiting))
         if sweep:
             self._continue_all()
 
-    def _serve(self, zone_id: str, lane: _Lane) -> None:
-        """Wake everybody whose reading is there by now."""
+    def _serve(self, zone_id: str, lane: _Lane, hostnames: Iterable[str]) -> None:
+        """Wake everybody whose reading of one of these names is there by now."""
         served: dict[Key, None] = {}
         refreshed: list[str] = []
-        for hostname in list(lane.waiting):
+        for hostname in hostnames:
             view, at = self._store.get(zone_id, hostname)
             if view is None:
                 continue
@@ -258,7 +258,7 @@ class RecordCache:
         lane.not_until = self._rt.clock() + lane.backoff.next()
         served: dict[Key, None] = {}
         refreshed: list[str] = []
-        for hostname in asked:
+        for hostname in [host for host in asked if host in lane.waiting]:
             known = self._misses.get((zone_id, hostname))
             self._misses[zone_id, hostname] = _Miss(lane.fault, 1 + (known.misses if known else 0), began)
             for key in lane.waiting.pop(hostname, {}):
@@ -303,16 +303,22 @@ class RecordCache:
         page = await self._rt.read(Service.ROUTE53, priority, zone_id, call)
         return page.items, page.next
 
-    async def _sweep(self, zone_id: str) -> None:
-        """All pages, or nothing: a list that was cut says nothing of what is absent."""
+    async def _sweep(self, zone_id: str, lane: _Lane) -> None:
+        """All pages, or nothing: a list that was cut says nothing of what is absent.
+
+        A name with an ownership record is known as soon as that was listed: it comes after everything at the hostname.
+        """
         began = self._rt.clock()
         fold = Fold()
         cursor: RecordCursor | None = None
         while True:
             items, cursor = await self._page(zone_id, cursor, self._rt.settings.page_items, Priority.SWEEP)
-            fold.add(items)
+            marked = fold.add(items)
             if cursor is None:
                 break
+            for hostname in marked:
+                self._store.put(zone_id, fold.view(hostname), began)
+            self._serve(zone_id, lane, [hostname for hostname in marked if hostname in lane.waiting])
         self._store.put_sweep(zone_id, fold, began)
 
     async def _look_up(self, zone_id: str, hostname: str, priority: Priority) -> None:
