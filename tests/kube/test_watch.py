@@ -16,6 +16,7 @@ import pytest
 from kopf._cogs.aiokits import aiotasks
 
 from mailegress.api.names import FINALIZER
+from mailegress.kube.client import KubeClient
 from mailegress.kube.transport import LastContact, Transport
 from mailegress.kube.watch import WatchEnded, WatchSettings, watch
 from tests.support.http_api import HttpApi
@@ -182,6 +183,38 @@ async def test_a_version_too_old_means_a_new_list(api: HttpApi, transport: Trans
         api.server.watch_error(410)
         await api.until(lambda: seen.events.count((None, "a", "mta")) == 2)
     assert api.writes == []
+
+
+async def test_the_watch_begins_where_a_list_of_the_caller_ended(
+    api: HttpApi, transport: Transport, seen: Seen
+) -> None:
+    """Nothing is read twice, and no change between the list and the watch is missed."""
+    api.put("a")
+    api.put("gone")
+    client = KubeClient(transport, clock=time.monotonic)
+    assert [len(page) async for page in client.list_all()] == [2]
+    before = api.count("GET", "limit=")
+    api.server.delete("mail", "gone")
+    api.put("b")
+    async with watching(transport, seen, listed=client.listed):
+        await seen.until(("ADDED", "b", "mta"))
+    assert seen.events == [("DELETED", "gone", "mta"), ("ADDED", "b", "mta")]
+    assert api.count("GET", "limit=") == before
+
+
+async def test_a_list_of_the_caller_that_is_too_old_is_read_again(
+    api: HttpApi, transport: Transport, seen: Seen
+) -> None:
+    api.put("a")
+    client = KubeClient(transport, clock=time.monotonic)
+    assert [len(page) async for page in client.list_all()] == [1]
+    api.put("a", note="later")
+    api.server.expire()
+    before = api.count("GET", "limit=")
+    async with watching(transport, seen, listed=client.listed):
+        await api.until(lambda: api.watches > 1)
+        assert api.count("GET", "limit=") == before + 1
+        assert seen.events == [(None, "a", "later")]
 
 
 async def test_a_broken_connection_is_resumed_without_a_new_list(

@@ -179,6 +179,7 @@ class Operator:
             self._controller.on_event,
             stop,
             namespaces=self._settings.namespaces,
+            listed=self._kube.listed,
             life=self._contact,
             sleep=self._dependencies.sleep,
             # kopf takes SIGTERM for itself when it starts.

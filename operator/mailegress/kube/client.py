@@ -98,6 +98,8 @@ class KubeClient:
         self._life = life
         self._settings = settings or ClientSettings()
         self._recent = Recent(clock, self._settings.event_repeat)
+        self.listed: dict[str, str] = {}
+        """The resourceVersion of the newest full list of each collection, by path."""
 
     # ------------------------------------------------------------ requests
 
@@ -219,8 +221,10 @@ class KubeClient:
                 if self._life is not None:
                     self._life.beat()
                 yield list(_items(answer))
-                token = (answer.get("metadata") or {}).get("continue") or ""
+                about = answer.get("metadata") or {}
+                token = about.get("continue") or ""
                 if not token:
+                    self.listed[collection] = about.get("resourceVersion") or ""
                     break
 
     async def read(self, namespace: str, name: str) -> Mapping[str, Any] | None:

@@ -14,9 +14,10 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import kopf
 
@@ -118,6 +119,24 @@ class _Heard:
             yield rest
 
 
+class _Listed:
+    """What kopf takes for the reply to a list: no object, and where the watch begins."""
+
+    status = 200
+
+    def __init__(self, version: str) -> None:
+        self._version = version
+
+    async def __aenter__(self) -> _Listed:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        return None
+
+    async def json(self) -> dict[str, Any]:
+        return {"metadata": {"resourceVersion": self._version}, "items": []}
+
+
 class _KopfSession:
     """What kopf takes for an aiohttp session: the shared transport, which kopf must not close.
 
@@ -125,18 +144,27 @@ class _KopfSession:
     worker of its own and keep a memory for good, and a watch event behind the list would wait for all of them.
     """
 
-    def __init__(self, transport: Transport, on_change: OnChange, life: LastContact | None) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        on_change: OnChange,
+        life: LastContact | None,
+        listed: MutableMapping[str, str],
+    ) -> None:
         self.headers = {"User-Agent": "mailegress-watch"}
         self.closed = False
         self._transport = transport
         self._on_change = on_change
         self._life = life
+        self._listed = listed
 
     async def request(self, method: str, url: str, **options: Any) -> Any:
         if self.closed:
             raise RuntimeError("Session is closed")  # what aiohttp says, and kopf understands
         options["headers"] = {**self.headers, **(options.get("headers") or {})}
         listing = f"/{PLURAL}" in url
+        if listing and "watch=true" not in url and (version := self._listed.pop(urlsplit(url).path, "")):
+            return _Listed(version)
         if listing:
             options["headers"] |= PLAIN
         response = await self._transport.request(method, url, **options)
@@ -222,6 +250,7 @@ async def watch(
     stop: asyncio.Event,
     *,
     namespaces: Sequence[str] = (),
+    listed: Mapping[str, str] | None = None,
     life: LastContact | None = None,
     settings: WatchSettings | None = None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -229,12 +258,15 @@ async def watch(
 ) -> None:
     """Deliver every change until ``stop`` is set. Raises :class:`WatchEnded` if kopf ends before.
 
+    ``listed``: the resourceVersions of lists that the caller has just taken in, by path. The watch begins there, and
+    kopf's own first list, which would read every object once more, is not sent.
+
     The CRD must exist: kopf, which is set not to scan, waits for ever for a resource that it does not find at the
     start. ``on_started`` is called when kopf has started: kopf takes SIGINT and SIGTERM for itself, and
     whoever wants to stop the workers first must install handlers then.
     """
     chosen = settings or WatchSettings()
-    session = functools.partial(_KopfSession, transport, on_change, life)
+    session = functools.partial(_KopfSession, transport, on_change, life, dict(listed or {}))
     login = _Login(transport, session, sleep, asyncio.get_running_loop().time, chosen.login_backoff_most)
     registry = _registry(login, on_change, life)
     flag = asyncio.Event()

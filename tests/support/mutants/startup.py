@@ -62,4 +62,22 @@ STARTUP = (
             "tests/aws/test_aws_records.py::test_a_list_cut_in_the_middle_says_nothing_of_what_it_did_not_show",
         ),
     ),
+    Mutant(
+        "old-place-of-the-watch-for-ever",
+        "E1",
+        "A watch whose place is too old begins at the same place again, and nothing is heard any more",
+        "kube/watch.py",
+        '(version := self._listed.pop(urlsplit(url).path, ""))',
+        '(version := self._listed.get(urlsplit(url).path, ""))',
+        tests=("tests/kube/test_watch.py::test_a_list_of_the_caller_that_is_too_old_is_read_again",),
+    ),
+    Mutant(
+        "watch-begins-in-the-middle-of-a-list",
+        "E1",
+        "The watch begins at the present moment, and a change since the list is not heard",
+        "kube/watch.py",
+        '        return {"metadata": {"resourceVersion": self._version}, "items": []}\n',
+        '        return {"metadata": {"resourceVersion": ""}, "items": []}\n',
+        tests=("tests/kube/test_watch.py::test_the_watch_begins_where_a_list_of_the_caller_ended",),
+    ),
 )
