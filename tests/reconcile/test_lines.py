@@ -12,9 +12,9 @@ from mailegress.api.types import MailEgress, parse_object, parse_remains
 from mailegress.model.aws import Eip
 from mailegress.reconcile import rules
 from mailegress.reconcile.claim_index import ClaimIndex, Standing
-from mailegress.reconcile.result import Plan
+from mailegress.reconcile.result import NeedName, Plan
 from mailegress.reconcile.rules import claims
-from tests.support.planner import REGION, UID, PlannerHarness, body, mine, obj, stored_entry, verdict
+from tests.support.planner import REGION, UID, ZONE, PlannerHarness, body, mine, obj, stored_entry, verdict
 
 A, B = "a.example.com", "b.example.com"
 OLD, NEW = "2025-01-01T00:00:00Z", "2026-01-01T00:00:00Z"
@@ -212,6 +212,22 @@ def test_who_is_further_back_in_line_looks_seldom_and_does_not_wait_for_the_rele
     harness.take(obj(B, [harness.eip(2)], uid=numbered(0), created=holder.meta.creation_timestamp))
     assert accepted(harness, second) == "WaitingForRelease"
     assert accepted(harness, third) == "HostnameConflict", "the second will have it"
+
+
+def test_who_waits_for_a_release_reads_the_record_again() -> None:
+    """Another process of the operator may have removed it."""
+    harness = PlannerHarness()
+    eip = harness.eip(1)
+    harness.records.put(A, (), mine(numbered(0)))
+    harness.take(obj(B, [harness.eip(2)], uid=numbered(0), created="2026-01-01T00:00:00Z"))
+    second = harness.take(obj(A, [eip], uid=numbered(1)))
+    plan = harness.plan(second)
+    assert verdict(plan, ACCEPTED).reason == "WaitingForRelease"
+    assert not [n for n in plan.needs if isinstance(n, NeedName)]
+    harness.now += harness.settings.blocked_seconds + 1.0
+    asked = [n for n in harness.plan(second).needs if isinstance(n, NeedName)]
+    assert [(n.zone_id, n.hostname, n.patient) for n in asked] == [(ZONE.id, A, True)]
+    assert asked[0].not_before > 0.0
 
 
 def test_a_crowd_without_its_hostname_does_not_look_at_all_that_want_the_address(

@@ -166,3 +166,25 @@ def test_a_reset_that_waits_is_sent_although_an_old_backup_says_ready() -> None:
     state.wait_longer(seconds=310.0)
     state.restore_backup()
     state.teardown()
+
+
+def test_a_record_that_another_operator_removed_is_noticed_by_who_waits_for_it() -> None:
+    state = MailWorld()
+    interface = {"networkInterfaceID": "INTERFACE"}
+    first = {"hostname": "out.example.com", "elasticIPs": [interface, {"allocationID": "EIP0"}]}
+    state.begin(seconds=0.0, spec=first)
+    state.lose_eip(eip=4)
+    state.wait_longer(seconds=60.0)
+    state.lose_eip(eip=0)
+    addresses = [{"allocationID": "EIP2"}, {"region": "ap-northeast-1", **interface}]
+    spec = {"hostname": "mta.nowhere.org", "elasticIPs": addresses, "adoption": "Matching"}
+    state.edit(field="hostname", name="a", spec=spec)
+    waits = {"hostname": "out.example.com", "elasticIPs": [interface], "adoption": "Never"}
+    state.create(name="c", spec=waits)
+    addresses = [{"allocationID": "EIP3"}, {"allocationID": "EIP4"}, {"natGatewayID": "REGIONAL"}]
+    spec = {"hostname": "mta.example.com", "elasticIPs": addresses, "adoption": "Matching"}
+    state.create(name="b", spec=spec)
+    state.strike(ahead=0, kind="crash", point="route53.change", when="after")
+    state.second_operator()
+    state.wait_longer(seconds=310.0)
+    state.teardown()

@@ -215,4 +215,13 @@ HIDDEN = (
             "test_a_ptr_that_was_not_adopted_before_the_record_was_written_is_left_as_it_was_found",
         ),
     ),
+    Mutant(
+        "release-heard-with-the-list-only",
+        "E7",
+        "Who waits for a release does not read the record again, which another process may have removed",
+        "reconcile/rules/claims.py",
+        "        _look_for_release(observed, builder, choice.zone.id)\n",
+        "        pass\n",
+        tests=("tests/reconcile/test_lines.py::test_who_waits_for_a_release_reads_the_record_again",),
+    ),
 )

@@ -227,8 +227,22 @@ def _hostname(observed: Observed, builder: PlanBuilder, choice: Choice) -> tuple
         return Hold.MINE, me
     # Whoever is further back in line has lost it to the next one, too.
     first = claims.first_for(hostname)
-    lost = claims.wants_hostname(holder, hostname) or (first is not None and first.uid != me)
-    return (Hold.LOST if lost else Hold.RELEASE), holder
+    if claims.wants_hostname(holder, hostname) or (first is not None and first.uid != me):
+        return Hold.LOST, holder
+    if choice.zone is not None:
+        _look_for_release(observed, builder, choice.zone.id)
+    return Hold.RELEASE, holder
+
+
+def _look_for_release(observed: Observed, builder: PlanBuilder, zone_id: str) -> None:
+    """Another process of the operator may remove the record, of which this one hears nothing."""
+    hostname = observed.obj.spec.hostname
+    builder.look_again(
+        observed,
+        "release",
+        observed.views.records.get(zone_id, hostname),
+        lambda due: NeedName(zone_id, hostname, due, patient=due > observed.absence_floor),
+    )
 
 
 def _eip(observed: Observed, builder: PlanBuilder, eip: Eip, hostname: Hold) -> tuple[Hold, str | None]:
