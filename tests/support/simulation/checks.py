@@ -219,8 +219,8 @@ class Checks(EndpointChecks):
                     f"reset of the PTR {shown} of {eip.public_ip}, which the operator did not set ({ours})",
                 )
             uid = self._uid_of_ptr(eip)
-            if known or uid is not None:
-                # (An outsider's name, set a moment ago, does not say for whom it is reset.)
+            if uid is not None or not self._unread(eip):
+                # (An outsider's name that was not read yet does not say for whom it is reset.)
                 self._finalized(uid, f"reset of {eip.public_ip}")
             owner = self.api.by_uid(uid or "")
             # A status of another operator, or from a backup, is not this one's.
