@@ -290,6 +290,18 @@ def test_a_sweep_that_began_before_our_write_does_not_undo_what_we_know() -> Non
     play(story())
 
 
+def test_what_a_page_of_the_list_showed_is_not_stored_once_more_at_its_end() -> None:
+    store = RecordStore()
+    fold = Fold()
+    [host] = fold.add([a("ours.example.com"), mark("ours.example.com")])
+    store.put("Z1", fold.view(host), began=5.0)
+    before, _ = store.get("Z1", host)
+    store.put_sweep("Z1", fold, began=5.0)
+    after, at = store.get("Z1", host)
+    assert after is before
+    assert at == 5.0
+
+
 def test_a_present_name_that_nobody_asked_for_is_never_taken_for_absent() -> None:
     store = RecordStore()
     fold = Fold()
